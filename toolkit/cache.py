@@ -1,0 +1,53 @@
+"""The user's cache folder, and results of long work kept there so that an interrupted run resumes.
+
+A result is a folder named by the hash of everything it depends on. It appears by one rename after it is complete, so a
+cached result is never half-written.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_folder() -> Path:
+    """`$EDGE_DEPLOY_CACHE`, or the platform's cache folder for this tool; created if absent."""
+    folder = Path(os.environ.get("EDGE_DEPLOY_CACHE") or platformdirs.user_cache_dir("edge-deploy-toolkit"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 (hex) over parts: bytes as they are, everything else as canonical JSON."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode()
+        state.update(len(data).to_bytes(8, "big") + data)
+    return state.hexdigest()
+
+
+def cached(kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:
+    """The folder of that result and whether it was already there.
+
+    `build(folder)` fills a temporary folder when it was not; if it raises or is interrupted nothing is kept.
+    """
+    final = cache_folder() / kind / key
+    if final.is_dir():
+        return final, True
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
+    try:
+        build(temporary)
+        try:
+            temporary.rename(final)
+        except OSError:
+            if not final.is_dir():  # another process that finished first is as good
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final, False

@@ -1,0 +1,52 @@
+"""The capability every transport offers; everything else is built on these three verbs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from toolkit.errors import BoardError
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended on the board."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Device(Protocol):
+    """A live board. All verbs raise BoardError when the board cannot be reached or the connection breaks."""
+
+    def run(
+        self, command: str, *, timeout_s: float = 60.0, on_line: Callable[[bytes], None] | None = None
+    ) -> Completed:
+        """Run a POSIX shell command to its end. `on_line` sees each line of stdout, without its newline, as it comes.
+
+        A command that outlives `timeout_s` is killed and raises BoardError.
+        """
+        ...
+
+    def push(self, local: Path, remote: str) -> None:
+        """Copy one file to the board; the folder must exist. `~/` at the start is the board's home folder."""
+        ...
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy one file from the board."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; safe to call twice."""
+        ...
+
+
+def check(completed: Completed, doing: str, where: str) -> Completed:
+    """The command's result if it succeeded, else BoardError with the end of its stderr."""
+    if completed.status == 0:
+        return completed
+    said = completed.stderr.decode(errors="replace").strip().splitlines()
+    raise BoardError(
+        f"{doing} failed with status {completed.status}" + (f": {said[-1]}" if said else ""), where=where
+    )

@@ -1,0 +1,42 @@
+"""Quantities as people write them: `5ms`, `64MB`, `1.5 MiB`."""
+
+import re
+
+from toolkit.errors import BadInput
+
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_MILLISECONDS = {"US": 1e-3, "MS": 1.0, "S": 1e3}
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
+
+
+def parse_bytes(text: str) -> int:
+    """`64MB` -> 64000000, `1MiB` -> 1048576. Raises BadInput unless the text is a positive size with a unit."""
+    return round(_parse(text, _BYTES, "64MB"))
+
+
+def parse_milliseconds(text: str) -> float:
+    """`5ms` -> 5.0, `250us` -> 0.25. Raises BadInput unless the text is a positive time with a unit."""
+    return _parse(text, _MILLISECONDS, "5ms")
+
+
+def format_bytes(value: float) -> str:
+    """Bytes with a decimal prefix and three significant digits: 64000000 -> `64.0 MB`."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}" if value / scale < 100 else f"{value / scale:.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def format_milliseconds(value: float) -> str:
+    """Milliseconds with three significant digits: 0.1234 -> `0.123 ms`."""
+    return f"{value:.3g} ms" if value < 100 else f"{value:.0f} ms"
+
+
+def _parse(text: str, units: dict[str, float] | dict[str, int], example: str) -> float:
+    match = _QUANTITY.fullmatch(text)
+    scale = units.get(match.group(2).upper()) if match else None
+    value = float(match.group(1)) * scale if match and scale else 0.0
+    if value <= 0:
+        known = ", ".join(unit.lower() if unit in _MILLISECONDS else unit for unit in units)
+        raise BadInput(f"'{text}' is not a positive quantity", next=f"Write a number and a unit ({known}): {example}")
+    return value
