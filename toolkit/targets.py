@@ -1,4 +1,4 @@
-"""What a board is, read from `targets/NAME.toml`: the files shipped with the package, overridden by the working folder's."""
+"""What a board is, read from `targets/NAME.toml`: shipped ones, overridden by the working folder's."""
 
 import difflib
 import tomllib
@@ -21,11 +21,11 @@ class Connection(BaseModel):
 
     transport: Literal["local", "ssh", "adb", "serial"]
     host: str | None = None
-    port: PositiveInt = 22
+    port: int = Field(default=22, gt=0, lt=2**16)
     user: str | None = None
     identity_file: str | None = None
     known_hosts_file: str | None = None
-    serial: str | None = Field(None, description="adb serial, or console device")
+    serial: str | None = Field(default=None, description="adb serial, or console device")
 
 
 class BudgetDefaults(BaseModel):
@@ -33,12 +33,19 @@ class BudgetDefaults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rate_hz: PositiveFloat | None = Field(None, description="inferences per second the application asks for")
-    duty: float = Field(1.0, gt=0, le=1, description="share of each period that inference may take")
-    dense_latency_fraction: float | None = Field(
-        None, gt=0, le=1, description="for machines without a rate of their own: share of the dense model's p95"
+    rate_hz: PositiveFloat | None = Field(
+        default=None, description="inferences per second the application asks for"
     )
-    memory_fraction: float = Field(0.25, gt=0, le=1, description="share of the board's RAM that inference may take")
+    duty: float = Field(default=1.0, gt=0, le=1, description="share of each period that inference may take")
+    dense_latency_fraction: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="for machines without a rate of their own: share of the dense model's p95",
+    )
+    memory_fraction: float = Field(
+        default=0.25, gt=0, le=1, description="share of the board's RAM that inference may take"
+    )
 
 
 class Target(BaseModel):
@@ -52,13 +59,15 @@ class Target(BaseModel):
     os: Literal["linux", "android"] = "linux"
     connection: Connection
     runtimes: tuple[Literal["onnxruntime", "executorch", "tensorrt"], ...] = Field(min_length=1)
-    rank_multiple: PositiveInt = Field(8, description="SIMD width in channels: ranks off this step cost the next step")
+    rank_multiple: PositiveInt = Field(
+        default=8, description="SIMD width in channels: ranks off this step cost the next step"
+    )
     threads: PositiveInt = 1
     clock: Clock = "wall"
     python: str = "python3"
-    root: str = Field("~/.edge-deploy", description="folder on the board that holds releases")
-    verified: bool = Field(False, description="deployed to by this project's own tests")
-    sources: tuple[str, ...] = Field((), description="public datasheets the defaults come from")
+    root: str = Field(default="~/.edge-deploy", description="folder on the board that holds releases")
+    verified: bool = Field(default=False, description="deployed to by this project's own tests")
+    sources: tuple[str, ...] = Field(default=(), description="public datasheets the defaults come from")
     budget: BudgetDefaults = BudgetDefaults()
 
 
@@ -79,10 +88,12 @@ def read_target(path: Path) -> Target:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
         raise BadInput("; ".join(lines), where=str(path), next="Mend the file and run again.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # tomllib lets int() and deep nesting raise theirs
         raise BadInput(str(error), where=str(path), next="Mend the file and run again.") from None
     if target.name != path.stem:
-        raise BadInput(f"name is '{target.name}'", where=str(path), next="The name must equal the file's name.")
+        raise BadInput(
+            f"name is '{target.name}'", where=str(path), next="The name must equal the file's name."
+        )
     return target
 
 
@@ -94,4 +105,4 @@ def target_files() -> dict[str, Path]:
 
 def expand_path(text: str) -> Path:
     """A path from a target file on this machine, with `~` and `{cache}` expanded."""
-    return Path(text.replace("{cache}", str(cache_folder()))).expanduser()
+    return Path(text.replace("{cache}", str(cache_folder())) if "{cache}" in text else text).expanduser()

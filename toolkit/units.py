@@ -1,17 +1,18 @@
 """Quantities as people write them: `5ms`, `64MB`, `1.5 MiB`."""
 
+import math
 import re
 
 from toolkit.errors import BadInput
 
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _MILLISECONDS = {"US": 1e-3, "MS": 1.0, "S": 1e3}
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z]+)\s*", re.ASCII)
 
 
 def parse_bytes(text: str) -> int:
-    """`64MB` -> 64000000, `1MiB` -> 1048576. Raises BadInput unless the text is a positive size with a unit."""
-    return round(_parse(text, _BYTES, "64MB"))
+    """`64MB` -> 64000000, `1MiB` -> 1048576. Raises BadInput unless it is a positive size with a unit."""
+    return max(1, round(_parse(text, _BYTES, "64MB")))
 
 
 def parse_milliseconds(text: str) -> float:
@@ -20,9 +21,9 @@ def parse_milliseconds(text: str) -> float:
 
 
 def format_bytes(value: float) -> str:
-    """Bytes with a decimal prefix and three significant digits: 64000000 -> `64.0 MB`."""
+    """Bytes with a decimal prefix and three significant digits: 64000000 -> `64 MB`."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if value >= scale:
+        if value >= 0.9995 * scale:  # else 999999 would be `1000 kB`
             return f"{value / scale:.3g} {unit}" if value / scale < 100 else f"{value / scale:.0f} {unit}"
     return f"{value:.0f} B"
 
@@ -36,7 +37,9 @@ def _parse(text: str, units: dict[str, float] | dict[str, int], example: str) ->
     match = _QUANTITY.fullmatch(text)
     scale = units.get(match.group(2).upper()) if match else None
     value = float(match.group(1)) * scale if match and scale else 0.0
-    if value <= 0:
+    if not 0 < value < math.inf:
         known = ", ".join(unit.lower() if unit in _MILLISECONDS else unit for unit in units)
-        raise BadInput(f"'{text}' is not a positive quantity", next=f"Write a number and a unit ({known}): {example}")
+        raise BadInput(
+            f"'{text}' is not a positive quantity", next=f"Write a number and unit ({known}): {example}"
+        )
     return value

@@ -8,7 +8,7 @@ from toolkit.targets import Target
 
 
 def connect(target: Target) -> Device:
-    """Open the target's transport. Raises BoardError if the board does not answer, BadInput if none is built yet."""
+    """Open the target's transport. Raises BoardError without an answer, BadInput if none is built yet."""
     match target.connection.transport:
         case "local":
             return LocalDevice()
@@ -18,5 +18,5 @@ def connect(target: Target) -> Device:
             raise BadInput(
                 f"the {other} transport is not built yet",
                 where=f"target {target.name}",
-                next="Boards are reached by ssh or locally; give the board an SSH server and a target of its own.",
+                next="Run an SSH server on the board and give it a target with transport = 'ssh'.",
             )

@@ -23,18 +23,22 @@ class Device(Protocol):
     def run(
         self, command: str, *, timeout_s: float = 60.0, on_line: Callable[[bytes], None] | None = None
     ) -> Completed:
-        """Run a POSIX shell command to its end. `on_line` sees each line of stdout, without its newline, as it comes.
+        """Run a POSIX shell command, from the home folder, until it and all that holds its output have ended.
 
-        A command that outlives `timeout_s` is killed and raises BoardError.
+        `on_line` sees each line of stdout, without its newline, as it comes. A command that outlives
+        `timeout_s` is killed and raises BoardError. The status of one that signal n ended is 128 + n.
         """
         ...
 
     def push(self, local: Path, remote: str) -> None:
-        """Copy one file to the board; the folder must exist. `~/` at the start is the board's home folder."""
+        """Copy one file to the board; the folder must exist. `~/` at the start is the board's home folder.
+
+        The name appears when the file is complete. Its permissions are the board's defaults.
+        """
         ...
 
     def pull(self, remote: str, local: Path) -> None:
-        """Copy one file from the board."""
+        """Copy one file from the board; the local name appears when the file is complete."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,86 @@
+"""A real OpenSSH server of the tests' own, as the current user, on a free loopback port."""
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from toolkit.targets import Target
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A running server: where it is, and the files that let a client in."""
+
+    port: int
+    identity: Path
+    known_hosts: Path
+    config: Path
+    process: subprocess.Popen[bytes]
+
+    def target(self, **connection: object) -> Target:
+        """A target for this server; `connection` overrides its fields."""
+        fields = {
+            "transport": "ssh",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": getpass.getuser(),
+            "identity_file": str(self.identity),
+            "known_hosts_file": str(self.known_hosts),
+        }
+        return Target.model_validate(
+            {
+                "name": "test-board",
+                "summary": "an sshd of the tests",
+                "arch": "any",
+                "runtimes": ["onnxruntime"],
+                "connection": fields | connection,
+            }
+        )
+
+
+def make_key(path: Path) -> Path:
+    """A fresh key pair."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
+
+
+def stop_sshd(process: subprocess.Popen[bytes]) -> None:
+    """Kill the server and, as a power cut would, the sessions it has forked."""
+    for child in _descendants(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _descendants(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children")
+    children = [int(child) for child in text.read_text().split()] if text.exists() else []
+    return [found for child in children for found in (*_descendants(child), child)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_banner(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as link:
+            if link.recv(4) == b"SSH-":
+                return
+        time.sleep(0.02)
+    pytest.fail(f"sshd did not start: {log.read_text()}")

@@ -1,0 +1,217 @@
+"""Each way in which a board behind SSH fails ends in one BoardError with what, where and what to do next."""
+
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from openssh import Sshd, make_key, stop_sshd
+
+from toolkit.devices import ssh_client
+from toolkit.devices.ssh import SshDevice
+from toolkit.errors import BoardError
+from toolkit.targets import Target
+
+
+def refused(target: Target) -> BoardError:
+    with pytest.raises(BoardError) as caught:
+        SshDevice(target)
+    assert len(str(caught.value).splitlines()) == 2
+    assert caught.value.where
+    assert caught.value.where.startswith("target test-board")
+    return caught.value
+
+
+def quoted_command(text: str) -> str:
+    """The last thing between backquotes."""
+    return text.split("`")[-2]
+
+
+def test_a_target_without_host(sshd: Sshd) -> None:
+    error = refused(sshd.target(host=None))
+    assert error.what == "its connection has no host"
+    assert "targets/test-board.toml" in str(error.next)
+
+
+def test_a_refused_port(sshd: Sshd) -> None:
+    stop_sshd(sshd.process)
+    error = refused(sshd.target())
+    assert error.what == "cannot reach the board: Connection refused"
+    assert f"ssh -i {sshd.identity} -p {sshd.port} " in str(error.next)
+
+
+def test_a_name_that_does_not_resolve(sshd: Sshd) -> None:
+    assert "cannot reach the board: " in refused(sshd.target(host="no-such-board.invalid")).what
+
+
+@pytest.mark.parametrize("host", ["..", "a" * 70, "bad host"])
+def test_a_host_that_is_no_name(sshd: Sshd, host: str) -> None:
+    assert "cannot reach the board: " in refused(sshd.target(host=host)).what
+
+
+def test_a_board_that_never_answers(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_client, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(ssh_client, "HANDSHAKE_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = refused(sshd.target(port=silent.getsockname()[1]))
+    assert error.what.startswith("the SSH handshake failed: ")
+
+
+def test_an_emulated_board_that_is_not_up(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(tmp_path / "cache"))
+    stop_sshd(sshd.process)
+    error = refused(sshd.target(identity_file="{cache}/lab/test-board/id_ed25519"))
+    assert error.next == "Start it: `deploy lab up test-board`."
+
+
+def test_an_unknown_host_key_is_refused_until_the_printed_command_has_run(
+    start_sshd: Callable[..., Sshd], tmp_path: Path
+) -> None:
+    sshd = start_sshd(known=False)
+    target = sshd.target(known_hosts_file=str(tmp_path / "new folder" / "known_hosts"))
+    error = refused(target)
+    host_key = tmp_path / "sshd-0" / "host_key.pub"
+    fingerprint = subprocess.run(
+        ["ssh-keygen", "-lf", host_key], capture_output=True, text=True
+    ).stdout.split()[1]
+    assert fingerprint in error.what
+    assert "ssh_host_ed25519_key.pub" in str(error.next)
+    subprocess.run(quoted_command(str(error.next)), shell=True, check=True, capture_output=True)
+    SshDevice(target).close()
+
+
+def test_a_changed_host_key_is_refused_until_the_printed_command_has_run(
+    start_sshd: Callable[..., Sshd],
+) -> None:
+    first = start_sshd()
+    stop_sshd(first.process)
+    second = start_sshd(first.port, known=False)
+    error = refused(second.target())
+    assert "THE HOST KEY CHANGED" in error.what
+    assert error.what.count("SHA256:") == 2
+    assert "someone sits between" in str(error.next)
+    command = quoted_command(str(error.next))
+    assert command == f"ssh-keygen -R {shlex.quote(f'[127.0.0.1]:{first.port}')} -f {first.known_hosts}"
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    assert "unknown host key" in refused(second.target()).what
+
+
+def test_a_key_the_board_does_not_know(sshd: Sshd, tmp_path: Path) -> None:
+    other = make_key(tmp_path / "other")
+    error = refused(sshd.target(identity_file=str(other), user="nobody"))
+    assert error.what == f"the board refuses user 'nobody' with {other}"
+    assert str(error.next).endswith(f"`ssh-copy-id -i {other} -p {sshd.port} nobody@127.0.0.1`")
+
+
+def test_an_identity_file_that_is_missing_locked_or_no_key(sshd: Sshd, tmp_path: Path) -> None:
+    assert "absent (no such file)" in refused(sshd.target(identity_file=str(tmp_path / "absent"))).what
+    (tmp_path / "text").write_text("hello")
+    assert "text (not a private key)" in refused(sshd.target(identity_file=str(tmp_path / "text"))).what
+    locked = tmp_path / "locked"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", locked], check=True)
+    assert "ssh-add" in refused(sshd.target(identity_file=str(locked))).what
+
+
+def test_no_key_at_all(sshd: Sshd) -> None:
+    error = refused(sshd.target(identity_file=None))
+    assert "no key: none was found" in error.what
+    assert "ssh-keygen -t ed25519 && ssh-copy-id" in str(error.next)
+
+
+def test_the_default_key_is_found(sshd: Sshd, home: Path) -> None:
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "id_ed25519").write_bytes(sshd.identity.read_bytes())
+    SshDevice(sshd.target(identity_file=None)).close()
+
+
+def test_ssh_config_fills_only_what_the_target_leaves_open(sshd: Sshd, home: Path) -> None:
+    (home / ".ssh").mkdir()
+    config = home / ".ssh" / "config"
+    own = f"HostName 127.0.0.1\n Port {sshd.port}\n IdentityFile {sshd.identity}\n"
+    config.write_text(f"Host board\n {own} User {os.environ.get('USER', 'root')}\nHost *\n User nobody\n")
+    open_fields = sshd.target(host="board", identity_file=None).connection.model_dump(
+        exclude={"port", "user"}
+    )
+    whole = sshd.target().model_dump() | {"connection": open_fields}
+    SshDevice(Target.model_validate(whole)).close()
+    wins = Target.model_validate(whole | {"connection": open_fields | {"user": "root", "port": 1}})
+    assert ssh_client.address_of(wins).port == 1
+
+
+def test_a_broken_ssh_config_is_named(sshd: Sshd, home: Path) -> None:
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "config").write_text("gibberish\n")
+    with pytest.raises(BoardError) as caught:
+        SshDevice(sshd.target())
+    assert str(caught.value.where).endswith(".ssh/config")
+
+
+def test_a_server_without_sftp_still_runs_commands(start_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
+    sshd = start_sshd(sftp=False)
+    device = SshDevice(sshd.target())
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(BoardError, match="offers no SFTP"):
+        device.push(tmp_path / "file", "~/file")
+    assert device.run("echo on").stdout == b"on\n"
+    device.close()
+
+
+def test_a_connection_lost_while_a_command_runs(
+    sshd: Sshd, ssh: SshDevice, capfd: pytest.CaptureFixture
+) -> None:
+    def cut(line: bytes) -> None:
+        stop_sshd(sshd.process)
+
+    started = time.monotonic()
+    with pytest.raises(BoardError, match="connection was lost while running: echo go"):
+        ssh.run("echo go; sleep 3", timeout_s=30, on_line=cut)
+    assert time.monotonic() - started < 10
+    with pytest.raises(BoardError, match="connection was lost while starting"):
+        ssh.run("true")
+    ssh.close()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_connection_lost_before_a_push(sshd: Sshd, ssh: SshDevice, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    ssh.push(tmp_path / "file", "~/file")
+    stop_sshd(sshd.process)
+    with pytest.raises(BoardError, match=r"connection was lost while pushing file"):
+        ssh.push(tmp_path / "file", "~/file")
+
+
+def test_a_closed_device_says_so(ssh: SshDevice, tmp_path: Path) -> None:
+    ssh.close()
+    with pytest.raises(BoardError, match="connection was lost"):
+        ssh.run("true")
+    with pytest.raises(BoardError, match="connection was lost"):
+        ssh.pull("~/file", tmp_path / "file")
+
+
+@pytest.fixture
+def full_folder(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"NO MOUNT PERMITTED: a full disk is NOT tested; {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_says_how_much_is_missing_and_keeps_the_old_file(
+    device: object, full_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "big").write_bytes(os.urandom(5_000_000))
+    (full_folder / "big").write_bytes(b"old")
+    with pytest.raises(BoardError, match=r"disk full: .* needs 5 MB, 1\.04 MB are free") as caught:
+        device.push(tmp_path / "big", str(full_folder / "big"))  # type: ignore[attr-defined]
+    assert "Make room" in str(caught.value.next)
+    assert [path.name for path in full_folder.iterdir()] == ["big"]
+    assert (full_folder / "big").read_bytes() == b"old"

@@ -1,0 +1,213 @@
+"""A board over SSH: commands through exec channels, files through SFTP."""
+
+import errno
+import re
+import secrets
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+import paramiko
+
+from toolkit.devices.device import Completed
+from toolkit.devices.ssh_client import address_of, open_client
+from toolkit.devices.streams import deliver_lines, part_name, shell_path
+from toolkit.errors import BoardError
+from toolkit.targets import Target
+from toolkit.units import format_bytes
+
+_CHUNK = 1 << 16
+_SFTP_SILENCE_S = 120.0
+_PREFETCH_REQUESTS = 512  # paramiko sleeps 10 ms whenever this many are on their way: 64 gave 8 MB/s
+
+# In the environment of a command and of all its descendants, so that a second channel can find and kill them.
+# A process group would do only where the SSH server makes one for each command, and not all do.
+_MARK = "EDGE_DEPLOY_RUN"
+_KILL = """for attempt in 1 2 3 4 5; do
+  found=
+  for process in /proc/[0-9]*; do
+    if tr '\\000' '\\n' < $process/environ | grep -qx {mark}; then kill -9 ${{process#/proc/}}; found=1; fi
+  done
+  [ -z "$found" ] && exit 0
+done 2>/dev/null"""
+
+
+class SshDevice:
+    """The Device behind an SSH server. Connects at once, so that every reason why not comes early."""
+
+    def __init__(self, target: Target) -> None:
+        address = address_of(target)
+        self._where = address.where
+        self._client = open_client(address)
+        self._open_sftp: paramiko.SFTPClient | None = None
+
+    def run(
+        self, command: str, *, timeout_s: float = 60.0, on_line: Callable[[bytes], None] | None = None
+    ) -> Completed:
+        """See `Device.run`. What was started is killed on the board, not merely disconnected from."""
+        deadline = time.monotonic() + timeout_s
+        mark = f"{_MARK}={secrets.token_hex(8)}"
+        channel = self._start(command, mark)
+        try:
+            completed = _read_to_end(channel, deadline, on_line)
+        except BaseException:  # Ctrl-C, or `on_line` raised: leave nothing running on the board
+            self._kill(mark)
+            raise
+        finally:
+            channel.close()
+        if completed is None:
+            self._kill(mark)
+            what = f"the command did not end within {timeout_s:g} s and was killed: {command[:120]}"
+            raise BoardError(what, where=self._where)
+        if completed.status == -1:  # the server sends a status whenever the command ends
+            raise self._lost(f"running: {command[:120]}")
+        return completed
+
+    def push(self, local: Path, remote: str) -> None:
+        """See `Device.push`. The name appears on the board only after the whole file has arrived."""
+        path = remote.removeprefix("~/")
+        part = part_name(path)
+        with local.open("rb") as file, self._sftp(f"pushing {local.name}") as sftp:
+            size = local.stat().st_size
+            try:
+                sftp.putfo(file, part)  # compares the sizes at its end
+                sftp.posix_rename(part, path)
+            except BaseException as error:
+                with suppress(OSError, EOFError, paramiko.SSHException):
+                    sftp.remove(part)
+                if not isinstance(error, OSError):
+                    raise
+                if error.errno == errno.ENOENT:
+                    folder = PurePosixPath(remote).parent
+                    raise BoardError(f"no such folder: {folder}", where=self._where) from None
+                if error.errno is None:
+                    self._explain_full(error, remote, size)
+                raise
+
+    def pull(self, remote: str, local: Path) -> None:
+        """See `Device.pull`."""
+        path = remote.removeprefix("~/")
+        part = Path(part_name(str(local)))
+        with self._sftp(f"pulling {remote}") as sftp:
+            try:
+                size = sftp.stat(path).st_size
+            except FileNotFoundError:
+                raise BoardError(f"no such file: {remote}", where=self._where) from None
+            try:
+                with part.open("xb") as file:
+                    received = sftp.getfo(path, file, max_concurrent_prefetch_requests=_PREFETCH_REQUESTS)
+                if received != size:
+                    raise BoardError(f"{remote} arrived with {received} of {size} bytes", where=self._where)
+                part.replace(local)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """See `Device.close`."""
+        self._client.close()
+
+    def _start(self, command: str, mark: str) -> paramiko.Channel:
+        """The marked command on its channel, its stdin empty; the outer shell turns a signal into 128 + n."""
+        try:
+            transport = self._client.get_transport()
+            if transport is None:
+                raise EOFError
+            channel = transport.open_session(timeout=30)
+            shells = "/bin/sh -c '/bin/sh -c \"$0\"; exit $?'"
+            channel.exec_command(f"exec env {mark} {shells} {shlex.quote(command)}")
+            channel.shutdown_write()
+        except (paramiko.SSHException, OSError, EOFError):
+            raise self._lost(f"starting: {command[:120]}") from None
+        return channel
+
+    def _kill(self, mark: str) -> None:
+        """Kill all that bears the mark, and wait until it is dead."""
+        with suppress(BoardError):  # a board that is gone cannot be told to kill
+            channel = self._start(_KILL.format(mark=mark), f"{_MARK}=kill")
+            channel.status_event.wait(30)
+            channel.close()
+
+    @contextmanager
+    def _sftp(self, doing: str) -> Iterator[paramiko.SFTPClient]:
+        """The one SFTP session; what breaks in it becomes BoardError."""
+        try:
+            if self._open_sftp is None:
+                self._open_sftp = self._client.open_sftp()
+                self._open_sftp.get_channel().settimeout(_SFTP_SILENCE_S)
+        except (paramiko.SSHException, OSError, EOFError, AttributeError):
+            if not self._is_connected():
+                raise self._lost(doing) from None
+            raise BoardError(
+                "its SSH server offers no SFTP",
+                where=self._where,
+                next="Install openssh-sftp-server on it.",
+            ) from None
+        try:
+            yield self._open_sftp
+        except (TimeoutError, EOFError, paramiko.SSHException):
+            raise self._lost(doing) from None
+        except OSError as error:
+            if not self._is_connected() or self._open_sftp.get_channel().closed:
+                raise self._lost(doing) from None
+            raise BoardError(f"{doing} failed: {error.strerror or error}", where=self._where) from None
+
+    def _explain_full(self, error: OSError, remote: str, size: int) -> None:
+        """Raise BoardError if the folder is too full for `size` bytes; SFTP has no status for that."""
+        folder = shell_path(remote[: remote.rfind("/") + 1] or ".")
+        table = self.run(f"df -Pk -- {folder}", timeout_s=30).stdout
+        row = re.search(rb"(\d+)\s+\d+%", table)
+        free = int(row.group(1)) * 1024 if row else size
+        if free < size:
+            raise BoardError(
+                f"disk full: {remote} needs {format_bytes(size)}, {format_bytes(free)} are free",
+                where=self._where,
+                next="Make room on the board, then run again.",
+            ) from error
+
+    def _is_connected(self) -> bool:
+        transport = self._client.get_transport()
+        return transport is not None and transport.is_active()
+
+    def _lost(self, doing: str) -> BoardError:
+        return BoardError(
+            f"the connection was lost while {doing}", where=self._where, next="Check the board and run again."
+        )
+
+
+def _read_to_end(
+    channel: paramiko.Channel, deadline: float, on_line: Callable[[bytes], None] | None
+) -> Completed | None:
+    """Both streams to their ends and the status (-1: the connection went first), or None at the deadline."""
+    stdout, stderr, pending = bytearray(), bytearray(), bytearray()
+    channel.settimeout(max(0.001, deadline - time.monotonic()))
+    drain = threading.Thread(target=_drain_stderr, args=(channel, stderr), daemon=True)
+    drain.start()  # the streams share one window: unread stderr would stop stdout
+    while True:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            return None
+        channel.settimeout(remaining)
+        try:
+            chunk = channel.recv(_CHUNK)
+        except TimeoutError:
+            return None
+        if not chunk:
+            break
+        stdout += chunk
+        deliver_lines(pending, chunk, on_line)
+    if pending:
+        deliver_lines(pending, b"\n", on_line)
+    drain.join(max(0.0, deadline - time.monotonic()))
+    ended = channel.status_event.wait(max(0.0, deadline - time.monotonic()))
+    if drain.is_alive() or not ended:
+        return None
+    return Completed(channel.exit_status, bytes(stdout), bytes(stderr))
+
+
+def _drain_stderr(channel: paramiko.Channel, into: bytearray) -> None:
+    with suppress(TimeoutError):
+        while chunk := channel.recv_stderr(_CHUNK):
+            into += chunk
