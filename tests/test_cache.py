@@ -55,10 +55,8 @@ def build(folder):
     os.kill(os.getpid(), signal.SIGKILL)
 cached("kind", "key", build)
 """
-    code = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(Path(toolkit.__file__).parents[1])},
-    ).returncode
+    environment = {**os.environ, "PYTHONPATH": str(Path(toolkit.__file__).parents[1])}
+    code = subprocess.run([sys.executable, "-c", script], env=environment).returncode
     assert code == -signal.SIGKILL
     path, was_there = cached("kind", "key", build_one_file)
     assert not was_there

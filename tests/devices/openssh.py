@@ -57,17 +57,19 @@ def make_key(path: Path) -> Path:
 
 def stop_sshd(process: subprocess.Popen[bytes]) -> None:
     """Kill the server and, as a power cut would, the sessions it has forked."""
-    for child in _descendants(process.pid):
+    if process.poll() is not None:  # its id may be another process's by now
+        return
+    family = [process.pid, *_descendants(process.pid)]
+    for pid in family:  # servers before their commands, whose end they would still report
         with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    process.kill()
+            os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
 def _descendants(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children")
     children = [int(child) for child in text.read_text().split()] if text.exists() else []
-    return [found for child in children for found in (*_descendants(child), child)]
+    return [found for child in children for found in (child, *_descendants(child))]
 
 
 def free_port() -> int:

@@ -4,6 +4,7 @@ import os
 import shlex
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,6 +185,26 @@ def test_a_connection_lost_before_a_push(sshd: Sshd, ssh: SshDevice, tmp_path: P
     stop_sshd(sshd.process)
     with pytest.raises(BoardError, match=r"connection was lost while pushing file"):
         ssh.push(tmp_path / "file", "~/file")
+
+
+def test_a_connection_lost_amid_a_push_leaves_the_old_file(
+    sshd: Sshd, ssh: SshDevice, home: Path, tmp_path: Path
+) -> None:
+    (home / "file").write_bytes(b"old")
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(400_000_000)
+
+    def cut_once_it_arrives() -> None:
+        while not any(part.stat().st_size > 1_000_000 for part in home.glob(".file.*.part")):
+            time.sleep(0.001)
+        stop_sshd(sshd.process)
+
+    cutter = threading.Thread(target=cut_once_it_arrives, daemon=True)
+    cutter.start()
+    with pytest.raises(BoardError, match=r"connection was lost while pushing large"):
+        ssh.push(tmp_path / "large", "~/file")
+    cutter.join()
+    assert (home / "file").read_bytes() == b"old"
 
 
 def test_a_closed_device_says_so(ssh: SshDevice, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class SshDevice:
                 if error.errno == errno.ENOENT:
                     folder = PurePosixPath(remote).parent
                     raise BoardError(f"no such folder: {folder}", where=self._where) from None
-                if error.errno is None:
+                if error.errno is None and not sftp.get_channel().closed:
                     self._explain_full(error, remote, size)
                 raise
 
@@ -150,7 +150,7 @@ class SshDevice:
         except (TimeoutError, EOFError, paramiko.SSHException):
             raise self._lost(doing) from None
         except OSError as error:
-            if not self._is_connected() or self._open_sftp.get_channel().closed:
+            if isinstance(error, ConnectionError) or self._open_sftp.get_channel().closed:
                 raise self._lost(doing) from None
             raise BoardError(f"{doing} failed: {error.strerror or error}", where=self._where) from None
 
