@@ -1,0 +1,65 @@
+"""`deploy lab`: an emulated board on this machine, for trying everything without hardware."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from toolkit import lab
+
+app = typer.Typer(
+    name="lab",
+    help="An emulated arm64 board on this machine, for working without hardware.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+Name = Annotated[str, typer.Argument(help="An emulated target.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+EMULATED_PI = "emulated-pi"
+
+
+@app.command(epilog="Example: [bold]deploy lab up emulated-pi[/bold]")
+def up(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
+    """Boot the board and wait for its SSH server; the first time, build its image too.
+
+    A board that already runs is left as it is. It runs until [bold]deploy lab down[/bold], and forgets all
+    that was put on its disk then.
+    """
+    with Console(stderr=True).status("") as spinner:
+        board = lab.up(name, on_step=lambda text: spinner.update(f"{text} …"))
+    _show(name, board, as_json)
+
+
+@app.command(epilog="Example: [bold]deploy lab down emulated-pi[/bold]")
+def down(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
+    """Cut the board's power; what was on its disk is gone."""
+    was_running = lab.down(name)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "running": False, "was_running": was_running}))
+    else:
+        typer.echo(f"{name} is down." if was_running else f"{name} was not running.")
+
+
+@app.command(epilog="Example: [bold]deploy lab status --json[/bold]")
+def status(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
+    """Tell whether the board runs, and how to reach it by hand."""
+    _show(name, lab.status(name), as_json)
+
+
+def _show(name: str, board: lab.Board | None, as_json: bool) -> None:
+    if as_json:
+        facts = asdict(board) if board else {}
+        typer.echo(json.dumps({"name": name, "running": board is not None, **facts}, default=str))
+    elif board is None:
+        typer.echo(f"{name} is not running. Start it: deploy lab up {name}")
+    else:
+        typer.echo(
+            f"{name} is running (process {board.pid}).\n"
+            f"  ssh      ssh -i {board.identity_file} -o UserKnownHostsFile={board.known_hosts_file}"
+            f" -p {board.ssh_port} root@127.0.0.1\n"
+            f"  console  127.0.0.1:{board.serial_port} (log: {board.console_log})"
+        )

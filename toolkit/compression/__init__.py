@@ -1,0 +1,46 @@
+"""Compact layers, what their components are worth, and how many of them a budget buys. Knows nothing of devices."""
+
+from toolkit.compression.allocation import Allocation, Allocator, Limits
+from toolkit.compression.calibration import LayerStatistics, calibrate, compressible_layers
+from toolkit.compression.compress import compact_layers, compress, fold_all
+from toolkit.compression.costs import Cost, CostTable
+from toolkit.compression.exact import allocate_exact
+from toolkit.compression.gains import GainCurve, gain_curve
+from toolkit.compression.greedy import allocate_greedy
+from toolkit.compression.jactus import Spectrum, factors_at, jactus_spectrum
+from toolkit.compression.layers import (
+    CompactConv2d,
+    CompactLinear,
+    break_even_rank,
+    build_compact,
+    matrix,
+)
+
+ALLOCATORS: dict[str, Allocator] = {"exact": allocate_exact, "greedy": allocate_greedy}
+
+__all__ = [
+    "ALLOCATORS",
+    "Allocation",
+    "Allocator",
+    "CompactConv2d",
+    "CompactLinear",
+    "Cost",
+    "CostTable",
+    "GainCurve",
+    "LayerStatistics",
+    "Limits",
+    "Spectrum",
+    "allocate_exact",
+    "allocate_greedy",
+    "break_even_rank",
+    "build_compact",
+    "calibrate",
+    "compact_layers",
+    "compress",
+    "compressible_layers",
+    "factors_at",
+    "fold_all",
+    "gain_curve",
+    "jactus_spectrum",
+    "matrix",
+]

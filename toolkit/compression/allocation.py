@@ -1,0 +1,76 @@
+"""Allocation: one choice per layer, what it is predicted to cost and save, and how far from the best it can be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from toolkit.compression.costs import CostTable
+from toolkit.compression.gains import GainCurve
+from toolkit.errors import BudgetError
+from toolkit.units import format_bytes, format_milliseconds
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an allocation may spend; None is no limit. Latency is the median the table predicts, size the model's bytes."""
+
+    latency_ms: float | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Layer -> rank (None: dense), its gain (nats), an upper bound on any allocation's gain, and its predicted cost."""
+
+    ranks: dict[str, int | None]
+    gain: float
+    gain_bound: float
+    latency_ms: float
+    size_bytes: int
+
+    @property
+    def bound_gap(self) -> float:
+        """Share of the bound that this allocation may be missing: 0 is proved optimal."""
+        return max(0.0, (self.gain_bound - self.gain) / self.gain_bound) if self.gain_bound > 0 else 0.0
+
+
+Allocator = Callable[[dict[str, GainCurve], CostTable, Limits], Allocation]
+
+
+def describe(
+    ranks: dict[str, int | None], gains: dict[str, GainCurve], costs: CostTable, gain_bound: float
+) -> Allocation:
+    """The allocation that those ranks make."""
+    gain = sum(gains[layer].of(rank) for layer, rank in ranks.items())
+    return Allocation(ranks, gain, max(gain, gain_bound), costs.latency_ms(ranks), costs.size_bytes(ranks))
+
+
+def fits(ranks: dict[str, int | None], costs: CostTable, limits: Limits) -> bool:
+    """Whether the choices stay within every limit."""
+    return (limits.latency_ms is None or costs.latency_ms(ranks) <= limits.latency_ms) and (
+        limits.size_bytes is None or costs.size_bytes(ranks) <= limits.size_bytes
+    )
+
+
+def require_feasible(costs: CostTable, limits: Limits) -> None:
+    """Raises BudgetError with the nearest feasible limit if even the cheapest choices miss one on its own."""
+    fastest = {layer: min(row, key=lambda rank: row[rank].latency_ms) for layer, row in costs.layers.items()}
+    smallest = {layer: min(row, key=lambda rank: row[rank].weight_bytes) for layer, row in costs.layers.items()}
+    least_ms, least_bytes = costs.latency_ms(fastest), costs.size_bytes(smallest)
+    if limits.latency_ms is not None and least_ms > limits.latency_ms:
+        raise BudgetError(
+            f"no allocation runs in {format_milliseconds(limits.latency_ms)}: "
+            f"the fastest is predicted at {format_milliseconds(least_ms)}",
+            where="latency budget",
+            next=f"The nearest feasible is a planned median of {format_milliseconds(least_ms)}; raise --latency, or give a smaller model.",
+        )
+    if limits.size_bytes is not None and least_bytes > limits.size_bytes:
+        raise BudgetError(
+            f"no allocation fits {format_bytes(limits.size_bytes)}: the smallest takes {format_bytes(least_bytes)}",
+            where="size budget",
+            next=f"The nearest feasible is --size {-(-least_bytes // 1000)}KB.",
+        )
+
+
+def infeasible_together() -> BudgetError:
+    """The refusal when each limit alone can be met but not all at once."""
+    return BudgetError("no allocation meets the latency and the size budget at once", where="budget", next="Raise one of --latency, --size.")

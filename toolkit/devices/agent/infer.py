@@ -1,0 +1,16 @@
+"""Run the installed release on given inputs, one at a time as the application would."""
+
+import numpy as np
+
+from .facts import peak_bytes
+from .release import load_inference, load_tensors, read_arrays, read_manifest
+
+
+def infer(spec, emit):  # type: ignore[no-untyped-def]
+    """`spec`: release, adapted, inputs (.npz with x), outputs (.npz to write), threads."""
+    manifest = read_manifest(spec["release"])
+    run = load_inference(spec["release"], manifest, load_tensors(spec["release"], spec.get("adapted")), spec["threads"])
+    x = read_arrays(spec["inputs"])["x"]
+    logits = [run([example[None]])[0][0] for example in x]
+    np.savez(spec["outputs"], logits=np.stack(logits))
+    return {"examples": len(x), "peak_bytes": peak_bytes()}

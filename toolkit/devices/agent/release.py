@@ -1,0 +1,67 @@
+"""An installed release as the agent reads it: manifest, programs, tensors, and what this board has learned on top."""
+
+import json
+import os
+
+import numpy as np
+
+from .bench import sha256
+from .runtime import load
+
+
+def read_manifest(folder: str) -> "dict[str, object]":
+    """The manifest. Raises ValueError if a file's name leaves the folder."""
+    with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
+        manifest = json.load(file)
+    for name in manifest["files"]:
+        if os.path.basename(name) != name or name in ("", ".", ".."):
+            raise ValueError("manifest names a file outside its folder: " + name)
+    return manifest
+
+
+def corrupt_files(folder: str, manifest) -> "list[str]":  # type: ignore[no-untyped-def]
+    """Names of files that are missing or whose SHA-256 differs from the manifest's."""
+    wrong = []
+    for name, entry in manifest["files"].items():
+        path = os.path.join(folder, name)
+        if not os.path.isfile(path) or sha256(path) != entry["sha256"]:
+            wrong.append(name)
+    return wrong
+
+
+def read_arrays(path: str) -> "dict[str, np.ndarray]":
+    """All arrays of a `.npz`; nothing is unpickled."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def load_tensors(folder: str, adapted: "str | None") -> "dict[str, np.ndarray]":
+    """The release's tensors, with those this board has adapted in their place if `adapted` exists."""
+    tensors = read_arrays(os.path.join(folder, "tensors.npz"))
+    if adapted and os.path.isfile(adapted):
+        tensors.update(read_arrays(adapted))
+    return tensors
+
+
+def load_inference(folder: str, manifest, tensors, threads: int):  # type: ignore[no-untyped-def]
+    """The inference program: [x] -> [logits, features], with cores folded into its holes."""
+    return load(
+        manifest["runtime"],
+        os.path.join(folder, manifest["infer"]["program"]),
+        fill_holes(manifest, tensors),
+        threads,
+    )
+
+
+def fill_holes(manifest, tensors):  # type: ignore[no-untyped-def]
+    """Value of each hole of the inference program, in its order: core x basis where a core folds in, else the tensor."""
+    cores = {fold["hole"]: fold["core"] for fold in manifest["folds"]}
+    holes = {}
+    for name in manifest["infer"]["holes"]:
+        basis = tensors[name]
+        if name in cores:
+            core = tensors[cores[name]]
+            rank = core.shape[0]
+            basis = (core.reshape(rank, rank) @ basis.reshape(rank, -1)).reshape(basis.shape)
+        holes[name] = np.ascontiguousarray(basis, np.float32)
+    return holes

@@ -1,0 +1,59 @@
+"""Load a program in the runtime it was exported for, as one function from arrays to arrays.
+
+A program may have holes: tensors that the board can replace (folded cores, the head). ONNX Runtime takes them as external
+initializers, constant and packed like any other weight; ExecuTorch takes them as further inputs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+Program = Callable[[Sequence[np.ndarray]], "list[np.ndarray]"]
+
+
+def load(runtime: str, path: str, holes: Mapping[str, np.ndarray], threads: int) -> Program:
+    """The program at `path` with its holes filled. Raises what the runtime raises when it cannot be loaded."""
+    if runtime == "onnxruntime":
+        return _load_onnxruntime(path, holes, threads)
+    if runtime == "executorch":
+        return _load_executorch(path, holes, threads)
+    raise ValueError("unknown runtime: " + runtime)
+
+
+def _load_onnxruntime(path: str, holes: Mapping[str, np.ndarray], threads: int) -> Program:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in holes.values()]
+    if values:
+        options.add_external_initializers(list(holes), values)
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+
+    def run(inputs: Sequence[np.ndarray]) -> "list[np.ndarray]":
+        # 0-d results come back as NumPy scalars, which the runtime does not take as inputs.
+        return [np.asarray(out) for out in session.run(None, dict(zip(names, map(np.asarray, inputs))))]
+
+    return run
+
+
+def _load_executorch(path: str, holes: Mapping[str, np.ndarray], threads: int) -> Program:
+    import torch
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+    from executorch.runtime import Runtime
+
+    _unsafe_reset_threadpool(threads)
+    program = Runtime.get().load_program(path)
+    method = program.load_method("forward")
+    filled = [torch.from_numpy(np.array(value)) for value in holes.values()]
+
+    def run(inputs: Sequence[np.ndarray]) -> "list[np.ndarray]":
+        given = [torch.from_numpy(np.array(each)) for each in inputs]
+        # Copied: outputs live in the method's memory plan, which the next call overwrites.
+        return [np.array(out) for out in method.execute([*given, *filled])]
+
+    run.keeps = program  # type: ignore[attr-defined]  # the method points into the program
+    return run

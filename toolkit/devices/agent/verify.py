@@ -1,0 +1,33 @@
+"""Prove an installed release on this board: digests, outputs against the host's, then latency and peak memory."""
+
+import numpy as np
+
+from .bench import timed
+from .facts import conditions, peak_bytes
+from .release import corrupt_files, load_inference, load_tensors, read_arrays, read_manifest
+
+
+def verify(spec, emit):  # type: ignore[no-untyped-def]
+    """`spec`: release, threads, warmups, runs, budget_ms, digests_only. Measures the release as shipped, not as adapted."""
+    folder = spec["release"]
+    manifest = read_manifest(folder)
+    corrupt = corrupt_files(folder, manifest)
+    if corrupt or spec.get("digests_only"):
+        return {"corrupt": corrupt}
+    before = conditions()
+    run = load_inference(folder, manifest, load_tensors(folder, None), spec["threads"])
+    accepted = read_arrays(folder + "/acceptance.npz")
+    difference = 0.0
+    for x, logits, features in zip(accepted["x"], accepted["logits"], accepted["features"]):
+        for got, expected in zip(run([x[None]]), (logits, features)):
+            difference = max(difference, float(np.abs(got[0] - expected).max()))
+            if not np.isfinite(got).all():
+                difference = float("inf")
+    result = timed(run, [accepted["x"][:1]], spec)
+    return {
+        "corrupt": [],
+        "max_abs_difference": difference,
+        "peak_bytes": peak_bytes(),
+        "conditions": {"before": before, "after": conditions()},
+        **result,
+    }

@@ -1,0 +1,1 @@
+"""Bundled examples: real data, nothing to download."""

@@ -1,0 +1,35 @@
+"""Call what the user named as `package.module:function`."""
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+
+from toolkit.errors import BadInput
+
+
+def call_factory(spec: str, kind: str, **offered: object) -> object:
+    """Import and call the factory, with those of `offered` that its signature names.
+
+    Raises BadInput if the module or the name is missing or is not callable; errors inside the factory are its own.
+    """
+    module_name, _, name = spec.partition(":")
+    example = f"Give the {kind} as package.module:factory, e.g. toolkit.examples.digits:{kind}."
+    if not module_name or not name:
+        raise BadInput(f"'{spec}' names no factory", next=example)
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if not (error.name and (module_name == error.name or module_name.startswith(error.name + "."))):
+            raise BadInput(f"needs the module {error.name}", where=module_name, next=f"pip install {error.name}") from None
+        raise BadInput(f"no module named {error.name}", where=spec, next=example) from None
+    except SyntaxError as error:
+        raise BadInput(f"cannot be imported: {error}", where=spec, next="Mend the file and run again.") from None
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        state = "has no" if factory is None else "has no callable"
+        raise BadInput(f"{module_name} {state} '{name}'", where=spec, next=example)
+    accepted = inspect.signature(factory).parameters
+    return factory(**{key: value for key, value in offered.items() if key in accepted})

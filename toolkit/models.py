@@ -1,0 +1,88 @@
+"""A user's dense model, seen as a backbone that makes features and a linear head that reads them."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from toolkit.errors import BadInput
+from toolkit.factories import call_factory
+
+
+@dataclass(frozen=True)
+class Network:
+    """`head(backbone(x))`; `backbone` maps (N, *input_shape) to features (N, feature_size).
+
+    `head` is the pretrained classifier over the general classes, or None where the model does not end in a Linear:
+    then its outputs are the features.
+    """
+
+    backbone: nn.Module
+    head: nn.Linear | None
+    feature_size: int
+
+
+def load_model(spec: str, on_progress: Callable[[int, int], None] | None = None) -> nn.Module:
+    """Build the model with the user's factory, in eval mode on the CPU.
+
+    Raises BadInput if the factory is missing, returns something else, or the weights hold NaN or infinity.
+    """
+    model = call_factory(spec, "model", on_progress=on_progress)
+    if not isinstance(model, nn.Module):
+        raise BadInput(
+            f"returned {type(model).__name__}, not a torch.nn.Module", where=spec, next="Return the model itself."
+        )
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise BadInput(
+                f"{int((~torch.isfinite(tensor)).sum())} values of '{name}' are NaN or infinite",
+                where=spec,
+                next="Load a checkpoint that was saved before training diverged.",
+            )
+    return model.float().cpu().eval()
+
+
+@torch.no_grad()
+def split_head(model: nn.Module, example: torch.Tensor) -> Network:
+    """Part the model at its last Linear. `example` is one input with its batch dimension, (1, *input_shape).
+
+    Raises BadInput if the model does not take that input, or does not give one vector an example.
+    """
+    called: list[str] = []
+    handles = [
+        module.register_forward_hook(lambda *_, name=name: called.append(name))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+    ]
+    try:
+        output = model(example)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise BadInput(
+            f"the model does not take an input of shape {tuple(example.shape)}: {first}",
+            where="task and model",
+            next="Give the task's inputs the shape and scale that the model was trained on.",
+        ) from None
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not isinstance(output, torch.Tensor) or output.dim() != 2 or len(output) != 1:
+        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise BadInput(f"its output is {shape}, expected logits (N, classes)", where="model", next="Wrap it so that it returns one tensor.")
+    for name in reversed(called):
+        backbone = copy.deepcopy(model)
+        head = backbone.get_submodule(name)
+        parent, _, attribute = name.rpartition(".")
+        if not isinstance(head, nn.Linear) or not name:
+            continue
+        setattr(backbone.get_submodule(parent), attribute, nn.Identity())
+        try:
+            features = backbone(example)
+            ends_here = features.dim() == 2 and torch.allclose(head(features), output, atol=1e-5)
+        except RuntimeError:  # not the last layer: what follows wants its output's size
+            ends_here = False
+        if ends_here:
+            return Network(backbone, head, features.shape[1])
+    return Network(copy.deepcopy(model), None, output.shape[1])

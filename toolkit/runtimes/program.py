@@ -1,0 +1,77 @@
+"""A program: one graph exported for one runtime, and the capability of exporting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """How many nodes the graph has, and how many run on the accelerated backend or fall back to reference kernels."""
+
+    total: int
+    delegated: int
+    fallback: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """The file's bytes, its nodes, and the holes that the board fills, in order."""
+
+    data: bytes
+    nodes: Nodes
+    holes: tuple[str, ...] = ()
+
+
+class Runtime(Protocol):
+    """How to export for one runtime and what the board needs to run it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def suffix(self) -> str: ...
+
+    @property
+    def board_packages(self) -> tuple[str, ...]:
+        """Distributions that a Python board needs, pinned to the version exported for."""
+        ...
+
+    def export(self, graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
+        """Export a graph whose last `len(holes)` inputs are holes. Raises DeployError if the runtime is not installed."""
+        ...
+
+    def export_layers(self, layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -> list[Program]:
+        """Export each layer alone on its example input; what `layer_holes` names becomes a hole."""
+        ...
+
+
+class WithHoles(nn.Module):
+    """`model` with some parameters as further inputs: forward(x, *holes)."""
+
+    def __init__(self, model: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = names
+
+    def forward(self, x: torch.Tensor, *values: torch.Tensor) -> object:
+        """The model's outputs with the named parameters replaced by `values`."""
+        return torch.func.functional_call(self.model, dict(zip(self.names, values, strict=True)), (x,))
+
+
+def export_with_holes(model: nn.Module, x: torch.Tensor, names: tuple[str, ...]) -> ExportedProgram:
+    """Trace `model` on `x` with those parameters as inputs after it."""
+    parameters = dict(model.named_parameters())
+    wrapped = WithHoles(model.eval(), names).requires_grad_(False)
+    # Traced apart from autograd: an inference graph needs none.
+    with torch.no_grad():
+        return torch.export.export(wrapped, (x, *(parameters[name].detach().clone() for name in names)))
+
+
+def layer_holes(layer: nn.Module) -> tuple[str, ...]:
+    """Parameters that the board may replace: the folded core of a compact layer, none of a dense one."""
+    return ("down.weight",) if "down.weight" in dict(layer.named_parameters()) else ()

@@ -1,0 +1,127 @@
+"""Tasks from where people keep them: a folder `class/*.png|wav|npy`, a `.npz`, or a Python factory."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from toolkit.errors import BadInput
+from toolkit.factories import call_factory
+from toolkit.tasks.task import Examples, Task, validate_task
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".wav", ".npy")
+
+
+def load_task(source: str, *, shots: int, seed: int) -> Task:
+    """Read and validate the task. From a folder or `.npz`, `shots` examples a class become the support, the rest query.
+
+    Raises BadInput that says what is wrong with the source.
+    """
+    path = Path(source)
+    if path.is_dir():
+        task = _from_folder(path, shots, seed)
+    elif path.suffix == ".npz":
+        task = _from_npz(path, shots, seed)
+    elif ":" in source and not path.exists():
+        made = call_factory(source, "task", shots=shots, seed=seed)
+        if not isinstance(made, Task):
+            raise BadInput(f"returned {type(made).__name__}, not a toolkit.tasks.Task", where=source)
+        task = made
+    else:
+        raise BadInput(
+            "no such task" if not path.exists() else "not a task",
+            where=source,
+            next="Give a folder with one sub-folder a class, a .npz with x and y, or package.module:factory.",
+        )
+    return validate_task(task)
+
+
+def split_support(x: np.ndarray, y: np.ndarray, *, shots: int, seed: int, where: str) -> tuple[Examples, Examples]:
+    """Draw `shots` examples of each class as support; the rest is query. Raises BadInput if a class has too few."""
+    generator = np.random.default_rng(seed)
+    chosen = np.zeros(len(y), dtype=bool)
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        if len(members) <= shots:
+            raise BadInput(
+                f"class {label} has {len(members)} example(s); {shots} for support leave none to query",
+                where=where,
+                next=f"Add examples, or lower --shots to {max(1, len(members) - 1)}.",
+            )
+        chosen[generator.permutation(members)[:shots]] = True
+    return _examples(x[chosen], y[chosen]), _examples(x[~chosen], y[~chosen])
+
+
+def _examples(x: np.ndarray, y: np.ndarray) -> Examples:
+    return Examples(torch.from_numpy(np.ascontiguousarray(x, np.float32)), torch.from_numpy(y.astype(np.int64)))
+
+
+def _from_npz(path: Path, shots: int, seed: int) -> Task:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"cannot be read: {error}", where=str(path), next="Save it with numpy.savez(x=..., y=...).") from None
+    missing = [name for name in ("x", "y") if name not in arrays]
+    if missing:
+        raise BadInput(f"has no array {' and '.join(missing)} (it has {', '.join(arrays) or 'none'})", where=str(path))
+    x, y = arrays["x"], arrays["y"]
+    if x.dtype.kind not in "fiu" or x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+        raise BadInput(
+            f"x is {x.dtype} {x.shape} and y is {y.dtype} {y.shape}; expected numbers (N, ...) and labels (N,)",
+            where=str(path),
+        )
+    names, labels = np.unique(y, return_inverse=True)
+    if len(x) == 0:
+        raise BadInput("is empty", where=str(path), next="Give at least two classes with a few examples each.")
+    support, query = split_support(x, labels, shots=shots, seed=seed, where=str(path))
+    general = _examples(arrays["general_x"], arrays["general_y"]) if "general_x" in arrays and "general_y" in arrays else None
+    return Task(path.stem, tuple(map(str, names)), support, query, general=general)
+
+
+def _from_folder(folder: Path, shots: int, seed: int) -> Task:
+    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    files = [
+        (file, index)
+        for index, name in enumerate(classes)
+        for file in sorted((folder / name).iterdir())
+        if file.suffix.lower() in _SUFFIXES
+    ]
+    if not files:
+        raise BadInput(
+            f"has no class/*{'|'.join(_SUFFIXES)}", where=str(folder), next="Make one sub-folder a class and put its examples there."
+        )
+    arrays = [_read(file) for file, _ in files]
+    if all(file.suffix.lower() == ".wav" for file, _ in files):
+        longest = max(array.shape[-1] for array in arrays)
+        arrays = [np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, longest - array.shape[-1])]) for array in arrays]
+    for (file, _), array in zip(files, arrays, strict=True):
+        if array.shape != arrays[0].shape:
+            raise BadInput(
+                f"has shape {array.shape}, while {files[0][0].name} has {arrays[0].shape}",
+                where=str(file),
+                next="Bring all examples to one size.",
+            )
+    labels = np.array([index for _, index in files])
+    support, query = split_support(np.stack(arrays), labels, shots=shots, seed=seed, where=str(folder))
+    return Task(folder.name, tuple(classes), support, query)
+
+
+def _read(file: Path) -> np.ndarray:
+    """An image as (C, H, W) in 0..1, a recording as (1, samples) in -1..1, an array as it is; float32."""
+    try:
+        if file.suffix.lower() == ".npy":
+            return np.load(file, allow_pickle=False).astype(np.float32)
+        if file.suffix.lower() == ".wav":
+            with wave.open(str(file)) as recording:
+                if recording.getsampwidth() != 2:
+                    raise BadInput("is not 16-bit PCM", where=str(file), next="Convert it, e.g. with sox -b 16.")
+                samples = np.frombuffer(recording.readframes(recording.getnframes()), "<i2")
+                return (samples.reshape(-1, recording.getnchannels()).mean(1) / 32768)[None].astype(np.float32)
+        with Image.open(file) as image:
+            pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.float32) / 255
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    except (OSError, ValueError, EOFError, wave.Error, UnidentifiedImageError) as error:
+        raise BadInput(f"cannot be read: {error}", where=str(file), next="Mend or remove the file.") from None
