@@ -1,0 +1,192 @@
+"""Deployment: the result of a run, everything predicted beside everything measured; saved as `result.json`.
+
+The report is drawn from this and from nothing else. `toolkit/result.schema.json` is its JSON Schema.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import BadInput
+
+SCHEMA_VERSION = 1
+Clock = Literal["wall", "instructions"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stage(_Record):
+    """One stage of the pipeline as it ran; `cached` where an earlier run had done the work."""
+
+    name: str
+    seconds: float
+    cached: bool = False
+
+
+class Latency(_Record):
+    """Milliseconds of one inference. `planned_median` is the most that was allocated; `attempts` counts measurements."""
+
+    budget: float | None
+    source: str
+    planned_median: float | None
+    predicted: float
+    median: float | None
+    p95: float | None
+    min: float | None
+    runs: int | None
+    attempts: int | None
+    dense_median: float
+    dense_p95: float
+    clock: Clock
+
+
+class Bytes(_Record):
+    """A size in bytes, with the dense model's beside it."""
+
+    budget: int | None
+    source: str
+    predicted: int
+    measured: int | None
+    dense: int
+
+
+class Accuracy(_Record):
+    """Share of examples classified correctly (0..1), and on what it was measured: data, count, and where it ran."""
+
+    value: float
+    examples: int
+    data: str
+    ran_on: Literal["host", "device"]
+
+
+class AccuracyTable(_Record):
+    """General: the classes that the model was pretrained on. Task: the few-shot classes, on queries never learned from."""
+
+    general_dense: Accuracy | None
+    general_compact: Accuracy | None
+    task_dense: Accuracy
+    task_compact: Accuracy
+    task_adapted: Accuracy | None
+
+
+class LayerChoice(_Record):
+    """What one layer became. `rank` None is dense; `gain_kept` is the share of the layer's gain that is kept."""
+
+    layer: str
+    choice: Literal["dense", "compact"]
+    rank: int | None
+    full_rank: int
+    precision: Literal["fp32"] = "fp32"
+    predicted_ms: float
+    dense_ms: float
+    gain_kept: float
+    weight_bytes: int
+
+
+class FrontierPoint(_Record):
+    """One whole model timed on the device. `accuracy` is on the general classes if the task has them, else on the task."""
+
+    label: str
+    latency_ms: float
+    predicted_ms: float
+    size_bytes: int
+    accuracy: float
+    recovered: bool = Field(description="whether its cores were trained; the others are as factorised")
+
+
+class CurvePoint(_Record):
+    """Held-out support examples during adaptation on the device, mean over the folds."""
+
+    step: int
+    loss: float
+    accuracy: float
+
+
+class HeldOut(_Record):
+    """Held-out support examples before and after the chosen number of steps, mean over the folds."""
+
+    accuracy_before: float
+    accuracy_after: float
+    loss_before: float
+    loss_after: float
+
+
+class Adaptation(_Record):
+    """What the board did with the support examples."""
+
+    accepted: bool
+    reason: str
+    steps: int
+    folds: int
+    trained_values: int
+    step_ms: float | None
+    peak_bytes: int | None
+    held_out: HeldOut | None
+    curve: tuple[CurvePoint, ...]
+    training_loss: tuple[float, ...]
+
+
+class NodeCounts(_Record):
+    """Nodes of the inference program and where they run."""
+
+    total: int
+    delegated: int
+    fallback: int
+
+
+class Deployment(_Record):
+    """One run. Fields of stages that did not run (a plan, a refused release) are None."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created_at: str
+    toolkit_version: str
+    target: str
+    target_verified: bool
+    runtime: str
+    runtime_version: str
+    seed: int
+    model: str
+    task: str
+    classes: tuple[str, ...]
+    shots: int
+    device_facts: dict[str, Any]
+    conditions: dict[str, Any]
+    stages: tuple[Stage, ...]
+    allocator: str
+    allocation: tuple[LayerChoice, ...]
+    bound_gap: float
+    latency_ms: Latency
+    peak_memory_bytes: Bytes
+    size_bytes: Bytes
+    release_bytes: int | None = None
+    parameters_dense: int
+    parameters_compact: int
+    compressible_parameters_dense: int
+    compressible_parameters_compact: int
+    accuracy: AccuracyTable | None = None
+    host_device_max_abs_difference: float | None = None
+    nodes: NodeCounts | None = None
+    frontier: tuple[FrontierPoint, ...]
+    adaptation: Adaptation | None = None
+    release: str | None = None
+    active: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def save_deployment(deployment: Deployment, path: Path) -> None:
+    """Write `result.json`."""
+    path.write_text(deployment.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def load_deployment(path: Path) -> Deployment:
+    """Read `result.json`. Raises BadInput that says what is wrong with it."""
+    try:
+        return Deployment.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except (ValidationError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise BadInput(f"is not a result of this version ({first})", where=str(path), next="Run `deploy` again.") from None
