@@ -14,7 +14,6 @@ from toolkit.cache import cached, digest
 from toolkit.lab import initrd
 from toolkit.lab.debian_sources import debian_sources
 from toolkit.lab.tools import TO_BUILD, require, run_tool
-from toolkit.lab.unavailable import BoardUnavailable
 
 RELEASE = (
     "bookworm"  # also when this machine runs another: the same Python, hence the same wheels, everywhere
@@ -52,15 +51,15 @@ class Image:
 
 def board_image(on_step: Callable[[str], None]) -> Image:
     """This recipe's image, built at the first call. Raises BoardUnavailable if a tool or mirror is absent."""
-    sources = [Path(__file__), Path(initrd.__file__), *sorted(GUEST.iterdir())]
-    key = digest(RELEASE, PACKAGES, *(path.read_bytes() for path in sources))
+    recipe = [Path(__file__), Path(initrd.__file__), *sorted(GUEST.iterdir())]
+    key = digest(*(path.read_bytes() for path in recipe))
 
     def build(folder: Path) -> None:
         require(TO_BUILD)
         on_step("Building the arm64 image from Debian packages (once, under a minute)")
         _build(folder)
 
-    folder, _ = cached("lab-image", key[:32], build)
+    folder, _ = cached("lab-image", key, build)
     return Image(folder / "disk.img", folder / "vmlinuz", folder / "initrd.gz")
 
 

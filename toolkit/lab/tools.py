@@ -32,7 +32,7 @@ def require(tools: Sequence[str]) -> None:
 
 
 def run_tool(command: Sequence[str], doing: str, *, next: str | None = None) -> str:
-    """The standard output of a tool that succeeded; else raises BoardUnavailable with its complaint and `next`."""
+    """The standard output of a tool that succeeds. Raises BoardUnavailable with its complaint and `next`."""
     done = subprocess.run(
         [_find(command[0]) or command[0], *command[1:]],
         env={**os.environ, "PATH": _search_path()},

@@ -1,0 +1,228 @@
+"""The emulated board: what it is built from, how it starts and stops, and what answers on it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import paramiko
+import pytest
+from typer.testing import CliRunner
+
+from toolkit import lab
+from toolkit.cache import cache_folder
+from toolkit.cli.lab import app
+from toolkit.errors import BadInput, BoardError
+from toolkit.lab.debian_sources import sources_from
+from toolkit.lab.initrd import module_order
+from toolkit.lab.keys import ensure_keys
+from toolkit.lab.machine import require_free
+from toolkit.lab.tools import TO_BOOT, require
+from toolkit.targets import Target, expand_path, load_target
+
+
+@pytest.fixture
+def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lab apart from the user's: own state and own port, but the image that is already built."""
+    images = cache_folder() / "lab-image"
+    images.mkdir(exist_ok=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "lab-image").symlink_to(images)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shipped = (Path(__file__).parents[2] / "targets" / "emulated-pi.toml").read_text()
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets" / "emulated-pi.toml").write_text(
+        re.sub(r"(?m)^port = \d+", f"port = {port}", shipped)
+    )
+    monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache" / "lab" / "emulated-pi"
+
+
+@pytest.fixture
+def own_board(emulated_pi: Target, own_lab: Path) -> Iterator[lab.Board]:
+    """A second board in its own lab, for tests that are rough with it."""
+    yield lab.up("emulated-pi", on_step=lambda _: None)
+    lab.down("emulated-pi")
+
+
+def test_a_kernel_module_comes_after_those_it_depends_on(tmp_path: Path) -> None:
+    modules = {}
+    for name, needs in {"ext4": b"mbcache,jbd2", "jbd2": b"crc16", "mbcache": b"", "crc16": b""}.items():
+        modules[name] = tmp_path / f"{name}.ko"
+        modules[name].write_bytes(b"license=GPL\0depends=" + needs + b"\0name=x\0")
+    assert [path.stem for path in module_order(modules, ["ext4", "crc16"])] == [
+        "mbcache",
+        "crc16",
+        "jbd2",
+        "ext4",
+    ]
+
+
+def test_a_kernel_without_a_needed_module_is_refused_by_name() -> None:
+    with pytest.raises(lab.BoardUnavailable, match="virtio_blk"):
+        module_order({}, ["virtio_blk"])
+
+
+def test_packages_come_from_the_machines_own_mirrors_whatever_release_it_runs() -> None:
+    lines = [
+        "trixie http://mirror.invalid/debian/",
+        "trixie-updates http://mirror.invalid/debian/",
+        "trixie-security http://mirror.invalid/security/",
+    ]
+    assert sources_from(lines, "bookworm") == [
+        "deb http://mirror.invalid/debian/ bookworm main",
+        "deb http://mirror.invalid/security/ bookworm-security main",
+    ]
+
+
+def test_a_machine_without_a_debian_mirror_is_told_so() -> None:
+    with pytest.raises(lab.BoardUnavailable, match="no Debian mirror"):
+        sources_from([], "bookworm")
+
+
+def test_missing_tools_are_answered_with_the_line_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(lab.BoardUnavailable, match="qemu-system-aarch64, ssh-keygen") as caught:
+        require(TO_BOOT)
+    assert caught.value.next is not None
+    assert caught.value.next.startswith("apt-get install --no-install-recommends ")
+    assert {"mmdebstrap", "openssh-client", "qemu-system-arm"} <= set(caught.value.next.split())
+
+
+def test_up_without_tools_starts_nothing(own_lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(lab.BoardUnavailable):
+        lab.up("emulated-pi", on_step=lambda _: None)
+    assert lab.status("emulated-pi") is None
+
+
+def test_the_host_key_is_known_before_the_first_boot(tmp_path: Path) -> None:
+    try:
+        require(["ssh-keygen"])
+    except lab.BoardUnavailable as error:
+        pytest.skip(str(error))
+    ensure_keys(tmp_path, "127.0.0.1", 22117)
+    known = paramiko.HostKeys(str(tmp_path / "known_hosts"))
+    key = paramiko.Ed25519Key.from_private_key_file(str(tmp_path / "ssh_host_ed25519_key"))
+    assert known.check("[127.0.0.1]:22117", key)
+    assert (tmp_path / "id_ed25519").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [str(os.getpid()), "4194304", "", "not a number"])
+def test_a_stale_pidfile_is_no_board(own_lab: Path, content: str) -> None:
+    own_lab.mkdir(parents=True)
+    (own_lab / "pid").write_text(content)
+    assert lab.status("emulated-pi") is None
+    assert lab.down("emulated-pi") is False
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BoardError, match=f"port {port}"):
+            require_free(port, "emulated-pi")
+
+
+def test_a_real_board_cannot_be_emulated() -> None:
+    with pytest.raises(BadInput, match="not an emulated board"):
+        lab.status("host")
+
+
+def test_the_command_line_tells_that_no_board_runs(own_lab: Path) -> None:
+    shown = CliRunner().invoke(app, ["status", "--json"])
+    assert json.loads(shown.stdout) == {"name": "emulated-pi", "running": False}
+
+
+@pytest.mark.board
+def test_the_board_is_reached_with_the_targets_own_files(emulated_pi: Target) -> None:
+    board = lab.status("emulated-pi")
+    assert board is not None
+    assert expand_path(emulated_pi.connection.identity_file or "") == board.identity_file
+    assert expand_path(emulated_pi.connection.known_hosts_file or "") == board.known_hosts_file
+    assert run(board, "uname -m; hostname; python3 -c 'print(6 * 7)'").split() == [
+        "aarch64",
+        "emulated-pi",
+        "42",
+    ]
+
+
+@pytest.mark.board
+def test_the_console_has_a_root_shell_and_a_log(own_board: lab.Board) -> None:
+    wait_until(lambda: "root@emulated-pi" in own_board.console_log.read_text(errors="replace"))  # its prompt
+    with socket.create_connection(("127.0.0.1", own_board.serial_port), timeout=30) as console:
+        console.sendall(b"echo answer $((6 * 7)) $(id -u)\n")
+        said = b""
+        while b"answer 42 0" not in said:
+            part = console.recv(4096)
+            assert part, said
+            said += part
+    wait_until(lambda: "answer 42 0" in own_board.console_log.read_text(errors="replace"))
+
+
+@pytest.mark.board
+def test_two_ups_at_once_boot_one_machine(emulated_pi: Target, own_lab: Path) -> None:
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(lambda name: lab.up(name, on_step=lambda _: None), ["emulated-pi"] * 2)
+        assert first == second
+    finally:
+        lab.down("emulated-pi")
+
+
+@pytest.mark.board
+def test_a_killed_board_boots_again_with_a_new_disk(own_board: lab.Board) -> None:
+    run(own_board, "touch /root/left-behind; sync")
+    os.kill(own_board.pid, signal.SIGKILL)
+    wait_until(lambda: lab.status("emulated-pi") is None)
+    again = lab.up("emulated-pi", on_step=lambda _: None)
+    assert again.pid != own_board.pid
+    assert run(again, "ls /root") == ""
+    assert lab.down("emulated-pi") is True
+    assert lab.down("emulated-pi") is False
+
+
+@pytest.mark.board
+def test_a_stranger_key_on_the_board_is_refused(own_board: lab.Board) -> None:
+    stranger = paramiko.ECDSAKey.generate()
+    with paramiko.SSHClient() as client:
+        client.load_host_keys(str(own_board.known_hosts_file))
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        with pytest.raises(paramiko.AuthenticationException):
+            client.connect(
+                "127.0.0.1", own_board.ssh_port, "root", pkey=stranger, allow_agent=False, look_for_keys=False
+            )
+
+
+def run(board: lab.Board, command: str) -> str:
+    """The output of a command on the board, whose host key must be the known one."""
+    with paramiko.SSHClient() as client:
+        client.load_host_keys(str(board.known_hosts_file))
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        client.connect(
+            "127.0.0.1",
+            board.ssh_port,
+            load_target("emulated-pi").connection.user or "root",
+            key_filename=str(board.identity_file),
+            allow_agent=False,
+            look_for_keys=False,
+        )
+        _, output, _ = client.exec_command(command, timeout=60)
+        return output.read().decode()
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    """Return as soon as it holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s"
+        time.sleep(0.02)
