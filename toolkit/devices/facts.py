@@ -1,0 +1,28 @@
+"""What the live board said of itself."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """Hardware and software of one board; None where it could not be read."""
+
+    machine: str
+    cpu: str | None
+    cores: int
+    ram_bytes: int | None
+    ram_available_bytes: int | None
+    disk_free_bytes: int | None
+    os: str
+    kernel: str
+    libc: str | None
+    python: str
+    board: str | None
+    runtimes: dict[str, str]
+    conditions: dict[str, Any] = field(compare=False)
+
+    def identity(self) -> dict[str, Any]:
+        """The facts that latencies depend on and that outlive a reboot."""
+        keys = ("machine", "cpu", "cores", "ram_bytes", "kernel", "libc", "board")
+        return {key: value for key, value in asdict(self).items() if key in keys}

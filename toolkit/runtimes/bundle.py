@@ -1,0 +1,124 @@
+"""Bundle: the files of one release, with a manifest that holds the SHA-256 of each. Named by the digest of its manifest."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from toolkit.compression import compact_layers, fold_all
+from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder ready to be pushed. `inference_bytes` is what serving loads: the inference program and its tensors."""
+
+    folder: Path
+    digest: str
+    manifest: dict[str, Any]
+    inference_bytes: int
+    total_bytes: int
+    nodes: Nodes
+
+
+class Served(nn.Module):
+    """What a board runs: x -> (logits, features)."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits over the task's classes, and the features they were read from."""
+        features = self.backbone(x)
+        return self.head(features), features
+
+
+def serving_holes(backbone: nn.Module) -> tuple[str, ...]:
+    """Holes of the inference program: where each core folds in, and the head."""
+    return (*(f"backbone.{name}.down.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
+
+
+def trainable_names(backbone: nn.Module) -> tuple[str, ...]:
+    """What the board may train: the cores and the head."""
+    return (*(f"backbone.{name}.core.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
+
+
+def export_inference(runtime: Runtime, backbone: nn.Module, head: nn.Linear, x: torch.Tensor) -> Program:
+    """The inference program of a (compact) backbone and head, on one example `x` (1, *input_shape)."""
+    served = Served(fold_all(backbone), head)
+    holes = serving_holes(backbone)
+    return runtime.export(export_with_holes(served, x, holes), holes)
+
+
+def serving_tensors(backbone: nn.Module, head: nn.Linear) -> dict[str, np.ndarray]:
+    """Cores, their bases and the head, by name: what fills the holes of the inference program."""
+    tensors = {"head.weight": head.weight, "head.bias": head.bias}
+    for name, layer in compact_layers(backbone).items():
+        tensors[f"backbone.{name}.core.weight"] = layer.core.weight
+        tensors[f"backbone.{name}.down.weight"] = layer.down.weight
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
+@torch.no_grad()
+def write_bundle(
+    folder: Path,
+    runtime: Runtime,
+    runtime_version: str,
+    backbone: nn.Module,
+    head: nn.Linear,
+    head_start: str,
+    classes: tuple[str, ...],
+    acceptance_x: torch.Tensor,
+    inference: Program,
+    train_step: Program,
+) -> None:
+    """Write programs, tensors, acceptance outputs and manifest into `folder`."""
+    infer_name, train_name = f"infer{runtime.suffix}", f"train{runtime.suffix}"
+    (folder / infer_name).write_bytes(inference.data)
+    (folder / train_name).write_bytes(train_step.data)
+    np.savez(folder / "tensors.npz", **serving_tensors(backbone, head))  # type: ignore[arg-type]
+    logits, features = Served(backbone, head).eval()(acceptance_x)
+    np.savez(
+        folder / "acceptance.npz", x=acceptance_x.numpy(), logits=logits.numpy(), features=features.numpy()
+    )
+    names = compact_layers(backbone)
+    manifest = {
+        "manifest_version": MANIFEST_VERSION,
+        "runtime": runtime.name,
+        "runtime_version": runtime_version,
+        "classes": list(classes),
+        "input_shape": list(acceptance_x.shape[1:]),
+        "infer": {"program": infer_name, "holes": list(inference.holes), "nodes": vars(inference.nodes)},
+        "train": {"program": train_name, "trainables": list(trainable_names(backbone))},
+        "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
+        "head": {"start": head_start},
+        "files": {
+            file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}
+            for file in sorted(folder.iterdir())
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """A bundle that was written before."""
+    text = (folder / "manifest.json").read_bytes()
+    manifest = json.loads(text)
+    sizes = {name: entry["bytes"] for name, entry in manifest["files"].items()}
+    return Bundle(
+        folder,
+        hashlib.sha256(text).hexdigest(),
+        manifest,
+        inference_bytes=sizes[manifest["infer"]["program"]] + sizes["tensors.npz"],
+        total_bytes=sum(sizes.values()) + len(text),
+        nodes=Nodes(**manifest["infer"]["nodes"]),
+    )
