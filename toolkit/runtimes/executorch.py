@@ -20,7 +20,7 @@ board_packages: tuple[str, ...] = ()
 
 def export(graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
     """One `.pte`; see `toolkit.runtimes.program.Runtime`."""
-    require_installed()
+    check()
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
@@ -39,7 +39,7 @@ def export_layers(layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -
     ]
 
 
-def require_installed() -> None:
+def check() -> None:
     """Raises BadInput with the command that installs ExecuTorch if it is missing."""
     try:
         metadata.version("executorch")

@@ -19,6 +19,10 @@ suffix = ".onnx"
 board_packages = (f"onnxruntime=={metadata.version('onnxruntime')}", f"numpy=={metadata.version('numpy')}")
 
 
+def check() -> None:
+    """Part of the base install."""
+
+
 def export(graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
     """One ONNX file; see `toolkit.runtimes.program.Runtime`."""
     model = _to_onnx(graph)

@@ -41,6 +41,10 @@ class Runtime(Protocol):
         """Distributions that a Python board needs, pinned to the version exported for."""
         ...
 
+    def check(self) -> None:
+        """Raises BadInput with the command that installs the exporter if it is missing."""
+        ...
+
     def export(self, graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
         """Export a graph whose last `len(holes)` inputs are holes. Raises DeployError if the runtime is not installed."""
         ...

@@ -1,0 +1,66 @@
+"""The deployment as one recipe, top to bottom: ten stages, each a function of `toolkit.stages` called in order.
+
+measure -> budget -> allocate -> compress -> export -> install -> verify on the board -> adapt on the board -> report.
+"""
+
+from pathlib import Path
+
+from toolkit import stages
+from toolkit.deployment import Deployment
+from toolkit.devices import connect
+from toolkit.errors import BudgetError
+from toolkit.progress import Progress
+from toolkit.stages import Overrides, Request, Watch
+from toolkit.targets import Target
+
+
+def plan(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Deployment:
+    """Stages 1-4: what would be deployed and what it is predicted to cost. Nothing is installed.
+
+    Raises BadInput, BoardError or BudgetError, each with what to do next.
+    """
+    watch = Watch(progress)
+    job = stages.load(request, target, watch)
+    device = connect(target)
+    try:
+        board = stages.probe(device, target, job, watch)
+        profile = stages.profile(board, job, watch)
+        budget = stages.budget(board, profile, overrides, watch)
+        planned = stages.allocate(board, job, profile, budget, request, watch)
+        return stages.summarise(request, job, board, profile, budget, planned, watch)
+    finally:
+        device.close()
+
+
+def deploy(request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path) -> Deployment:
+    """All ten stages; `folder` receives result.json and report.html.
+
+    A release that misses its budget or differs from the host is not activated: the board serves what it served before,
+    the result is written all the same, and BudgetError says by how much it missed.
+    """
+    watch = Watch(progress)
+    job = stages.load(request, target, watch)
+    device = connect(target)
+    try:
+        board = stages.probe(device, target, job, watch)
+        profile = stages.profile(board, job, watch)
+        budget = stages.budget(board, profile, overrides, watch)
+        planned = stages.allocate(board, job, profile, budget, request, watch)
+        compact = stages.compress(job, planned, request, watch)
+        bundle = stages.export(job, compact, request, watch)
+        stages.install(board, bundle, watch)
+        verified = stages.verify(board, bundle, budget, watch)
+        adapted = stages.adapt(board, job, bundle, verified, request, watch)
+        result = stages.summarise(
+            request, job, board, profile, budget, planned, watch, compact, bundle, verified, adapted
+        )
+        stages.report(result, folder, watch)
+    finally:
+        device.close()
+    if verified.refusals:
+        raise BudgetError(
+            "not activated: " + "; ".join(verified.refusals),
+            where=target.name,
+            next=f"The board serves what it served before. See {folder / 'report.html'}, then raise the budget or try again.",
+        )
+    return result

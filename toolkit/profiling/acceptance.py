@@ -1,0 +1,64 @@
+"""Acceptance: prove an installed release on its board before it is activated."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.devices import Agent, call
+from toolkit.devices.release import release_folder
+from toolkit.errors import BoardError
+from toolkit.profiling.budget import Budget
+from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.time_programs import timing
+from toolkit.units import format_bytes, format_milliseconds
+
+MAX_ABS_DIFFERENCE = 1e-4
+# A noisy moment only ever adds time: a measurement over budget is repeated, and the report says how often.
+_ATTEMPTS = {"wall": 5, "instructions": 1}
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What the board measured, and every reason to refuse (none: accepted)."""
+
+    measurement: Measurement
+    peak_bytes: int
+    max_abs_difference: float
+    attempts: int
+    conditions: dict[str, Any]
+    refusals: tuple[str, ...]
+
+
+def accept(agent: Agent, digest: str, budget: Budget, *, threads: int, clock: str) -> Accepted:
+    """Compare outputs with the host's, p95 and peak memory with the budget. Raises BoardError if it cannot be run."""
+    for attempt in range(1, _ATTEMPTS[clock] + 1):
+        said = call(agent, "verify", {"release": release_folder(agent, digest), "threads": threads, **timing()})
+        if said["corrupt"]:
+            raise BoardError(f"{', '.join(said['corrupt'])} are corrupt", where=agent.where, next="Run again.")
+        measurement = Measurement.model_validate({"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said})
+        refusals = _refusals(measurement, said, budget)
+        if not any("p95" in reason for reason in refusals):
+            break
+    return Accepted(
+        measurement, said["peak_bytes"], said["max_abs_difference"], attempt, said["conditions"], tuple(refusals)
+    )
+
+
+def _refusals(measurement: Measurement, said: dict[str, Any], budget: Budget) -> list[str]:
+    refusals = []
+    if not said["max_abs_difference"] <= MAX_ABS_DIFFERENCE:
+        refusals.append(
+            f"outputs differ from the host's by {said['max_abs_difference']:.2g}, more than {MAX_ABS_DIFFERENCE:g}"
+        )
+    if budget.latency_ms and measurement.p95_ms > budget.latency_ms.value:
+        over = measurement.p95_ms / budget.latency_ms.value - 1
+        refusals.append(
+            f"p95 is {format_milliseconds(measurement.p95_ms)}, "
+            f"{over:.0%} over the budget of {format_milliseconds(budget.latency_ms.value)}"
+        )
+    if budget.peak_memory_bytes and said["peak_bytes"] > budget.peak_memory_bytes.value:
+        over = said["peak_bytes"] / budget.peak_memory_bytes.value - 1
+        refusals.append(
+            f"peak memory is {format_bytes(said['peak_bytes'])}, "
+            f"{over:.0%} over the budget of {format_bytes(budget.peak_memory_bytes.value)}"
+        )
+    return refusals

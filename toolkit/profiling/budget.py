@@ -1,0 +1,70 @@
+"""Budget: what one inference may take on this board, and where each number comes from."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from toolkit.devices import DeviceFacts
+from toolkit.profiling.measurement import Measurement
+from toolkit.targets import Target
+from toolkit.units import format_bytes, format_milliseconds
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class Limit(Generic[Number]):
+    """One limit and where it came from."""
+
+    value: Number
+    source: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits on p95 latency, peak memory of the serving process, and bytes that it loads; None is no limit."""
+
+    latency_ms: Limit[float] | None
+    peak_memory_bytes: Limit[int] | None
+    size_bytes: Limit[int] | None
+
+
+def derive_budget(
+    target: Target,
+    facts: DeviceFacts,
+    dense: Measurement,
+    *,
+    latency_ms: float | None = None,
+    memory_bytes: int | None = None,
+    size_bytes: int | None = None,
+) -> Budget:
+    """The budget from the command line's values where given, else from the target's defaults and the board's facts."""
+    return Budget(
+        Limit(latency_ms, "--latency") if latency_ms is not None else _latency(target, dense),
+        Limit(memory_bytes, "--memory") if memory_bytes is not None else _memory(target, facts),
+        Limit(size_bytes, "--size") if size_bytes is not None else None,
+    )
+
+
+def _latency(target: Target, dense: Measurement) -> Limit[float] | None:
+    defaults = target.budget
+    if defaults.rate_hz is not None:
+        return Limit(
+            1000.0 / defaults.rate_hz * defaults.duty,
+            f"{defaults.duty:.0%} of a period at {defaults.rate_hz:g} Hz (target {target.name})",
+        )
+    if defaults.dense_latency_fraction is not None:
+        return Limit(
+            defaults.dense_latency_fraction * dense.p95_ms,
+            f"{defaults.dense_latency_fraction:.0%} of the dense model's p95, {format_milliseconds(dense.p95_ms)} "
+            f"(target {target.name})",
+        )
+    return None
+
+
+def _memory(target: Target, facts: DeviceFacts) -> Limit[int] | None:
+    if facts.ram_bytes is None:
+        return None
+    fraction = target.budget.memory_fraction
+    return Limit(
+        int(fraction * facts.ram_bytes), f"{fraction:.0%} of {format_bytes(facts.ram_bytes)} RAM (target {target.name})"
+    )

@@ -1,0 +1,185 @@
+"""One function a figure."""
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from toolkit.deployment import Adaptation, Deployment, LayerChoice, Stage
+from toolkit.report import words
+from toolkit.report.plot_style import (
+    BAR_PX,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    finished,
+    latency_title,
+    mark,
+    name_rows,
+    plain,
+    title_axes,
+)
+
+def accuracy_plot(deployment: Deployment) -> go.Figure:
+    """Accuracy in per cent against measured median milliseconds, before and after recovery; budgets as lines."""
+    figure = go.Figure()
+    for recovered, name, colour in ((False, "as factorised", ORANGE), (True, "recovered", BLUE)):
+        points = sorted(
+            (p for p in deployment.frontier if p.recovered is recovered), key=lambda p: p.latency_ms
+        )
+        figure.add_scatter(
+            x=[p.latency_ms for p in points],
+            y=[100 * p.accuracy for p in points],
+            text=[f"{plain(p.label)}, {words.size(p.size_bytes)}" for p in points],
+            mode="lines+markers",
+            line={"color": colour, "dash": "solid" if recovered else "dot"},
+            marker={"size": 9, "symbol": "circle" if recovered else "circle-open"},
+            name=name,
+            hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1f} %",
+        )
+    table, latency = deployment.accuracy, deployment.latency_ms
+    if table is not None:
+        dense = table.general_dense or table.task_dense
+        mark(figure, "dense", GREY, latency.dense_median, 100 * dense.value, "star")
+        compact = table.general_compact if table.general_dense else table.task_compact
+        if compact is not None and latency.median is not None:
+            mark(figure, "deployed", GREEN, latency.median, 100 * compact.value, "diamond")
+    for value, dash, name in (
+        (latency.budget, "solid", "budget of p95"),
+        (latency.planned_median, "dash", "most planned for the median"),
+    ):
+        if value is not None:
+            figure.add_vline(x=value, line={"color": PINK, "dash": dash, "width": 2})
+            figure.add_scatter(  # a line of the layout has no legend of its own on every width
+                x=[None], y=[None], mode="lines", line={"color": PINK, "dash": dash}, name=name
+            )
+    title_axes(figure, latency_title("measured median latency, ms", latency), "accuracy, %")
+    figure.update_xaxes(rangemode="tozero")
+    return finished(figure, 400)
+
+
+def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
+    """Per layer: bar, the rank as share of the full rank; diamond, the share of the gain that is kept."""
+    places = list(range(len(allocation)))
+    ranks = [(c.rank if c.rank is not None else c.full_rank) for c in allocation]
+    shares = [100 * rank / max(c.full_rank, 1) for c, rank in zip(allocation, ranks, strict=True)]
+    labels = [
+        f"{rank} of {c.full_rank}" if c.choice == "compact" else "dense"
+        for c, rank in zip(allocation, ranks, strict=True)
+    ]
+    names = [plain(c.layer) for c in allocation]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[100] * len(places),
+        y=places,
+        orientation="h",
+        name="full rank",
+        marker={"color": "rgba(138,143,152,0.22)"},
+        hoverinfo="skip",
+    )
+    figure.add_bar(
+        x=shares,
+        y=places,
+        orientation="h",
+        name="rank kept",
+        marker={"color": [BLUE if c.choice == "compact" else GREY for c in allocation]},
+        text=labels,
+        textposition=["inside" if share > 60 else "outside" for share in shares],  # where there is room
+        constraintext="none",
+        textangle=0,
+        customdata=names,
+        hovertemplate="%{customdata}: %{text}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[100 * c.gain_kept for c in allocation],
+        y=places,
+        mode="markers",
+        name="share of gain kept",
+        marker={"symbol": "diamond", "size": 10, "color": ORANGE},
+        customdata=names,
+        hovertemplate="%{customdata}: %{x:.1f} % of the gain<extra></extra>",
+    )
+    figure.update_layout(barmode="overlay", bargap=0.25)
+    title_axes(figure, "% of full rank, % of gain", "")
+    figure.update_xaxes(range=[0, 103])
+    name_rows(figure, [c.layer for c in allocation])
+    return finished(figure, 130 + BAR_PX * len(places))
+
+
+def adaptation_plot(adaptation: Adaptation) -> go.Figure:
+    """Held-out loss (nats) and accuracy (%) by step on the device; dashed, before the first step."""
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    steps = [point.step for point in adaptation.curve]
+    line = {"mode": "lines+markers", "marker": {"size": 6}}
+    figure.add_scatter(
+        x=steps, y=[p.loss for p in adaptation.curve], name="held-out loss", line_color=BLUE, row=1, col=1, **line
+    )
+    if adaptation.training_loss:
+        figure.add_scatter(
+            x=list(range(1, len(adaptation.training_loss) + 1)),
+            y=list(adaptation.training_loss),
+            name="training loss, final run",
+            line={"color": GREY, "width": 1},
+            mode="lines",
+            row=1,
+            col=1,
+        )
+    accuracies = [100 * p.accuracy for p in adaptation.curve]
+    figure.add_scatter(x=steps, y=accuracies, name="held-out accuracy", line_color=GREEN, row=2, col=1, **line)
+    if (held_out := adaptation.held_out) is not None:
+        dash = {"dash": "dash", "width": 1.5}
+        figure.add_hline(y=held_out.loss_before, line={"color": BLUE, **dash}, row=1, col=1)
+        figure.add_hline(y=100 * held_out.accuracy_before, line={"color": GREEN, **dash}, row=2, col=1)
+        figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": GREY, **dash}, name="before")
+    if adaptation.accepted:
+        figure.add_vline(x=adaptation.steps, line={"color": PINK, "width": 2})
+        figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": PINK}, name="steps chosen")
+    figure.update_yaxes(title={"text": "loss, nats"}, row=1, col=1)
+    figure.update_yaxes(title={"text": "accuracy, %"}, row=2, col=1)
+    figure.update_xaxes(title={"text": "step on the device"}, rangemode="tozero", row=2, col=1)
+    return finished(figure, 460)
+
+
+def prediction_plot(deployment: Deployment) -> go.Figure:
+    """Whole models: measured against predicted median milliseconds; on the diagonal they agree."""
+    latency = deployment.latency_ms
+    pairs = [(p.predicted_ms, p.latency_ms, p.label) for p in deployment.frontier]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[predicted for predicted, _, _ in pairs],
+        y=[measured for _, measured, _ in pairs],
+        text=[plain(label) for _, _, label in pairs],
+        mode="markers",
+        marker={"size": 9, "color": BLUE},
+        name="model of the frontier",
+        hovertemplate="%{text}<br>predicted %{x:.3g} ms, measured %{y:.3g} ms<extra></extra>",
+    )
+    if latency.median is not None:
+        mark(figure, "deployed", GREEN, latency.predicted, latency.median, "diamond")
+        pairs.append((latency.predicted, latency.median, "deployed"))
+    top = 1.08 * max((value for pair in pairs for value in pair[:2]), default=1.0)
+    figure.add_scatter(
+        x=[0, top], y=[0, top], mode="lines", line={"color": GREY, "dash": "dash"}, name="as predicted"
+    )
+    title_axes(figure, latency_title("predicted median, ms", latency), latency_title("measured median, ms", latency))
+    figure.update_xaxes(range=[0, top])
+    figure.update_yaxes(range=[0, top])
+    return finished(figure, 400)
+
+
+def stage_plot(stages: tuple[Stage, ...]) -> go.Figure:
+    """Wall seconds of each stage on the workstation; grey where an earlier run's work was used again."""
+    figure = go.Figure()
+    figure.add_bar(
+        x=[stage.seconds for stage in stages],
+        y=list(range(len(stages))),
+        orientation="h",
+        marker={"color": [GREY if stage.cached else BLUE for stage in stages]},
+        text=[words.seconds(stage.seconds) + (", cached" if stage.cached else "") for stage in stages],
+        textposition="auto",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    title_axes(figure, "seconds", "")
+    name_rows(figure, [stage.name for stage in stages])
+    return finished(figure, 90 + BAR_PX * len(stages))

@@ -1,0 +1,210 @@
+"""One function a table: what the page shows as rows of words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.deployment import Accuracy, Bytes, Deployment
+from toolkit.report import words
+
+
+@dataclass(frozen=True)
+class Table:
+    """`head` names the columns; the first cell of a row names the row."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def budget_table(deployment: Deployment) -> Table:
+    """Predicted beside measured beside budget, with the dense model's."""
+    latency = deployment.latency_ms
+    median = (
+        "none"
+        if latency.planned_median is None
+        else f"{words.milliseconds(latency.planned_median)} (most planned)"
+    )
+    rows = [
+        (
+            words.with_clock("Latency, p95", latency.clock),
+            _budget(latency.budget, words.milliseconds, latency.source),
+            "as median below",
+            words.milliseconds(latency.p95),
+            _held(latency.p95, latency.budget),
+            words.milliseconds(latency.dense_p95),
+        ),
+        (
+            words.with_clock("Latency, median", latency.clock),
+            median,
+            words.milliseconds(latency.predicted),
+            words.milliseconds(latency.median),
+            _held(latency.median, latency.planned_median),
+            words.milliseconds(latency.dense_median),
+        ),
+        _bytes_row("Peak memory", deployment.peak_memory_bytes),
+        _bytes_row("Model size", deployment.size_bytes),
+    ]
+    runs = "" if latency.runs is None else f" Latency over {words.count(latency.runs)} runs"
+    attempts = "" if not runs or latency.attempts is None else f", attempt {latency.attempts}"
+    fastest = "" if not runs or latency.min is None else f", fastest {words.milliseconds(latency.min)}"
+    caption = f"Budget, prediction and measurement.{runs}{attempts}{fastest}{'.' if runs else ''}"
+    return Table(caption, ("", "Budget", "Predicted", "Measured", "Held?", "Dense"), tuple(rows))
+
+
+def accuracy_table(deployment: Deployment) -> Table | None:
+    """Every accuracy with what it was measured on; None where none was measured."""
+    table = deployment.accuracy
+    if table is None:
+        return None
+    named = (
+        ("General classes, dense", table.general_dense),
+        ("General classes, compact", table.general_compact),
+        ("Task, dense", table.task_dense),
+        ("Task, compact", table.task_compact),
+        ("Task, compact, adapted on the device", table.task_adapted),
+    )
+    head = ("", "Accuracy", "95 % interval", "Measured on", "Examples", "Ran on")
+    caption = "Accuracy, and what it was measured on. The interval takes the examples as independent (Wilson)."
+    return Table(caption, head, tuple(_accuracy_row(name, accuracy) for name, accuracy in named))
+
+
+def adaptation_table(deployment: Deployment) -> Table | None:
+    """What learning on the board did and cost; None where it did not run."""
+    adaptation = deployment.adaptation
+    if adaptation is None:
+        return None
+    held_out = adaptation.held_out
+    accuracy = loss = words.NOT_MEASURED
+    if held_out is not None:
+        accuracy = f"{words.share(held_out.accuracy_before)} → {words.share(held_out.accuracy_after)}"
+        loss = f"{words.number(held_out.loss_before)} → {words.number(held_out.loss_after)} nats"
+    rows = (
+        ("Outcome", f"{'accepted' if adaptation.accepted else 'not accepted'}: {adaptation.reason}"),
+        ("Held-out accuracy", accuracy),
+        ("Held-out loss", loss),
+        ("Steps", words.count(adaptation.steps)),
+        ("Values trained", words.count(adaptation.trained_values)),
+        (words.with_clock("One step", deployment.latency_ms.clock), words.milliseconds(adaptation.step_ms)),
+        ("Peak memory", words.size(adaptation.peak_bytes)),
+    )
+    return Table("What learning did and cost.", ("", "Value"), rows)
+
+
+def model_table(deployment: Deployment) -> Table:
+    """What became of the parameters, the program and its agreement with the host's outputs."""
+    nodes = deployment.nodes
+    counted = (
+        (words.NOT_MEASURED,) * 3
+        if nodes is None
+        else (words.count(nodes.total), words.count(nodes.delegated), words.count(nodes.fallback))
+    )
+    rows = (
+        ("Parameters", f"{words.count(deployment.parameters_compact)} of {words.count(deployment.parameters_dense)}"),
+        (
+            "of compressible layers",
+            f"{words.count(deployment.compressible_parameters_compact)}"
+            f" of {words.count(deployment.compressible_parameters_dense)}",
+        ),
+        ("Release on the board", words.size(deployment.release_bytes)),
+        ("Nodes of the program", counted[0]),
+        ("… run by the accelerated backend", counted[1]),
+        ("… fallen back", counted[2]),
+        ("Largest difference, host and device outputs", words.number(deployment.host_device_max_abs_difference)),
+    )
+    return Table("The model and its program.", ("", "Value"), rows)
+
+
+def allocation_table(deployment: Deployment) -> Table:
+    """What each layer became and what it costs."""
+    clock = deployment.latency_ms.clock
+    rows = tuple(
+        (
+            choice.layer,
+            choice.choice,
+            f"{'–' if choice.rank is None else choice.rank} of {choice.full_rank}",
+            choice.precision,
+            words.milliseconds(choice.predicted_ms),
+            words.milliseconds(choice.dense_ms),
+            words.share(choice.gain_kept),
+            words.size(choice.weight_bytes),
+        )
+        for choice in deployment.allocation
+    )
+    gap = "not finite" if deployment.bound_gap != deployment.bound_gap else words.share(deployment.bound_gap, 2)
+    caption = f"Allocation by `{deployment.allocator}`, at most {gap} of the gain from the best possible"
+    head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Gain kept", "Weights")
+    return Table(words.with_clock(caption, clock) + ".", head, rows)
+
+
+def facts_table(facts: dict[str, Any]) -> Table:
+    """What the live board said of itself."""
+    rows = tuple((key, words.fact(key, value)) for key, value in flat(facts).items())
+    return Table("The board, as it described itself.", ("Fact", "Value"), rows)
+
+
+def conditions_table(conditions: dict[str, Any]) -> Table:
+    """What moves latencies, before and after they were measured."""
+    sides = [flat(part) if isinstance(part := conditions.get(side), dict) else {} for side in ("before", "after")]
+    keys = dict.fromkeys(key for side in sides for key in side)
+    rows = [(key, *(words.fact(key, side.get(key)) for side in sides)) for key in keys]
+    rest = {key: value for key, value in conditions.items() if key not in ("before", "after")}
+    rows += [(key, words.fact(key, value), "") for key, value in flat(rest).items()]
+    return Table("Conditions of the measurement.", ("Condition", "Before", "After"), tuple(rows))
+
+
+def run_table(deployment: Deployment) -> Table:
+    """What is needed to do this run again."""
+    verified = "deployed to by this project's tests" if deployment.target_verified else "not verified"
+    rows = (
+        ("Made", deployment.created_at),
+        ("Toolkit", deployment.toolkit_version),
+        ("Target", f"{deployment.target} ({verified})"),
+        ("Runtime", f"{deployment.runtime} {deployment.runtime_version}"),
+        ("Seed", str(deployment.seed)),
+        ("Model", deployment.model),
+        ("Task", f"{deployment.task}, {deployment.shots} examples a class"),
+        ("Classes", ", ".join(deployment.classes)),
+        ("Release", (deployment.release or "none") + (" (active)" if deployment.active else " (not active)")),
+        ("Schema", str(deployment.schema_version)),
+    )
+    return Table("Versions and seed.", ("", "Value"), rows)
+
+
+def flat(facts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"runtimes": {"a": 1}}` -> `{"runtimes a": 1}`."""
+    out: dict[str, Any] = {}
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            out.update(flat(value, f"{prefix}{key} "))
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+def _bytes_row(name: str, quantity: Bytes) -> tuple[str, ...]:
+    return (
+        name,
+        _budget(quantity.budget, words.size, quantity.source),
+        words.size(quantity.predicted),
+        words.size(quantity.measured),
+        _held(quantity.measured, quantity.budget),
+        words.size(quantity.dense),
+    )
+
+
+def _accuracy_row(name: str, accuracy: Accuracy | None) -> tuple[str, ...]:
+    if accuracy is None:
+        return (name, words.NOT_MEASURED, "", "", "", "")
+    interval = words.wilson(accuracy.value, accuracy.examples)
+    counted = words.count(accuracy.examples)
+    return (name, words.share(accuracy.value), interval, accuracy.data, counted, accuracy.ran_on)
+
+
+def _budget(value: float | None, say: Any, source: str) -> str:
+    return "none" if value is None else f"{say(value)} ({source})"
+
+
+def _held(value: float | None, budget: float | None) -> str:
+    if value is None or budget is None:
+        return "–"
+    return "yes" if value <= budget else words.excess(value, budget)

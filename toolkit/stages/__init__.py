@@ -1,0 +1,34 @@
+"""The ten stages of a deployment, one function each; `toolkit.pipeline` calls them in order."""
+
+from toolkit.stages.adapt import adapt
+from toolkit.stages.allocate import allocate
+from toolkit.stages.budget import budget
+from toolkit.stages.compress import compress
+from toolkit.stages.export import export
+from toolkit.stages.install import install
+from toolkit.stages.load import load
+from toolkit.stages.probe import probe
+from toolkit.stages.profile import profile
+from toolkit.stages.report import report
+from toolkit.stages.request import Overrides, Request
+from toolkit.stages.summarise import summarise
+from toolkit.stages.verify import verify
+from toolkit.stages.watch import Watch
+
+__all__ = [
+    "Overrides",
+    "Request",
+    "Watch",
+    "adapt",
+    "allocate",
+    "budget",
+    "compress",
+    "export",
+    "install",
+    "load",
+    "probe",
+    "profile",
+    "report",
+    "summarise",
+    "verify",
+]

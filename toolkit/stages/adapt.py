@@ -1,0 +1,82 @@
+"""Stage 9: the board learns the task from its support examples, and classifies queries it has never seen."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from toolkit.adaptation import adapt_on_device, infer_on_device
+from toolkit.deployment import Adaptation, CurvePoint, HeldOut
+from toolkit.profiling import Accepted
+from toolkit.runtimes.bundle import Bundle
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Board
+from toolkit.stages.request import Request
+from toolkit.stages.watch import Watch
+
+_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What the board learned, and its logits (N, classes) on the queries before and after."""
+
+    adaptation: Adaptation
+    logits_before: torch.Tensor
+    logits_after: torch.Tensor
+
+
+def adapt(
+    board: Board, job: Job, bundle: Bundle, verified: Accepted, request: Request, watch: Watch
+) -> Adapted | None:
+    """Train cores and head on the board; None for a release that is not in service. Raises BoardError."""
+    if verified.refusals:
+        return None
+    with watch.stage("adapt"):
+        curve: dict[int, list[tuple[float, float]]] = {}
+        losses: list[float] = []
+        folds = min(_FOLDS, request.shots)
+        total = (folds + 1) * request.adapt_steps
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event["event"] == "curve":
+                curve.setdefault(event["step"], []).append((event["loss"], event["accuracy"]))
+                watch.progress.advance(event["fold"] * request.adapt_steps + event["step"], total)
+            elif event["event"] == "step":
+                losses.append(event["loss"])
+                watch.progress.advance(folds * request.adapt_steps + event["step"], total)
+
+        threads = board.target.threads
+        said = adapt_on_device(
+            board.agent,
+            bundle.digest,
+            job.task.support,
+            steps=request.adapt_steps,
+            folds=folds,
+            threads=threads,
+            seed=request.seed,
+            on_event=on_event,
+        )
+        if not said["accepted"]:
+            watch.note(f"adaptation not accepted: {said['reason']}")
+        x = job.task.query.x
+        before = infer_on_device(board.agent, bundle.digest, x, adapted=False, threads=threads)
+        after = infer_on_device(board.agent, bundle.digest, x, adapted=True, threads=threads)
+        adaptation = Adaptation(
+            accepted=said["accepted"],
+            reason=said["reason"],
+            steps=said["steps"],
+            folds=said["folds"],
+            trained_values=said["trained_values"],
+            step_ms=said["step_ms"],
+            peak_bytes=said["peak_bytes"],
+            held_out=HeldOut(**said["held_out"]) if said["held_out"] else None,
+            curve=tuple(_mean_point(step, points) for step, points in sorted(curve.items())),
+            training_loss=tuple(losses),
+        )
+        return Adapted(adaptation, before, after)
+
+
+def _mean_point(step: int, points: list[tuple[float, float]]) -> CurvePoint:
+    loss, accuracy = torch.tensor(points).mean(0).tolist()
+    return CurvePoint(step=step, loss=loss, accuracy=accuracy)

@@ -1,0 +1,57 @@
+"""Stage 5: put the allocation into the model and train the cores with the dense model as teacher."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from toolkit import compression
+from toolkit.adaptation import task_head
+from toolkit.cache import cached, digest
+from toolkit.compression import compact_layers
+from toolkit.distillation import recover
+from toolkit.stages.allocate import Planned
+from toolkit.stages.load import Job
+from toolkit.stages.request import Request
+from toolkit.stages.watch import Watch
+
+_JITTER = 0.25
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """The compact backbone with trained cores, and the head it starts the task with."""
+
+    backbone: nn.Module
+    head: nn.Linear
+    key: str
+
+
+def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Compacted:
+    """Train the cores on the general data if the task has any, else on its support; a finished training is reused."""
+    with watch.stage("compress"):
+        backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
+        key = digest(job.key, planned.allocation.ranks, request.recovery_steps, request.seed)
+
+        def train(folder: Path) -> None:
+            general = job.task.general
+            recover(
+                backbone,
+                job.network.backbone,
+                job.general_logits if general else job.dense_head,
+                general or job.task.support,
+                steps=request.recovery_steps,
+                jitter=_JITTER,
+                seed=request.seed,
+                on_progress=watch.progress.advance,
+            )
+            # Bases too: a basis from another machine's linear algebra may differ in sign.
+            save_file(
+                {f"{name}.{part}": value.contiguous() for name, layer in compact_layers(backbone).items() for part, value in layer.state_dict().items()},
+                folder / "compact.safetensors",
+            )
+
+        folder, watch.was_cached = cached("compact", key, train)
+        backbone.load_state_dict(load_file(folder / "compact.safetensors"), strict=False)
+        return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key)

@@ -1,0 +1,82 @@
+"""Stage 0: the dense model and the task, checked against each other before anything is touched."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from toolkit.adaptation import head_start, task_head
+from toolkit.adaptation.heads import HeadStart
+from toolkit.cache import digest
+from toolkit.compression import compressible_layers
+from toolkit.errors import BadInput
+from toolkit.models import Network, load_model, split_head
+from toolkit.runtimes import RUNTIMES, Runtime
+from toolkit.stages.request import Request
+from toolkit.stages.watch import Watch
+from toolkit.targets import Target
+from toolkit.tasks import Task, load_task
+
+
+@dataclass(frozen=True)
+class Job:
+    """A dense network and the task for it. `dense_head` reads the task's classes from dense features."""
+
+    network: Network
+    task: Task
+    layers: dict[str, nn.Linear | nn.Conv2d]
+    start: HeadStart
+    dense_head: nn.Linear
+    runtime: Runtime
+    key: str
+
+    @property
+    def example(self) -> torch.Tensor:
+        """One input with its batch dimension."""
+        return self.task.support.x[:1]
+
+    def general_logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits over the general classes."""
+        return self.network.head(features) if self.network.head is not None else features
+
+
+def load(request: Request, target: Target, watch: Watch) -> Job:
+    """Build and check model and task. Raises BadInput."""
+    if request.runtime not in target.runtimes:
+        raise BadInput(
+            f"does not run {request.runtime}", where=f"target {target.name}", next=f"Choose --runtime {' or '.join(target.runtimes)}."
+        )
+    if request.runtime not in RUNTIMES:
+        raise BadInput(f"export to {request.runtime} is not built yet", next=f"Choose --runtime {' or '.join(RUNTIMES)}.")
+    with watch.stage("load"):
+        torch.manual_seed(request.seed)
+        runtime = RUNTIMES[request.runtime]
+        runtime.check()
+        task = load_task(request.task, shots=request.shots, seed=request.seed)
+        model = load_model(request.model, watch.progress.advance)
+        network = split_head(model, task.support.x[:1])
+        layers = compressible_layers(network.backbone, task.support.x[:1])
+        _check_general(task, network)
+        start = head_start(network, task)
+        state = [value.numpy().tobytes() for value in model.state_dict().values()]
+        data = [part.x.numpy().tobytes() for part in (task.support, task.general) if part is not None]
+        return Job(
+            network=network,
+            task=task,
+            layers=layers,
+            start=start,
+            dense_head=task_head(start, network, network.backbone, task),
+            runtime=runtime,
+            key=digest(*state, *data, task.support.y.tolist(), start, repr(model)),
+        )
+
+
+def _check_general(task: Task, network: Network) -> None:
+    outputs = network.head.out_features if network.head is not None else network.feature_size
+    for name, part in (("general", task.general), ("general_query", task.general_query)):
+        if part is not None and not 0 <= int(part.y.min()) <= int(part.y.max()) < outputs:
+            raise BadInput(
+                f"{name} has labels {int(part.y.min())}..{int(part.y.max())}, the model has {outputs} outputs",
+                where=f"task {task.name}",
+                next="General labels must index the model's own outputs.",
+            )

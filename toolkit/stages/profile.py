@@ -1,0 +1,69 @@
+"""Stage 2: time the model's layers and the dense whole on the device."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from toolkit import profiling
+from toolkit.profiling import MemoryModel, Profile, WholeModel
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Board
+from toolkit.stages.watch import Watch
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """Everything measured before anything is decided. `input_shapes` holds each layer's input for one example."""
+
+    profile: Profile
+    path: Path
+    dense: WholeModel
+    memory: MemoryModel
+    input_shapes: dict[str, tuple[int, ...]]
+
+    def with_profile(self, profile: Profile) -> "Profiled":
+        """The same with further rows."""
+        return replace(self, profile=profile)
+
+
+def profile(board: Board, job: Job, watch: Watch) -> Profiled:
+    """Layers at every candidate rank, a minute model and the dense whole; what was measured before is not repeated."""
+    with watch.stage("profile"):
+        target = board.target
+        kept, path = profiling.open_profile(target, board.facts, job.runtime.name, board.runtime_version)
+        shapes = _input_shapes(job)
+        variants = profiling.variants_of(job.layers, shapes, target.rank_multiple)
+        missing = sum(key not in kept.rows for key in variants)
+        watch.progress.note(f"{len(variants)} distinct programs, {missing} to time")
+        now = profiling.profile_layers(board.agent, job.runtime, variants, kept, path, watch.progress.advance)
+        minute, now = profiling.time_model(
+            board.agent, job.runtime, nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4), now, path
+        )
+        dense, now = profiling.time_model(
+            board.agent, job.runtime, job.network.backbone, job.dense_head, job.example, now, path
+        )
+        watch.was_cached = len(now.rows) == len(kept.rows)
+        return Profiled(now, path, dense, profiling.memory_model(minute, dense), shapes)
+
+
+@torch.no_grad()
+def _input_shapes(job: Job) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    handles = [
+        layer.register_forward_pre_hook(_recorder(shapes, name))
+        for name, layer in job.layers.items()
+    ]
+    job.network.backbone(job.example)
+    for handle in handles:
+        handle.remove()
+    return shapes
+
+
+def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+    def record(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        shapes.setdefault(name, tuple(inputs[0].shape))
+
+    return record

@@ -1,0 +1,26 @@
+"""What the user asked for, validated at the edge."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Request:
+    """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path."""
+
+    model: str = "toolkit.examples.digits:model"
+    task: str = "toolkit.examples.digits:task"
+    runtime: str = "onnxruntime"
+    allocator: str = "exact"
+    shots: int = 5
+    seed: int = 0
+    recovery_steps: int = 400
+    adapt_steps: int = 30
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Limits from the command line; None leaves the target's default."""
+
+    latency_ms: float | None = None
+    memory_bytes: int | None = None
+    size_bytes: int | None = None

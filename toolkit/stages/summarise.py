@@ -1,0 +1,188 @@
+"""Gather what the stages found into one Deployment: predicted beside measured."""
+
+import datetime
+
+import torch
+from torch import nn
+
+from toolkit import __version__
+from toolkit.adaptation import features_of
+from toolkit.compression import matrix
+from toolkit.deployment import (
+    Accuracy,
+    AccuracyTable,
+    Bytes,
+    Deployment,
+    FrontierPoint,
+    Latency,
+    LayerChoice,
+    NodeCounts,
+)
+from toolkit.profiling import Accepted, Budget
+from toolkit.runtimes.bundle import Bundle
+from toolkit.stages.adapt import Adapted
+from toolkit.stages.allocate import Planned
+from toolkit.stages.compress import Compacted
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Board
+from toolkit.stages.profile import Profiled
+from toolkit.stages.request import Request
+from toolkit.stages.watch import Watch
+from toolkit.tasks import Examples
+
+
+def summarise(
+    request: Request,
+    job: Job,
+    board: Board,
+    profile: Profiled,
+    budget: Budget,
+    planned: Planned,
+    watch: Watch,
+    compact: Compacted | None = None,
+    bundle: Bundle | None = None,
+    verified: Accepted | None = None,
+    adapted: Adapted | None = None,
+) -> Deployment:
+    """The result of a plan (no `compact` and what follows) or of a deployment."""
+    allocation, costs = planned.allocation, planned.costs
+    dense_weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
+    compact_weights = {
+        name: dense_weights[name] if rank is None else rank * sum(matrix(job.layers[name]).shape)
+        for name, rank in allocation.ranks.items()
+    }
+    parameters = sum(value.numel() for value in job.network.backbone.parameters()) + _numel(job.dense_head)
+    saved = sum(dense_weights.values()) - sum(compact_weights.values())
+    now = verified.measurement if verified else None
+    accuracy = _accuracy_table(job, board, compact, adapted) if compact else None
+    return Deployment(
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        toolkit_version=__version__,
+        target=board.target.name,
+        target_verified=board.target.verified,
+        runtime=job.runtime.name,
+        runtime_version=board.runtime_version,
+        seed=request.seed,
+        model=request.model,
+        task=job.task.name,
+        classes=job.task.classes,
+        shots=len(job.task.support) // len(job.task.classes),
+        device_facts=vars(board.facts),
+        conditions=verified.conditions if verified else {"before": board.facts.conditions},
+        stages=tuple(watch.stages),
+        allocator=request.allocator,
+        allocation=_choices(job, planned),
+        bound_gap=allocation.bound_gap,
+        latency_ms=Latency(
+            budget=budget.latency_ms.value if budget.latency_ms else None,
+            source=budget.latency_ms.source if budget.latency_ms else "no limit",
+            planned_median=planned.limits.latency_ms,
+            predicted=allocation.latency_ms,
+            median=now.median_ms if now else None,
+            p95=now.p95_ms if now else None,
+            min=now.min_ms if now else None,
+            runs=now.runs if now else None,
+            attempts=verified.attempts if verified else None,
+            dense_median=profile.dense.measurement.median_ms,
+            dense_p95=profile.dense.measurement.p95_ms,
+            clock=board.target.clock,
+        ),
+        peak_memory_bytes=Bytes(
+            budget=budget.peak_memory_bytes.value if budget.peak_memory_bytes else None,
+            source=budget.peak_memory_bytes.source if budget.peak_memory_bytes else "no limit",
+            predicted=profile.memory.peak_bytes(allocation.size_bytes),
+            measured=verified.peak_bytes if verified else None,
+            dense=profile.dense.peak_bytes,
+        ),
+        size_bytes=Bytes(
+            budget=budget.size_bytes.value if budget.size_bytes else None,
+            source=budget.size_bytes.source if budget.size_bytes else "no limit",
+            predicted=allocation.size_bytes,
+            measured=bundle.inference_bytes if bundle else None,
+            dense=profile.dense.size_bytes,
+        ),
+        release_bytes=bundle.total_bytes if bundle else None,
+        parameters_dense=parameters,
+        parameters_compact=parameters - saved,
+        compressible_parameters_dense=sum(dense_weights.values()),
+        compressible_parameters_compact=sum(compact_weights.values()),
+        accuracy=accuracy,
+        host_device_max_abs_difference=verified.max_abs_difference if verified else None,
+        nodes=NodeCounts(**vars(bundle.nodes)) if bundle else None,
+        frontier=(*planned.frontier, *_deployed_point(planned, bundle, verified, accuracy)),
+        adaptation=adapted.adaptation if adapted else None,
+        release=bundle.digest if bundle else None,
+        active=verified is not None and not verified.refusals,
+        notes=tuple(watch.notes),
+    )
+
+
+def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
+    choices = []
+    for name, rank in planned.allocation.ranks.items():
+        cost = planned.costs.layers[name][rank]
+        gains = planned.gains[name]
+        choices.append(
+            LayerChoice(
+                layer=name,
+                choice="dense" if rank is None else "compact",
+                rank=rank,
+                full_rank=min(matrix(job.layers[name]).shape),
+                predicted_ms=cost.latency_ms,
+                dense_ms=planned.costs.layers[name][None].latency_ms,
+                gain_kept=gains.of(rank) / gains.dense if gains.dense > 0 else 1.0,
+                weight_bytes=cost.weight_bytes,
+            )
+        )
+    return tuple(choices)
+
+
+@torch.no_grad()
+def _accuracy_table(job: Job, board: Board, compact: Compacted, adapted: Adapted | None) -> AccuracyTable:
+    query, general = job.task.query, job.task.general_query
+    on_query = f"queries of {job.task.name}, {len(job.task.support)} support examples"
+
+    def on_host(backbone: nn.Module, examples: Examples, dense: bool, data: str) -> Accuracy:
+        features = features_of(backbone, examples.x)
+        if examples is general:
+            logits = job.general_logits(features)
+        else:
+            logits = (job.dense_head if dense else compact.head)(features)
+        return _score(logits, examples, data, ran_on="host")
+
+    return AccuracyTable(
+        general_dense=on_host(job.network.backbone, general, True, "held-out general classes") if general else None,
+        general_compact=on_host(compact.backbone, general, False, "held-out general classes") if general else None,
+        task_dense=on_host(job.network.backbone, query, True, on_query),
+        task_compact=_score(adapted.logits_before, query, on_query, ran_on="device")
+        if adapted
+        else on_host(compact.backbone, query, False, on_query),
+        task_adapted=_score(adapted.logits_after, query, on_query, ran_on="device") if adapted else None,
+    )
+
+
+def _score(logits: torch.Tensor, examples: Examples, data: str, *, ran_on: str) -> Accuracy:
+    value = float((logits.argmax(1) == examples.y).float().mean())
+    return Accuracy(value=value, examples=len(examples), data=data, ran_on="device" if ran_on == "device" else "host")
+
+
+def _deployed_point(
+    planned: Planned, bundle: Bundle | None, verified: Accepted | None, accuracy: AccuracyTable | None
+) -> tuple[FrontierPoint, ...]:
+    if not (bundle and verified and accuracy):
+        return ()
+    shown = accuracy.general_compact or accuracy.task_compact
+    return (
+        FrontierPoint(
+            label="deployed",
+            latency_ms=verified.measurement.median_ms,
+            predicted_ms=planned.allocation.latency_ms,
+            size_bytes=bundle.inference_bytes,
+            accuracy=shown.value,
+            recovered=True,
+        ),
+    )
+
+
+def _numel(layer: nn.Linear) -> int:
+    return sum(value.numel() for value in layer.parameters())

@@ -1,0 +1,23 @@
+"""Stage 8: prove on the board that the release computes what the host computes and fits its budget; then activate it."""
+
+from toolkit import profiling
+from toolkit.devices import release
+from toolkit.profiling import Accepted, Budget
+from toolkit.runtimes.bundle import Bundle
+from toolkit.stages.probe import Board
+from toolkit.stages.watch import Watch
+
+
+def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accepted:
+    """Activate the release by one rename if it is accepted, else take it off the board."""
+    with watch.stage("verify"):
+        accepted = profiling.accept(
+            board.agent, bundle.digest, budget, threads=board.target.threads, clock=board.target.clock
+        )
+        if accepted.refusals:
+            for reason in accepted.refusals:
+                watch.note(f"refused: {reason}")
+            release.remove(board.agent, bundle.digest)
+        else:
+            release.activate(board.agent, bundle.digest)
+        return accepted
