@@ -15,7 +15,8 @@ Clock = Literal["wall", "instructions"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # a training loss may diverge: "NaN" can be read again, pydantic's null cannot
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Stage(_Record):
@@ -173,6 +174,7 @@ class Deployment(_Record):
     adaptation: Adaptation | None = None
     release: str | None = None
     active: bool = False
+    refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

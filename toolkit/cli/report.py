@@ -10,7 +10,8 @@ from toolkit.errors import BadInput
 
 Result = Annotated[Path, typer.Argument(metavar="RESULT_JSON", help="The `result.json` of a run.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Where to write; `report.html` beside the result.")
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Where to write; `report.html` beside the result."),
 ]
 
 

@@ -10,8 +10,7 @@ from toolkit.devices import Agent, call, check
 from toolkit.profiling.measurement import Measurement
 from toolkit.runtimes import Program, Runtime
 
-# Times are medians over this many calls, or as many as fit the time limit; ten at the least.
-_RUNS, _WARMUPS, _LIMIT_MS = 200, 5, 400.0
+_WARMUPS = 5
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,6 @@ def time_programs(
     return Timed(rows, done["peak_bytes"], done["conditions"])
 
 
-def timing() -> dict[str, float]:
-    """How often a program is called, as the agent's verbs take it."""
-    return {"runs": _RUNS, "warmups": _WARMUPS, "budget_ms": _LIMIT_MS}
+def timing(*, runs: int = 200, limit_ms: float = 400.0) -> dict[str, float]:
+    """How often a program is called, as the agent's verbs take it: as many as fit the limit, ten at the least."""
+    return {"runs": runs, "warmups": _WARMUPS, "budget_ms": limit_ms}

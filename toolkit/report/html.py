@@ -59,7 +59,7 @@ def _environment() -> jinja2.Environment:
 
 @cache
 def _packed_plotly() -> str:
-    """plotly.js (4.8 MB) as base64 of gzip (2 MB): browsers unpack it without a library, and mail takes it."""
+    """plotly.js (4.8 MB) as base64 of gzip (2 MB): browsers unpack it themselves, and mail takes it."""
     source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     return base64.b64encode(gzip.compress(source.read_bytes(), mtime=0)).decode("ascii")
 

@@ -1,7 +1,7 @@
 """What all figures of the report share.
 
-Colours of text and grid come from the page's CSS: it knows light, dark and print. Plotly reads `<b>` and `<a href>`
-inside its texts, so every string of the user goes through `plain`.
+Colours of text and grid come from the page's CSS: it knows light, dark and print. Plotly reads `<b>` and
+`<a href>` inside its texts, so every string of the user goes through `plain`.
 """
 
 import html
@@ -31,7 +31,8 @@ def mark(figure: go.Figure, name: str, colour: str, x: float, y: float, symbol: 
 
 def name_rows(figure: go.Figure, names: list[str]) -> None:
     """Row i is called names[i], first on top: by place, because two layers may be shortened to one name."""
-    short = [name if len(name) <= _NAME_LETTERS else "…" + name[1 - _NAME_LETTERS :] for name in names]
+    own = _without_shared_parent(names)
+    short = [name if len(name) <= _NAME_LETTERS else "…" + name[1 - _NAME_LETTERS :] for name in own]
     figure.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=[plain(name) for name in short],
@@ -48,7 +49,8 @@ def latency_title(text: str, latency: Latency) -> str:
     note = words.clock_note(latency.clock)
     if not note:
         return text
-    return f"{text}<br><sub>{note.replace(', ', ',<br>')}</sub>"  # two lines: a phone is 40 letters wide
+    lines = note.replace(", ", ",<br>")  # a phone is 40 letters wide
+    return f"{text}<br><span style='font-size:11px'>{lines}</span>"
 
 
 def title_axes(figure: go.Figure, x: str, y: str) -> None:
@@ -77,3 +79,14 @@ def finished(figure: go.Figure, height_px: int) -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )
     return figure
+
+
+def _without_shared_parent(names: list[str]) -> list[str]:
+    """`backbone.` before every name tells nothing: leave out the parents that all names share."""
+    parents = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    shared = 0
+    for level in parents:
+        if len(set(level)) > 1:
+            break
+        shared += 1
+    return [".".join(name.split(".")[shared:]) for name in names]

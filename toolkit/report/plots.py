@@ -20,8 +20,9 @@ from toolkit.report.plot_style import (
     title_axes,
 )
 
+
 def accuracy_plot(deployment: Deployment) -> go.Figure:
-    """Accuracy in per cent against measured median milliseconds, before and after recovery; budgets as lines."""
+    """Accuracy (%) against measured median milliseconds, before and after recovery; budgets as lines."""
     figure = go.Figure()
     for recovered, name, colour in ((False, "as factorised", ORANGE), (True, "recovered", BLUE)):
         points = sorted(
@@ -61,12 +62,6 @@ def accuracy_plot(deployment: Deployment) -> go.Figure:
 def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
     """Per layer: bar, the rank as share of the full rank; diamond, the share of the gain that is kept."""
     places = list(range(len(allocation)))
-    ranks = [(c.rank if c.rank is not None else c.full_rank) for c in allocation]
-    shares = [100 * rank / max(c.full_rank, 1) for c, rank in zip(allocation, ranks, strict=True)]
-    labels = [
-        f"{rank} of {c.full_rank}" if c.choice == "compact" else "dense"
-        for c, rank in zip(allocation, ranks, strict=True)
-    ]
     names = [plain(c.layer) for c in allocation]
     figure = go.Figure()
     figure.add_bar(
@@ -77,19 +72,23 @@ def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
         marker={"color": "rgba(138,143,152,0.22)"},
         hoverinfo="skip",
     )
-    figure.add_bar(
-        x=shares,
-        y=places,
-        orientation="h",
-        name="rank kept",
-        marker={"color": [BLUE if c.choice == "compact" else GREY for c in allocation]},
-        text=labels,
-        textposition=["inside" if share > 60 else "outside" for share in shares],  # where there is room
-        constraintext="none",
-        textangle=0,
-        customdata=names,
-        hovertemplate="%{customdata}: %{text}<extra></extra>",
-    )
+    for kind, name, colour in (("compact", "rank kept", BLUE), ("dense", "dense", GREY)):
+        rows = [(place, c) for place, c in enumerate(allocation) if c.choice == kind]
+        shares = [100.0 if c.rank is None else 100 * c.rank / max(c.full_rank, 1) for _, c in rows]
+        figure.add_bar(
+            x=shares,
+            y=[place for place, _ in rows],
+            orientation="h",
+            name=name,
+            marker={"color": colour},
+            text=["dense" if c.rank is None else f"{c.rank} of {c.full_rank}" for _, c in rows],
+            textposition=["inside" if share > 60 else "outside" for share in shares],  # where there is room
+            insidetextanchor="start",
+            constraintext="none",
+            textangle=0,
+            customdata=[names[place] for place, _ in rows],
+            hovertemplate="%{customdata}: %{text}<extra></extra>",
+        )
     figure.add_scatter(
         x=[100 * c.gain_kept for c in allocation],
         y=places,
@@ -112,7 +111,13 @@ def adaptation_plot(adaptation: Adaptation) -> go.Figure:
     steps = [point.step for point in adaptation.curve]
     line = {"mode": "lines+markers", "marker": {"size": 6}}
     figure.add_scatter(
-        x=steps, y=[p.loss for p in adaptation.curve], name="held-out loss", line_color=BLUE, row=1, col=1, **line
+        x=steps,
+        y=[p.loss for p in adaptation.curve],
+        name="held-out loss",
+        line_color=BLUE,
+        row=1,
+        col=1,
+        **line,
     )
     if adaptation.training_loss:
         figure.add_scatter(
@@ -125,7 +130,9 @@ def adaptation_plot(adaptation: Adaptation) -> go.Figure:
             col=1,
         )
     accuracies = [100 * p.accuracy for p in adaptation.curve]
-    figure.add_scatter(x=steps, y=accuracies, name="held-out accuracy", line_color=GREEN, row=2, col=1, **line)
+    figure.add_scatter(
+        x=steps, y=accuracies, name="held-out accuracy", line_color=GREEN, row=2, col=1, **line
+    )
     if (held_out := adaptation.held_out) is not None:
         dash = {"dash": "dash", "width": 1.5}
         figure.add_hline(y=held_out.loss_before, line={"color": BLUE, **dash}, row=1, col=1)
@@ -161,7 +168,9 @@ def prediction_plot(deployment: Deployment) -> go.Figure:
     figure.add_scatter(
         x=[0, top], y=[0, top], mode="lines", line={"color": GREY, "dash": "dash"}, name="as predicted"
     )
-    title_axes(figure, latency_title("predicted median, ms", latency), latency_title("measured median, ms", latency))
+    title_axes(
+        figure, latency_title("predicted median, ms", latency), latency_title("measured median, ms", latency)
+    )
     figure.update_xaxes(range=[0, top])
     figure.update_yaxes(range=[0, top])
     return finished(figure, 400)

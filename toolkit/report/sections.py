@@ -41,8 +41,8 @@ def _accuracy(deployment: Deployment) -> Section:
     on = "general" if deployment.accuracy and deployment.accuracy.general_dense else "task"
     classes = "task's or general" if deployment.accuracy is None else on
     says = (
-        f"Whole models timed on {deployment.target}, with their accuracy on the {classes} classes: as factorised, and"
-        " after their cores were trained."
+        f"Whole models timed on {deployment.target}, with their accuracy on the {classes} classes:"
+        " as factorised, and after their cores were trained."
     )
     rows = tuple(
         (
@@ -54,7 +54,9 @@ def _accuracy(deployment: Deployment) -> Section:
         )
         for point in points
     )
-    caption = words.with_clock("Models of the frontier, by measured median latency", deployment.latency_ms.clock)
+    caption = words.with_clock(
+        "Models of the frontier, by measured median latency", deployment.latency_ms.clock
+    )
     table = Table(caption + ".", ("Model", "Measured", "Accuracy", "Size", "Recovered"), rows)
     return Section("accuracy", "Accuracy against latency", says, plots.accuracy_plot(deployment), table)
 
@@ -62,8 +64,8 @@ def _accuracy(deployment: Deployment) -> Section:
 def _ranks(deployment: Deployment) -> Section:
     compact = sum(choice.choice == "compact" for choice in deployment.allocation)
     says = (
-        f"{compact} of {len(deployment.allocation)} layers are compact, the others dense. Bars: rank kept, as share"
-        " of the full rank. Diamonds: share of the layer's gain that is kept."
+        f"{compact} of {len(deployment.allocation)} layers are compact, the others dense. Bars: rank kept,"
+        " as share of the full rank. Diamonds: share of the layer's gain that is kept."
     )
     rows = tuple(
         (
@@ -83,7 +85,9 @@ def _adaptation(adaptation: Adaptation) -> Section:
         f"{outcome}: {adaptation.reason}. {words.count(adaptation.trained_values)} values trained;"
         f" mean of {adaptation.folds} folds of held-out support examples."
     )
-    rows = [(str(point.step), words.number(point.loss), words.share(point.accuracy)) for point in adaptation.curve]
+    rows = [
+        (str(point.step), words.number(point.loss), words.share(point.accuracy)) for point in adaptation.curve
+    ]
     if (held_out := adaptation.held_out) is not None:
         rows.insert(0, ("before", words.number(held_out.loss_before), words.share(held_out.accuracy_before)))
     caption = f"Held-out examples by step; {adaptation.steps} steps chosen."
@@ -100,7 +104,7 @@ def _prediction(deployment: Deployment) -> Section:
         (label, words.milliseconds(predicted), words.milliseconds(measured), _error(predicted, measured))
         for label, predicted, measured in pairs
     )
-    says = "Whole models: what the layers' measured times predict, against what the whole model took on the board."
+    says = "Whole models: what the measured times of their layers predict, and what they took on the board."
     caption = words.with_clock("Median latency of whole models", latency.clock)
     table = Table(caption + ".", ("Model", "Predicted", "Measured", "Error"), rows)
     return Section("prediction", "Predicted against measured", says, plots.prediction_plot(deployment), table)
@@ -110,7 +114,8 @@ def _stages(deployment: Deployment) -> Section:
     total = sum(stage.seconds for stage in deployment.stages)
     says = f"The run took {words.seconds(total)} of wall time on the workstation and the board."
     rows = tuple(
-        (stage.name, words.seconds(stage.seconds), "yes" if stage.cached else "no") for stage in deployment.stages
+        (stage.name, words.seconds(stage.seconds), "yes" if stage.cached else "no")
+        for stage in deployment.stages
     )
     table = Table("Wall time of each stage.", ("Stage", "Took", "Cached"), rows)
     return Section("stages", "Where the time went", says, plots.stage_plot(deployment.stages), table)

@@ -64,7 +64,9 @@ def accuracy_table(deployment: Deployment) -> Table | None:
         ("Task, compact, adapted on the device", table.task_adapted),
     )
     head = ("", "Accuracy", "95 % interval", "Measured on", "Examples", "Ran on")
-    caption = "Accuracy, and what it was measured on. The interval takes the examples as independent (Wilson)."
+    caption = (
+        "Accuracy, and what it was measured on. The interval takes the examples as independent (Wilson)."
+    )
     return Table(caption, head, tuple(_accuracy_row(name, accuracy) for name, accuracy in named))
 
 
@@ -99,7 +101,10 @@ def model_table(deployment: Deployment) -> Table:
         else (words.count(nodes.total), words.count(nodes.delegated), words.count(nodes.fallback))
     )
     rows = (
-        ("Parameters", f"{words.count(deployment.parameters_compact)} of {words.count(deployment.parameters_dense)}"),
+        (
+            "Parameters",
+            f"{words.count(deployment.parameters_compact)} of {words.count(deployment.parameters_dense)}",
+        ),
         (
             "of compressible layers",
             f"{words.count(deployment.compressible_parameters_compact)}"
@@ -109,7 +114,10 @@ def model_table(deployment: Deployment) -> Table:
         ("Nodes of the program", counted[0]),
         ("… run by the accelerated backend", counted[1]),
         ("… fallen back", counted[2]),
-        ("Largest difference, host and device outputs", words.number(deployment.host_device_max_abs_difference)),
+        (
+            "Largest difference, host and device outputs",
+            words.number(deployment.host_device_max_abs_difference),
+        ),
     )
     return Table("The model and its program.", ("", "Value"), rows)
 
@@ -130,7 +138,9 @@ def allocation_table(deployment: Deployment) -> Table:
         )
         for choice in deployment.allocation
     )
-    gap = "not finite" if deployment.bound_gap != deployment.bound_gap else words.share(deployment.bound_gap, 2)
+    gap = (
+        "not finite" if deployment.bound_gap != deployment.bound_gap else words.share(deployment.bound_gap, 2)
+    )
     caption = f"Allocation by `{deployment.allocator}`, at most {gap} of the gain from the best possible"
     head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Gain kept", "Weights")
     return Table(words.with_clock(caption, clock) + ".", head, rows)
@@ -144,7 +154,9 @@ def facts_table(facts: dict[str, Any]) -> Table:
 
 def conditions_table(conditions: dict[str, Any]) -> Table:
     """What moves latencies, before and after they were measured."""
-    sides = [flat(part) if isinstance(part := conditions.get(side), dict) else {} for side in ("before", "after")]
+    sides = [
+        flat(part) if isinstance(part := conditions.get(side), dict) else {} for side in ("before", "after")
+    ]
     keys = dict.fromkeys(key for side in sides for key in side)
     rows = [(key, *(words.fact(key, side.get(key)) for side in sides)) for key in keys]
     rest = {key: value for key, value in conditions.items() if key not in ("before", "after")}

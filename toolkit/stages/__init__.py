@@ -10,14 +10,11 @@ from toolkit.stages.load import load
 from toolkit.stages.probe import probe
 from toolkit.stages.profile import profile
 from toolkit.stages.report import report
-from toolkit.stages.request import Overrides, Request
 from toolkit.stages.summarise import summarise
 from toolkit.stages.verify import verify
 from toolkit.stages.watch import Watch
 
 __all__ = [
-    "Overrides",
-    "Request",
     "Watch",
     "adapt",
     "allocate",

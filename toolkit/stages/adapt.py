@@ -11,7 +11,7 @@ from toolkit.profiling import Accepted
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
-from toolkit.stages.request import Request
+from toolkit.request import Request
 from toolkit.stages.watch import Watch
 
 _FOLDS = 3

@@ -27,7 +27,7 @@ from toolkit.profiling import Budget
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.profile import Profiled
-from toolkit.stages.request import Request
+from toolkit.request import Request
 from toolkit.stages.watch import Watch
 
 _CALIBRATION_EXAMPLES = 512

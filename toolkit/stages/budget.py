@@ -3,7 +3,7 @@
 from toolkit.profiling import Budget, derive_budget
 from toolkit.stages.probe import Board
 from toolkit.stages.profile import Profiled
-from toolkit.stages.request import Overrides
+from toolkit.request import Overrides
 from toolkit.stages.watch import Watch
 from toolkit.units import format_bytes, format_milliseconds
 

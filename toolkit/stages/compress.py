@@ -13,7 +13,7 @@ from toolkit.compression import compact_layers
 from toolkit.distillation import recover
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
-from toolkit.stages.request import Request
+from toolkit.request import Request
 from toolkit.stages.watch import Watch
 
 _JITTER = 0.25

@@ -13,7 +13,7 @@ from toolkit.runtimes import bundle as bundles
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
-from toolkit.stages.request import Request
+from toolkit.request import Request
 from toolkit.stages.watch import Watch
 
 _ACCEPTANCE_EXAMPLES = 8

@@ -12,7 +12,7 @@ from toolkit.compression import compressible_layers
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
 from toolkit.runtimes import RUNTIMES, Runtime
-from toolkit.stages.request import Request
+from toolkit.request import Request
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task

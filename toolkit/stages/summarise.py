@@ -26,7 +26,7 @@ from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.profile import Profiled
-from toolkit.stages.request import Request
+from toolkit.request import Request
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -113,6 +113,7 @@ def summarise(
         adaptation=adapted.adaptation if adapted else None,
         release=bundle.digest if bundle else None,
         active=verified is not None and not verified.refusals,
+        refusals=verified.refusals if verified else (),
         notes=tuple(watch.notes),
     )
 

@@ -16,7 +16,7 @@ def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accept
         )
         if accepted.refusals:
             for reason in accepted.refusals:
-                watch.note(f"refused: {reason}")
+                watch.progress.note(f"refused: {reason}")
             release.remove(board.agent, bundle.digest)
         else:
             release.activate(board.agent, bundle.digest)

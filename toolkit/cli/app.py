@@ -1,0 +1,38 @@
+"""The verbs, gathered."""
+
+from typing import Annotated
+
+import typer
+
+from toolkit import __version__
+from toolkit.cli import lab, report, rollback, run, status, targets
+
+app = typer.Typer(
+    name="deploy",
+    help="Compress a model to a board's measured budget, install it there, prove it fits, let the board learn.",
+    epilog="`deploy --target host` is short for `deploy run --target host`, and the bundled example needs nothing else.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command("run", epilog=run.RUN_EPILOG)(run.run)
+app.command("plan", epilog=run.PLAN_EPILOG)(run.plan)
+app.command("targets", epilog="Example: [bold]deploy targets --json[/bold]")(targets.targets)
+app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
+app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
+app.command("report", epilog="Example: [bold]deploy report runs/20260102-030405-host/result.json[/bold]")(report.report)
+app.add_typer(lab.app, name="lab")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _deploy(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options of `deploy` itself."""

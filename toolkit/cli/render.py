@@ -1,0 +1,145 @@
+"""What the terminal shows: stages as they run, tables at the end."""
+
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from toolkit.deployment import Accuracy, Deployment
+from toolkit.units import format_bytes, format_milliseconds
+
+
+class RichProgress:
+    """One live line for the running stage, one printed line for each that ended."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, count="", visible=False)
+
+    def __enter__(self) -> "RichProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def start(self, stage: str) -> None:
+        """See `toolkit.progress.Progress`."""
+        self._bar.reset(self._task, description=stage, total=None, count="", visible=True)
+
+    def advance(self, done: int, total: int) -> None:
+        """See `toolkit.progress.Progress`."""
+        self._bar.update(self._task, completed=done, total=total, count=f"{done}/{total}")
+
+    def note(self, text: str) -> None:
+        """See `toolkit.progress.Progress`."""
+        self._console.print(f"  [dim]{escape(text)}[/]")
+
+    def end(self, stage: str, seconds: float, cached: bool) -> None:
+        """See `toolkit.progress.Progress`."""
+        self._bar.update(self._task, visible=False)
+        self._console.print(f"[green]✓[/] {stage:<10} {seconds:6.1f} s{'  [dim]from cache[/]' if cached else ''}")
+
+
+def allocation(console: Console, result: Deployment) -> None:
+    """Layer, choice, rank, predicted time, share of the gain kept."""
+    table = Table(title=f"Allocation ({result.allocator}, at most {result.bound_gap:.2%} below the best possible gain)")
+    table.add_column("layer")
+    table.add_column("choice")
+    table.add_column("rank", justify="right")
+    table.add_column("predicted", justify="right")
+    table.add_column("dense", justify="right")
+    table.add_column("gain kept", justify="right")
+    for each in result.allocation:
+        rank = "" if each.rank is None else f"{each.rank}/{each.full_rank}"
+        times = f"{each.predicted_ms:.4f} ms", f"{each.dense_ms:.4f} ms"
+        table.add_row(escape(each.layer), each.choice, rank, *times, f"{each.gain_kept:.2%}")
+    console.print(table)
+
+
+def predicted(console: Console, result: Deployment) -> None:
+    """What a plan promises."""
+    console.print(_costs(result, f"Plan for {result.target}, nothing installed{_clock_note(result)}"))
+
+
+def closing(console: Console, result: Deployment, folder: Path) -> None:
+    """Predicted beside measured, then accuracy, then where everything is."""
+    state = f"release {(result.release or '')[:12]} " + ("is active" if result.active else "was NOT activated")
+    console.print(_costs(result, f"{result.target}: {state}{_clock_note(result)}"))
+    console.print(_accuracies(result))
+    if result.host_device_max_abs_difference is not None:
+        console.print(f"Outputs differ from the host's by at most {result.host_device_max_abs_difference:.1e}.")
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _clock_note(result: Deployment) -> str:
+    if result.latency_ms.clock == "wall":
+        return ""
+    return "\nlatencies are instruction counts x 2 ns, not wall time"
+
+
+def _costs(result: Deployment, title: str) -> Table:
+    table = Table(title=title)
+    for name in ("", "dense", "budget", "predicted", "measured"):
+        table.add_column(name, justify="left" if not name else "right")
+    latency, memory, size = result.latency_ms, result.peak_memory_bytes, result.size_bytes
+    table.add_row(
+        "latency, median",
+        format_milliseconds(latency.dense_median),
+        "",
+        format_milliseconds(latency.predicted),
+        _or_dash(latency.median, format_milliseconds),
+    )
+    table.add_row(
+        "latency, p95",
+        format_milliseconds(latency.dense_p95),
+        _or_dash(latency.budget, format_milliseconds),
+        "",
+        _or_dash(latency.p95, format_milliseconds),
+    )
+    for name, quantity in (("peak memory", memory), ("size", size)):
+        table.add_row(
+            name,
+            format_bytes(quantity.dense),
+            _or_dash(quantity.budget, format_bytes),
+            format_bytes(quantity.predicted),
+            _or_dash(quantity.measured, format_bytes),
+        )
+    compact, dense = result.parameters_compact, result.parameters_dense
+    table.add_row("parameters", f"{dense:,}", "", f"{compact:,}", f"{compact / dense:.0%} of dense")
+    return table
+
+
+def _accuracies(result: Deployment) -> Table:
+    table = Table(title="Accuracy")
+    for name in ("classes", "dense", "compact", "adapted on the device"):
+        table.add_column(name, justify="left" if name == "classes" else "right")
+    found = result.accuracy
+    if found and found.general_dense:
+        table.add_row("general (pretrained)", _percent(found.general_dense), _percent(found.general_compact), "")
+    if found:
+        row = f"{escape(result.task)}: {result.shots} examples a class"
+        table.add_row(row, _percent(found.task_dense), _percent(found.task_compact), _percent(found.task_adapted))
+    return table
+
+
+def _percent(accuracy: Accuracy | None) -> str:
+    return "–" if accuracy is None else f"{accuracy.value:.1%} of {accuracy.examples}"
+
+
+def _or_dash(value: float | None, form: object) -> str:
+    return "–" if value is None else form(value)  # type: ignore[operator,no-any-return]

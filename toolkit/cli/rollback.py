@@ -1,0 +1,23 @@
+"""`deploy rollback`."""
+
+import json
+
+import typer
+
+from toolkit.cli.options import AsJson, TargetName
+from toolkit.devices import connect, install_agent, release
+from toolkit.targets import load_target
+
+
+def rollback(target: TargetName = "host", as_json: AsJson = False) -> None:
+    """Serve the previous release again; the present one becomes the previous."""
+    board = load_target(target)
+    device = connect(board)
+    try:
+        left, now = release.rollback(install_agent(device, board))
+    finally:
+        device.close()
+    if as_json:
+        typer.echo(json.dumps({"target": board.name, "from": left, "to": now}))
+    else:
+        typer.echo(f"{board.name} serves {now[:12]} again (was {left[:12]}).")

@@ -1,0 +1,119 @@
+"""`deploy run` and `deploy plan`."""
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from toolkit.cli import render
+from toolkit.cli.options import AsJson, TargetName
+from toolkit.errors import BudgetError
+from toolkit.request import Overrides, Request
+from toolkit.targets import load_target
+from toolkit.units import parse_bytes, parse_milliseconds
+
+RUN_EPILOG = (
+    "Examples:  [bold]deploy --target host[/bold]   (the bundled example: a small vision transformer on digits)\n\n"
+    "[bold]deploy --target host --latency 0.5ms --size 2MB[/bold]\n\n"
+    "[bold]deploy --target host --runtime executorch[/bold]\n\n"
+    "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
+)
+PLAN_EPILOG = "Examples:  [bold]deploy plan --target host[/bold]\n\n[bold]deploy plan --target host --latency 0.5ms --json[/bold]"
+
+Model = Annotated[str, typer.Option(help="Dense model: package.module:factory that returns an nn.Module.", rich_help_panel="What")]
+TaskSource = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        help="Few-shot task: a folder class/*.png|wav|npy, a .npz with x and y, or package.module:factory.",
+        rich_help_panel="What",
+    ),
+]
+Shots = Annotated[int, typer.Option(min=1, help="Support examples a class.", rich_help_panel="What")]
+Latency = Annotated[str | None, typer.Option(help="p95 of one inference, e.g. 5ms.", rich_help_panel="Budget")]
+Memory = Annotated[str | None, typer.Option(help="Peak memory of the serving process, e.g. 64MB.", rich_help_panel="Budget")]
+Size = Annotated[str | None, typer.Option(help="Bytes that serving loads, e.g. 1MB.", rich_help_panel="Budget")]
+RuntimeName = Annotated[Literal["onnxruntime", "executorch"], typer.Option("--runtime", help="What runs the model on the board.", rich_help_panel="How")]
+AllocatorName = Annotated[Literal["exact", "greedy"], typer.Option("--allocator", help="How ranks are chosen.", rich_help_panel="How")]
+Seed = Annotated[int, typer.Option(help="Seed of the task's draw and of all training.", rich_help_panel="How")]
+RecoverySteps = Annotated[int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")]
+AdaptSteps = Annotated[int, typer.Option(min=1, help="Most training steps on the device.", rich_help_panel="How")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder that receives <time>-<target>/.", rich_help_panel="How")]
+
+
+
+def run(
+    target: TargetName = "host",
+    model: Model = Request.model,
+    task: TaskSource = Request.task,
+    shots: Shots = 5,
+    latency: Latency = None,
+    memory: Memory = None,
+    size: Size = None,
+    runtime: RuntimeName = "onnxruntime",
+    allocator: AllocatorName = "exact",
+    recovery_steps: RecoverySteps = 400,
+    adapt_steps: AdaptSteps = 30,
+    seed: Seed = 0,
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Deploy: measure, allocate, compress, export, install, verify and adapt on the board, report."""
+    board = load_target(target)
+    overrides = _overrides(latency, memory, size)
+    request = Request(model, task, runtime, allocator, shots, seed, recovery_steps, adapt_steps)
+    from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
+
+    folder = runs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{board.name}"
+    console = Console(stderr=True, highlight=False)
+    with render.RichProgress(console) as progress:
+        result = pipeline.deploy(request, board, overrides, progress, folder)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        render.allocation(Console(highlight=False), result)
+        render.closing(Console(highlight=False), result, folder)
+    if not result.active:
+        raise BudgetError(
+            "not activated: " + "; ".join(result.refusals),
+            where=board.name,
+            next=f"The board serves what it served before. Look at {folder / 'report.html'}, then raise the budget or try again.",
+        )
+
+
+def plan(
+    target: TargetName = "host",
+    model: Model = Request.model,
+    task: TaskSource = Request.task,
+    shots: Shots = 5,
+    latency: Latency = None,
+    memory: Memory = None,
+    size: Size = None,
+    runtime: RuntimeName = "onnxruntime",
+    allocator: AllocatorName = "exact",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the board and allocate; nothing is installed."""
+    board = load_target(target)
+    overrides = _overrides(latency, memory, size)
+    request = Request(model, task, runtime, allocator, shots, seed)
+    from toolkit import pipeline
+
+    with render.RichProgress(Console(stderr=True, highlight=False)) as progress:
+        result = pipeline.plan(request, board, overrides, progress)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        render.allocation(Console(highlight=False), result)
+        render.predicted(Console(highlight=False), result)
+
+
+def _overrides(latency: str | None, memory: str | None, size: str | None) -> Overrides:
+    return Overrides(
+        parse_milliseconds(latency) if latency else None,
+        parse_bytes(memory) if memory else None,
+        parse_bytes(size) if size else None,
+    )
