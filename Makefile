@@ -1,0 +1,36 @@
+# Two commands do all set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-client
+
+.PHONY: demo test lint lab clean
+
+demo: .venv/demo  ## install, then deploy the bundled example to this machine
+	$(BIN)/deploy --target host
+
+test: .venv/dev  ## install, then run all tests; board tests skip loudly where QEMU is missing
+	$(BIN)/python -m pytest
+
+lint: .venv/dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: .venv/demo  ## Debian packages for the emulated board (as root), then boot it
+	command -v qemu-system-aarch64 mmdebstrap mke2fs >/dev/null || apt-get install -y --no-install-recommends $(BOARD_PACKAGES)
+	$(BIN)/deploy lab up emulated-pi
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[executorch,dev]'
+	touch $@ .venv/demo
