@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import BadInput
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 Clock = Literal["wall", "instructions"]
 
 

@@ -16,10 +16,7 @@ Out = Annotated[
 
 
 def report(result: Result, out: Out = None) -> None:
-    """Draw the report of a run again, from its result.json and nothing else.
-
-    Example: [bold]deploy report runs/2026-01-31T12-00-00-host/result.json --out report.html[/bold]
-    """
+    """Draw the report of a run again, from its result.json and nothing else."""
     from toolkit.report import write_report  # plotly takes a second to import: other verbs do not wait for it
 
     deployment = load_deployment(result)

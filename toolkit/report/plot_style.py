@@ -13,12 +13,14 @@ from toolkit.report import words
 
 # distinguishable to colour-blind eyes (Okabe and Ito), and on white as on near-black
 BLUE, ORANGE, GREEN, PINK, GREY = "#2f86c9", "#e08a1e", "#12a37a", "#cc79a7", "#8a8f98"
+NAMED = {"dense": ("star", GREY), "deployed": ("diamond", GREEN)}  # points of the frontier with a name
 BAR_PX = 24
 _NAME_LETTERS = 22
 
 
-def mark(figure: go.Figure, name: str, colour: str, x: float, y: float, symbol: str) -> None:
-    """One point with a name of its own in the legend."""
+def mark(figure: go.Figure, name: str, x: float, y: float) -> None:
+    """One of the NAMED models, with its own symbol in the legend."""
+    symbol, colour = NAMED[name]
     figure.add_scatter(
         x=[x],
         y=[y],

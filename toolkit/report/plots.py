@@ -10,6 +10,7 @@ from toolkit.report.plot_style import (
     BLUE,
     GREEN,
     GREY,
+    NAMED,
     ORANGE,
     PINK,
     finished,
@@ -26,8 +27,11 @@ def accuracy_plot(deployment: Deployment) -> go.Figure:
     figure = go.Figure()
     for recovered, name, colour in ((False, "as factorised", ORANGE), (True, "recovered", BLUE)):
         points = sorted(
-            (p for p in deployment.frontier if p.recovered is recovered), key=lambda p: p.latency_ms
+            (p for p in deployment.frontier if p.recovered is recovered and p.label not in NAMED),
+            key=lambda p: p.latency_ms,
         )
+        if not points:
+            continue
         figure.add_scatter(
             x=[p.latency_ms for p in points],
             y=[100 * p.accuracy for p in points],
@@ -38,13 +42,10 @@ def accuracy_plot(deployment: Deployment) -> go.Figure:
             name=name,
             hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1f} %",
         )
-    table, latency = deployment.accuracy, deployment.latency_ms
-    if table is not None:
-        dense = table.general_dense or table.task_dense
-        mark(figure, "dense", GREY, latency.dense_median, 100 * dense.value, "star")
-        compact = table.general_compact if table.general_dense else table.task_compact
-        if compact is not None and latency.median is not None:
-            mark(figure, "deployed", GREEN, latency.median, 100 * compact.value, "diamond")
+    for point in deployment.frontier:
+        if point.label in NAMED:
+            mark(figure, point.label, point.latency_ms, 100 * point.accuracy)
+    latency = deployment.latency_ms
     for value, dash, name in (
         (latency.budget, "solid", "budget of p95"),
         (latency.planned_median, "dash", "most planned for the median"),
@@ -56,6 +57,7 @@ def accuracy_plot(deployment: Deployment) -> go.Figure:
             )
     title_axes(figure, latency_title("measured median latency, ms", latency), "accuracy, %")
     figure.update_xaxes(rangemode="tozero")
+    figure.update_yaxes(range=_accuracy_range([100 * p.accuracy for p in deployment.frontier]))
     return finished(figure, 400)
 
 
@@ -149,22 +151,22 @@ def adaptation_plot(adaptation: Adaptation) -> go.Figure:
 
 def prediction_plot(deployment: Deployment) -> go.Figure:
     """Whole models: measured against predicted median milliseconds; on the diagonal they agree."""
-    latency = deployment.latency_ms
-    pairs = [(p.predicted_ms, p.latency_ms, p.label) for p in deployment.frontier]
+    latency, points = deployment.latency_ms, deployment.frontier
+    others = [p for p in points if p.label not in NAMED]
     figure = go.Figure()
     figure.add_scatter(
-        x=[predicted for predicted, _, _ in pairs],
-        y=[measured for _, measured, _ in pairs],
-        text=[plain(label) for _, _, label in pairs],
+        x=[p.predicted_ms for p in others],
+        y=[p.latency_ms for p in others],
+        text=[plain(p.label) for p in others],
         mode="markers",
         marker={"size": 9, "color": BLUE},
         name="model of the frontier",
         hovertemplate="%{text}<br>predicted %{x:.3g} ms, measured %{y:.3g} ms<extra></extra>",
     )
-    if latency.median is not None:
-        mark(figure, "deployed", GREEN, latency.predicted, latency.median, "diamond")
-        pairs.append((latency.predicted, latency.median, "deployed"))
-    top = 1.08 * max((value for pair in pairs for value in pair[:2]), default=1.0)
+    for point in points:
+        if point.label in NAMED:
+            mark(figure, point.label, point.predicted_ms, point.latency_ms)
+    top = 1.08 * max(max(p.predicted_ms, p.latency_ms) for p in points)
     figure.add_scatter(
         x=[0, top], y=[0, top], mode="lines", line={"color": GREY, "dash": "dash"}, name="as predicted"
     )
@@ -192,3 +194,11 @@ def stage_plot(stages: tuple[Stage, ...]) -> go.Figure:
     title_axes(figure, "seconds", "")
     name_rows(figure, [stage.name for stage in stages])
     return finished(figure, 90 + BAR_PX * len(stages))
+
+
+def _accuracy_range(percents: list[float]) -> list[float]:
+    """Room around the points, and never less than 10 points of accuracy: noise must not look like a trend."""
+    low, high = min(percents) - 2, max(percents) + 2
+    missing = max(0.0, 10 - (high - low)) / 2
+    high = min(high + missing, 101.0)
+    return [min(low - missing, high - 10), high]

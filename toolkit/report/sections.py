@@ -97,12 +97,14 @@ def _adaptation(adaptation: Adaptation) -> Section:
 
 def _prediction(deployment: Deployment) -> Section:
     latency = deployment.latency_ms
-    pairs = [(point.label, point.predicted_ms, point.latency_ms) for point in deployment.frontier]
-    if latency.median is not None:
-        pairs.append(("deployed", latency.predicted, latency.median))
     rows = tuple(
-        (label, words.milliseconds(predicted), words.milliseconds(measured), _error(predicted, measured))
-        for label, predicted, measured in pairs
+        (
+            point.label,
+            words.milliseconds(point.predicted_ms),
+            words.milliseconds(point.latency_ms),
+            _error(point.predicted_ms, point.latency_ms),
+        )
+        for point in deployment.frontier
     )
     says = "Whole models: what the measured times of their layers predict, and what they took on the board."
     caption = words.with_clock("Median latency of whole models", latency.clock)

@@ -1,5 +1,6 @@
 """One function a table: what the page shows as rows of words."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,17 +139,20 @@ def allocation_table(deployment: Deployment) -> Table:
         )
         for choice in deployment.allocation
     )
-    gap = (
-        "not finite" if deployment.bound_gap != deployment.bound_gap else words.share(deployment.bound_gap, 2)
-    )
-    caption = f"Allocation by `{deployment.allocator}`, at most {gap} of the gain from the best possible"
+    gap = f"at most {words.share(deployment.bound_gap, 2)} below the best possible gain"
+    bound = gap if math.isfinite(deployment.bound_gap) else "distance from the best possible gain unknown"
+    caption = f"Allocation: {deployment.allocator}, {bound}"
     head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Gain kept", "Weights")
     return Table(words.with_clock(caption, clock) + ".", head, rows)
 
 
 def facts_table(facts: dict[str, Any]) -> Table:
     """What the live board said of itself."""
-    rows = tuple((key, words.fact(key, value)) for key, value in flat(facts).items())
+    rows = tuple(
+        (key, words.fact(key, value))
+        for key, value in flat(facts).items()
+        if not key.startswith("conditions ")
+    )
     return Table("The board, as it described itself.", ("Fact", "Value"), rows)
 
 
@@ -158,7 +162,10 @@ def conditions_table(conditions: dict[str, Any]) -> Table:
         flat(part) if isinstance(part := conditions.get(side), dict) else {} for side in ("before", "after")
     ]
     keys = dict.fromkeys(key for side in sides for key in side)
-    rows = [(key, *(words.fact(key, side.get(key)) for side in sides)) for key in keys]
+    rows = [
+        (key, *(words.fact(key, side[key]) if key in side else words.NOT_MEASURED for side in sides))
+        for key in keys
+    ]
     rest = {key: value for key, value in conditions.items() if key not in ("before", "after")}
     rows += [(key, words.fact(key, value), "") for key, value in flat(rest).items()]
     return Table("Conditions of the measurement.", ("Condition", "Before", "After"), tuple(rows))

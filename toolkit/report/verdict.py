@@ -21,7 +21,7 @@ def verdict(deployment: Deployment) -> Verdict:
     """What a reader who reads one line of the report must know."""
     if not was_measured(deployment):
         return Verdict(_plan(deployment), "plain")
-    over = over_budget(deployment)
+    over = refused(deployment) or over_budget(deployment)
     learned = _learning(deployment)
     if over:
         first = "Active, but over budget" if deployment.active else "Not activated"
@@ -35,6 +35,14 @@ def verdict(deployment: Deployment) -> Verdict:
 def was_measured(deployment: Deployment) -> bool:
     """Whether the deployed model itself ran on the board; a plan only predicts."""
     return deployment.latency_ms.p95 is not None
+
+
+def refused(deployment: Deployment) -> list[str]:
+    """Why the board's acceptance refused the release; latencies with their clock."""
+    return [
+        reason + (_clock(deployment, "p95") if reason.startswith("p95") else "")
+        for reason in deployment.refusals
+    ]
 
 
 def over_budget(deployment: Deployment) -> list[str]:

@@ -37,7 +37,9 @@ def count(value: int | None) -> str:
 
 
 def share(value: float | None, decimals: int = 1) -> str:
-    """A share of 1 as per cent: 0.824 -> `82.4 %`."""
+    """A share of 1 as per cent: 0.824 -> `82.4 %`; what is not all is not rounded to all."""
+    if value is not None and value < 1 and round(100 * value, decimals) >= 100:
+        return f"over {100 - 10**-decimals:.{decimals}f} %"
     return _said(value, lambda number: f"{100 * number:.{decimals}f} %")
 
 
@@ -47,7 +49,9 @@ def number(value: float | None) -> str:
 
 
 def seconds(value: float) -> str:
-    """`0.8 s`, `95 s`, `12 min 5 s`."""
+    """`under 0.1 s`, `0.8 s`, `95 s`, `12 min 5 s`."""
+    if value < 0.05:
+        return "under 0.1 s"
     if value < 10:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
