@@ -33,9 +33,7 @@ def test_every_shipped_target_parses(name: str) -> None:
 
 
 def test_the_expected_boards_are_shipped() -> None:
-    assert {"host", "emulated-pi", "raspberry-pi-5", "raspberry-pi-4", "jetson-orin", "android-arm64"} <= set(
-        SHIPPED
-    )
+    assert {"host", "emulated-pi", "raspberry-pi-5", "raspberry-pi-4", "jetson-orin", "android-arm64"} <= set(SHIPPED)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +53,7 @@ def test_an_unknown_name_suggests_near_names(typed: str, meant: str) -> None:
 
 def test_a_file_with_three_errors_lists_all_three(tmp_path: Path) -> None:
     path = tmp_path / "three.toml"
-    path.write_text(
-        GOOD.format(name="three").replace("aarch64", "mips") + "port = 70000\n[budget]\ndute = 0.5\n"
-    )
+    path.write_text(GOOD.format(name="three").replace("aarch64", "mips") + "port = 70000\n[budget]\ndute = 0.5\n")
     with pytest.raises(BadInput) as caught:
         read_target(path)
     assert caught.value.where == str(path)
@@ -93,9 +89,7 @@ KEYS = st.sampled_from([*Target.model_fields, "connection.host", "connection.por
 VALUES = st.one_of(
     st.integers().map(str),
     st.floats().map(str),
-    st.sampled_from(
-        ["[]", "{}", "true", "'local'", "1979-05-27", "1979-13-99", "[[", '"\\q"', "0x", "'''", "nan"]
-    ),
+    st.sampled_from(["[]", "{}", "true", "'local'", "1979-05-27", "1979-13-99", "[[", '"\\q"', "0x", "'''", "nan"]),
     st.text(max_size=8).map(lambda text: f'"{text}"'),
 )
 LINES = st.one_of(

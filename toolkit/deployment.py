@@ -28,7 +28,7 @@ class Stage(_Record):
 
 
 class Latency(_Record):
-    """Milliseconds of one inference. `planned_median` is the most that was allocated; `attempts` counts measurements."""
+    """Milliseconds of one inference. `planned_median` is the most that was allocated, `attempts` the times measured."""
 
     budget: float | None
     source: str
@@ -64,7 +64,7 @@ class Accuracy(_Record):
 
 
 class AccuracyTable(_Record):
-    """General: the classes that the model was pretrained on. Task: the few-shot classes, on queries never learned from."""
+    """General: the classes that the model was pretrained on. Task: the few-shot classes, on unseen queries."""
 
     general_dense: Accuracy | None
     general_compact: Accuracy | None
@@ -88,7 +88,7 @@ class LayerChoice(_Record):
 
 
 class FrontierPoint(_Record):
-    """One whole model timed on the device. `accuracy` is on the general classes if the task has them, else on the task."""
+    """One whole model timed on the device. `accuracy`: general classes if the task has them, else the task's."""
 
     label: str
     latency_ms: float
@@ -191,4 +191,6 @@ def load_deployment(path: Path) -> Deployment:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from None
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
-        raise BadInput(f"is not a result of this version ({first})", where=str(path), next="Run `deploy` again.") from None
+        raise BadInput(
+            f"is not a result of this version ({first})", where=str(path), next="Run `deploy` again."
+        ) from None

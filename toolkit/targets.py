@@ -33,9 +33,7 @@ class BudgetDefaults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rate_hz: PositiveFloat | None = Field(
-        default=None, description="inferences per second the application asks for"
-    )
+    rate_hz: PositiveFloat | None = Field(default=None, description="inferences per second the application asks for")
     duty: float = Field(default=1.0, gt=0, le=1, description="share of each period that inference may take")
     dense_latency_fraction: float | None = Field(
         default=None,
@@ -91,9 +89,7 @@ def read_target(path: Path) -> Target:
     except (ValueError, RecursionError, OSError) as error:  # tomllib lets int() and deep nesting raise theirs
         raise BadInput(str(error), where=str(path), next="Mend the file and run again.") from None
     if target.name != path.stem:
-        raise BadInput(
-            f"name is '{target.name}'", where=str(path), next="The name must equal the file's name."
-        )
+        raise BadInput(f"name is '{target.name}'", where=str(path), next="The name must equal the file's name.")
     return target
 
 

@@ -97,9 +97,7 @@ def test_an_exception_from_on_line_ends_the_command(device: Device, tmp_path: Pa
 def test_timeout_kills_the_command_and_its_children(device: Device, tmp_path: Path, noise: str) -> None:
     started = time.monotonic()
     with pytest.raises(BoardError, match=r"did not end within 1 s and was killed"):
-        device.run(
-            f"{noise}sleep 1000 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/shell; wait", timeout_s=1
-        )
+        device.run(f"{noise}sleep 1000 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/shell; wait", timeout_s=1)
     assert time.monotonic() - started < 8
     assert_gone(int((tmp_path / "child").read_text()))
     assert_gone(int((tmp_path / "shell").read_text()))
@@ -129,9 +127,7 @@ def test_small_files_arrive_and_return_equal(device: Device, tmp_path: Path, siz
     assert (tmp_path / "back").read_bytes() == (ALL_BYTES * 200)[:size]
 
 
-@pytest.mark.parametrize(
-    "name", ["with space", "it's", '"quoted"', "$HOME", "ünïcode", "-dash", "a\nb", "~tilde"]
-)
+@pytest.mark.parametrize("name", ["with space", "it's", '"quoted"', "$HOME", "ünïcode", "-dash", "a\nb", "~tilde"])
 def test_odd_names(device: Device, home: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "sent").write_bytes(b"odd")
     device.push(tmp_path / "sent", f"~/{name}")
@@ -141,9 +137,7 @@ def test_odd_names(device: Device, home: Path, tmp_path: Path, name: str) -> Non
     assert (tmp_path / "back").read_bytes() == b"odd"
 
 
-def test_push_replaces_an_existing_file_and_leaves_nothing_else(
-    device: Device, home: Path, tmp_path: Path
-) -> None:
+def test_push_replaces_an_existing_file_and_leaves_nothing_else(device: Device, home: Path, tmp_path: Path) -> None:
     (home / "file").write_bytes(b"old and longer")
     (tmp_path / "sent").write_bytes(b"new")
     device.push(tmp_path / "sent", "~/file")
@@ -164,9 +158,7 @@ def test_pushing_into_a_missing_folder_names_it(device: Device, tmp_path: Path) 
         device.push(tmp_path / "sent", "~/absent/file")
 
 
-def test_pushing_onto_a_folder_is_refused_and_leaves_nothing(
-    device: Device, home: Path, tmp_path: Path
-) -> None:
+def test_pushing_onto_a_folder_is_refused_and_leaves_nothing(device: Device, home: Path, tmp_path: Path) -> None:
     (home / "folder").mkdir()
     (tmp_path / "sent").write_bytes(b"x")
     with pytest.raises(BoardError):

@@ -38,9 +38,7 @@ def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         port = probe.getsockname()[1]
     shipped = (Path(__file__).parents[2] / "targets" / "emulated-pi.toml").read_text()
     (tmp_path / "targets").mkdir()
-    (tmp_path / "targets" / "emulated-pi.toml").write_text(
-        re.sub(r"(?m)^port = \d+", f"port = {port}", shipped)
-    )
+    (tmp_path / "targets" / "emulated-pi.toml").write_text(re.sub(r"(?m)^port = \d+", f"port = {port}", shipped))
     monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "cache" / "lab" / "emulated-pi"

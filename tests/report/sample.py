@@ -48,9 +48,7 @@ def deployment(**changes: Any) -> Deployment:
             "bound_gap": 0.0004,
             "latency_ms": latency(),
             "peak_memory_bytes": memory(),
-            "size_bytes": Bytes(
-                budget=None, source="", predicted=1_210_000, measured=1_234_000, dense=4_900_000
-            ),
+            "size_bytes": Bytes(budget=None, source="", predicted=1_210_000, measured=1_234_000, dense=4_900_000),
             "release_bytes": 2_345_678,
             "parameters_dense": 1_220_000,
             "parameters_compact": 301_000,

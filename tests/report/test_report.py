@@ -15,9 +15,7 @@ from toolkit.report import write_report
 from toolkit.report.html import render
 from toolkit.report.words import INSTRUCTION_CLOCK
 
-HOSTILE = (
-    '</script></pre><script>alert(1)</script><img src="http://x.example/y" onerror=alert(2)>{{ 7 * 7 }}%{x}'
-)
+HOSTILE = '</script></pre><script>alert(1)</script><img src="http://x.example/y" onerror=alert(2)>{{ 7 * 7 }}%{x}'
 
 
 def page(deployment: Deployment) -> Page:
@@ -119,9 +117,7 @@ def test_result_with_nothing_to_draw_carries_no_plotly() -> None:
 def test_instruction_clock_is_named_wherever_a_latency_stands(make) -> None:
     by_instructions = make().latency_ms.model_copy(update={"clock": "instructions"})
     shown = page(make(latency_ms=by_instructions))
-    for caption in re.findall(
-        r"(?:Latency, p95|Latency, median|Allocation:|Median latency of)[^.]*?time", shown.text
-    ):
+    for caption in re.findall(r"(?:Latency, p95|Latency, median|Allocation:|Median latency of)[^.]*?time", shown.text):
         assert INSTRUCTION_CLOCK in caption
     verdict = shown.text.split("toolkit.examples")[0]
     assert INSTRUCTION_CLOCK in verdict
@@ -136,9 +132,7 @@ def test_wall_clock_is_not_called_another(full: Page) -> None:
 
 
 def test_not_finite_numbers_are_said_and_leave_a_gap() -> None:
-    shown = page(
-        sample.deployment(adaptation=sample.adaptation(training_loss=(0.7, math.nan)), bound_gap=math.nan)
-    )
+    shown = page(sample.deployment(adaptation=sample.adaptation(training_loss=(0.7, math.nan)), bound_gap=math.nan))
     losses = [t["y"] for t in figures(shown)["adaptation"]["data"] if t["name"].startswith("training")]
     assert losses == [[0.7, None]]
     assert "distance from the best possible gain unknown" in shown.text

@@ -35,9 +35,7 @@ def fits() -> Deployment:
             " adapted on the device from 5 examples a class: 82 % on unseen queries.",
         ),
         (
-            sample.deployment(
-                latency_ms=sample.latency(p95=0.56), active=False, accuracy=None, adaptation=None
-            ),
+            sample.deployment(latency_ms=sample.latency(p95=0.56), active=False, accuracy=None, adaptation=None),
             "Not activated: p95 is 12 % over budget (0.56 ms of 0.5 ms) on host.",
         ),
         (

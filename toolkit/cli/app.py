@@ -10,7 +10,7 @@ from toolkit.cli import lab, report, rollback, run, status, targets
 app = typer.Typer(
     name="deploy",
     help="Compress a model to a board's measured budget, install it there, prove it fits, let the board learn.",
-    epilog="`deploy --target host` is short for `deploy run --target host`, and the bundled example needs nothing else.",
+    epilog="`deploy --target host` is short for `deploy run --target host`; the bundled example needs no more.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -33,6 +33,8 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _deploy(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options of `deploy` itself."""

@@ -1,5 +1,6 @@
 """What the terminal shows: stages as they run, tables at the end."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -141,5 +142,5 @@ def _percent(accuracy: Accuracy | None) -> str:
     return "–" if accuracy is None else f"{accuracy.value:.1%} of {accuracy.examples}"
 
 
-def _or_dash(value: float | None, form: object) -> str:
-    return "–" if value is None else form(value)  # type: ignore[operator,no-any-return]
+def _or_dash(value: float | None, form: Callable[[float], str]) -> str:
+    return "–" if value is None else form(value)

@@ -20,9 +20,13 @@ RUN_EPILOG = (
     "[bold]deploy --target host --runtime executorch[/bold]\n\n"
     "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
 )
-PLAN_EPILOG = "Examples:  [bold]deploy plan --target host[/bold]\n\n[bold]deploy plan --target host --latency 0.5ms --json[/bold]"
+PLAN_EPILOG = (
+    "Examples:  [bold]deploy plan --target host[/bold]\n\n[bold]deploy plan --target host --latency 0.5ms --json[/bold]"
+)
 
-Model = Annotated[str, typer.Option(help="Dense model: package.module:factory that returns an nn.Module.", rich_help_panel="What")]
+Model = Annotated[
+    str, typer.Option(help="Dense model: package.module:factory that returns an nn.Module.", rich_help_panel="What")
+]
 TaskSource = Annotated[
     str,
     typer.Option(
@@ -33,15 +37,23 @@ TaskSource = Annotated[
 ]
 Shots = Annotated[int, typer.Option(min=1, help="Support examples a class.", rich_help_panel="What")]
 Latency = Annotated[str | None, typer.Option(help="p95 of one inference, e.g. 5ms.", rich_help_panel="Budget")]
-Memory = Annotated[str | None, typer.Option(help="Peak memory of the serving process, e.g. 64MB.", rich_help_panel="Budget")]
+Memory = Annotated[
+    str | None, typer.Option(help="Peak memory of the serving process, e.g. 64MB.", rich_help_panel="Budget")
+]
 Size = Annotated[str | None, typer.Option(help="Bytes that serving loads, e.g. 1MB.", rich_help_panel="Budget")]
-RuntimeName = Annotated[Literal["onnxruntime", "executorch"], typer.Option("--runtime", help="What runs the model on the board.", rich_help_panel="How")]
-AllocatorName = Annotated[Literal["exact", "greedy"], typer.Option("--allocator", help="How ranks are chosen.", rich_help_panel="How")]
+RuntimeName = Annotated[
+    Literal["onnxruntime", "executorch"],
+    typer.Option("--runtime", help="What runs the model on the board.", rich_help_panel="How"),
+]
+AllocatorName = Annotated[
+    Literal["exact", "greedy"], typer.Option("--allocator", help="How ranks are chosen.", rich_help_panel="How")
+]
 Seed = Annotated[int, typer.Option(help="Seed of the task's draw and of all training.", rich_help_panel="How")]
-RecoverySteps = Annotated[int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")]
+RecoverySteps = Annotated[
+    int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")
+]
 AdaptSteps = Annotated[int, typer.Option(min=1, help="Most training steps on the device.", rich_help_panel="How")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that receives <time>-<target>/.", rich_help_panel="How")]
-
 
 
 def run(
@@ -79,7 +91,7 @@ def run(
         raise BudgetError(
             "not activated: " + "; ".join(result.refusals),
             where=board.name,
-            next=f"The board serves what it served before. Look at {folder / 'report.html'}, then raise the budget or try again.",
+            next=f"The board serves what it served before. See {folder / 'report.html'}, then raise the budget.",
         )
 
 

@@ -11,7 +11,7 @@ from toolkit.units import format_bytes, format_milliseconds
 
 @dataclass(frozen=True)
 class Limits:
-    """What an allocation may spend; None is no limit. Latency is the median the table predicts, size the model's bytes."""
+    """What an allocation may spend; None is no limit. Latency is the predicted median, size the model's bytes."""
 
     latency_ms: float | None = None
     size_bytes: int | None = None
@@ -61,7 +61,7 @@ def require_feasible(costs: CostTable, limits: Limits) -> None:
             f"no allocation runs in {format_milliseconds(limits.latency_ms)}: "
             f"the fastest is predicted at {format_milliseconds(least_ms)}",
             where="latency budget",
-            next=f"The nearest feasible is a planned median of {format_milliseconds(least_ms)}; raise --latency, or give a smaller model.",
+            next=f"The nearest feasible is a planned median of {format_milliseconds(least_ms)}: raise --latency.",
         )
     if limits.size_bytes is not None and least_bytes > limits.size_bytes:
         raise BudgetError(
@@ -73,4 +73,8 @@ def require_feasible(costs: CostTable, limits: Limits) -> None:
 
 def infeasible_together() -> BudgetError:
     """The refusal when each limit alone can be met but not all at once."""
-    return BudgetError("no allocation meets the latency and the size budget at once", where="budget", next="Raise one of --latency, --size.")
+    return BudgetError(
+        "no allocation meets the latency and the size budget at once",
+        where="budget",
+        next="Raise one of --latency, --size.",
+    )

@@ -22,7 +22,9 @@ def allocate_greedy(gains: dict[str, GainCurve], costs: CostTable, limits: Limit
     The bound is the gain of leaving every layer dense. Raises BudgetError if nothing fits.
     """
     require_feasible(costs, limits)
-    ranks = {layer: min(row, key=lambda rank: _spend(costs, limits, layer, rank)) for layer, row in costs.layers.items()}
+    ranks = {
+        layer: min(row, key=lambda rank: _spend(costs, limits, layer, rank)) for layer, row in costs.layers.items()
+    }
     if not fits(ranks, costs, limits):
         raise infeasible_together()
     while True:

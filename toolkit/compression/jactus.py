@@ -1,9 +1,10 @@
 """JACTUS: joint adaptation and compression with a task-aware union of subspaces.
 
 From the paper (abstract): the orthogonal union of the pretrained weight's subspace with those of the input and the
-pre-activation gradient, a projected low-rank approximation inside it, and training of the compact core alone. Our reading
-of the rest: the approximation is best in the task's own metric, `A = (U^T Sg U)^1/2 U^T W V (V^T Sx V)^1/2 = P S Q^T`, so
-that `1/2 s_i^2` is the K-FAC estimate of the loss that component i saves, in nats and comparable across layers.
+pre-activation gradient, a projected low-rank approximation inside it, and training of the compact core alone. Our
+reading of the rest: the approximation is best in the task's own metric, `A = (U^T Sg U)^1/2 U^T W V (V^T Sx V)^1/2
+= P S Q^T`, so that `1/2 s_i^2` is the K-FAC estimate of the loss that component i saves, in nats and comparable
+across layers.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from toolkit.compression.calibration import LayerStatistics
 from toolkit.compression.layers import Factors
 
-# Share of the mean eigenvalue added to a covariance before it is inverted: a small calibration set leaves null directions.
+# Share of the mean eigenvalue added to a covariance before it is inverted: a small set leaves null directions.
 _DAMPING = 1e-2
 
 

@@ -1,7 +1,7 @@
 """Compact layers: `y = U C V^T x + b` as three ordinary modules, so that runtimes and quantisers see plain layers.
 
-`down` (V^T) and `up` (U, bias) are frozen bases, `core` (C, r x r) is what trains, on the host and on the board. Columns
-are ordered by importance: rank r is the prefix of any larger rank.
+`down` (V^T) and `up` (U, bias) are frozen bases, `core` (C, r x r) is what trains, on the host and on the board.
+Columns are ordered by importance: rank r is the prefix of any larger rank.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Factors:
-    """Bases and core of one layer. `v` (n, r) and `u` (m, r) are orthonormal, `core` is (r, r); n counts unfolded inputs."""
+    """One layer's orthonormal bases `v` (n, r) and `u` (m, r) and its `core` (r, r); n counts unfolded inputs."""
 
     u: torch.Tensor
     core: torch.Tensor

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 
 def kd(student_logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
-    """KL from the teacher's softened prediction to the student's, times T^2 (Hinton et al. 2015). (N, classes) -> ()."""
+    """KL from teacher to student, both softened, times T^2 (Hinton et al. 2015). (N, classes) -> ()."""
     student = F.log_softmax(student_logits / temperature, -1)
     teacher = F.log_softmax(teacher_logits / temperature, -1)
     return F.kl_div(student, teacher, log_target=True, reduction="batchmean") * temperature**2

@@ -31,7 +31,7 @@ def recover(
     `jitter` standard deviations of the data, so that a small set is not learned by heart.
     """
     cores = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    if not cores:
+    if not cores or steps == 0:
         return
     generator = torch.Generator().manual_seed(seed)
     noise = jitter * float(examples.x.std())

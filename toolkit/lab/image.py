@@ -15,9 +15,7 @@ from toolkit.lab import initrd
 from toolkit.lab.debian_sources import debian_sources
 from toolkit.lab.tools import TO_BUILD, require, run_tool
 
-RELEASE = (
-    "bookworm"  # also when this machine runs another: the same Python, hence the same wheels, everywhere
-)
+RELEASE = "bookworm"  # also when this machine runs another: the same Python, hence the same wheels, everywhere
 DISK_MIB = 2048  # sparse; about a tenth is used
 PACKAGES = (
     *(

@@ -12,7 +12,7 @@ def candidate_ranks(layer: nn.Linear | nn.Conv2d, multiple: int) -> tuple[int, .
 
     Ranks between two steps cost what the next step costs; a layer too small for one step stays dense.
     """
-    steps = [rank for rank in range(multiple, break_even_rank(layer) + 1, multiple)]
+    steps = list(range(multiple, break_even_rank(layer) + 1, multiple))
     if len(steps) <= _MOST_RANKS:
         return tuple(steps)
     last = len(steps) - 1

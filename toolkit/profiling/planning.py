@@ -1,5 +1,6 @@
 """From measurements to what an allocator sees: a cost table, and limits with room for what prediction misses."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +12,7 @@ from toolkit.profiling.budget import Budget
 from toolkit.profiling.candidates import candidate_ranks, signature
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.whole_models import WholeModel
-from toolkit.units import format_bytes
+from toolkit.units import format_bytes, format_milliseconds
 
 # Room left between the planned median and the budget for what the table cannot know, by the target's clock.
 _HEADROOM = {"wall": 0.15, "instructions": 0.02}
@@ -21,7 +22,7 @@ _MOST_SPREAD = 1.3
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """Peak bytes of a serving process as a line through two measured processes: a minute program and the dense model."""
+    """Peak bytes of a serving process: a line through two measured ones, a minute program and the dense model."""
 
     base_bytes: float
     per_byte: float
@@ -66,32 +67,87 @@ def cost_table(
     )
 
 
-def corrected(costs: CostTable, ranks: list[dict[str, int | None]], measured_ms: list[float]) -> CostTable:
-    """The table scaled so that its sums meet whole models measured on the board (median of their ratios)."""
+def corrected(costs: CostTable, ranks: list[dict[str, int | None]], measured: list[WholeModel]) -> CostTable:
+    """The table corrected by whole compact models measured on the board.
+
+    Latencies are scaled so that their sums meet the models' (median of the ratios). To the bytes of each compact choice
+    comes what files and graphs hold besides weights, as much as the model that has most.
+    """
     if not ranks:
         return costs
-    ratios = torch.tensor([ms / costs.latency_ms(choice) for choice, ms in zip(ranks, measured_ms, strict=True)])
-    return replace(costs, latency_scale=costs.latency_scale * float(ratios.quantile(0.5)))
+    pairs = list(zip(ranks, measured, strict=True))
+    ratios = torch.tensor([whole.measurement.median_ms / costs.latency_ms(choice) for choice, whole in pairs])
+    beyond = max(
+        math.ceil((whole.size_bytes - costs.size_bytes(choice)) / max(1, _compact_layers(choice)))
+        for choice, whole in pairs
+    )
+    layers = {
+        name: {
+            rank: cost if rank is None else replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond))
+            for rank, cost in row.items()
+        }
+        for name, row in costs.layers.items()
+    }
+    return replace(costs, layers=layers, latency_scale=costs.latency_scale * float(ratios.quantile(0.5)))
 
 
-def plan_limits(budget: Budget, clock: str, dense: WholeModel, memory: MemoryModel) -> Limits:
+def _compact_layers(ranks: dict[str, int | None]) -> int:
+    return sum(rank is not None for rank in ranks.values())
+
+
+def plan_limits(budget: Budget, clock: str, dense: WholeModel, memory: MemoryModel, costs: CostTable) -> Limits:
     """What an allocation may spend so that the budget holds: a median below the p95, a size below the peak memory.
 
-    Raises BudgetError if the runtime alone takes more memory than the budget.
+    Raises BudgetError, with the nearest feasible budget, if even the cheapest choices miss one limit on its own.
     """
-    latency = None
+    fastest = {layer: min(row, key=lambda rank: row[rank].latency_ms) for layer, row in costs.layers.items()}
+    smallest = {layer: min(row, key=lambda rank: row[rank].weight_bytes) for layer, row in costs.layers.items()}
+    least_bytes = costs.size_bytes(smallest)
+    latency, sizes = None, []
     if budget.latency_ms is not None:
-        spread = min(_MOST_SPREAD, dense.measurement.p95_ms / dense.measurement.median_ms)
-        latency = budget.latency_ms.value / spread * (1 - _HEADROOM[clock])
-    sizes = [budget.size_bytes.value] if budget.size_bytes else []
-    if budget.peak_memory_bytes is not None:
-        room = (budget.peak_memory_bytes.value - memory.base_bytes) / memory.per_byte
-        if room <= 0:
-            raise BudgetError(
-                f"the runtime alone takes {format_bytes(memory.base_bytes)}, "
-                f"more than {format_bytes(budget.peak_memory_bytes.value)}",
-                where="memory budget",
-                next=f"The nearest feasible is a little over --memory {int(memory.base_bytes / 1e6) + 1}MB.",
+        share = median_share(clock, dense)
+        latency = budget.latency_ms.value * share
+        least_ms = costs.latency_ms(fastest) / share
+        if costs.latency_ms(fastest) > latency:
+            raise _infeasible(
+                "latency",
+                f"no allocation keeps p95 within {format_milliseconds(budget.latency_ms.value)}: "
+                f"the fastest is predicted to need {format_milliseconds(least_ms)}",
+                option_ms(least_ms),
             )
-        sizes.append(int(room))
+    if budget.size_bytes is not None:
+        sizes.append(budget.size_bytes.value)
+        if least_bytes > budget.size_bytes.value:
+            raise _infeasible(
+                "size",
+                f"no allocation fits {format_bytes(budget.size_bytes.value)}: "
+                f"the smallest takes {format_bytes(least_bytes)}",
+                f"--size {math.ceil(least_bytes / 1e3)}KB",
+            )
+    if budget.peak_memory_bytes is not None:
+        sizes.append(int((budget.peak_memory_bytes.value - memory.base_bytes) / memory.per_byte))
+        if least_bytes > sizes[-1]:
+            least_peak = memory.peak_bytes(least_bytes)
+            raise _infeasible(
+                "memory",
+                f"no allocation peaks below {format_bytes(budget.peak_memory_bytes.value)}: the smallest is predicted "
+                f"at {format_bytes(least_peak)}, the runtime alone takes {format_bytes(memory.base_bytes)}",
+                f"--memory {math.ceil(least_peak / 1e6) + 1}MB",
+            )
     return Limits(latency, min(sizes) if sizes else None)
+
+
+def median_share(clock: str, dense: WholeModel) -> float:
+    """The planned median as a share of the p95 budget."""
+    spread = min(_MOST_SPREAD, dense.measurement.p95_ms / dense.measurement.median_ms)
+    return (1 - _HEADROOM[clock]) / spread
+
+
+def option_ms(value: float) -> str:
+    """The `--latency` that grants this p95: three digits, rounded up."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return f"--latency {math.ceil(value / step + 1e-9) * step:.6g}ms"
+
+
+def _infeasible(what: str, why: str, nearest: str) -> BudgetError:
+    return BudgetError(why, where=f"{what} budget", next=f"The nearest feasible is {nearest}; or give a smaller model.")

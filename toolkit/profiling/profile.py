@@ -1,7 +1,7 @@
 """Profile: measurements of one board, kept by signature and reused across models.
 
-Keyed by what latencies depend on: the device's identity, runtime and version, threads. Saved after every batch, so that an
-interrupted profile goes on where it stopped.
+Keyed by what latencies depend on: the device's identity, runtime and version, threads. Saved after every batch, so
+that an interrupted profile goes on where it stopped.
 """
 
 import datetime
@@ -73,7 +73,9 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
         return Profile.model_validate(json.loads(path.read_text(encoding="utf-8"))), path
     except (ValidationError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise BadInput(f"is damaged ({reason})", where=str(path), next="Delete it; the board is measured again.") from None
+        raise BadInput(
+            f"is damaged ({reason})", where=str(path), next="Delete it; the board is measured again."
+        ) from None
 
 
 def save_profile(profile: Profile, path: Path) -> None:

@@ -132,9 +132,7 @@ def adaptation_plot(adaptation: Adaptation) -> go.Figure:
             col=1,
         )
     accuracies = [100 * p.accuracy for p in adaptation.curve]
-    figure.add_scatter(
-        x=steps, y=accuracies, name="held-out accuracy", line_color=GREEN, row=2, col=1, **line
-    )
+    figure.add_scatter(x=steps, y=accuracies, name="held-out accuracy", line_color=GREEN, row=2, col=1, **line)
     if (held_out := adaptation.held_out) is not None:
         dash = {"dash": "dash", "width": 1.5}
         figure.add_hline(y=held_out.loss_before, line={"color": BLUE, **dash}, row=1, col=1)
@@ -167,12 +165,8 @@ def prediction_plot(deployment: Deployment) -> go.Figure:
         if point.label in NAMED:
             mark(figure, point.label, point.predicted_ms, point.latency_ms)
     top = 1.08 * max(max(p.predicted_ms, p.latency_ms) for p in points)
-    figure.add_scatter(
-        x=[0, top], y=[0, top], mode="lines", line={"color": GREY, "dash": "dash"}, name="as predicted"
-    )
-    title_axes(
-        figure, latency_title("predicted median, ms", latency), latency_title("measured median, ms", latency)
-    )
+    figure.add_scatter(x=[0, top], y=[0, top], mode="lines", line={"color": GREY, "dash": "dash"}, name="as predicted")
+    title_axes(figure, latency_title("predicted median, ms", latency), latency_title("measured median, ms", latency))
     figure.update_xaxes(range=[0, top])
     figure.update_yaxes(range=[0, top])
     return finished(figure, 400)

@@ -54,9 +54,7 @@ def _accuracy(deployment: Deployment) -> Section:
         )
         for point in points
     )
-    caption = words.with_clock(
-        "Models of the frontier, by measured median latency", deployment.latency_ms.clock
-    )
+    caption = words.with_clock("Models of the frontier, by measured median latency", deployment.latency_ms.clock)
     table = Table(caption + ".", ("Model", "Measured", "Accuracy", "Size", "Recovered"), rows)
     return Section("accuracy", "Accuracy against latency", says, plots.accuracy_plot(deployment), table)
 
@@ -85,9 +83,7 @@ def _adaptation(adaptation: Adaptation) -> Section:
         f"{outcome}: {adaptation.reason}. {words.count(adaptation.trained_values)} values trained;"
         f" mean of {adaptation.folds} folds of held-out support examples."
     )
-    rows = [
-        (str(point.step), words.number(point.loss), words.share(point.accuracy)) for point in adaptation.curve
-    ]
+    rows = [(str(point.step), words.number(point.loss), words.share(point.accuracy)) for point in adaptation.curve]
     if (held_out := adaptation.held_out) is not None:
         rows.insert(0, ("before", words.number(held_out.loss_before), words.share(held_out.accuracy_before)))
     caption = f"Held-out examples by step; {adaptation.steps} steps chosen."
@@ -116,8 +112,7 @@ def _stages(deployment: Deployment) -> Section:
     total = sum(stage.seconds for stage in deployment.stages)
     says = f"The run took {words.seconds(total)} of wall time on the workstation and the board."
     rows = tuple(
-        (stage.name, words.seconds(stage.seconds), "yes" if stage.cached else "no")
-        for stage in deployment.stages
+        (stage.name, words.seconds(stage.seconds), "yes" if stage.cached else "no") for stage in deployment.stages
     )
     table = Table("Wall time of each stage.", ("Stage", "Took", "Cached"), rows)
     return Section("stages", "Where the time went", says, plots.stage_plot(deployment.stages), table)

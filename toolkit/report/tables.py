@@ -21,9 +21,7 @@ def budget_table(deployment: Deployment) -> Table:
     """Predicted beside measured beside budget, with the dense model's."""
     latency = deployment.latency_ms
     median = (
-        "none"
-        if latency.planned_median is None
-        else f"{words.milliseconds(latency.planned_median)} (most planned)"
+        "none" if latency.planned_median is None else f"{words.milliseconds(latency.planned_median)} (most planned)"
     )
     rows = [
         (
@@ -65,9 +63,7 @@ def accuracy_table(deployment: Deployment) -> Table | None:
         ("Task, compact, adapted on the device", table.task_adapted),
     )
     head = ("", "Accuracy", "95 % interval", "Measured on", "Examples", "Ran on")
-    caption = (
-        "Accuracy, and what it was measured on. The interval takes the examples as independent (Wilson)."
-    )
+    caption = "Accuracy, and what it was measured on. The interval takes the examples as independent (Wilson)."
     return Table(caption, head, tuple(_accuracy_row(name, accuracy) for name, accuracy in named))
 
 
@@ -149,22 +145,17 @@ def allocation_table(deployment: Deployment) -> Table:
 def facts_table(facts: dict[str, Any]) -> Table:
     """What the live board said of itself."""
     rows = tuple(
-        (key, words.fact(key, value))
-        for key, value in flat(facts).items()
-        if not key.startswith("conditions ")
+        (key, words.fact(key, value)) for key, value in flat(facts).items() if not key.startswith("conditions ")
     )
     return Table("The board, as it described itself.", ("Fact", "Value"), rows)
 
 
 def conditions_table(conditions: dict[str, Any]) -> Table:
     """What moves latencies, before and after they were measured."""
-    sides = [
-        flat(part) if isinstance(part := conditions.get(side), dict) else {} for side in ("before", "after")
-    ]
+    sides = [flat(part) if isinstance(part := conditions.get(side), dict) else {} for side in ("before", "after")]
     keys = dict.fromkeys(key for side in sides for key in side)
     rows = [
-        (key, *(words.fact(key, side[key]) if key in side else words.NOT_MEASURED for side in sides))
-        for key in keys
+        (key, *(words.fact(key, side[key]) if key in side else words.NOT_MEASURED for side in sides)) for key in keys
     ]
     rest = {key: value for key, value in conditions.items() if key not in ("before", "after")}
     rows += [(key, words.fact(key, value), "") for key, value in flat(rest).items()]

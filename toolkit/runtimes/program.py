@@ -46,7 +46,7 @@ class Runtime(Protocol):
         ...
 
     def export(self, graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
-        """Export a graph whose last `len(holes)` inputs are holes. Raises DeployError if the runtime is not installed."""
+        """Export a graph whose last `len(holes)` inputs are holes. Raises BadInput if the exporter is missing."""
         ...
 
     def export_layers(self, layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -> list[Program]:

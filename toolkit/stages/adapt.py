@@ -8,27 +8,29 @@ import torch
 from toolkit.adaptation import adapt_on_device, infer_on_device
 from toolkit.deployment import Adaptation, CurvePoint, HeldOut
 from toolkit.profiling import Accepted
+from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
-from toolkit.request import Request
 from toolkit.stages.watch import Watch
+from toolkit.tasks import Examples
 
 _FOLDS = 3
+# Queries are classified one at a time on the device: as many as this takes, and no fewer than a figure needs.
+_QUERY_SECONDS, _QUERIES_AT_LEAST = 3.0, 200
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """What the board learned, and its logits (N, classes) on the queries before and after."""
+    """What the board learned, and its logits (N, classes) on `queries` (all, or a random part) before and after."""
 
     adaptation: Adaptation
+    queries: Examples
     logits_before: torch.Tensor
     logits_after: torch.Tensor
 
 
-def adapt(
-    board: Board, job: Job, bundle: Bundle, verified: Accepted, request: Request, watch: Watch
-) -> Adapted | None:
+def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: Request, watch: Watch) -> Adapted | None:
     """Train cores and head on the board; None for a release that is not in service. Raises BoardError."""
     if verified.refusals:
         return None
@@ -41,7 +43,7 @@ def adapt(
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "curve":
                 curve.setdefault(event["step"], []).append((event["loss"], event["accuracy"]))
-                watch.progress.advance(event["fold"] * request.adapt_steps + event["step"], total)
+                watch.progress.advance(event["step"] * folds, total)
             elif event["event"] == "step":
                 losses.append(event["loss"])
                 watch.progress.advance(folds * request.adapt_steps + event["step"], total)
@@ -59,9 +61,9 @@ def adapt(
         )
         if not said["accepted"]:
             watch.note(f"adaptation not accepted: {said['reason']}")
-        x = job.task.query.x
-        before = infer_on_device(board.agent, bundle.digest, x, adapted=False, threads=threads)
-        after = infer_on_device(board.agent, bundle.digest, x, adapted=True, threads=threads)
+        queries = _affordable(job.task.query, verified.measurement.median_ms, request.seed)
+        before = infer_on_device(board.agent, bundle.digest, queries.x, adapted=False, threads=threads)
+        after = infer_on_device(board.agent, bundle.digest, queries.x, adapted=True, threads=threads)
         adaptation = Adaptation(
             accepted=said["accepted"],
             reason=said["reason"],
@@ -74,7 +76,15 @@ def adapt(
             curve=tuple(_mean_point(step, points) for step, points in sorted(curve.items())),
             training_loss=tuple(losses),
         )
-        return Adapted(adaptation, before, after)
+        return Adapted(adaptation, queries, before, after)
+
+
+def _affordable(query: Examples, median_ms: float, seed: int) -> Examples:
+    most = max(_QUERIES_AT_LEAST, int(_QUERY_SECONDS * 1e3 / median_ms))
+    if len(query) <= most:
+        return query
+    index = torch.randperm(len(query), generator=torch.Generator().manual_seed(seed))[:most]
+    return Examples(query.x[index], query.y[index])
 
 
 def _mean_point(step: int, points: list[tuple[float, float]]) -> CurvePoint:

@@ -24,10 +24,10 @@ from toolkit.compression import (
 from toolkit.deployment import FrontierPoint
 from toolkit.errors import BudgetError
 from toolkit.profiling import Budget
+from toolkit.request import Request
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.profile import Profiled
-from toolkit.request import Request
 from toolkit.stages.watch import Watch
 
 _CALIBRATION_EXAMPLES = 512
@@ -63,14 +63,12 @@ def allocate(board: Board, job: Job, profile: Profiled, budget: Budget, request:
             for name, row in costs.layers.items()
         }
         costs, frontier = _frontier(board, job, profile, spectra, gains, costs, watch)
-        limits = profiling.plan_limits(budget, board.target.clock, profile.dense, profile.memory)
+        limits = profiling.plan_limits(budget, board.target.clock, profile.dense, profile.memory, costs)
         allocation = ALLOCATORS[request.allocator](gains, costs, limits)
         return Planned(spectra, gains, costs, allocation, limits, frontier)
 
 
-def _calibration(
-    job: Job, seed: int
-) -> Iterator[tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]]:
+def _calibration(job: Job, seed: int) -> Iterator[tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]]:
     """What the model was pretrained for (if given), then the task."""
     if job.task.general is not None:
         generator = torch.Generator().manual_seed(seed)
@@ -109,7 +107,7 @@ def _frontier(
             board.agent, job.runtime, backbone, job.dense_head, job.example, rows, profile.path
         )
         choices.append(ranks)
-        measured.append(whole.measurement.median_ms)
+        measured.append(whole)
         points.append((f"exact at {share:.0%} of the way to dense", ranks, whole))
     costs = profiling.corrected(costs, choices, measured)
     return costs, tuple(

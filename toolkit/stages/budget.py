@@ -1,9 +1,9 @@
 """Stage 3: what one inference may take."""
 
 from toolkit.profiling import Budget, derive_budget
+from toolkit.request import Overrides
 from toolkit.stages.probe import Board
 from toolkit.stages.profile import Profiled
-from toolkit.request import Overrides
 from toolkit.stages.watch import Watch
 from toolkit.units import format_bytes, format_milliseconds
 
@@ -20,9 +20,13 @@ def budget(board: Board, profile: Profiled, overrides: Overrides, watch: Watch) 
             size_bytes=overrides.size_bytes,
         )
         if limits.latency_ms:
-            watch.progress.note(f"p95 latency {format_milliseconds(limits.latency_ms.value)}: {limits.latency_ms.source}")
+            watch.progress.note(
+                f"p95 latency {format_milliseconds(limits.latency_ms.value)}: {limits.latency_ms.source}"
+            )
         if limits.peak_memory_bytes:
-            watch.progress.note(f"peak memory {format_bytes(limits.peak_memory_bytes.value)}: {limits.peak_memory_bytes.source}")
+            watch.progress.note(
+                f"peak memory {format_bytes(limits.peak_memory_bytes.value)}: {limits.peak_memory_bytes.source}"
+            )
         if limits.size_bytes:
             watch.progress.note(f"size {format_bytes(limits.size_bytes.value)}: {limits.size_bytes.source}")
         return limits

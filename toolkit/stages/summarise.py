@@ -19,6 +19,7 @@ from toolkit.deployment import (
     NodeCounts,
 )
 from toolkit.profiling import Accepted, Budget
+from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.adapt import Adapted
 from toolkit.stages.allocate import Planned
@@ -26,7 +27,6 @@ from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.profile import Profiled
-from toolkit.request import Request
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -45,7 +45,7 @@ def summarise(
     adapted: Adapted | None = None,
 ) -> Deployment:
     """The result of a plan (no `compact` and what follows) or of a deployment."""
-    allocation, costs = planned.allocation, planned.costs
+    allocation = planned.allocation
     dense_weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
     compact_weights = {
         name: dense_weights[name] if rank is None else rank * sum(matrix(job.layers[name]).shape)
@@ -155,10 +155,10 @@ def _accuracy_table(job: Job, board: Board, compact: Compacted, adapted: Adapted
         general_dense=on_host(job.network.backbone, general, True, "held-out general classes") if general else None,
         general_compact=on_host(compact.backbone, general, False, "held-out general classes") if general else None,
         task_dense=on_host(job.network.backbone, query, True, on_query),
-        task_compact=_score(adapted.logits_before, query, on_query, ran_on="device")
+        task_compact=_score(adapted.logits_before, adapted.queries, on_query, ran_on="device")
         if adapted
         else on_host(compact.backbone, query, False, on_query),
-        task_adapted=_score(adapted.logits_after, query, on_query, ran_on="device") if adapted else None,
+        task_adapted=_score(adapted.logits_after, adapted.queries, on_query, ran_on="device") if adapted else None,
     )
 
 

@@ -15,6 +15,7 @@ from .release import load_inference, load_tensors, read_arrays, read_manifest
 from .runtime import load
 
 _EVALUATE_EVERY = 5
+_PATIENCE = 2  # evaluations without a lower mean held-out loss before training stops
 _ADAM_EPS = 1e-8
 
 
@@ -28,18 +29,7 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
     support = read_arrays(spec["support"])
     learner = _Learner(spec, manifest, tensors, support)
     folds = min(spec["folds"], int(np.bincount(support["y"]).min()))
-    before, curves = [], []
-    for fold in range(folds if folds > 1 else 0):
-        held_out = _held_out(support["y"], fold, folds)
-        start = learner.start(~held_out)
-        before.append(learner.evaluate(start, held_out))
-        curve = []
-        for step, parameters, _ in learner.train(start, ~held_out, spec["steps"], fold):
-            if step % _EVALUATE_EVERY == 0 or step == spec["steps"]:
-                loss, accuracy = learner.evaluate(parameters, held_out)
-                curve.append((step, loss, accuracy))
-                emit("curve", fold=fold, step=step, loss=loss, accuracy=accuracy)
-        curves.append(curve)
+    before, curves = _cross_validate(learner, support["y"], folds, spec["steps"], emit) if folds > 1 else ([], [])
     chosen = _choose(before, curves)
     result = {
         "folds": folds,
@@ -52,13 +42,43 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
     if chosen["accepted"]:
         everything = np.ones(len(support["y"]), bool)
         parameters = learner.start(everything)
-        for step, parameters, loss in learner.train(parameters, everything, chosen["steps"], folds):
+        for step, trained, loss in learner.train(parameters, everything, chosen["steps"], folds):
+            parameters = trained
             emit("step", step=step, loss=loss)
         if all(np.isfinite(value).all() for value in parameters):
             _write(spec["adapted"], dict(zip(manifest["train"]["trainables"], parameters)))
         else:
             result.update(accepted=False, reason="training diverged")
-    return {**result, "step_ms": float(np.median(learner.step_ms)) if learner.step_ms else None, "peak_bytes": peak_bytes()}
+    return {
+        **result,
+        "step_ms": float(np.median(learner.step_ms)) if learner.step_ms else None,
+        "peak_bytes": peak_bytes(),
+    }
+
+
+def _cross_validate(learner, y, folds, steps, emit):  # type: ignore[no-untyped-def]
+    """(loss, accuracy) of each fold's held-out examples before training, and [(step, loss, accuracy)] while training.
+
+    The folds advance together, so that all stop where their mean loss has stopped to fall.
+    """
+    held_out = [_held_out(y, fold, folds) for fold in range(folds)]
+    starts = [learner.start(~rows) for rows in held_out]
+    before = [learner.evaluate(start, rows) for start, rows in zip(starts, held_out)]
+    runs = [learner.train(start, ~rows, steps, fold) for fold, (start, rows) in enumerate(zip(starts, held_out))]
+    curves = [[] for _ in range(folds)]  # type: list[list[tuple[int, float, float]]]
+    means = []  # type: list[float]
+    for step in range(1, steps + 1):
+        parameters = [next(run)[1] for run in runs]
+        if step % _EVALUATE_EVERY and step != steps:
+            continue
+        for fold in range(folds):
+            loss, accuracy = learner.evaluate(parameters[fold], held_out[fold])
+            curves[fold].append((step, loss, accuracy))
+            emit("curve", fold=fold, step=step, loss=loss, accuracy=accuracy)
+        means.append(float(np.mean([curve[-1][1] for curve in curves])))
+        if len(means) - 1 - int(np.argmin(means)) >= _PATIENCE:
+            break
+    return before, curves
 
 
 class _Learner:

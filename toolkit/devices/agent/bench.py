@@ -12,9 +12,10 @@ _CALLS_AT_LEAST = 10
 
 
 def bench(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: runtime, threads, warmups, runs, budget_ms, programs: [{id, path, inputs: [shape], holes: {name: shape}}].
+    """`spec`: runtime, threads, warmups, runs, budget_ms, programs: [{id, path, inputs: [shape], holes}].
 
-    Emits one `measured` line a program. `budget_ms` bounds the time one program is repeated for: big ones get fewer runs.
+    Emits one `measured` line a program. `budget_ms` bounds the time one program is repeated for: big ones get
+    fewer runs.
     """
     before = conditions()
     for program in spec["programs"]:

@@ -48,7 +48,7 @@ def peak_bytes() -> "int | None":
 
 
 def _cpu_model() -> "str | None":
-    fields = {}
+    fields: dict[str, str] = {}
     for line in (_text("/proc/cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip().lower(), value.strip())

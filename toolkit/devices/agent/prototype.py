@@ -5,8 +5,9 @@ import numpy as np
 # Standard deviation of the logits over the support: sharp enough to learn from, soft enough to keep a gradient.
 _LOGIT_SPREAD = 2.0
 
+
 def prototype_head(features: np.ndarray, y: np.ndarray, classes: int) -> "tuple[np.ndarray, np.ndarray]":
-    """Weight (classes, feature_size) and bias (classes,) whose argmax is the nearest class mean of `features` (N, d)."""
+    """Weight (classes, d) and bias (classes,) whose argmax is the nearest class mean of `features` (N, d)."""
     means = np.stack([features[y == label].mean(0) for label in range(classes)])
     centre = means.mean(0)  # distances do not change when both sides move; numbers stay small
     weight = 2 * (means - centre)
