@@ -1,8 +1,8 @@
 """One step of training as an ordinary graph that any inference runtime can run.
 
-(x, labels, lr, eps, *trainables, *state) -> (loss, logits, *new trainables, *new state), with Adam (Kingma & Ba 2015). State
-is the first moments, the second moments, and the two bias corrections 1 - beta^t, kept by the recurrence c = beta c +
-(1 - beta): as powers they would cancel in float32.
+(x, labels, lr, eps, *trainables, *state) -> (loss, logits, *new trainables, *new state), with Adam (Kingma & Ba 2015).
+State is the first moments, the second moments, and the two bias corrections 1 - beta^t, kept by the recurrence
+c = beta c + (1 - beta): as powers they would cancel in float32.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,12 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch._decomp import core_aten_decompositions
 from torch.export import ExportedProgram
-from torch.func import functional_call, grad_and_value
+from torch.func import functional_call, functionalize, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from toolkit.adaptation.gradients import decompositions
 
 _BETA1, _BETA2 = 0.9, 0.999
 
@@ -22,8 +23,8 @@ _BETA1, _BETA2 = 0.9, 0.999
 def trace_train_step(model: nn.Module, names: tuple[str, ...], x: torch.Tensor, classes: int) -> ExportedProgram:
     """The graph for `model` (x -> logits) moving the parameters in `names`, on batches shaped like `x` (N, ...).
 
-    Labels are one-hot rows (N, classes); a row of zeros takes its example out of the mean. `eps` is an input because the
-    ONNX optimiser drops the addition of a constant as small as Adam's.
+    Labels are one-hot rows (N, classes); a row of zeros takes its example out of the mean. `eps` is an input because
+    the ONNX optimiser drops the addition of a constant as small as Adam's.
     """
     model = model.eval()
     parameters = dict(model.named_parameters())
@@ -31,10 +32,11 @@ def trace_train_step(model: nn.Module, names: tuple[str, ...], x: torch.Tensor, 
     state = [torch.zeros_like(value) for value in trainables] * 2 + [torch.zeros(()), torch.zeros(())]
     labels = torch.eye(classes)[torch.arange(len(x)) % classes]
     arguments = (x, labels, torch.tensor(1e-3), torch.tensor(1e-8), *trainables, *(each.clone() for each in state))
-    step = _adam_step(model, names)
-    # The fused attention kernels have gradients that no runtime knows; the plain formula decomposes.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        graph = make_fx(step, decomposition_table=_decompositions(), _allow_non_fake_inputs=True)(*arguments)
+    # Functions that write in place (a padding's gradient, an activation) become ones that do not.
+    step = functionalize(_adam_step(model, names))
+    # The fused kernels for attention and recurrence have gradients that no runtime knows; the plain formulas decompose.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
+        graph = make_fx(step, decomposition_table=decompositions(), _allow_non_fake_inputs=True)(*arguments)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     with torch.no_grad():
@@ -44,7 +46,9 @@ def trace_train_step(model: nn.Module, names: tuple[str, ...], x: torch.Tensor, 
 def _adam_step(model: nn.Module, names: tuple[str, ...]) -> Callable[..., tuple[torch.Tensor, ...]]:
     count = len(names)
 
-    def loss_and_logits(values: tuple[torch.Tensor, ...], x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def loss_and_logits(
+        values: tuple[torch.Tensor, ...], x: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         logits = functional_call(model, dict(zip(names, values, strict=True)), (x,))
         return -(labels * F.log_softmax(logits, -1)).sum() / labels.sum(), logits
 
@@ -64,43 +68,3 @@ def _adam_step(model: nn.Module, names: tuple[str, ...]) -> Callable[..., tuple[
         return (loss, logits, *moved, *first, *second, correction1, correction2)
 
     return step
-
-
-def _decompositions() -> dict:  # type: ignore[type-arg]
-    """Gradients in plain operators: the raw backward operators have no export, or a wrong one (nll_loss_backward)."""
-    aten = torch.ops.aten
-    return {
-        **core_aten_decompositions(),
-        aten.convolution_backward.default: _convolution_backward,
-        aten.max_pool2d_with_indices_backward.default: _max_pool2d_backward,
-    }
-
-
-def _convolution_backward(  # type: ignore[no-untyped-def]
-    gradient, x, weight, bias_sizes, stride, padding, dilation, transposed, output_padding, groups, mask
-):
-    """Gradients of a 2-D convolution as convolutions; the weight's only for 1 x 1 kernels, which is what a core is."""
-    if transposed:
-        raise NotImplementedError("the gradient of a transposed convolution")
-    grad_x = grad_weight = grad_bias = None
-    if mask[0]:
-        covered = [
-            (gradient.shape[2 + i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (weight.shape[2 + i] - 1) + 1
-            for i in range(2)
-        ]
-        extra = [x.shape[2 + i] - covered[i] for i in range(2)]
-        grad_x = torch.ops.aten.convolution(gradient, weight, None, stride, padding, dilation, True, extra, groups)
-    if mask[1]:
-        if tuple(weight.shape[2:]) != (1, 1) or groups != 1 or tuple(padding) != (0, 0):
-            raise NotImplementedError("the weight gradient of a convolution other than 1 x 1")
-        seen = x[:, :, :: stride[0], :: stride[1]]
-        grad_weight = torch.einsum("nohw,nihw->oi", gradient, seen)[:, :, None, None]
-    if mask[2]:
-        grad_bias = gradient.sum((0, 2, 3))
-    return grad_x, grad_weight, grad_bias
-
-
-def _max_pool2d_backward(gradient, x, kernel_size, stride, padding, dilation, ceil_mode, indices):  # type: ignore[no-untyped-def]
-    n, c = x.shape[:2]
-    flat = torch.zeros_like(x).reshape(n, c, -1)
-    return flat.scatter_add(-1, indices.reshape(n, c, -1), gradient.reshape(n, c, -1)).reshape(x.shape)

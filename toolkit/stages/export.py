@@ -1,19 +1,20 @@
 """Stage 6: the bundle: inference program, train step, tensors, acceptance outputs, manifest."""
 
 import inspect
+import sys
 from importlib import metadata
 from pathlib import Path
 
 from torch import nn
 
-from toolkit.adaptation import trace_train_step
+from toolkit.adaptation import gradients, trace_train_step
 from toolkit.adaptation import train_step as train_step_module
 from toolkit.cache import cached, digest
+from toolkit.request import Request
 from toolkit.runtimes import bundle as bundles
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
-from toolkit.request import Request
 from toolkit.stages.watch import Watch
 
 _ACCEPTANCE_EXAMPLES = 8
@@ -24,7 +25,10 @@ def export(job: Job, compact: Compacted, request: Request, watch: Watch) -> Bund
     with watch.stage("export"):
         version = metadata.version(job.runtime.name)
         # What the bundle is made of includes the code that makes it.
-        code = [inspect.getsource(module) for module in (bundles, train_step_module, inspect.getmodule(job.runtime.export))]
+        code = [
+            inspect.getsource(module)
+            for module in (bundles, train_step_module, gradients, sys.modules[job.runtime.export.__module__])
+        ]
         key = digest(compact.key, job.runtime.name, version, metadata.version("torch"), code)
 
         def write(folder: Path) -> None:
