@@ -1,6 +1,7 @@
 """A user's dense model, seen as a backbone that makes features and a linear head that reads them."""
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,6 +51,8 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
 
     Raises BadInput if the model does not take that input, or does not give one vector an example.
     """
+    if isinstance(model, nn.Linear):
+        model = nn.Sequential(OrderedDict(features=nn.Identity(), head=model))
     called: list[str] = []
     handles = [
         module.register_forward_hook(lambda *_, name=name: called.append(name))
@@ -58,8 +61,8 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
     ]
     try:
         output = model(example)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        first = str(error).strip().splitlines()[0]
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise BadInput(
             f"the model does not take an input of shape {tuple(example.shape)}: {first}",
             where="task and model",
@@ -70,8 +73,12 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
             handle.remove()
     if not isinstance(output, torch.Tensor) or output.dim() != 2 or len(output) != 1:
         shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise BadInput(f"its output is {shape}, expected logits (N, classes)", where="model", next="Wrap it so that it returns one tensor.")
-    for name in reversed(called):
+        raise BadInput(
+            f"its output is {shape}, expected logits (N, classes)",
+            where="model",
+            next="Wrap it so that it returns one tensor.",
+        )
+    for name in dict.fromkeys(reversed(called)):
         backbone = copy.deepcopy(model)
         head = backbone.get_submodule(name)
         parent, _, attribute = name.rpartition(".")
@@ -81,8 +88,16 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
         try:
             features = backbone(example)
             ends_here = features.dim() == 2 and torch.allclose(head(features), output, atol=1e-5)
-        except RuntimeError:  # not the last layer: what follows wants its output's size
-            ends_here = False
-        if ends_here:
+        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError):
+            ends_here = False  # not the last layer: what follows wants its output's size, or its weight
+        if ends_here and _is_last(model, name, example, output):
             return Network(backbone, head, features.shape[1])
     return Network(copy.deepcopy(model), None, output.shape[1])
+
+
+def _is_last(model: nn.Module, name: str, example: torch.Tensor, output: torch.Tensor) -> bool:
+    """Whether the output is linear in that layer's output: a rectifier after it may change nothing on one example."""
+    negated = copy.deepcopy(model)
+    for parameter in negated.get_submodule(name).parameters():
+        parameter.neg_()
+    return torch.allclose(negated(example), -output, atol=1e-5)
