@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from toolkit.errors import BadInput
 from toolkit.runtimes.program import Nodes, Program, layer_holes
 
 name = "onnxruntime"
@@ -70,8 +72,18 @@ class _SideBySide(nn.Module):
 
 
 def _to_onnx(graph: ExportedProgram) -> onnx.ModelProto:
-    with _quiet():
-        exported = torch.onnx.export(graph, dynamo=True, verbose=False)
+    try:
+        with _quiet():
+            exported = torch.onnx.export(graph, dynamo=True, verbose=False)
+    except torch.onnx.OnnxExporterError as error:
+        missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", f"{error} {error.__cause__}")
+        if missing is None:
+            raise
+        raise BadInput(
+            f"uses the operator {missing[1]}, which has no export to ONNX",
+            where="model",
+            next="Write the layer that uses it with other operators.",
+        ) from None
     if exported is None:
         raise RuntimeError("the exporter returned nothing")
     return exported.model_proto
