@@ -30,14 +30,28 @@ class Accepted:
     refusals: tuple[str, ...]
 
 
-def accept(agent: Agent, digest: str, budget: Budget, *, threads: int, clock: str) -> Accepted:
-    """Compare outputs with the host's, p95 and peak memory with the budget. Raises BoardError if it cannot be run."""
+def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, threads: int, clock: str) -> Accepted:
+    """Compare outputs with the host's; p95, peak memory and size with the budget.
+
+    `size_bytes` is what serving loads. Raises BoardError if the release cannot be run.
+    """
     for attempt in range(1, _ATTEMPTS[clock] + 1):
-        said = call(agent, "verify", {"release": release_folder(agent, digest), "threads": threads, **timing(runs=1000, limit_ms=1500.0)})
+        said = call(
+            agent,
+            "verify",
+            {
+                "release": release_folder(agent, digest),
+                "digest": digest,
+                "threads": threads,
+                **timing(runs=1000, limit_ms=1500.0),
+            },
+        )
         if said["corrupt"]:
             raise BoardError(f"{', '.join(said['corrupt'])} are corrupt", where=agent.where, next="Run again.")
-        measurement = Measurement.model_validate({"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said})
-        refusals = _refusals(measurement, said, budget)
+        measurement = Measurement.model_validate(
+            {"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said}
+        )
+        refusals = _refusals(measurement, said, size_bytes, budget)
         if not any("p95" in reason for reason in refusals):
             break
         if attempt < _ATTEMPTS[clock]:
@@ -47,7 +61,7 @@ def accept(agent: Agent, digest: str, budget: Budget, *, threads: int, clock: st
     )
 
 
-def _refusals(measurement: Measurement, said: dict[str, Any], budget: Budget) -> list[str]:
+def _refusals(measurement: Measurement, said: dict[str, Any], size_bytes: int, budget: Budget) -> list[str]:
     refusals = []
     if not said["max_abs_difference"] <= MAX_ABS_DIFFERENCE:
         refusals.append(
@@ -59,10 +73,13 @@ def _refusals(measurement: Measurement, said: dict[str, Any], budget: Budget) ->
             f"p95 is {format_milliseconds(measurement.p95_ms)}, "
             f"{over:.0%} over the budget of {format_milliseconds(budget.latency_ms.value)}"
         )
-    if budget.peak_memory_bytes and said["peak_bytes"] > budget.peak_memory_bytes.value:
-        over = said["peak_bytes"] / budget.peak_memory_bytes.value - 1
-        refusals.append(
-            f"peak memory is {format_bytes(said['peak_bytes'])}, "
-            f"{over:.0%} over the budget of {format_bytes(budget.peak_memory_bytes.value)}"
-        )
+    for name, value, limit in (
+        ("peak memory", said["peak_bytes"], budget.peak_memory_bytes),
+        ("size", size_bytes, budget.size_bytes),
+    ):
+        if limit and value > limit.value:
+            refusals.append(
+                f"{name} is {format_bytes(value)}, "
+                f"{value / limit.value - 1:.1%} over the budget of {format_bytes(limit.value)}"
+            )
     return refusals

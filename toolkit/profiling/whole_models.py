@@ -1,9 +1,11 @@
 """Time whole models on the board: what sums of layers miss, and what a process of this size needs in memory."""
 
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -49,5 +51,13 @@ def time_program(
         timed = time_programs(agent, runtime, profile.threads, {key: timeable})
         profile = profile.with_rows(timed.rows, {key: timed.peak_bytes})
         save_profile(profile, path)
-    size = len(program.data) + sum(4 * int(torch.Size(shape).numel()) for shape in hole_shapes.values())
-    return WholeModel(profile.rows[key], profile.process_bytes[key], size), profile
+    return WholeModel(
+        profile.rows[key], profile.process_bytes[key], len(program.data) + _npz_bytes(hole_shapes)
+    ), profile
+
+
+def _npz_bytes(shapes: dict[str, tuple[int, ...]]) -> int:
+    """Size of the archive in which a bundle keeps arrays of those shapes."""
+    archive = io.BytesIO()
+    np.savez(archive, **{name: np.zeros(shape, np.float32) for name, shape in shapes.items()})  # type: ignore[arg-type]
+    return len(archive.getvalue())

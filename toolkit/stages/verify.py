@@ -1,4 +1,4 @@
-"""Stage 8: prove on the board that the release computes what the host computes and fits its budget; then activate it."""
+"""Stage 8: prove on the board that the release computes what the host does and fits its budget; then activate it."""
 
 from toolkit import profiling
 from toolkit.devices import release
@@ -12,7 +12,12 @@ def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accept
     """Activate the release by one rename if it is accepted, else take it off the board."""
     with watch.stage("verify"):
         accepted = profiling.accept(
-            board.agent, bundle.digest, budget, threads=board.target.threads, clock=board.target.clock
+            board.agent,
+            bundle.digest,
+            bundle.inference_bytes,
+            budget,
+            threads=board.target.threads,
+            clock=board.target.clock,
         )
         if accepted.refusals:
             for reason in accepted.refusals:
