@@ -14,11 +14,20 @@ from pathlib import Path
 
 import platformdirs
 
+from toolkit.errors import BadInput
+
 
 def cache_folder() -> Path:
-    """`$EDGE_DEPLOY_CACHE`, or the platform's cache folder for this tool; created if absent."""
+    """`$EDGE_DEPLOY_CACHE`, or the platform's cache folder for this tool; created if absent. Raises BadInput."""
     folder = Path(os.environ.get("EDGE_DEPLOY_CACHE") or platformdirs.user_cache_dir("edge-deploy-toolkit"))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"cannot be used as the cache folder: {error.strerror}",
+            where=str(folder),
+            next="Set EDGE_DEPLOY_CACHE to a folder that you may write to.",
+        ) from None
     return folder
 
 

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from toolkit.errors import BadInput
@@ -15,7 +16,7 @@ def call_factory(spec: str, kind: str, **offered: object) -> object:
     """
     module_name, _, name = spec.partition(":")
     example = f"Give the {kind} as package.module:factory, e.g. toolkit.examples.digits:{kind}."
-    if not module_name or not name:
+    if not module_name or not name or module_name.startswith("."):
         raise BadInput(f"'{spec}' names no factory", next=example)
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -23,13 +24,35 @@ def call_factory(spec: str, kind: str, **offered: object) -> object:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if not (error.name and (module_name == error.name or module_name.startswith(error.name + "."))):
-            raise BadInput(f"needs the module {error.name}", where=module_name, next=f"pip install {error.name}") from None
+            raise BadInput(
+                f"needs the module {error.name}", where=module_name, next=f"pip install {error.name}"
+            ) from None
         raise BadInput(f"no module named {error.name}", where=spec, next=example) from None
-    except SyntaxError as error:
-        raise BadInput(f"cannot be imported: {error}", where=spec, next="Mend the file and run again.") from None
+    except (ImportError, SyntaxError) as error:
+        raise BadInput(f"cannot be imported: {error}", where=spec, next="Mend it and run again.") from None
     factory = getattr(module, name, None)
     if not callable(factory):
         state = "has no" if factory is None else "has no callable"
         raise BadInput(f"{module_name} {state} '{name}'", where=spec, next=example)
-    accepted = inspect.signature(factory).parameters
+    accepted = _parameters(factory)
+    missing = [
+        each.name
+        for each in accepted.values()
+        if each.default is each.empty and each.name not in offered and each.kind not in _OPEN_ENDED
+    ]
+    if missing:
+        known = f", but for {', '.join(offered)}" if offered else ""
+        raise BadInput(
+            f"wants {', '.join(missing)}", where=spec, next=f"Name a function that is called without arguments{known}."
+        )
     return factory(**{key: value for key, value in offered.items() if key in accepted})
+
+
+_OPEN_ENDED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _parameters(factory: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(factory).parameters
+    except ValueError:  # some builtins have none
+        return {}

@@ -20,9 +20,9 @@ def plan(request: Request, target: Target, overrides: Overrides, progress: Progr
     Raises BadInput, BoardError or BudgetError, each with what to do next.
     """
     watch = Watch(progress)
-    job = stages.load(request, target, watch)
-    device = connect(target)
+    device = connect(target)  # first: a board that is off is said before a model is trained
     try:
+        job = stages.load(request, target, watch)
         board = stages.probe(device, target, job, watch)
         profile = stages.profile(board, job, watch)
         budget = stages.budget(board, profile, overrides, watch)
@@ -39,9 +39,9 @@ def deploy(request: Request, target: Target, overrides: Overrides, progress: Pro
     before: the result then says by how much it missed (`refusals`). Raises BadInput, BoardError or BudgetError.
     """
     watch = Watch(progress)
-    job = stages.load(request, target, watch)
-    device = connect(target)
+    device = connect(target)  # first: a board that is off is said before a model is trained
     try:
+        job = stages.load(request, target, watch)
         board = stages.probe(device, target, job, watch)
         profile = stages.profile(board, job, watch)
         budget = stages.budget(board, profile, overrides, watch)

@@ -10,11 +10,11 @@ from typer.exceptions import Abort, TyperException
 from toolkit.errors import DeployError
 
 INTERRUPTED = 130
+_GO_ON = "run the same command again to go on."
 
 
 def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that are no DeployError are bugs and show their traceback."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     if arguments and arguments[0].startswith("-") and arguments[0] not in ("--help", "--version"):
         arguments = ["run", *arguments]
     try:
@@ -22,18 +22,32 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     except DeployError as error:
         if "--json" in arguments:
             print(json.dumps({"error": error.what, "where": error.where, "next": error.next}))
-        where = f"{error.where}: " if error.where else ""
-        console.print(f"[bold red]error[/] {escape(where + error.what)}".replace("\n", " "))
-        if error.next:
-            console.print(error.next, markup=False)
+        show(error)
         return error.exit_code
     except (KeyboardInterrupt, Abort):
-        console.print("Interrupted. The board serves what it served before; run the same command again to go on.")
+        if "--json" in arguments:
+            print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON}))
+        _console().print(f"Interrupted. The board serves what it served before; {_GO_ON}")
         return INTERRUPTED
     except TyperException as error:
-        show = getattr(error, "show", None)
-        if show is None:
+        usage = getattr(error, "show", None)
+        if usage is None:
             raise
-        show()
+        if "--json" in arguments:
+            print(json.dumps({"error": error.format_message(), "where": None, "next": "See --help."}))
+        usage()
         return error.exit_code
     return exit_code if isinstance(exit_code, int) else 0
+
+
+def show(error: DeployError) -> None:
+    """What and where on one line of stderr, what to do next on another."""
+    where = f"{error.where}: " if error.where else ""
+    one_line = (where + error.what).replace("\n", " ")
+    _console().print(f"[bold red]error[/] {escape(one_line)}")
+    if error.next:
+        _console().print(error.next.replace("\n", " "), markup=False)
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)

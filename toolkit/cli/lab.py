@@ -29,8 +29,15 @@ def up(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
     A board that already runs is left as it is. It runs until [bold]deploy lab down[/bold], and forgets all
     that was put on its disk then.
     """
-    with Console(stderr=True).status("") as spinner:
-        board = lab.up(name, on_step=lambda text: spinner.update(f"{text} …"))
+    console = Console(stderr=True, highlight=False)
+    with console.status("") as spinner:
+
+        def on_step(text: str) -> None:
+            spinner.update(f"{text} …")
+            if not console.is_terminal:  # a log has no spinner
+                console.print(f"{text} …")
+
+        board = lab.up(name, on_step=on_step)
     _show(name, board, as_json)
 
 

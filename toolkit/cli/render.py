@@ -14,7 +14,7 @@ from toolkit.units import format_bytes, format_milliseconds
 
 
 class RichProgress:
-    """One live line for the running stage, one printed line for each that ended."""
+    """One live line for the running stage (a printed one where there is no terminal), one for each that ended."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -40,6 +40,8 @@ class RichProgress:
 
     def start(self, stage: str) -> None:
         """See `toolkit.progress.Progress`."""
+        if not self._console.is_terminal:  # a log has no live line
+            self._console.print(f"· {stage}")
         self._bar.reset(self._task, description=stage, total=None, count="", visible=True)
 
     def advance(self, done: int, total: int) -> None:

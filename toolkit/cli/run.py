@@ -1,15 +1,16 @@
 """`deploy run` and `deploy plan`."""
 
 import datetime
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from toolkit.cli import render
+from toolkit.cli import errors, render
 from toolkit.cli.options import AsJson, TargetName
-from toolkit.errors import BudgetError
+from toolkit.errors import BadInput, BudgetError
 from toolkit.request import Overrides, Request
 from toolkit.targets import load_target
 from toolkit.units import parse_bytes, parse_milliseconds
@@ -78,6 +79,7 @@ def run(
     request = Request(model, task, runtime, allocator, shots, seed, recovery_steps, adapt_steps)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
+    _require_writable(runs)
     folder = runs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{board.name}"
     console = Console(stderr=True, highlight=False)
     with render.RichProgress(console) as progress:
@@ -88,11 +90,13 @@ def run(
         render.allocation(Console(highlight=False), result)
         render.closing(Console(highlight=False), result, folder)
     if not result.active:
-        raise BudgetError(
+        refused = BudgetError(
             "not activated: " + "; ".join(result.refusals),
             where=board.name,
             next=f"The board serves what it served before. See {folder / 'report.html'}, then raise the budget.",
         )
+        errors.show(refused)
+        raise typer.Exit(refused.exit_code)
 
 
 def plan(
@@ -123,9 +127,20 @@ def plan(
         render.predicted(Console(highlight=False), result)
 
 
+def _require_writable(runs: Path) -> None:
+    """Raises BadInput before the work rather than after it."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=runs).close()
+    except OSError as error:
+        raise BadInput(
+            f"cannot receive results: {error.strerror}", where=str(runs), next="Choose another folder with --runs."
+        ) from None
+
+
 def _overrides(latency: str | None, memory: str | None, size: str | None) -> Overrides:
     return Overrides(
-        parse_milliseconds(latency) if latency else None,
-        parse_bytes(memory) if memory else None,
-        parse_bytes(size) if size else None,
+        None if latency is None else parse_milliseconds(latency),
+        None if memory is None else parse_bytes(memory),
+        None if size is None else parse_bytes(size),
     )

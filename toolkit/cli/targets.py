@@ -14,7 +14,7 @@ def targets(as_json: AsJson = False) -> None:
     """List the boards: shipped ones, and those of ./targets/."""
     found = [read_target(path) for path in target_files().values()]
     if as_json:
-        typer.echo(json.dumps([each.model_dump() for each in found], indent=2))
+        typer.echo(json.dumps({"targets": [each.model_dump() for each in found]}, indent=2))
         return
     table = Table()
     for name in ("target", "what", "reached by", "runtimes", "verified"):

@@ -11,8 +11,8 @@ from toolkit.cache import digest
 from toolkit.compression import compressible_layers
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
-from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.request import Request
+from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
@@ -44,10 +44,14 @@ def load(request: Request, target: Target, watch: Watch) -> Job:
     """Build and check model and task. Raises BadInput."""
     if request.runtime not in target.runtimes:
         raise BadInput(
-            f"does not run {request.runtime}", where=f"target {target.name}", next=f"Choose --runtime {' or '.join(target.runtimes)}."
+            f"does not run {request.runtime}",
+            where=f"target {target.name}",
+            next=f"Choose --runtime {' or '.join(target.runtimes)}.",
         )
     if request.runtime not in RUNTIMES:
-        raise BadInput(f"export to {request.runtime} is not built yet", next=f"Choose --runtime {' or '.join(RUNTIMES)}.")
+        raise BadInput(
+            f"export to {request.runtime} is not built yet", next=f"Choose --runtime {' or '.join(RUNTIMES)}."
+        )
     with watch.stage("load"):
         torch.manual_seed(request.seed)
         runtime = RUNTIMES[request.runtime]
@@ -59,7 +63,8 @@ def load(request: Request, target: Target, watch: Watch) -> Job:
         _check_general(task, network)
         start = head_start(network, task)
         state = [value.numpy().tobytes() for value in model.state_dict().values()]
-        data = [part.x.numpy().tobytes() for part in (task.support, task.general) if part is not None]
+        parts = [part for part in (task.support, task.general) if part is not None]
+        data = [value.numpy().tobytes() for part in parts for value in (part.x, part.y)]
         return Job(
             network=network,
             task=task,
@@ -67,7 +72,7 @@ def load(request: Request, target: Target, watch: Watch) -> Job:
             start=start,
             dense_head=task_head(start, network, network.backbone, task),
             runtime=runtime,
-            key=digest(*state, *data, task.support.y.tolist(), start, repr(model)),
+            key=digest(*state, *data, task.classes, start, repr(model)),
         )
 
 
