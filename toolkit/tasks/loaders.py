@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from toolkit.errors import BadInput
 from toolkit.factories import call_factory
@@ -61,14 +61,17 @@ def _examples(x: np.ndarray, y: np.ndarray) -> Examples:
 def _from_npz(path: Path, shots: int, seed: int) -> Task:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"cannot be read: {error}", where=str(path), next="Save it with numpy.savez(x=..., y=...).") from None
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged bytes
+        raise BadInput(
+            f"cannot be read: {_said(error)}", where=str(path), next="Save it with numpy.savez(x=..., y=...)."
+        ) from None
     missing = [name for name in ("x", "y") if name not in arrays]
     if missing:
         raise BadInput(f"has no array {' and '.join(missing)} (it has {', '.join(arrays) or 'none'})", where=str(path))
     x, y = arrays["x"], arrays["y"]
-    if x.dtype.kind not in "fiu" or x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+    unusable = x.dtype.kind not in "fiu" or y.dtype.kind not in "biufU"
+    if unusable or x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
         raise BadInput(
             f"x is {x.dtype} {x.shape} and y is {y.dtype} {y.shape}; expected numbers (N, ...) and labels (N,)",
             where=str(path),
@@ -77,21 +80,32 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
     if len(x) == 0:
         raise BadInput("is empty", where=str(path), next="Give at least two classes with a few examples each.")
     support, query = split_support(x, labels, shots=shots, seed=seed, where=str(path))
-    general = _examples(arrays["general_x"], arrays["general_y"]) if "general_x" in arrays and "general_y" in arrays else None
+    general = None
+    if "general_x" in arrays or "general_y" in arrays:
+        general_x, general_y = arrays.get("general_x", np.empty(0)), arrays.get("general_y", np.empty(0))
+        if general_x.dtype.kind not in "fiu" or general_y.dtype.kind not in "iu":
+            raise BadInput(
+                f"general_x is {general_x.dtype} and general_y is {general_y.dtype}; expected numbers and integers",
+                where=str(path),
+                next="General labels index the model's own outputs.",
+            )
+        general = _examples(general_x, general_y)
     return Task(path.stem, tuple(map(str, names)), support, query, general=general)
 
 
 def _from_folder(folder: Path, shots: int, seed: int) -> Task:
-    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     files = [
         (file, index)
         for index, name in enumerate(classes)
         for file in sorted((folder / name).iterdir())
-        if file.suffix.lower() in _SUFFIXES
+        if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
     ]
     if not files:
         raise BadInput(
-            f"has no class/*{'|'.join(_SUFFIXES)}", where=str(folder), next="Make one sub-folder a class and put its examples there."
+            f"has no class/*{'|'.join(_SUFFIXES)}",
+            where=str(folder),
+            next="Make one sub-folder a class and put its examples there.",
         )
     arrays = [_read(file) for file, _ in files]
     if all(file.suffix.lower() == ".wav" for file, _ in files):
@@ -113,15 +127,35 @@ def _read(file: Path) -> np.ndarray:
     """An image as (C, H, W) in 0..1, a recording as (1, samples) in -1..1, an array as it is; float32."""
     try:
         if file.suffix.lower() == ".npy":
-            return np.load(file, allow_pickle=False).astype(np.float32)
+            array = np.load(file, allow_pickle=False)
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+                raise ValueError("it is not one array of numbers")
+            return array.astype(np.float32)
         if file.suffix.lower() == ".wav":
-            with wave.open(str(file)) as recording:
-                if recording.getsampwidth() != 2:
-                    raise BadInput("is not 16-bit PCM", where=str(file), next="Convert it, e.g. with sox -b 16.")
-                samples = np.frombuffer(recording.readframes(recording.getnframes()), "<i2")
-                return (samples.reshape(-1, recording.getnchannels()).mean(1) / 32768)[None].astype(np.float32)
+            return _recording(file)
         with Image.open(file) as image:
-            pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.float32) / 255
-        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    except (OSError, ValueError, EOFError, wave.Error, UnidentifiedImageError) as error:
-        raise BadInput(f"cannot be read: {error}", where=str(file), next="Mend or remove the file.") from None
+            return _pixels(image)
+    except BadInput:
+        raise
+    except Exception as error:  # decoders raise what they like on damaged bytes
+        raise BadInput(f"cannot be read: {_said(error)}", where=str(file), next="Mend or remove the file.") from None
+
+
+def _recording(file: Path) -> np.ndarray:
+    with wave.open(str(file)) as recording:
+        if recording.getsampwidth() != 2:
+            raise BadInput("is not 16-bit PCM", where=str(file), next="Convert it, e.g. with sox -b 16.")
+        samples = np.frombuffer(recording.readframes(recording.getnframes()), "<i2")
+        return (samples.reshape(-1, recording.getnchannels()).mean(1) / 32768)[None].astype(np.float32)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        return np.asarray(image, np.float32)[None] / 65535
+    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.float32) / 255
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _said(error: Exception) -> str:
+    """The first line of what a library said, or what it is called."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -38,7 +38,9 @@ def validate_task(task: Task) -> Task:
     """The task itself if it can be learned from. Raises BadInput that lists everything wrong with it."""
     wrong: list[str] = []
     if len(task.classes) < 2:
-        wrong.append(f"it has {len(task.classes)} class{'' if len(task.classes) == 1 else 'es'}, at least two are needed")
+        wrong.append(
+            f"it has {len(task.classes)} class{'' if len(task.classes) == 1 else 'es'}, at least two are needed"
+        )
     parts = {"support": task.support, "query": task.query}
     optional = {"general": task.general, "general_query": task.general_query}
     parts |= {name: part for name, part in optional.items() if part is not None}
@@ -46,7 +48,7 @@ def validate_task(task: Task) -> Task:
         wrong += _wrong_with(name, part)
     for name in ("support", "query"):
         y = parts[name].y
-        if len(y) and y.dim() == 1 and not y.is_floating_point():
+        if isinstance(y, torch.Tensor) and y.dim() == 1 and len(y) and y.dtype == torch.int64:
             if int(y.min()) < 0 or int(y.max()) >= len(task.classes):
                 wrong.append(f"{name} has labels outside 0..{len(task.classes) - 1}")
             elif name == "support":
@@ -54,7 +56,7 @@ def validate_task(task: Task) -> Task:
                 missing = [label for index, label in enumerate(task.classes) if index not in present]
                 if missing:
                     wrong.append(f"no support example of {', '.join(missing[:5])}")
-    shapes = {tuple(part.x.shape[1:]) for part in parts.values() if len(part.x)}
+    shapes = {tuple(part.x.shape[1:]) for part in parts.values() if isinstance(part.x, torch.Tensor) and part.x.numel()}
     if len(shapes) > 1:
         wrong.append(f"inputs have different shapes: {', '.join(map(str, sorted(shapes)))}")
     if wrong:
@@ -63,11 +65,13 @@ def validate_task(task: Task) -> Task:
 
 
 def _wrong_with(name: str, part: Examples) -> list[str]:
-    if len(part.x) == 0:
+    if not isinstance(part.x, torch.Tensor) or not isinstance(part.y, torch.Tensor):
+        return [f"{name} has x of {type(part.x).__name__} and y of {type(part.y).__name__}, expected tensors"]
+    if part.x.dim() == 0 or len(part.x) == 0:
         return [f"{name} is empty"]
     if part.x.dim() < 2 or part.y.dim() != 1 or len(part.x) != len(part.y):
-        return [f"{name} has x of shape {tuple(part.x.shape)} and y of shape {tuple(part.y.shape)}, expected (N, ...) and (N,)"]
-    if part.y.is_floating_point() or not part.x.is_floating_point():
-        return [f"{name} has x of {part.x.dtype} and y of {part.y.dtype}, expected floats and integers"]
+        return [f"{name} has x of shape {tuple(part.x.shape)}, y of {tuple(part.y.shape)}; expected (N, ...) and (N,)"]
+    if part.x.dtype != torch.float32 or part.y.dtype != torch.int64:
+        return [f"{name} has x of {part.x.dtype} and y of {part.y.dtype}, expected torch.float32 and torch.int64"]
     bad = ~torch.isfinite(part.x).flatten(1).all(1)
     return [f"{name} has NaN or infinity in {int(bad.sum())} of {len(bad)} inputs"] if bad.any() else []
