@@ -1,15 +1,16 @@
 """Personalisation on the board: send the support examples, let the board train, ask it to classify."""
 
-import hashlib
+import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from toolkit.devices import Agent, call, check
+from toolkit.devices import Agent, call, check, scratch
 from toolkit.devices.release import adapted_file, release_folder
 from toolkit.errors import BoardError
 from toolkit.tasks import Examples
@@ -32,10 +33,8 @@ def adapt_on_device(
 
     Returns what the agent's `adapt` says. Raises BoardError.
     """
-    remote = _push_arrays(agent, {"x": support.x.numpy(), "y": support.y.numpy()})
     spec = {
         "release": release_folder(agent, digest),
-        "support": remote,
         "adapted": adapted_file(agent, digest),
         "steps": steps,
         "lr": LEARNING_RATE,
@@ -44,36 +43,42 @@ def adapt_on_device(
         "seed": seed,
         "threads": threads,
     }
-    # What an earlier run learned must not outlive a run that is refused.
-    check(agent.device.run(f"rm -f '{spec['adapted']}'"), "forgetting an earlier adaptation", agent.where)
-    return call(agent, "adapt", spec, on_event=on_event, timeout_s=3600)
+    with _pushed(agent, {"x": support.x.numpy(), "y": support.y.numpy()}) as remote:
+        said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
+    if not said["accepted"]:
+        # What an earlier run learned must not outlive a run that is refused.
+        forget = f"rm -f {shlex.quote(adapted_file(agent, digest))}"
+        check(agent.device.run(forget), "forgetting an earlier adaptation", agent.where)
+    return said
 
 
 def infer_on_device(agent: Agent, digest: str, x: torch.Tensor, *, adapted: bool, threads: int) -> torch.Tensor:
     """Logits (N, classes) of the release on the board, as installed or as adapted there. Raises BoardError."""
-    remote, outputs = _push_arrays(agent, {"x": x.numpy()}), agent.at("work", "logits.npz")
-    spec = {
-        "release": release_folder(agent, digest),
-        "adapted": adapted_file(agent, digest) if adapted else None,
-        "inputs": remote,
-        "outputs": outputs,
-        "threads": threads,
-    }
-    call(agent, "infer", spec, timeout_s=3600)
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder, "logits.npz")
-        agent.device.pull(outputs, local)
-        with np.load(local, allow_pickle=False) as archive:
-            logits = archive["logits"]
+    with _pushed(agent, {"x": x.numpy()}) as remote, scratch(agent, "logits.npz") as outputs:
+        spec = {
+            "release": release_folder(agent, digest),
+            "adapted": adapted_file(agent, digest) if adapted else None,
+            "inputs": remote,
+            "outputs": outputs,
+            "threads": threads,
+        }
+        call(agent, "infer", spec, timeout_s=3600)
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder, "logits.npz")
+            agent.device.pull(outputs, local)
+            with np.load(local, allow_pickle=False) as archive:
+                logits = archive["logits"]
     if len(logits) != len(x):
         raise BoardError(f"classified {len(logits)} of {len(x)} inputs", where=agent.where)
     return torch.from_numpy(logits)
 
 
-def _push_arrays(agent: Agent, arrays: dict[str, np.ndarray]) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder, "arrays.npz")
-        np.savez(local, **arrays)  # type: ignore[arg-type]
-        remote = agent.at("work", f"arrays-{hashlib.sha256(local.read_bytes()).hexdigest()[:12]}.npz")
-        agent.device.push(local, remote)
-    return remote
+@contextmanager
+def _pushed(agent: Agent, arrays: dict[str, np.ndarray]) -> Iterator[str]:
+    """Arrays as a `.npz` on the board, for as long as they are needed: examples do not pile up there."""
+    with scratch(agent, "arrays.npz") as remote:
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder, "arrays.npz")
+            np.savez(local, **arrays)  # type: ignore[arg-type]
+            agent.device.push(local, remote)
+        yield remote

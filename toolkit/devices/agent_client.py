@@ -3,22 +3,24 @@
 import hashlib
 import io
 import json
+import secrets
 import shlex
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from toolkit.cache import digest
 from toolkit.devices.device import Device, check
 from toolkit.devices.facts import DeviceFacts
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
 _SOURCES = Path(__file__).parent / "agent"
+_FOLDERS = ("agent", "packages", "releases", "adapted", "work")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ def install_agent(device: Device, target: Target) -> Agent:
     where = target.name
     home = check(device.run("cd && pwd"), "finding the home folder", where).stdout.decode().strip()
     root = target.root.replace("~", home, 1) if target.root.startswith("~") else target.root
-    folders = " ".join(shlex.quote(f"{root}/{name}") for name in ("agent", "packages", "releases", "incoming", "adapted", "work"))
-    check(device.run(f"mkdir -p {folders}"), "making folders", where)
+    folders = " ".join(shlex.quote(f"{root}/{name}") for name in _FOLDERS)
+    # A run that was cut off cannot have swept its own workplace.
+    sweep = f"find {shlex.quote(root)}/work -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {{}} +"
+    check(device.run(f"mkdir -p {folders} && {{ {sweep} || true; }}"), "making folders", where)
     data = _archive()
     archive = f"{root}/agent/{hashlib.sha256(data).hexdigest()[:16]}.pyz"
     if device.run(f"test -f {shlex.quote(archive)}").status != 0:
@@ -70,30 +74,26 @@ def call(
     failed: dict[str, Any] = {}
 
     def on_line(line: bytes) -> None:
-        if not line.startswith(b"{"):
-            return  # a library that prints is not the agent
-        try:
-            event = json.loads(line)
-        except ValueError:
+        event = parse_event(line)
+        if event is None:
             return
-        if event.get("event") == "done":
+        if event["event"] == "done":
             result.update(event)
-        elif event.get("event") == "error":
+        elif event["event"] == "error":
             failed.update(event)
         elif on_event:
             on_event(event)
 
     command = [agent.python, agent.archive, verb]
-    if spec is not None:
-        path = agent.at("work", f"{verb}-{digest(spec)[:12]}.json")
-        _push_bytes(agent.device, json.dumps(spec).encode(), path)
-        command.append(path)
     prefix = f"PYTHONPATH={shlex.quote(agent.site)} " if agent.site else ""
-    completed = agent.device.run(prefix + shlex.join(command), timeout_s=timeout_s, on_line=on_line)
-    if spec is not None:
-        agent.device.run(f"rm -f {shlex.quote(path)}")
+    with ExitStack() as stack:
+        if spec is not None:
+            path = stack.enter_context(scratch(agent, f"{verb}.json"))
+            _push_bytes(agent.device, json.dumps(spec).encode(), path)
+            command.append(path)
+        completed = agent.device.run(prefix + shlex.join(command), timeout_s=timeout_s, on_line=on_line)
     if failed:
-        raise BoardError(f"agent {verb}: {failed['kind']}: {failed['message']}", where=agent.where)
+        raise BoardError(f"agent {verb}: {failed.get('kind')}: {failed.get('message')}", where=agent.where)
     if completed.status == 127:
         raise BoardError(f"has no {agent.python}", where=agent.where, next="Install Python 3.9 or later on the board.")
     if completed.status == 137:
@@ -106,6 +106,26 @@ def call(
     if not result:
         raise BoardError(f"agent {verb} ended without a result", where=agent.where)
     return {key: value for key, value in result.items() if key != "event"}
+
+
+def parse_event(line: bytes) -> dict[str, Any] | None:
+    """The event on one line of the agent's output; None for whatever else a library prints there."""
+    try:
+        event = json.loads(line) if line.startswith(b"{") else None
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+@contextmanager
+def scratch(agent: Agent, name: str) -> Iterator[str]:
+    """A path in the board's work folder that no other run has; whatever is put there is deleted at the end."""
+    path = agent.at("work", f"{secrets.token_hex(4)}-{name}")
+    try:
+        yield path
+    finally:
+        with suppress(BoardError):  # a lost connection has its own error; a later run sweeps
+            agent.device.run(f"rm -rf {shlex.quote(path)}")
 
 
 def probe(agent: Agent) -> DeviceFacts:

@@ -5,12 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.cache import cached, digest
-from toolkit.devices.agent_client import Agent, with_site
+from toolkit.devices.agent_client import Agent, scratch, with_site
 from toolkit.devices.device import check
+from toolkit.devices.disk import require_room
 from toolkit.devices.facts import DeviceFacts
 from toolkit.errors import BoardError
 
@@ -25,19 +27,33 @@ def ensure_packages(
         return with_site(agent, site)
     wheels = fetch_wheels(packages, facts, agent.where)
     on_note(f"sending {', '.join(packages)} to the board (once)")
-    part = site + ".part"
-    check(agent.device.run(f"rm -rf {shlex.quote(part)} && mkdir {shlex.quote(part)}"), "making room for packages", agent.where)
-    for wheel in wheels:
-        remote = agent.at("packages", wheel.name)
-        agent.device.push(wheel, remote)
-        expected = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        sum_ = check(agent.device.run(f"sha256sum {shlex.quote(remote)}"), f"checking {wheel.name}", agent.where)
-        if sum_.stdout.split()[0].decode() != expected:
-            raise BoardError(f"{wheel.name} arrived corrupt", where=agent.where, next="Run again.")
-        unpack = f"{shlex.quote(agent.python)} -m zipfile -e {shlex.quote(remote)} {shlex.quote(part)} && rm {shlex.quote(remote)}"
-        check(agent.device.run(unpack, timeout_s=600), f"unpacking {wheel.name}", agent.where)
-    check(agent.device.run(f"mv {shlex.quote(part)} {shlex.quote(site)}"), "activating packages", agent.where)
+    largest = max(wheel.stat().st_size for wheel in wheels)
+    require_room(agent, largest + sum(map(_unpacked_bytes, wheels)), " and ".join(packages))
+    with scratch(agent, "packages") as part:
+        check(agent.device.run(f"mkdir {shlex.quote(part)}"), "making room for packages", agent.where)
+        for wheel in wheels:
+            _unpack(agent, wheel, part)
+        # Another run may have put them there meanwhile; they are the same.
+        move = f"test -d {shlex.quote(site)} || mv -T {shlex.quote(part)} {shlex.quote(site)}"
+        check(agent.device.run(move), "activating packages", agent.where)
     return with_site(agent, site)
+
+
+def _unpack(agent: Agent, wheel: Path, folder: str) -> None:
+    remote = f"{folder}/{wheel.name}"
+    agent.device.push(wheel, remote)
+    expected = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    sum_ = check(agent.device.run(f"sha256sum < {shlex.quote(remote)}"), f"checking {wheel.name}", agent.where)
+    if sum_.stdout.split()[0].decode() != expected:
+        raise BoardError(f"{wheel.name} arrived corrupt", where=agent.where, next="Run again.")
+    unpack = shlex.join([agent.python, "-m", "zipfile", "-e", remote, folder])
+    done = agent.device.run(f"{unpack} && rm {shlex.quote(remote)}", timeout_s=600)
+    check(done, f"unpacking {wheel.name}", agent.where)
+
+
+def _unpacked_bytes(wheel: Path) -> int:
+    with zipfile.ZipFile(wheel) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def fetch_wheels(packages: tuple[str, ...], facts: DeviceFacts, where: str) -> list[Path]:

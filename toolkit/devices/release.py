@@ -1,19 +1,20 @@
 """Releases on a board: immutable folders named by content, one symlink that says which is served.
 
-`releases/<digest>/` holds a verified bundle, `current` and `previous` are symlinks swapped by one rename. Whatever happens
-at whatever instant, `current` names a complete release.
+`releases/<digest>/` holds a verified bundle, `current` and `previous` are symlinks swapped by one rename. Whatever
+happens at whatever instant, `current` names a complete release.
 """
 
 import json
+import secrets
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.devices.agent_client import Agent, call
+from toolkit.devices.agent_client import Agent, call, scratch
 from toolkit.devices.device import check
+from toolkit.devices.disk import disk_free_bytes, require_room
 from toolkit.errors import BoardError
-from toolkit.units import format_bytes
 
 
 @dataclass(frozen=True)
@@ -42,35 +43,26 @@ def install(agent: Agent, bundle: Path, digest: str, on_progress: Callable[[int,
 
     Returns False if the board already had it whole. Raises BoardError; the board then serves what it served before.
     """
-    final = release_folder(agent, digest)
-    if agent.device.run(f"test -d {shlex.quote(final)}").status == 0:
-        if not _corrupt(agent, final):
-            return False
-        check(agent.device.run(f"rm -rf {shlex.quote(final)}"), "removing a corrupt release", agent.where)
+    final = shlex.quote(release_folder(agent, digest))
+    is_there = agent.device.run(f"test -d {final}").status == 0
+    if is_there and not _corrupt(agent, release_folder(agent, digest), digest):
+        return False
     files = sorted(bundle.iterdir())
-    needed, free = sum(file.stat().st_size for file in files), disk_free_bytes(agent)
-    if needed * 1.1 > free:
-        raise BoardError(
-            f"disk full: the release needs {format_bytes(needed)}, {format_bytes(free)} are free",
-            where=f"{agent.where}:{agent.root}",
-            next="Make room on the board, then run again; it still serves what it served before.",
-        )
-    incoming = agent.at("incoming", digest)
-    check(agent.device.run(f"rm -rf {shlex.quote(incoming)} && mkdir {shlex.quote(incoming)}"), "making room", agent.where)
-    try:
+    require_room(agent, sum(file.stat().st_size for file in files), "the release")
+    with scratch(agent, digest[:12]) as arriving, scratch(agent, "corrupt") as aside:
+        check(agent.device.run(f"mkdir {shlex.quote(arriving)}"), "making room", agent.where)
         for index, file in enumerate(files):
-            agent.device.push(file, f"{incoming}/{file.name}")
+            agent.device.push(file, f"{arriving}/{file.name}")
             on_progress(index + 1, len(files))
-        corrupt = _corrupt(agent, incoming)
+        corrupt = _corrupt(agent, arriving, digest)
         if corrupt:
             raise BoardError(
                 f"{', '.join(corrupt)} arrived corrupt", where=agent.where, next="Run again; nothing was activated."
             )
-    except BoardError:
-        agent.device.run(f"rm -rf {shlex.quote(incoming)}")
-        raise
-    move = f"sync && mv {shlex.quote(incoming)} {shlex.quote(final)} && sync"
-    check(agent.device.run(move, timeout_s=300), "moving the release into place", agent.where)
+        # A corrupt release of this digest gives way only once a whole one has arrived.
+        give_way = f"mv -T {final} {shlex.quote(aside)} && " if is_there else ""
+        move = f"sync && {give_way}mv -T {shlex.quote(arriving)} {final} && sync"
+        check(agent.device.run(move, timeout_s=300), "moving the release into place", agent.where)
     return True
 
 
@@ -99,43 +91,45 @@ def rollback(agent: Agent) -> tuple[str, str]:
 
 
 def remove(agent: Agent, digest: str) -> None:
-    """Delete a release that is not in service."""
-    if status(agent).current != digest:
-        check(agent.device.run(f"rm -rf {shlex.quote(release_folder(agent, digest))}"), "removing a release", agent.where)
+    """Delete a release that is neither in service nor the one to roll back to."""
+    now = status(agent)
+    if digest not in (now.current, now.previous):
+        check(
+            agent.device.run(f"rm -rf {shlex.quote(release_folder(agent, digest))}"), "removing a release", agent.where
+        )
 
 
 def status(agent: Agent) -> ReleaseStatus:
     """What is on the board."""
-    script = (
-        f"cd {shlex.quote(agent.root)} && for l in current previous; do basename \"$(readlink $l || echo -)\"; done && ls releases"
-    )
+    links = 'for l in current previous; do basename "$(readlink $l || echo -)"; done'
+    script = f"cd {shlex.quote(agent.root)} && {links} && ls releases"
     lines = check(agent.device.run(script), "reading releases", agent.where).stdout.decode().split()
     current, previous = (None if line == "-" else line for line in lines[:2])
-    adapted = current is not None and agent.device.run(f"test -f {shlex.quote(adapted_file(agent, current))}").status == 0
+    adapted = (
+        current is not None and agent.device.run(f"test -f {shlex.quote(adapted_file(agent, current))}").status == 0
+    )
     return ReleaseStatus(current, previous, tuple(lines[2:]), adapted, disk_free_bytes(agent))
-
-
-def disk_free_bytes(agent: Agent) -> int:
-    """Bytes free on the file system that holds the releases."""
-    table = check(agent.device.run(f"df -Pk {shlex.quote(agent.root)}"), "reading free space", agent.where)
-    return int(table.stdout.decode().splitlines()[-1].split()[3]) * 1024
 
 
 def read_release(agent: Agent, digest: str) -> dict[str, object]:
     """The manifest of a release on the board."""
     text = check(
-        agent.device.run(f"cat {shlex.quote(release_folder(agent, digest))}/manifest.json"), "reading the manifest", agent.where
+        agent.device.run(f"cat {shlex.quote(release_folder(agent, digest))}/manifest.json"),
+        "reading the manifest",
+        agent.where,
     )
     manifest: dict[str, object] = json.loads(text.stdout)
     return manifest
 
 
-def _corrupt(agent: Agent, folder: str) -> list[str]:
-    corrupt: list[str] = call(agent, "verify", {"release": folder, "digests_only": True})["corrupt"]
+def _corrupt(agent: Agent, folder: str, digest: str) -> list[str]:
+    spec = {"release": folder, "digest": digest, "digests_only": True}
+    corrupt: list[str] = call(agent, "verify", spec)["corrupt"]
     return corrupt
 
 
 def _link(agent: Agent, name: str, digest: str) -> None:
     """Point the symlink at a release by one rename: it is never absent, never half."""
-    steps = f"cd {shlex.quote(agent.root)} && ln -sfn releases/{digest} {name}.new && mv -T {name}.new {name} && sync"
+    new = f"{name}.{secrets.token_hex(4)}"  # of its own: two runs that activate at once do not meet
+    steps = f"cd {shlex.quote(agent.root)} && ln -s releases/{digest} {new} && mv -T {new} {name} && sync"
     check(agent.device.run(steps), f"setting {name}", agent.where)

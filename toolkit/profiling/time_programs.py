@@ -1,12 +1,13 @@
 """Time programs on a board, through the agent."""
 
+import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.devices import Agent, call, check
+from toolkit.devices import Agent, call, check, scratch
 from toolkit.profiling.measurement import Measurement
 from toolkit.runtimes import Program, Runtime
 
@@ -39,34 +40,32 @@ def time_programs(
     on_row: Callable[[str], None] = lambda name: None,
 ) -> Timed:
     """Push the programs, time them in one process on the board, remove them. Raises BoardError."""
-    folder = agent.at("work", "bench")
-    check(agent.device.run(f"rm -rf '{folder}' && mkdir -p '{folder}'"), "making room", agent.where)
-    entries, rows = [], {}
-    with tempfile.TemporaryDirectory() as local:
-        for index, (name, timeable) in enumerate(programs.items()):
-            file = Path(local, f"{index}{runtime.suffix}")
-            file.write_bytes(timeable.program.data)
-            agent.device.push(file, f"{folder}/{file.name}")
-            entries.append(
-                {
-                    "id": name,
-                    "path": f"{folder}/{file.name}",
-                    "inputs": [timeable.input_shape],
-                    "holes": {hole: timeable.hole_shapes[hole] for hole in timeable.program.holes},
-                }
-            )
+    rows: dict[str, Measurement] = {}
 
     def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "measured":
             rows[event["id"]] = Measurement.model_validate({key: event[key] for key in Measurement.model_fields})
             on_row(event["id"])
 
-    spec = {"runtime": runtime.name, "threads": threads, **timing(), "programs": entries}
-    try:
+    with scratch(agent, "bench") as folder:
+        check(agent.device.run(f"mkdir {shlex.quote(folder)}"), "making room", agent.where)
+        entries = [
+            _push_program(agent, f"{folder}/{index}{runtime.suffix}", name, timeable)
+            for index, (name, timeable) in enumerate(programs.items())
+        ]
+        spec = {"runtime": runtime.name, "threads": threads, **timing(), "programs": entries}
         done = call(agent, "bench", spec, on_event=on_event, timeout_s=120.0 + 30.0 * len(entries))
-    finally:
-        agent.device.run(f"rm -rf '{folder}'")
     return Timed(rows, done["peak_bytes"], done["conditions"])
+
+
+def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> dict[str, Any]:
+    """Send one program; returns its entry in the bench's specification."""
+    with tempfile.TemporaryDirectory() as local:
+        file = Path(local, "program")
+        file.write_bytes(timeable.program.data)
+        agent.device.push(file, remote)
+    holes = {hole: timeable.hole_shapes[hole] for hole in timeable.program.holes}
+    return {"id": name, "path": remote, "inputs": [timeable.input_shape], "holes": holes}
 
 
 def timing(*, runs: int = 200, limit_ms: float = 400.0) -> dict[str, float]:

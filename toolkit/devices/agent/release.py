@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from .bench import sha256
 from .runtime import load
 
 
-def read_manifest(folder: str) -> "dict[str, object]":
+def read_manifest(folder: str):  # type: ignore[no-untyped-def]
     """The manifest. Raises ValueError if a file's name leaves the folder."""
     with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
@@ -19,10 +20,13 @@ def read_manifest(folder: str) -> "dict[str, object]":
     return manifest
 
 
-def corrupt_files(folder: str, manifest) -> "list[str]":  # type: ignore[no-untyped-def]
-    """Names of files that are missing or whose SHA-256 differs from the manifest's."""
+def corrupt_files(folder: str, digest: str) -> "list[str]":
+    """Names of files that are missing or altered: the manifest's SHA-256 is `digest`, and it holds the others'."""
+    manifest_path = os.path.join(folder, "manifest.json")
+    if not os.path.isfile(manifest_path) or sha256(manifest_path) != digest:
+        return ["manifest.json"]
     wrong = []
-    for name, entry in manifest["files"].items():
+    for name, entry in read_manifest(folder)["files"].items():
         path = os.path.join(folder, name)
         if not os.path.isfile(path) or sha256(path) != entry["sha256"]:
             wrong.append(name)
@@ -54,7 +58,7 @@ def load_inference(folder: str, manifest, tensors, threads: int):  # type: ignor
 
 
 def fill_holes(manifest, tensors):  # type: ignore[no-untyped-def]
-    """Value of each hole of the inference program, in its order: core x basis where a core folds in, else the tensor."""
+    """Value of each hole of the inference program, in order: core x basis where a core folds in, else the tensor."""
     cores = {fold["hole"]: fold["core"] for fold in manifest["folds"]}
     holes = {}
     for name in manifest["infer"]["holes"]:

@@ -8,12 +8,15 @@ from .release import corrupt_files, load_inference, load_tensors, read_arrays, r
 
 
 def verify(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: release, threads, warmups, runs, budget_ms, digests_only. Measures the release as shipped, not as adapted."""
+    """`spec`: release, digest, threads, warmups, runs, budget_ms, digests_only.
+
+    Measures the release as shipped, not as adapted.
+    """
     folder = spec["release"]
-    manifest = read_manifest(folder)
-    corrupt = corrupt_files(folder, manifest)
+    corrupt = corrupt_files(folder, spec["digest"])
     if corrupt or spec.get("digests_only"):
         return {"corrupt": corrupt}
+    manifest = read_manifest(folder)
     before = conditions()
     run = load_inference(folder, manifest, load_tensors(folder, None), spec["threads"])
     accepted = read_arrays(folder + "/acceptance.npz")
