@@ -17,6 +17,7 @@ from toolkit.cache import cache_folder, digest
 from toolkit.devices import DeviceFacts
 from toolkit.errors import BadInput
 from toolkit.profiling.measurement import Measurement
+from toolkit.shipped import shipped_folder
 from toolkit.targets import Target
 
 
@@ -52,9 +53,10 @@ class Profile(BaseModel):
 
 
 def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_version: str) -> tuple[Profile, Path]:
-    """What was measured on this very board before (or an empty profile), and its file.
+    """What was measured on such a board before (or an empty profile), and the file that keeps it.
 
-    Raises BadInput if the file was damaged.
+    This user's own measurements win over `profiles/` in the working folder, and those over the shipped ones. Raises
+    BadInput if the file is damaged.
     """
     empty = Profile(
         target=target.name,
@@ -66,15 +68,19 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
         measured_at="",
     )
     key = digest(empty.device, runtime, runtime_version, target.threads, target.clock)[:16]
-    path = cache_folder() / "profiles" / f"{target.name}-{runtime}-{key}.json"
-    if not path.exists():
-        return empty, path
+    name = f"{target.name}-{runtime}-{key}.json"
+    own = cache_folder() / "profiles" / name
+    found = next(
+        (path for path in (own, Path("profiles") / name, shipped_folder("profiles") / name) if path.exists()), None
+    )
+    if found is None:
+        return empty, own
     try:
-        return Profile.model_validate(json.loads(path.read_text(encoding="utf-8"))), path
+        return Profile.model_validate(json.loads(found.read_text(encoding="utf-8"))), own
     except (ValidationError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(
-            f"is damaged ({reason})", where=str(path), next="Delete it; the board is measured again."
+            f"is damaged ({reason})", where=str(found), next="Delete it; the board is measured again."
         ) from None
 
 
