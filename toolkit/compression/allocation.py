@@ -1,5 +1,6 @@
 """Allocation: one choice per layer, what it is predicted to cost and save, and how far from the best it can be."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ def describe(
 
 def fits(ranks: dict[str, int | None], costs: CostTable, limits: Limits) -> bool:
     """Whether the choices stay within every limit."""
-    return (limits.latency_ms is None or costs.latency_ms(ranks) <= limits.latency_ms) and (
+    return (limits.latency_ms is None or not _over(costs.latency_ms(ranks), limits.latency_ms)) and (
         limits.size_bytes is None or costs.size_bytes(ranks) <= limits.size_bytes
     )
 
@@ -56,12 +57,12 @@ def require_feasible(costs: CostTable, limits: Limits) -> None:
     fastest = {layer: min(row, key=lambda rank: row[rank].latency_ms) for layer, row in costs.layers.items()}
     smallest = {layer: min(row, key=lambda rank: row[rank].weight_bytes) for layer, row in costs.layers.items()}
     least_ms, least_bytes = costs.latency_ms(fastest), costs.size_bytes(smallest)
-    if limits.latency_ms is not None and least_ms > limits.latency_ms:
+    if limits.latency_ms is not None and _over(least_ms, limits.latency_ms):
         raise BudgetError(
             f"no allocation runs in {format_milliseconds(limits.latency_ms)}: "
-            f"the fastest is predicted at {format_milliseconds(least_ms)}",
+            f"the fastest is predicted at {_rounded_up(least_ms)}",
             where="latency budget",
-            next=f"The nearest feasible is a planned median of {format_milliseconds(least_ms)}: raise --latency.",
+            next=f"The nearest feasible is a planned median of {_rounded_up(least_ms)}: raise --latency.",
         )
     if limits.size_bytes is not None and least_bytes > limits.size_bytes:
         raise BudgetError(
@@ -71,10 +72,28 @@ def require_feasible(costs: CostTable, limits: Limits) -> None:
         )
 
 
-def infeasible_together() -> BudgetError:
-    """The refusal when each limit alone can be met but not all at once."""
+def infeasible_together(costs: CostTable, fastest: dict[str, int | None] | None) -> BudgetError:
+    """The refusal when each limit alone can be met but not both; `fastest` are the fastest choices of that size."""
+    nearest = (
+        ""
+        if fastest is None
+        else f" (of that size, the fastest is a planned median of {_rounded_up(costs.latency_ms(fastest))})"
+    )
     return BudgetError(
         "no allocation meets the latency and the size budget at once",
         where="budget",
-        next="Raise one of --latency, --size.",
+        next=f"Raise --size, or --latency{nearest}.",
     )
+
+
+def _over(spent_ms: float, limit_ms: float) -> bool:
+    """More than the limit by more than the rounding of a sum."""
+    return spent_ms > limit_ms * (1 + 1e-9)
+
+
+def _rounded_up(milliseconds: float) -> str:
+    """Three significant digits that are no less than the value: a limit that is printed must be one that holds."""
+    if milliseconds <= 0:
+        return format_milliseconds(milliseconds)
+    digit = 10.0 ** (math.floor(math.log10(milliseconds)) - 2)
+    return format_milliseconds(math.ceil(milliseconds / digit - 1e-9) * digit)

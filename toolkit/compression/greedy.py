@@ -14,6 +14,7 @@ from toolkit.compression.allocation import (
 )
 from toolkit.compression.costs import CostTable
 from toolkit.compression.gains import GainCurve
+from toolkit.compression.knapsack import fastest_within
 
 
 def allocate_greedy(gains: dict[str, GainCurve], costs: CostTable, limits: Limits) -> Allocation:
@@ -26,7 +27,11 @@ def allocate_greedy(gains: dict[str, GainCurve], costs: CostTable, limits: Limit
         layer: min(row, key=lambda rank: _spend(costs, limits, layer, rank)) for layer, row in costs.layers.items()
     }
     if not fits(ranks, costs, limits):
-        raise infeasible_together()
+        # Cheap in sum is not cheap in each: where two limits bind, start from the fastest of that size.
+        start = fastest_within(costs, limits.size_bytes)
+        if start is None or not fits(start, costs, limits):
+            raise infeasible_together(costs, start)
+        ranks = start
     while True:
         best: tuple[float, str, int | None] | None = None
         for layer, row in costs.layers.items():
