@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, 100 recovery steps")
     quick = parser.parse_args().quick
     started = time.monotonic()
-    seeds = [0] if quick else [0, 1, 2, 3, 4]
+    # Seeds that no choice was made on.
+    seeds = [10] if quick else [10, 11, 12, 13, 14]
     rows = [_one_seed(seed, recovery_steps=100 if quick else Request.recovery_steps) for seed in seeds]
     _print(rows)
 

@@ -70,7 +70,7 @@ def allocation(console: Console, result: Deployment) -> None:
     for each in result.allocation:
         rank = "" if each.rank is None else f"{each.rank}/{each.full_rank}"
         times = f"{each.predicted_ms:.4f} ms", f"{each.dense_ms:.4f} ms"
-        table.add_row(escape(each.layer), each.choice, rank, *times, f"{each.gain_kept:.2%}")
+        table.add_row(escape(each.layer), each.choice, rank, *times, f"{each.gain_kept:.4%}")
     console.print(table)
 
 

@@ -10,6 +10,7 @@ from toolkit.runtimes import Runtime
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
+from toolkit.units import format_bytes
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def probe(device: Device, target: Target, job: Job, watch: Watch) -> Board:
         version = metadata.version(job.runtime.name)
         if target.connection.transport != "local":
             agent, facts = _provide_runtime(agent, facts, job.runtime, watch)
+        watch.progress.note(_describe(facts, job.runtime.name, version))
         return Board(target, agent, facts, version)
 
 
@@ -48,3 +50,13 @@ def _provide_runtime(agent: Agent, facts: DeviceFacts, runtime: Runtime, watch: 
         )
     agent = ensure_packages(agent, runtime.board_packages, facts, watch.progress.note)
     return agent, ask(agent)
+
+
+def _describe(facts: DeviceFacts, runtime: str, version: str) -> str:
+    hardware = [facts.board or facts.machine, facts.cpu, f"{facts.cores} cores"]
+    memory = format_bytes(facts.ram_bytes) + " RAM" if facts.ram_bytes else None
+    state = [
+        f"{key} {value}" for key, value in facts.conditions.items() if key in ("governor", "temperature_c") and value
+    ]
+    software = [facts.os, f"Python {facts.python}", f"{runtime} {version}"]
+    return ", ".join(part for part in (*hardware, memory, *software, *state) if part)
