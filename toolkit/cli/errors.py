@@ -25,10 +25,7 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
         show(error)
         return error.exit_code
     except (KeyboardInterrupt, Abort):
-        if "--json" in arguments:
-            print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON}))
-        _console().print(f"Interrupted. The board serves what it served before; {_GO_ON}")
-        return INTERRUPTED
+        exit_code = INTERRUPTED
     except TyperException as error:
         usage = getattr(error, "show", None)
         if usage is None:
@@ -37,6 +34,10 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
             print(json.dumps({"error": error.format_message(), "where": None, "next": "See --help."}))
         usage()
         return error.exit_code
+    if exit_code == INTERRUPTED:  # typer, too, ends with it
+        if "--json" in arguments:
+            print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON}))
+        _console().print(f"Interrupted. The board serves what it served before; {_GO_ON}")
     return exit_code if isinstance(exit_code, int) else 0
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from toolkit.compression import Cost, CostTable, Limits, matrix
+from toolkit.compression.knapsack import fastest_within
 from toolkit.errors import BudgetError
 from toolkit.profiling.budget import Budget
 from toolkit.profiling.candidates import candidate_ranks, signature
@@ -98,7 +99,7 @@ def _compact_layers(ranks: dict[str, int | None]) -> int:
 def plan_limits(budget: Budget, clock: str, dense: WholeModel, memory: MemoryModel, costs: CostTable) -> Limits:
     """What an allocation may spend so that the budget holds: a median below the p95, a size below the peak memory.
 
-    Raises BudgetError, with the nearest feasible budget, if even the cheapest choices miss one limit on its own.
+    Raises BudgetError, with the nearest feasible budget, if the limits cannot be met.
     """
     fastest = {layer: min(row, key=lambda rank: row[rank].latency_ms) for layer, row in costs.layers.items()}
     smallest = {layer: min(row, key=lambda rank: row[rank].weight_bytes) for layer, row in costs.layers.items()}
@@ -134,7 +135,17 @@ def plan_limits(budget: Budget, clock: str, dense: WholeModel, memory: MemoryMod
                 f"at {format_bytes(least_peak)}, the runtime alone takes {format_bytes(memory.base_bytes)}",
                 f"--memory {math.ceil(least_peak / 1e6) + 1}MB",
             )
-    return Limits(latency, min(sizes) if sizes else None)
+    limits = Limits(latency, min(sizes) if sizes else None)
+    if latency is not None and sizes:
+        together = fastest_within(costs, min(sizes))
+        if together is not None and costs.latency_ms(together) > latency:
+            raise BudgetError(
+                "no allocation meets the latency and the size or memory budget at once",
+                where="budget",
+                next=f"The nearest feasible is {option_ms(costs.latency_ms(together) / median_share(clock, dense))} "
+                "with this size; or raise --size or --memory.",
+            )
+    return limits
 
 
 def median_share(clock: str, dense: WholeModel) -> float:

@@ -94,21 +94,15 @@ def _frontier(
     least, most = costs.rest_latency_ms + fastest, costs.latency_ms(everything_dense)
     rows, choices, measured = profile.profile, [], []
     points = [("dense", everything_dense, profile.dense)]
-    for index, share in enumerate(_FRONTIER):
-        watch.progress.advance(index + 1, len(_FRONTIER))
-        try:
-            ranks = ALLOCATORS["exact"](gains, costs, Limits(latency_ms=least + share * (most - least))).ranks
-        except BudgetError:
-            continue
-        if ranks in choices or ranks == everything_dense:
-            continue
+    for label, ranks in _worth_timing(gains, costs, least, most, everything_dense):
         backbone = compress(job.network.backbone, spectra, ranks)
         whole, rows = profiling.time_model(
             board.agent, job.runtime, backbone, job.dense_head, job.example, rows, profile.path
         )
         choices.append(ranks)
         measured.append(whole)
-        points.append((f"exact at {share:.0%} of the way to dense", ranks, whole))
+        points.append((label, ranks, whole))
+        watch.progress.advance(len(choices), len(_FRONTIER))
     costs = profiling.corrected(costs, choices, measured)
     return costs, tuple(
         FrontierPoint(
@@ -121,6 +115,28 @@ def _frontier(
         )
         for label, ranks, whole in points
     )
+
+
+def _worth_timing(
+    gains: dict[str, GainCurve],
+    costs: CostTable,
+    least_ms: float,
+    most_ms: float,
+    everything_dense: dict[str, int | None],
+) -> Iterator[tuple[str, dict[str, int | None]]]:
+    """Distinct compact models along the way from the fastest to dense; the smallest where none is faster than dense."""
+    seen = [everything_dense]
+    for share in _FRONTIER:
+        try:
+            ranks = ALLOCATORS["exact"](gains, costs, Limits(latency_ms=least_ms + share * (most_ms - least_ms))).ranks
+        except BudgetError:
+            continue
+        if ranks not in seen:
+            seen.append(ranks)
+            yield f"exact at {share:.0%} of the way to dense", ranks
+    smallest = {layer: min(row, key=lambda rank: row[rank].weight_bytes) for layer, row in costs.layers.items()}
+    if len(seen) == 1 and smallest not in seen:
+        yield "smallest", smallest
 
 
 def _accuracy(job: Job, spectra: dict[str, Spectrum], ranks: dict[str, int | None]) -> float:
