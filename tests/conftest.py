@@ -1,9 +1,13 @@
 """What tests of several rooms share."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from openssh import SSHD, Sshd, free_port, make_key, stop_sshd, wait_for_banner
+from workplace import Workplace, make_workplace
 
 from toolkit import lab
 from toolkit.targets import Target, load_target
@@ -26,3 +30,80 @@ def emulated_pi() -> Iterator[Target]:
     yield load_target(name)
     if not was_running:
         lab.down(name)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder and no agent, so that the developer's own keys and configuration play no part."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    """A fresh working folder."""
+    (tmp_path / "place").mkdir()
+    return make_workplace(tmp_path / "place")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"NO MOUNT PERMITTED: a full disk is NOT tested; {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def start_sshd(tmp_path: Path, home: Path) -> Iterator[Callable[..., Sshd]]:
+    """Starts servers, each with its own host key; the client's key and known_hosts are shared."""
+    if SSHD is None:
+        pytest.skip("NO SSHD: the ssh transport is NOT tested; apt-get install openssh-server")
+    Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
+    identity = make_key(tmp_path / "id_ed25519")
+    known_hosts = tmp_path / "known_hosts"
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int = 0, *, known: bool = True, sftp: bool = True) -> Sshd:
+        folder = tmp_path / f"sshd-{len(servers)}"
+        folder.mkdir()
+        host_key = make_key(folder / "host_key")
+        port = port or free_port()
+        config = folder / "sshd_config"
+        lines = (
+            f"Port {port}",
+            "ListenAddress 127.0.0.1",
+            f"HostKey {host_key}",
+            f"AuthorizedKeysFile {identity}.pub",
+            f"PidFile {folder / 'pid'}",
+            "UsePAM no",
+            "StrictModes no",
+            "PasswordAuthentication no",
+            f"SetEnv HOME={home}",
+            f"Subsystem sftp {f'internal-sftp -d {home}' if sftp else '/no/such/program'}",
+        )
+        config.write_text("\n".join(lines) + "\n")
+        process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", config], stderr=(folder / "log").open("wb"))
+        servers.append(process)
+        wait_for_banner(port, process, folder / "log")
+        if known:
+            key = host_key.with_suffix(".pub").read_text()
+            known_hosts.write_text(f"[127.0.0.1]:{port} {key}")
+        return Sshd(port, identity, known_hosts, config, process)
+
+    yield start
+    for process in servers:
+        stop_sshd(process)
+
+
+@pytest.fixture
+def sshd(start_sshd: Callable[..., Sshd]) -> Sshd:
+    """A running server that the client knows and that lets it in."""
+    return start_sshd()

@@ -1,0 +1,149 @@
+"""The agent on this machine and on a board: its facts, its failures, and lines that are not its own."""
+
+import dataclasses
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from workplace import Workplace, local_agent
+
+from toolkit.devices import Agent, call, connect, install_agent, probe, scratch
+from toolkit.devices.agent_client import parse_event
+from toolkit.devices.local import LocalDevice
+from toolkit.errors import BoardError
+from toolkit.targets import Target
+
+
+@pytest.fixture
+def agent(place: Workplace) -> Agent:
+    return local_agent(place)
+
+
+def test_this_machine_tells_its_facts(agent: Agent) -> None:
+    facts = probe(agent)
+    assert facts.machine == platform.machine()
+    assert facts.python == platform.python_version()
+    assert facts.cores >= 1
+    assert facts.ram_bytes is not None
+    assert facts.ram_bytes > 1e8
+    assert "onnxruntime" in facts.runtimes
+    assert set(facts.conditions) == {"governor", "frequency_mhz", "temperature_c", "load_1min"}
+
+
+def test_conditions_are_no_part_of_what_a_board_is(agent: Agent) -> None:
+    facts = probe(agent)
+    assert dataclasses.replace(facts, conditions={"load_1min": 99.0}) == facts
+    assert "conditions" not in facts.identity()
+    assert "python" not in facts.identity()
+
+
+@pytest.mark.board
+def test_the_board_tells_its_facts(emulated_pi: Target) -> None:
+    device = connect(emulated_pi)
+    facts = probe(install_agent(device, emulated_pi))
+    device.close()
+    assert (facts.machine, facts.cores) == ("aarch64", 1)
+    assert facts.libc is not None
+    assert facts.libc.startswith("glibc 2.")
+
+
+def test_installing_the_agent_again_changes_nothing(place: Workplace) -> None:
+    first = local_agent(place)
+    written = Path(first.archive).stat().st_mtime_ns
+    assert local_agent(place).archive == first.archive
+    assert Path(first.archive).stat().st_mtime_ns == written
+
+
+def test_a_tilde_in_the_root_is_the_boards_home(place: Workplace, home: Path) -> None:
+    target = place.target.model_copy(update={"root": "~/of mine"})
+    assert install_agent(LocalDevice(), target).root == f"{home}/of mine"
+
+
+def test_a_verb_that_fails_is_one_board_error(agent: Agent, place: Workplace) -> None:
+    spec = {"release": "/no/such", "adapted": None, "inputs": "/no/such.npz", "outputs": "/no/out.npz", "threads": 1}
+    with pytest.raises(BoardError, match=r"agent infer: FileNotFoundError: .*/no/such/manifest\.json") as caught:
+        call(agent, "infer", spec)
+    assert caught.value.where == "desk"
+    assert place.left_behind() == []
+
+
+def test_an_unknown_verb_is_one_board_error(agent: Agent) -> None:
+    with pytest.raises(BoardError, match="agent dance: ValueError: unknown verb: dance"):
+        call(agent, "dance")
+
+
+def test_a_board_without_python_says_so(agent: Agent) -> None:
+    without = dataclasses.replace(agent, python="python9")
+    with pytest.raises(BoardError, match="has no python9") as caught:
+        probe(without)
+    assert caught.value.next == "Install Python 3.9 or later on the board."
+
+
+def test_an_agent_killed_for_its_memory_says_so(agent: Agent, tmp_path: Path) -> None:
+    killed = tmp_path / "python"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    with pytest.raises(BoardError, match="was killed, most likely for lack of memory"):
+        probe(dataclasses.replace(agent, python=str(killed)))
+
+
+def printing(tmp_path: Path, *lines: str) -> str:
+    """A program that prints those lines, whatever it is asked."""
+    (tmp_path / "lines").write_text("\n".join(lines) + "\n")
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\ncat '{tmp_path}/lines'\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_what_libraries_print_is_passed_over(agent: Agent, tmp_path: Path) -> None:
+    noise = ["2024-01-01 W something", "{", '{"loss": 1.0}', '{"event": 7}', "[1]", "\x00", '{"a":' * 100_000]
+    seen: list[dict[str, Any]] = []
+    python = printing(tmp_path, *noise, '{"event": "step", "n": 1}', *noise, '{"event": "done", "answer": 42}')
+    assert call(dataclasses.replace(agent, python=python), "x", on_event=seen.append) == {"answer": 42}
+    assert seen == [{"event": "step", "n": 1}]
+
+
+def test_an_agent_that_ends_without_a_result_is_one_board_error(agent: Agent, tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="agent x ended without a result"):
+        call(dataclasses.replace(agent, python=printing(tmp_path, "hello")), "x")
+
+
+@given(st.binary())
+def test_any_bytes_are_an_event_or_nothing(line: bytes) -> None:
+    event = parse_event(line)
+    assert event is None or isinstance(event["event"], str)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(), json_values))
+def test_only_an_object_that_names_its_event_is_one(fields: dict[str, Any]) -> None:
+    line = json.dumps(fields).encode()
+    assert parse_event(line) == (fields if isinstance(fields.get("event"), str) else None)
+
+
+@pytest.mark.parametrize("how", [None, KeyboardInterrupt, BoardError])
+def test_a_scratch_path_is_gone_however_its_use_ends(agent: Agent, place: Workplace, how: Any) -> None:
+    def use() -> None:
+        with scratch(agent, "folder") as path:
+            Path(path).mkdir()
+            (Path(path) / "file").touch()
+            if how:
+                raise how("stop")
+
+    if how:
+        with pytest.raises(how):
+            use()
+    else:
+        use()
+    assert place.left_behind() == []

@@ -1,0 +1,204 @@
+"""From measurements to limits: where a budget comes from, what may be planned, and what is named when nothing fits."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.compression import Cost, CostTable
+from toolkit.devices import DeviceFacts
+from toolkit.errors import BudgetError
+from toolkit.profiling import (
+    Budget,
+    Limit,
+    Measurement,
+    MemoryModel,
+    WholeModel,
+    corrected,
+    derive_budget,
+    memory_model,
+    plan_limits,
+)
+from toolkit.profiling.acceptance import _refusals
+from toolkit.profiling.planning import option_ms
+from toolkit.targets import Target
+from toolkit.units import parse_bytes, parse_milliseconds
+
+FACTS = DeviceFacts("aarch64", None, 4, 1_000_000_000, None, None, "os", "6", None, "3.11.2", None, {}, {})
+DENSE = WholeModel(
+    Measurement(median_ms=10.0, p95_ms=12.0, min_ms=9.0, runs=100, warmups=5, load_ms=1.0), 50_000_000, 8_000_000
+)
+MINUTE = WholeModel(
+    Measurement(median_ms=0.1, p95_ms=0.2, min_ms=0.1, runs=100, warmups=5, load_ms=1.0), 30_000_000, 1_000
+)
+COSTS = CostTable(
+    {
+        "a": {None: Cost(4.0, 4_000_000), 8: Cost(2.0, 1_000_000)},
+        "b": {None: Cost(4.0, 3_900_000), 8: Cost(5.0, 900_000)},
+    },
+    rest_latency_ms=2.0,
+    rest_bytes=100_000,
+)
+MEMORY = memory_model(MINUTE, DENSE)
+
+
+def target(**budget: float) -> Target:
+    return Target.model_validate(
+        {
+            "name": "t",
+            "summary": "",
+            "arch": "any",
+            "runtimes": ["onnxruntime"],
+            "connection": {"transport": "local"},
+            "budget": budget,
+        }
+    )
+
+
+def budget(latency_ms: float | None = None, memory: int | None = None, size: int | None = None) -> Budget:
+    return Budget(
+        None if latency_ms is None else Limit(latency_ms, "test"),
+        None if memory is None else Limit(memory, "test"),
+        None if size is None else Limit(size, "test"),
+    )
+
+
+def test_a_rate_and_a_duty_make_a_latency() -> None:
+    found = derive_budget(target(rate_hz=30, duty=0.5), FACTS, DENSE.measurement)
+    assert found.latency_ms == Limit(1000 / 30 * 0.5, "50% of a period at 30 Hz (target t)")
+
+
+def test_without_a_rate_the_dense_p95_is_the_measure() -> None:
+    found = derive_budget(target(dense_latency_fraction=0.6), FACTS, DENSE.measurement)
+    assert found.latency_ms == Limit(0.6 * 12.0, "60% of the dense model's p95, 12 ms (target t)")
+
+
+def test_memory_is_a_share_of_the_boards_and_size_is_open() -> None:
+    found = derive_budget(target(memory_fraction=0.1), FACTS, DENSE.measurement)
+    assert found.peak_memory_bytes == Limit(100_000_000, "10% of 1 GB RAM (target t)")
+    assert (found.latency_ms, found.size_bytes) == (None, None)
+
+
+def test_the_command_line_wins_and_says_so() -> None:
+    found = derive_budget(
+        target(rate_hz=30), FACTS, DENSE.measurement, latency_ms=5.0, memory_bytes=64_000_000, size_bytes=1_000
+    )
+    assert found == Budget(Limit(5.0, "--latency"), Limit(64_000_000, "--memory"), Limit(1_000, "--size"))
+
+
+def test_memory_is_a_line_through_both_processes() -> None:
+    assert MEMORY.peak_bytes(MINUTE.size_bytes) == pytest.approx(MINUTE.peak_bytes, rel=1e-6)
+    assert MEMORY.peak_bytes(DENSE.size_bytes) == pytest.approx(DENSE.peak_bytes, rel=1e-6)
+    assert MEMORY.per_byte > 1
+
+
+def test_a_byte_of_weights_takes_a_byte_at_least() -> None:
+    lighter = WholeModel(DENSE.measurement, MINUTE.peak_bytes - 1_000, DENSE.size_bytes)
+    assert memory_model(MINUTE, lighter).per_byte == 1.0
+
+
+def test_whole_models_correct_times_and_bytes() -> None:
+    ranks: list[dict[str, int | None]] = [{"a": 8, "b": None}, {"a": 8, "b": 8}]
+    measured = [
+        WholeModel(DENSE.measurement.model_copy(update={"median_ms": 16.0}), 1, 5_000_000 + 600),
+        WholeModel(DENSE.measurement.model_copy(update={"median_ms": 18.0}), 1, 2_000_000 + 1_000),
+    ]
+    better = corrected(COSTS, ranks, measured)
+    assert [better.latency_ms(each) for each in ranks] == pytest.approx([16.0, 18.0])
+    assert [better.size_bytes(each) for each in ranks] == [5_000_600, 2_001_200]
+    assert better.size_bytes({"a": None, "b": None}) == COSTS.size_bytes({"a": None, "b": None})
+    assert corrected(COSTS, [], []) is COSTS
+
+
+@pytest.mark.parametrize(("clock", "room"), [("wall", 0.85), ("instructions", 0.98)])
+def test_a_planned_median_leaves_room_for_spread_and_for_what_tables_miss(clock: str, room: float) -> None:
+    limits = plan_limits(budget(latency_ms=12.0), clock, DENSE, MEMORY, COSTS)
+    assert limits.latency_ms == pytest.approx(12.0 / 1.2 * room)
+    assert limits.size_bytes is None
+
+
+def test_the_tighter_of_size_and_memory_is_planned_with() -> None:
+    room = MEMORY.peak_bytes(3_000_000)
+    for size, expected in ((2_500_000, 2_500_000), (9_000_000, 3_000_000)):
+        limits = plan_limits(budget(memory=room, size=size), "wall", DENSE, MEMORY, COSTS)
+        assert limits.size_bytes == pytest.approx(expected, abs=2)
+
+
+def nearest(given: Budget) -> str:
+    with pytest.raises(BudgetError, match=r"no allocation") as caught:
+        plan_limits(given, "wall", DENSE, MEMORY, COSTS)
+    assert caught.value.next is not None
+    return caught.value.next.removeprefix("The nearest feasible is ").split(";")[0]
+
+
+def test_the_nearest_feasible_latency_is_named_and_feasible() -> None:
+    option, value = nearest(budget(latency_ms=1.0)).split()
+    assert option == "--latency"
+    assert parse_milliseconds(value) == pytest.approx(8.0 * 1.2 / 0.85, rel=0.01)
+    plan_limits(budget(latency_ms=parse_milliseconds(value)), "wall", DENSE, MEMORY, COSTS)
+
+
+def test_the_nearest_feasible_size_is_named_and_feasible() -> None:
+    option, value = nearest(budget(size=1_000)).split()
+    assert (option, value) == ("--size", "2000KB")
+    plan_limits(budget(size=parse_bytes(value)), "wall", DENSE, MEMORY, COSTS)
+
+
+@pytest.mark.parametrize("too_little", [1_000, 30_000_500, 31_000_000])
+def test_the_nearest_feasible_memory_is_named_and_feasible(too_little: int) -> None:
+    option, value = nearest(budget(memory=too_little)).split()
+    assert option == "--memory"
+    assert parse_bytes(value) == pytest.approx(MEMORY.peak_bytes(2_000_000), abs=2_000_000)
+    plan_limits(budget(memory=parse_bytes(value)), "wall", DENSE, MEMORY, COSTS)
+
+
+def test_two_limits_that_hold_alone_but_not_together_name_the_nearest() -> None:
+    """Layer b is smaller but slower when compact: at 3 MB the fastest takes 9 ms, not 8."""
+    tight = budget(latency_ms=8.5 * 1.2 / 0.85, size=3_000_000)
+    for alone in (replace(tight, size_bytes=None), replace(tight, latency_ms=None)):
+        plan_limits(alone, "wall", DENSE, MEMORY, COSTS)
+    option, value = nearest(tight).removesuffix(" with this size").split()
+    assert option == "--latency"
+    assert parse_milliseconds(value) == pytest.approx(9.0 * 1.2 / 0.85, rel=0.01)
+    plan_limits(budget(latency_ms=parse_milliseconds(value), size=3_000_000), "wall", DENSE, MEMORY, COSTS)
+
+
+@given(st.floats(1e-6, 1e6))
+def test_a_latency_is_rounded_up_by_less_than_a_hundredth(value: float) -> None:
+    written = parse_milliseconds(option_ms(value).split()[1])
+    assert value <= written <= value * 1.011
+
+
+def said(**fields: float) -> dict[str, float]:
+    return {"max_abs_difference": 1e-6, "peak_bytes": 40_000_000} | fields
+
+
+def test_a_release_within_its_budget_is_not_refused() -> None:
+    within = budget(latency_ms=12.0, memory=40_000_000, size=1_000)
+    assert _refusals(DENSE.measurement, said(), 1_000, within) == []
+    assert _refusals(DENSE.measurement, said(), 1_000, budget()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "measured", "reason"),
+    [
+        (budget(latency_ms=10.0), said(), "p95 is 12 ms, 20% over the budget of 10 ms"),
+        (budget(memory=32_000_000), said(), "peak memory is 40 MB, 25.0% over the budget of 32 MB"),
+        (budget(size=800), said(), "size is 1 kB, 25.0% over the budget of 800 B"),
+        (budget(), said(max_abs_difference=3e-4), "outputs differ from the host's by 0.0003, more than 0.0001"),
+        (budget(), said(max_abs_difference=math.nan), "outputs differ from the host's by nan, more than 0.0001"),
+        (budget(), said(max_abs_difference=math.inf), "outputs differ from the host's by inf, more than 0.0001"),
+    ],
+)
+def test_a_refusal_says_by_how_much(given: Budget, measured: dict[str, float], reason: str) -> None:
+    assert _refusals(DENSE.measurement, measured, 1_000, given) == [reason]
+
+
+def test_every_reason_is_told() -> None:
+    assert len(_refusals(DENSE.measurement, said(max_abs_difference=1.0), 1_000, budget(1.0, 1_000, 10))) == 4
+
+
+def test_a_memory_model_predicts_a_whole_number_of_bytes() -> None:
+    assert MemoryModel(0.4, 1.0).peak_bytes(1) == 1

@@ -1,0 +1,238 @@
+"""The whole loop on this machine, once, with a small model: nothing in it is faked."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+from workplace import FEW_STEPS, MODEL, TASK, Workplace, inside, make_workplace, one_object, refusal
+
+from toolkit import pipeline
+from toolkit.deployment import Deployment, load_deployment
+from toolkit.errors import BadInput, BudgetError
+from toolkit.progress import Silent
+from toolkit.request import Overrides, Request
+from toolkit.units import parse_bytes, parse_milliseconds
+
+REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5)
+ROOMY = Overrides(latency_ms=50.0, size_bytes=30_000)
+STAGES = ["load", "probe", "profile", "budget", "allocate", "compress", "export", "install", "verify", "adapt"]
+
+
+@dataclass
+class Recorded(Silent):
+    """Progress as it was told."""
+
+    started: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def start(self, stage: str) -> None:
+        self.started.append(stage)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def end(self, stage: str, seconds: float, cached: bool) -> None:
+        if cached:
+            self.cached.append(stage)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    """One working folder for this file: what is measured there once serves all."""
+    made = make_workplace(tmp_path_factory.mktemp("place"))
+    with inside(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def first(shared: Workplace) -> tuple[Deployment, Recorded]:
+    """The first deployment."""
+    progress = Recorded()
+    return pipeline.deploy(REQUEST, shared.target, ROOMY, progress, shared.folder / "runs" / "first"), progress
+
+
+def test_ten_stages_run_in_order(first: tuple[Deployment, Recorded]) -> None:
+    result, progress = first
+    assert progress.started == [*STAGES, "report"]
+    assert progress.cached == []
+    assert [stage.name for stage in result.stages] == STAGES
+
+
+def test_every_quantity_is_predicted_and_measured(first: tuple[Deployment, Recorded]) -> None:
+    result, _ = first
+    latency, memory, size = result.latency_ms, result.peak_memory_bytes, result.size_bytes
+    assert latency.p95 is not None
+    assert latency.median is not None
+    assert latency.min is not None
+    assert 0 < latency.min <= latency.median <= latency.p95 <= 50.0
+    assert latency.predicted > 0
+    assert (latency.budget, latency.source, latency.clock) == (50.0, "--latency", "wall")
+    assert memory.measured is not None
+    assert memory.budget is not None
+    assert 1e7 < memory.measured <= memory.budget
+    assert memory.predicted == pytest.approx(memory.measured, rel=0.2)
+    assert size.measured is not None
+    assert size.measured <= 30_000
+    assert size.predicted == pytest.approx(size.measured, rel=0.02)
+    assert result.accuracy is not None
+    assert result.accuracy.task_adapted is not None
+    assert [result.accuracy.task_compact.ran_on, result.accuracy.task_adapted.ran_on] == ["device", "device"]
+    assert result.host_device_max_abs_difference is not None
+    assert result.host_device_max_abs_difference <= 1e-4
+
+
+def test_something_was_compressed(first: tuple[Deployment, Recorded]) -> None:
+    result, _ = first
+    assert {each.layer: each.choice for each in result.allocation}["3"] == "compact"
+    assert result.compressible_parameters_compact < result.compressible_parameters_dense
+    assert result.parameters_compact < result.parameters_dense
+    assert result.nodes is not None
+    assert result.nodes.fallback == 0
+
+
+def test_the_release_is_active_and_the_board_holds_nothing_else(
+    first: tuple[Deployment, Recorded], shared: Workplace
+) -> None:
+    result, _ = first
+    assert result.active
+    assert result.refusals == ()
+    assert result.release is not None
+    found = shared.releases()
+    assert found["current"] == result.release
+    files = {file.name for file in (shared.root / "releases" / result.release).iterdir()}
+    assert files == {"manifest.json", "infer.onnx", "train.onnx", "tensors.npz", "acceptance.npz"}
+    assert shared.left_behind() == []
+
+
+def test_result_and_report_lie_in_the_runs_folder(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+    folder = shared.folder / "runs" / "first"
+    assert load_deployment(folder / "result.json") == first[0]
+    assert "<html" in (folder / "report.html").read_text()
+
+
+def test_the_board_learned_on_held_out_examples(first: tuple[Deployment, Recorded]) -> None:
+    learned = first[0].adaptation
+    assert learned is not None
+    assert learned.folds == 3
+    assert learned.held_out is not None
+    assert learned.curve
+    assert learned.trained_values > 0
+    assert learned.peak_bytes is not None
+
+
+def test_a_second_run_resumes_from_the_cache(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+    progress = Recorded()
+    result = pipeline.deploy(REQUEST, shared.target, ROOMY, progress, shared.folder / "runs" / "second")
+    assert progress.cached == ["profile", "compress", "export", "install"]
+    assert (result.release, result.active) == (first[0].release, True)
+    assert shared.releases()["previous"] is None
+
+
+def test_a_plan_installs_nothing(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+    before = shared.releases()
+    result = pipeline.plan(REQUEST, shared.target, replace(ROOMY, size_bytes=40_000), Recorded())
+    assert (result.release, result.active, result.accuracy) == (None, False, None)
+    assert result.allocation
+    assert shared.releases() == before
+
+
+@pytest.mark.parametrize("option", ["latency", "memory", "size"])
+def test_the_nearest_feasible_budget_is_feasible(
+    first: tuple[Deployment, Recorded], shared: Workplace, option: str
+) -> None:
+    impossible = {"latency": {"latency_ms": 1e-5}, "memory": {"memory_bytes": 1_000_000}, "size": {"size_bytes": 99}}
+    with pytest.raises(BudgetError, match="no allocation") as caught:
+        pipeline.plan(REQUEST, shared.target, Overrides(**impossible[option]), Silent())  # type: ignore[arg-type]
+    assert caught.value.where == f"{option} budget"
+    named, value = str(caught.value.next).removeprefix("The nearest feasible is ").split(";")[0].split()
+    assert named == f"--{option}"
+    match option:
+        case "latency":
+            nearest = Overrides(latency_ms=parse_milliseconds(value))
+        case "memory":
+            nearest = Overrides(memory_bytes=parse_bytes(value))
+        case _:
+            nearest = Overrides(size_bytes=parse_bytes(value))
+    assert pipeline.plan(REQUEST, shared.target, nearest, Silent()).allocation
+
+
+def test_a_release_that_misses_its_budget_is_not_activated(
+    first: tuple[Deployment, Recorded], shared: Workplace
+) -> None:
+    """A profile that promises a quarter of the memory: the plan holds, the board's own measurement does not."""
+    [path] = (shared.cache / "profiles").iterdir()
+    kept, before = path.read_text(), shared.releases()
+    profile = json.loads(kept)
+    profile["process_bytes"] = {key: value // 4 for key, value in profile["process_bytes"].items()}
+    path.write_text(json.dumps(profile))
+    try:
+        done = shared.deploy(
+            *("--target", "desk", "--model", MODEL, "--task", TASK, *FEW_STEPS),
+            *("--latency", "50ms", "--size", "25KB", "--memory", "30MB", "--json"),
+        )
+    finally:
+        path.write_text(kept)
+    assert done.returncode == 4
+    assert "peak memory is " in refusal(done)
+    assert "over the budget of 30 MB" in refusal(done)
+    result = one_object(done.stdout)
+    assert (result["active"], result["adaptation"]) == (False, None)
+    assert len(result["refusals"]) == 1
+    assert result["peak_memory_bytes"]["measured"] > 30_000_000
+    assert shared.releases() == before
+    assert shared.left_behind() == []
+
+
+def test_a_task_from_a_folder_and_from_an_archive(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+    random = np.random.default_rng(0)
+    x = np.stack([random.normal(label, 0.3, (1, 8, 8)) for label in (0, 1, 2) for _ in range(9)]).astype(np.float32)
+    y = np.repeat(["ant", "bee", "cat"], 9)
+    np.savez(shared.folder / "insects.npz", x=x, y=y)
+    for index, (example, label) in enumerate(zip(x, y, strict=True)):
+        folder = shared.folder / "insects" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / f"{index:02}.npy", example)
+    results = [
+        pipeline.plan(replace(REQUEST, task=source), shared.target, ROOMY, Silent())
+        for source in ("insects.npz", "insects")
+    ]
+    assert [result.classes for result in results] == [("ant", "bee", "cat")] * 2
+    assert [result.task for result in results] == ["insects"] * 2
+    assert results[0].allocation == results[1].allocation
+
+
+def test_one_example_a_class_is_deployed_without_adaptation(
+    first: tuple[Deployment, Recorded], shared: Workplace
+) -> None:
+    progress, request = Recorded(), replace(REQUEST, shots=1, recovery_steps=0)
+    result = pipeline.deploy(
+        request, shared.target, Overrides(latency_ms=50.0), progress, shared.folder / "runs" / "one"
+    )
+    assert result.active
+    assert {each.choice for each in result.allocation} == {"dense"}
+    assert result.adaptation is not None
+    assert (result.adaptation.accepted, result.adaptation.steps) == (False, 0)
+    assert any("nothing can be held out" in note for note in result.notes)
+
+
+def test_executorch_on_this_machine(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+    pytest.importorskip("executorch", reason="NO EXECUTORCH: its loop is NOT tested; pip install '.[executorch]'")
+    request = replace(REQUEST, model="my_package.small:tiny", runtime="executorch")
+    overrides = replace(ROOMY, size_bytes=60_000)
+    result = pipeline.deploy(request, shared.target, overrides, Recorded(), shared.folder / "runs" / "executorch")
+    assert result.active, result.refusals
+    assert result.host_device_max_abs_difference is not None
+    assert result.host_device_max_abs_difference <= 1e-4
+    assert result.nodes is not None
+    assert result.nodes.delegated > 0
+    assert result.release is not None
+    assert (shared.root / "releases" / result.release / "infer.pte").is_file()
+
+
+def test_a_runtime_that_the_target_does_not_run_is_refused(shared: Workplace) -> None:
+    target = shared.target.model_copy(update={"runtimes": ("onnxruntime",)})
+    with pytest.raises(BadInput, match="does not run executorch"):
+        pipeline.plan(replace(REQUEST, runtime="executorch"), target, ROOMY, Silent())

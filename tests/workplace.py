@@ -1,0 +1,177 @@
+"""A user's working folder: a target of its own on this machine, a small model, a small task, a cache."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit.devices.agent_client import Agent, install_agent
+from toolkit.devices.local import LocalDevice
+from toolkit.targets import Target, read_target
+
+CHECKOUT = Path(__file__).parents[1]
+MODEL, TASK = "my_package.small:model", "my_package.small:task"
+FEW_STEPS = ("--recovery-steps", "3", "--adapt-steps", "5")
+WHAT = ("--target", "desk", "--model", MODEL, "--task", TASK)
+
+_TARGET = """
+name = "desk"
+summary = "this machine in a folder of its own"
+arch = "any"
+runtimes = ["onnxruntime", "executorch"]
+root = "{root}"
+[connection]
+transport = "local"
+[budget]
+memory_fraction = 0.5
+"""
+_SMALL = """
+import torch
+from torch import nn
+from toolkit.tasks import Examples, Task
+
+def model():
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(1, 16, 3, stride=2, padding=1)
+    rest = nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 5)
+    return nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), *rest)
+
+def tiny():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 5))
+
+def task(shots, seed):
+    means = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(7))
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(count):
+        y = torch.arange(3).repeat_interleave(count)
+        return Examples(means[y] + 0.3 * torch.randn(len(y), 1, 8, 8, generator=generator), y)
+
+    return Task("blobs", ("a", "b", "c"), draw(shots), draw(4))
+"""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """`folder` is the working folder; `root` is the folder of the target `desk` on this machine, with a space in it."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "my board"
+
+    @property
+    def target(self) -> Target:
+        return read_target(self.folder / "targets" / "desk.toml")
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(CHECKOUT), "EDGE_DEPLOY_CACHE": str(self.cache)}
+
+    def deploy(self, *arguments: str, timeout_s: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+        """The real command line, as its own process in this folder."""
+        return subprocess.run(
+            command(*arguments),
+            cwd=self.folder,
+            env=self.environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def interrupt(self, stage: str, *arguments: str) -> tuple[int, str]:
+        """Send SIGINT once the stage has begun; exit code and stderr."""
+        process = subprocess.Popen(
+            command(*arguments),
+            cwd=self.folder,
+            env=self.environment() | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr
+        with process:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if line.strip() == f"· {stage}":
+                    process.send_signal(signal.SIGINT)
+        return process.returncode, "".join(said)
+
+    def releases(self) -> dict[str, Any]:
+        """What `current` and `previous` name, and what there is."""
+        links = {
+            name: (self.root / name).readlink().name if (self.root / name).is_symlink() else None
+            for name in ("current", "previous")
+        }
+        folder = self.root / "releases"
+        return {**links, "available": sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []}
+
+    def left_behind(self) -> list[str]:
+        """What lies in the board's workplace."""
+        return [path.name for path in (self.root / "work").iterdir()] if self.root.is_dir() else []
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from toolkit.cli import main; main()", *arguments]
+
+
+def make_workplace(folder: Path) -> Workplace:
+    """Fill an empty folder."""
+    place = Workplace(folder)
+    (folder / "targets").mkdir()
+    (folder / "targets" / "desk.toml").write_text(_TARGET.format(root=place.root))
+    (folder / "my_package").mkdir()
+    (folder / "my_package" / "__init__.py").touch()
+    (folder / "my_package" / "small.py").write_text(_SMALL)
+    return place
+
+
+def local_agent(place: Workplace) -> Agent:
+    """The agent of the target `desk`."""
+    return install_agent(LocalDevice(), place.target)
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """The one or two lines with which a run ended, progress and the libraries' warnings apart."""
+    assert done.returncode not in (0, 130), done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    errors = [index for index, line in enumerate(lines) if line.startswith("error ")]
+    assert len(errors) == 1, done.stderr
+    ending = lines[errors[0] :]
+    assert len(ending) <= 2, done.stderr
+    return "\n".join(ending)
+
+
+def one_object(stdout: str) -> dict[str, Any]:
+    """Stdout as what `--json` promises."""
+    found = json.loads(stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@contextmanager
+def inside(place: Workplace) -> Iterator[None]:
+    """This process in that folder, with its cache: for what needs no process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place.folder)
+        patch.setenv("EDGE_DEPLOY_CACHE", str(place.cache))
+        patch.delitem(sys.modules, "my_package.small", raising=False)
+        patch.delitem(sys.modules, "my_package", raising=False)
+        patch.syspath_prepend(str(place.folder))
+        yield
