@@ -1,6 +1,7 @@
 """Tasks from where people keep them: a folder `class/*.png|wav|npy`, a `.npz`, or a Python factory."""
 
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,17 +39,23 @@ def load_task(source: str, *, shots: int, seed: int) -> Task:
     return validate_task(task)
 
 
-def split_support(x: np.ndarray, y: np.ndarray, *, shots: int, seed: int, where: str) -> tuple[Examples, Examples]:
-    """Draw `shots` examples of each class as support; the rest is query. Raises BadInput if a class has too few."""
+def split_support(
+    x: np.ndarray, y: np.ndarray, *, shots: int, seed: int, where: str, classes: Sequence[str] = ()
+) -> tuple[Examples, Examples]:
+    """Draw `shots` examples of each class as support; the rest is query. Raises BadInput if a class has too few.
+
+    Labels index `classes`, where given: an error then names the class.
+    """
     generator = np.random.default_rng(seed)
     chosen = np.zeros(len(y), dtype=bool)
     for label in np.unique(y):
         members = np.flatnonzero(y == label)
         if len(members) <= shots:
+            name = classes[label] if len(classes) else label
             raise BadInput(
-                f"class {label} has {len(members)} example(s); {shots} for support leave none to query",
+                f"class {name} has {len(members)} example(s); {shots} for support leave none to query",
                 where=where,
-                next=f"Add examples, or lower --shots to {max(1, len(members) - 1)}.",
+                next=f"Add examples, or lower --shots to {len(members) - 1}." if len(members) > 1 else "Add examples.",
             )
         chosen[generator.permutation(members)[:shots]] = True
     return _examples(x[chosen], y[chosen]), _examples(x[~chosen], y[~chosen])
@@ -79,7 +86,7 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
     names, labels = np.unique(y, return_inverse=True)
     if len(x) == 0:
         raise BadInput("is empty", where=str(path), next="Give at least two classes with a few examples each.")
-    support, query = split_support(x, labels, shots=shots, seed=seed, where=str(path))
+    support, query = split_support(x, labels, shots=shots, seed=seed, where=str(path), classes=list(map(str, names)))
     general = None
     if "general_x" in arrays or "general_y" in arrays:
         general_x, general_y = arrays.get("general_x", np.empty(0)), arrays.get("general_y", np.empty(0))
@@ -119,7 +126,7 @@ def _from_folder(folder: Path, shots: int, seed: int) -> Task:
                 next="Bring all examples to one size.",
             )
     labels = np.array([index for _, index in files])
-    support, query = split_support(np.stack(arrays), labels, shots=shots, seed=seed, where=str(folder))
+    support, query = split_support(np.stack(arrays), labels, shots=shots, seed=seed, where=str(folder), classes=classes)
     return Task(folder.name, tuple(classes), support, query)
 
 
