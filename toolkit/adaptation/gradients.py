@@ -31,6 +31,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         _aten.upsample_bilinear2d_backward.default: _upsample_bilinear2d_backward,
         _aten.replication_pad1d_backward.default: _replication_pad_backward,
         _aten.replication_pad2d_backward.default: _replication_pad_backward,
+        _aten.constant_pad_nd.default: _constant_pad,
         # What is about to be overwritten (in the gradients of SiLU and Mish) has no export; zeros have.
         _aten.empty_permuted.default: lambda size, order, **_: torch.zeros(size),
     }
@@ -128,6 +129,17 @@ def _replication_pad_backward(gradient: torch.Tensor, x: torch.Tensor, padding: 
         for first, last in zip(padding[::2], padding[1::2], strict=True)
     ]
     return _through(gradient, x.shape, axes[1] if len(axes) > 1 else None, axes[0])
+
+
+def _constant_pad(x: torch.Tensor, padding: list[int], value: float = 0.0) -> torch.Tensor:
+    """The gradient of a padding is a padding by less than nothing, which ExecuTorch does not run: cut instead."""
+    if min(padding) >= 0:
+        return NotImplemented
+    for i, (first, last) in enumerate(zip(padding[::2], padding[1::2], strict=True)):
+        axis, cut = x.dim() - 1 - i, max(0, -first)
+        x = x.narrow(axis, cut, x.shape[axis] - cut - max(0, -last))
+    rest = [max(0, each) for each in padding]
+    return _aten.constant_pad_nd(x, rest, value) if any(rest) else x
 
 
 def _through(

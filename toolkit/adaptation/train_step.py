@@ -5,7 +5,9 @@ State is the first moments, the second moments, and the two bias corrections 1 -
 c = beta c + (1 - beta): as powers they would cancel in float32.
 """
 
-from collections.abc import Callable
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +37,7 @@ def trace_train_step(model: nn.Module, names: tuple[str, ...], x: torch.Tensor, 
     # Functions that write in place (a padding's gradient, an activation) become ones that do not.
     step = functionalize(_adam_step(model, names))
     # The fused kernels for attention and recurrence have gradients that no runtime knows; the plain formulas decompose.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _without_fused_recurrence():
         graph = make_fx(step, decomposition_table=decompositions(), _allow_non_fake_inputs=True)(*arguments)
     graph.graph.eliminate_dead_code()
     graph.recompile()
@@ -68,3 +70,11 @@ def _adam_step(model: nn.Module, names: tuple[str, ...]) -> Callable[..., tuple[
         return (loss, logits, *moved, *first, *second, correction1, correction2)
 
     return step
+
+
+@contextlib.contextmanager
+def _without_fused_recurrence() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "TF32 acceleration")  # switching oneDNN off mentions GPUs it has not
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
