@@ -1,0 +1,88 @@
+"""The head that a task starts with: the pretrained one where it knows the classes, else the nearest class mean."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from toolkit.adaptation import features_of, head_start, prototype_linear, task_head
+from toolkit.devices.agent.prototype import prototype_head
+from toolkit.models import Network
+from toolkit.tasks import Examples, Task
+
+
+@settings(deadline=None)
+@given(st.integers(2, 5), st.integers(1, 4), st.integers(1, 6), st.integers(0, 99))
+def test_a_prototype_head_says_the_nearest_class_mean(classes: int, shots: int, size: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    y = np.repeat(np.arange(classes), shots)
+    features = random.normal(3, 1, (len(y), size)).astype(np.float32)
+    weight, bias = prototype_head(features, y, classes)
+    means = np.stack([features[y == label].mean(0) for label in range(classes)])
+    queries = random.normal(3, 1, (20, size)).astype(np.float32)
+    distances = ((queries[:, None] - means) ** 2).sum(-1)
+    logits = queries @ weight.T + bias
+    clear = np.sort(distances, 1)[:, 1] - np.sort(distances, 1)[:, 0] > 1e-3
+    assert (weight.dtype, bias.dtype) == (np.float32, np.float32)
+    assert (logits.argmax(1) == distances.argmin(1))[clear].all()
+
+
+def test_features_that_do_not_differ_give_a_head_without_nan() -> None:
+    weight, bias = prototype_head(np.ones((4, 3), np.float32), np.array([0, 0, 1, 1]), 2)
+    assert np.isfinite(weight).all()
+    assert np.isfinite(bias).all()
+
+
+def test_logits_on_the_support_spread_by_two() -> None:
+    # Fixed in toolkit/devices/agent/prototype.py: sharp enough to learn from, soft enough to keep a gradient.
+    features = np.random.default_rng(0).normal(0, 100, (12, 5)).astype(np.float32)
+    weight, bias = prototype_head(features, np.arange(12) % 3, 3)
+    assert float((features @ weight.T + bias).std()) == pytest.approx(2, rel=1e-4)
+
+
+def _task(classes: int) -> Task:
+    """One blob a class, far apart."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(classes * 4) % classes
+    x = 10 * torch.eye(classes, 4)[y] + 0.1 * torch.randn(len(y), 4, generator=generator)
+    return Task("blobs", tuple("abcdef"[:classes]), Examples(x, y), Examples(x, y))
+
+
+def _head(weight: torch.Tensor) -> nn.Linear:
+    head = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    with torch.no_grad():
+        head.weight.copy_(weight)
+    return head
+
+
+def test_a_head_that_knows_the_classes_is_kept() -> None:
+    network = Network(nn.Identity(), _head(torch.eye(3, 4)), 4)
+    task = _task(3)
+    assert head_start(network, task) == "pretrained"
+    assert task_head("pretrained", network, network.backbone, task) is network.head
+
+
+@pytest.mark.parametrize(
+    "head", [None, _head(torch.eye(4, 4)), _head(torch.eye(3, 4).roll(1, 0))], ids=["none", "more classes", "permuted"]
+)
+def test_any_other_head_gives_way_to_prototypes(head: nn.Linear | None) -> None:
+    network, task = Network(nn.Identity(), head, 4), _task(3)
+    assert head_start(network, task) == "prototype"
+    made = task_head("prototype", network, network.backbone, task)
+    assert (made(task.query.x).argmax(1) == task.query.y).all()
+
+
+def test_a_prototype_head_reads_the_backbone_it_is_given() -> None:
+    torch.manual_seed(0)
+    task, backbone = _task(3), nn.Linear(4, 7)
+    head = prototype_linear(backbone, task.support, 3)
+    assert (head.in_features, head.out_features) == (7, 3)
+    assert (head(backbone(task.query.x)).argmax(1) == task.query.y).all()
+
+
+def test_features_do_not_depend_on_the_batches() -> None:
+    torch.manual_seed(0)
+    backbone, x = nn.Linear(4, 2), torch.randn(300, 4)
+    torch.testing.assert_close(features_of(backbone, x), backbone(x).detach())

@@ -1,0 +1,119 @@
+"""A bundle on disk says what it holds, to the byte, and the agent's fold is the module's."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from networks import build, compacted
+from torch import nn
+
+from toolkit.adaptation import trace_train_step
+from toolkit.devices.agent.release import corrupt_files, load_inference, load_tensors, read_manifest
+from toolkit.models import split_head
+from toolkit.runtimes import onnxruntime
+from toolkit.runtimes.bundle import (
+    Bundle,
+    export_inference,
+    read_bundle,
+    serving_holes,
+    trainable_names,
+    write_bundle,
+)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, nn.Module, nn.Linear, torch.Tensor]:
+    folder = tmp_path_factory.mktemp("bundle")
+    model, x = build("mlp")
+    network = split_head(model, x[:1])
+    assert network.head is not None
+    backbone = compacted(network.backbone, network.head, x)
+    whole = nn.Sequential()
+    whole.add_module("backbone", backbone)
+    whole.add_module("head", network.head)
+    step = onnxruntime.export(trace_train_step(whole, trainable_names(backbone), x, 3), ())
+    inference = export_inference(onnxruntime, backbone, network.head, x[:1])
+    classes = ("a", "b", "c")
+    write_bundle(folder, onnxruntime, "1.31.1", backbone, network.head, "pretrained", classes, x[:2], inference, step)
+    return read_bundle(folder), backbone, network.head, x
+
+
+def test_the_manifest_holds_the_digest_and_size_of_every_other_file(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor],
+) -> None:
+    bundle = written[0]
+    files = {file.name: file.read_bytes() for file in bundle.folder.iterdir() if file.name != "manifest.json"}
+    assert bundle.manifest["files"] == {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
+    }
+    manifest = (bundle.folder / "manifest.json").read_bytes()
+    assert bundle.digest == hashlib.sha256(manifest).hexdigest()
+    assert bundle.total_bytes == len(manifest) + sum(map(len, files.values()))
+    assert bundle.inference_bytes == len(files["infer.onnx"]) + len(files["tensors.npz"])
+
+
+def test_the_agent_folds_cores_to_the_hosts_outputs(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor],
+) -> None:
+    bundle, backbone, head, x = written
+    manifest = read_manifest(str(bundle.folder))
+    run = load_inference(str(bundle.folder), manifest, load_tensors(str(bundle.folder), None), 1)
+    with torch.no_grad():
+        features = backbone(x)
+        expected = head(features).numpy()
+    for index in range(len(x)):
+        np.testing.assert_allclose(run([x[index : index + 1].numpy()])[0], expected[index : index + 1], atol=1e-5)
+
+
+def test_cores_that_the_board_adapted_take_the_place_of_those_installed(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor], tmp_path: Path
+) -> None:
+    bundle, backbone, head, x = written
+    folder, adapted = str(bundle.folder), str(tmp_path / "adapted.npz")
+    manifest = read_manifest(folder)
+    installed = load_tensors(folder, None)
+    np.savez(adapted, **{name: 2 * installed[name] for name in manifest["train"]["trainables"]})
+    run = load_inference(folder, manifest, load_tensors(folder, adapted), 1)
+    parameters = {f"backbone.{name}": value for name, value in backbone.named_parameters()}
+    doubled = {name[9:]: 2 * value for name, value in parameters.items() if name in manifest["train"]["trainables"]}
+    with torch.no_grad():
+        expected = 2 * head(torch.func.functional_call(backbone, doubled, (x[:1],)))
+    np.testing.assert_allclose(run([x[:1].numpy()])[0], expected.numpy(), atol=1e-5)
+
+
+def test_a_flipped_bit_and_a_missing_file_are_found(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor], tmp_path: Path
+) -> None:
+    for file in written[0].folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    digest = written[0].digest
+    assert corrupt_files(str(tmp_path), digest) == []
+    data = bytearray((tmp_path / "infer.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "infer.onnx").write_bytes(data)
+    (tmp_path / "tensors.npz").unlink()
+    assert sorted(corrupt_files(str(tmp_path), digest)) == ["infer.onnx", "tensors.npz"]
+    (tmp_path / "manifest.json").write_text("{}")
+    assert corrupt_files(str(tmp_path), digest) == ["manifest.json"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "", "..", "a/b"])
+def test_a_manifest_may_not_name_a_file_outside_its_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {name: {}}}))
+    with pytest.raises(ValueError, match="outside its folder"):
+        read_manifest(str(tmp_path))
+
+
+def test_nothing_in_a_bundle_tells_of_the_machine_that_made_it(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor],
+) -> None:
+    for file in written[0].folder.iterdir():
+        for trace in (b"site-packages", b"/root", b"/home", str(Path.cwd()).encode()):
+            assert trace not in file.read_bytes(), file.name
+
+
+def test_a_dense_model_serves_and_trains_its_head_alone() -> None:
+    assert serving_holes(nn.Linear(2, 2)) == trainable_names(nn.Linear(2, 2)) == ("head.weight", "head.bias")

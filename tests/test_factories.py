@@ -1,0 +1,72 @@
+"""A factory is found by its name, gets what it asks for, and is refused in one line where it cannot be called."""
+
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import BadInput
+from toolkit.factories import call_factory
+
+_MODULE = """
+def plain():
+    return "made"
+
+def some(shots, other=1):
+    return shots, other
+
+def everything(**options):
+    return options
+
+def needy(width):
+    return width
+
+def failing():
+    raise KeyError("its own")
+
+not_callable = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_factories.py").write_text(_MODULE)
+    (tmp_path / "my_typo.py").write_text("def broken(:\n")
+    (tmp_path / "my_needs.py").write_text("import a_package_nobody_has\n")
+    (tmp_path / "my_from.py").write_text("from my_factories import nothing_like_it\n")
+
+
+def test_a_factory_gets_what_its_signature_names() -> None:
+    assert call_factory("my_factories:plain", "task", shots=5, seed=0) == "made"
+    assert call_factory("my_factories:some", "task", shots=5, seed=0) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("", "names no factory"),
+        ("my_factories", "names no factory"),
+        (":plain", "names no factory"),
+        ("my_factories:", "names no factory"),
+        ("no_such_module:task", "no module named no_such_module"),
+        ("my_factories.sub:task", "no module named my_factories.sub"),
+        (".my_factories:plain", "names no factory"),
+        ("my_factories:missing", "has no 'missing'"),
+        ("my_factories:not_callable", "has no callable 'not_callable'"),
+        ("my_factories:needy", "width"),
+        ("my_typo:broken", "cannot be imported"),
+        ("my_needs:task", "needs the module a_package_nobody_has"),
+        ("my_from:task", "nothing_like_it"),
+    ],
+)
+def test_what_cannot_be_called_is_refused(spec: str, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        call_factory(spec, "task")
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_errors_inside_a_factory_are_its_own() -> None:
+    with pytest.raises(KeyError, match="its own"):
+        call_factory("my_factories:failing", "task")

@@ -1,0 +1,173 @@
+"""Any module with a vector of outputs is a backbone and, where it ends in a Linear, a head."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from toolkit.errors import BadInput
+from toolkit.models import load_model, split_head
+
+
+class HeadFirst(nn.Module):
+    """The head is the first attribute and its size is read in forward, as many published models do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(6, 3)
+        self.body = nn.Linear(4, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.body(x)).view(-1, 6))
+
+
+class HeadOnTokens(HeadFirst):
+    """The head reads each token and their logits are averaged: the same as reading the average."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.body(x))).mean(1)
+
+
+class ReadsItsHead(HeadFirst):
+    """Computes with the last layer's attributes, so that it cannot be taken out."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.body(x)).view(-1, self.head.in_features))
+
+
+class Rectified(nn.Module):
+    """Ends in a ReLU that changes nothing on this example."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+        nn.init.constant_(self.last.weight, 0.5)
+        nn.init.constant_(self.last.bias, 0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.last(torch.relu(x)))
+
+
+class Encoder(nn.Module):
+    """Ends in a transformer layer, whose fused path reads weights of layers that it does not call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x).mean(1)
+
+
+_PLAIN = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.Dropout(0.9), nn.ReLU(), nn.Linear(6, 3))
+_CONV_ONLY = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+_LOG_SOFTMAX = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.LogSoftmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "features"),
+    [
+        (_PLAIN, (4,), 6),
+        (HeadFirst(), (4,), 6),
+        (HeadOnTokens(), (5, 4), 6),
+        (nn.Linear(4, 3), (4,), 4),
+        (nn.Sequential(OrderedDict(inner=nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 3)))), (4,), 6),
+    ],
+    ids=["sequential", "head is the first attribute", "head on tokens", "one Linear", "nested"],
+)
+def test_a_model_that_ends_in_a_linear_is_parted_there(model: nn.Module, shape: tuple[int, ...], features: int) -> None:
+    x = torch.randn(4, *shape)
+    expected = model.eval()(x)
+    network = split_head(model, x[:1])
+    assert network.head is not None
+    assert (network.feature_size, network.head.in_features, network.head.out_features) == (features, features, 3)
+    assert network.backbone(x).shape == (4, features)
+    torch.testing.assert_close(network.head(network.backbone(x)), expected)
+    torch.testing.assert_close(model(x), expected)  # the user's model is left whole
+
+
+@pytest.mark.parametrize(
+    ("model", "x"),
+    [
+        (_CONV_ONLY, torch.randn(4, 2, 6, 6)),
+        (_LOG_SOFTMAX, torch.randn(4, 4)),
+        (ReadsItsHead(), torch.randn(4, 4)),
+        (Rectified(), torch.rand(4, 4)),
+        (Encoder(), torch.randn(4, 5, 8)),
+    ],
+    ids=["pooling", "log_softmax", "reads its head", "rectified", "transformer"],
+)
+def test_the_outputs_of_any_other_model_are_its_features(model: nn.Module, x: torch.Tensor) -> None:
+    network = split_head(model.eval(), x[:1])
+    assert network.head is None
+    assert network.feature_size == model(x).shape[1]
+    torch.testing.assert_close(network.backbone(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "said"),
+    [
+        (_PLAIN, torch.zeros(1, 5), "does not take an input of shape (1, 5)"),
+        (nn.TransformerEncoderLayer(8, 2, 16), torch.zeros(1, 5, 7), "does not take an input of shape (1, 5, 7)"),
+        (nn.Conv2d(1, 2, 3), torch.zeros(1, 1, 5, 5), "its output is (1, 2, 3, 3), expected logits (N, classes)"),
+        (nn.LSTM(4, 3), torch.zeros(1, 4), "its output is tuple, expected logits (N, classes)"),
+    ],
+    ids=["wrong size", "asserts", "not a vector", "tuple"],
+)
+def test_a_model_that_does_not_fit_the_task_is_refused(model: nn.Module, x: torch.Tensor, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        split_head(model.eval(), x)
+    assert said in caught.value.what
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+_FACTORIES = """
+import torch
+from torch import nn
+
+def good():
+    return nn.Sequential(nn.Linear(2, 2), nn.Dropout()).half().train()
+
+def nan():
+    model = nn.Linear(2, 2)
+    model.weight.data[0, 1] = float("nan")
+    return model
+
+def infinite_buffer():
+    model = nn.BatchNorm1d(2)
+    model.running_var[:] = float("inf")
+    return model
+
+def weights():
+    return nn.Linear(2, 2).state_dict()
+"""
+
+
+@pytest.fixture
+def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "my_models.py").write_text(_FACTORIES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "my_models"
+
+
+def test_a_model_comes_in_eval_and_single_precision(factories: str) -> None:
+    model = load_model(f"{factories}:good")
+    assert not any(module.training for module in model.modules())
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nan", "1 values of 'weight' are NaN or infinite"),
+        ("infinite_buffer", "2 values of 'running_var' are NaN or infinite"),
+        ("weights", "returned OrderedDict, not a torch.nn.Module"),
+    ],
+)
+def test_what_is_no_usable_model_is_refused(factories: str, name: str, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load_model(f"{factories}:{name}")
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
