@@ -5,15 +5,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from workplace import Workplace, local_agent
+from workplace import Workplace, bundle, local_agent
 
 from toolkit.devices import Agent, connect, ensure_packages, install_agent, probe
 from toolkit.devices.agent_client import with_site
 from toolkit.devices.disk import disk_free_bytes
 from toolkit.devices.local import LocalDevice
-from toolkit.devices.release import activate, install, read_release, remove, rollback, status
+from toolkit.devices.release import activate, install, remove, rollback, status
 from toolkit.errors import BoardError
 from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
@@ -22,18 +21,6 @@ from toolkit.targets import Target
 @pytest.fixture
 def agent(place: Workplace) -> Agent:
     return local_agent(place)
-
-
-def bundle(folder: Path, size: int = 1000, seed: int = 0) -> tuple[Path, str]:
-    """A folder with the form of a bundle, and its digest. No program: nothing here runs it."""
-    folder.mkdir(exist_ok=True)
-    content = np.random.default_rng([seed, size]).bytes(size)
-    (folder / "infer.onnx").write_bytes(content)
-    (folder / "tensors.npz").write_bytes(content[::-1])
-    files = {file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in folder.iterdir()}
-    manifest = json.dumps({"files": files}).encode()
-    (folder / "manifest.json").write_bytes(manifest)
-    return folder, hashlib.sha256(manifest).hexdigest()
 
 
 def put(agent: Agent, folder: Path, size: int = 1000, seed: int = 0) -> str:
@@ -54,7 +41,6 @@ def test_an_installed_release_is_whole_and_not_yet_served(agent: Agent, place: W
     }
     assert place.releases() == {"current": None, "previous": None, "available": [digest]}
     assert place.left_behind() == []
-    assert read_release(agent, digest)["files"]
 
 
 def test_installing_again_sends_nothing(agent: Agent, tmp_path: Path) -> None:

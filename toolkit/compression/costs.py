@@ -1,18 +1,14 @@
 """Cost tables: what each choice for each layer costs on the board."""
 
 from dataclasses import dataclass
-from typing import Literal
-
-Origin = Literal["measured", "predicted", "estimated"]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One layer under one choice: median latency, bytes of weights, and where the latency comes from."""
+    """One layer under one choice: median latency measured on the board, and bytes of weights."""
 
     latency_ms: float
     weight_bytes: int
-    origin: Origin = "measured"
 
 
 @dataclass(frozen=True)

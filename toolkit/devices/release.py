@@ -4,7 +4,6 @@
 happens at whatever instant, `current` names a complete release.
 """
 
-import json
 import secrets
 import shlex
 from collections.abc import Callable
@@ -109,17 +108,6 @@ def status(agent: Agent) -> ReleaseStatus:
         current is not None and agent.device.run(f"test -f {shlex.quote(adapted_file(agent, current))}").status == 0
     )
     return ReleaseStatus(current, previous, tuple(lines[2:]), adapted, disk_free_bytes(agent))
-
-
-def read_release(agent: Agent, digest: str) -> dict[str, object]:
-    """The manifest of a release on the board."""
-    text = check(
-        agent.device.run(f"cat {shlex.quote(release_folder(agent, digest))}/manifest.json"),
-        "reading the manifest",
-        agent.where,
-    )
-    manifest: dict[str, object] = json.loads(text.stdout)
-    return manifest
 
 
 def _corrupt(agent: Agent, folder: str, digest: str) -> list[str]:
