@@ -30,9 +30,7 @@ def fold_all(model: nn.Module) -> nn.Module:
 
 def compact_layers(model: nn.Module) -> dict[str, CompactLinear | CompactConv2d]:
     """The compact layers of a model by name."""
-    return {
-        name: module for name, module in model.named_modules() if isinstance(module, CompactLinear | CompactConv2d)
-    }
+    return {name: module for name, module in model.named_modules() if isinstance(module, CompactLinear | CompactConv2d)}
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -51,6 +51,4 @@ def check(completed: Completed, doing: str, where: str) -> Completed:
     if completed.status == 0:
         return completed
     said = completed.stderr.decode(errors="replace").strip().splitlines()
-    raise BoardError(
-        f"{doing} failed with status {completed.status}" + (f": {said[-1]}" if said else ""), where=where
-    )
+    raise BoardError(f"{doing} failed with status {completed.status}" + (f": {said[-1]}" if said else ""), where=where)

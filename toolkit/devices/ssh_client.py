@@ -187,8 +187,7 @@ class _Login:
         raise BoardError(
             f"the board refuses user '{self.address.user}' with {offered}",
             where=self.address.where,
-            next=self.address.start_lab
-            or f"Install your key on the board: `{make}ssh-copy-id {self.address.login}`",
+            next=self.address.start_lab or f"Install your key on the board: `{make}ssh-copy-id {self.address.login}`",
         )
 
 

@@ -1,4 +1,4 @@
-"""Bundle: the files of one release, with a manifest that holds the SHA-256 of each. Named by the digest of its manifest."""
+"""Bundle: the files of one release and a manifest with the SHA-256 of each, whose own digest names the release."""
 
 import hashlib
 import json
@@ -87,9 +87,7 @@ def write_bundle(
     (folder / train_name).write_bytes(train_step.data)
     np.savez(folder / "tensors.npz", **serving_tensors(backbone, head))  # type: ignore[arg-type]
     logits, features = Served(backbone, head).eval()(acceptance_x)
-    np.savez(
-        folder / "acceptance.npz", x=acceptance_x.numpy(), logits=logits.numpy(), features=features.numpy()
-    )
+    np.savez(folder / "acceptance.npz", x=acceptance_x.numpy(), logits=logits.numpy(), features=features.numpy())
     names = compact_layers(backbone)
     manifest = {
         "manifest_version": MANIFEST_VERSION,

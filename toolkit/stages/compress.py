@@ -11,9 +11,9 @@ from toolkit.adaptation import task_head
 from toolkit.cache import cached, digest
 from toolkit.compression import compact_layers
 from toolkit.distillation import recover
+from toolkit.request import Request
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
-from toolkit.request import Request
 from toolkit.stages.watch import Watch
 
 _JITTER = 0.25
@@ -48,7 +48,11 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
             )
             # Bases too: a basis from another machine's linear algebra may differ in sign.
             save_file(
-                {f"{name}.{part}": value.contiguous() for name, layer in compact_layers(backbone).items() for part, value in layer.state_dict().items()},
+                {
+                    f"{name}.{part}": value.contiguous()
+                    for name, layer in compact_layers(backbone).items()
+                    for part, value in layer.state_dict().items()
+                },
                 folder / "compact.safetensors",
             )
 

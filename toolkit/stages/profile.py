@@ -52,10 +52,7 @@ def profile(board: Board, job: Job, watch: Watch) -> Profiled:
 @torch.no_grad()
 def _input_shapes(job: Job) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
-    handles = [
-        layer.register_forward_pre_hook(_recorder(shapes, name))
-        for name, layer in job.layers.items()
-    ]
+    handles = [layer.register_forward_pre_hook(_recorder(shapes, name)) for name, layer in job.layers.items()]
     job.network.backbone(job.example)
     for handle in handles:
         handle.remove()

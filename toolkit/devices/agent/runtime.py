@@ -1,7 +1,7 @@
 """Load a program in the runtime it was exported for, as one function from arrays to arrays.
 
-A program may have holes: tensors that the board can replace (folded cores, the head). ONNX Runtime takes them as external
-initializers, constant and packed like any other weight; ExecuTorch takes them as further inputs.
+A program may have holes: tensors that the board can replace (folded cores, the head). ONNX Runtime takes them as
+external initializers, constant and packed like any other weight; ExecuTorch takes them as further inputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
