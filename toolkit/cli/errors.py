@@ -1,6 +1,7 @@
 """How the command line ends: an exit code, and one or two lines for what a user can do something about."""
 
 import json
+import sys
 
 import typer
 from rich.console import Console
@@ -37,6 +38,7 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     if exit_code == INTERRUPTED:  # typer, too, ends with it
         if "--json" in arguments:
             print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON}))
+        sys.unraisablehook = _ignore_interrupts
         _console().print(f"Interrupted. The board serves what it served before; {_GO_ON}")
     return exit_code if isinstance(exit_code, int) else 0
 
@@ -48,6 +50,12 @@ def show(error: DeployError) -> None:
     _console().print(f"[bold red]error[/] {escape(one_line)}")
     if error.next:
         _console().print(error.next.replace("\n", " "), markup=False)
+
+
+def _ignore_interrupts(raised: "sys.UnraisableHookArgs") -> None:
+    """What libraries' destructors say while the process ends of an interrupt is no news."""
+    if not isinstance(raised.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(raised)
 
 
 def _console() -> Console:
