@@ -1,5 +1,6 @@
 """A user's working folder: a target of its own on this machine, a small model, a small task, a cache."""
 
+import hashlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from toolkit.devices.agent_client import Agent, install_agent
@@ -144,6 +146,18 @@ def make_workplace(folder: Path) -> Workplace:
 def local_agent(place: Workplace) -> Agent:
     """The agent of the target `desk`."""
     return install_agent(LocalDevice(), place.target)
+
+
+def bundle(folder: Path, size: int = 1000, seed: int = 0) -> tuple[Path, str]:
+    """A folder with the form of a bundle, and its digest. No program: nothing here runs it."""
+    folder.mkdir(exist_ok=True)
+    content = np.random.default_rng([seed, size]).bytes(size)
+    (folder / "infer.onnx").write_bytes(content)
+    (folder / "tensors.npz").write_bytes(content[::-1])
+    files = {file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in folder.iterdir()}
+    manifest = json.dumps({"files": files}).encode()
+    (folder / "manifest.json").write_bytes(manifest)
+    return folder, hashlib.sha256(manifest).hexdigest()
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:

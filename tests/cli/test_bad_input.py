@@ -1,0 +1,207 @@
+"""Every bad input ends the real command line in one or two lines and a non-zero exit code, with nothing half-done."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from openssh import Sshd, stop_sshd
+from workplace import FEW_STEPS, MODEL, TASK, Workplace, make_workplace, refusal
+
+BOARD = """
+name = "board"
+summary = "an sshd of the tests"
+arch = "any"
+runtimes = ["onnxruntime"]
+root = "{root}"
+[connection]
+transport = "ssh"
+host = "127.0.0.1"
+port = {port}
+identity_file = "{identity}"
+known_hosts_file = "{known_hosts}"
+"""
+
+MISTAKES = """
+import torch
+from torch import nn
+
+def text():
+    return "a model"
+
+def no_layer():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+
+def nan():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Linear(32, 5))
+    model[1].weight.data[3, 4] = float("nan")
+    return model
+
+def needs(width):
+    return nn.Linear(width, width)
+
+def raises():
+    raise RuntimeError("their own bug")
+"""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    made = make_workplace(tmp_path_factory.mktemp("place"))
+    (made.folder / "my_package" / "mistakes.py").write_text(MISTAKES)
+    (made.folder / "my_package" / "imports.py").write_text("from torch import no_such_name\n")
+    (made.folder / "my_package" / "needs_more.py").write_text("import no_such_distribution\n")
+    (made.folder / "my_package" / "typo.py").write_text("def model(:\n")
+    return made
+
+
+def nothing_was_done(place: Workplace) -> bool:
+    """No release, no result, nothing in the board's workplace."""
+    runs = place.folder / "runs"
+    releases = place.root / "releases"
+    return (
+        not any(runs.iterdir() if runs.is_dir() else ())
+        and not any(releases.iterdir() if releases.is_dir() else ())
+        and place.left_behind() == []
+    )
+
+
+def test_an_unknown_target_names_the_nearest(shared: Workplace) -> None:
+    said = refusal(shared.deploy("--target", "rasberry-pi"))
+    assert said.startswith("error unknown target 'rasberry-pi'\nDid you mean raspberry-pi-")
+    assert "raspberry-pi-5" in said
+    assert refusal(shared.deploy("status", "--target", "zzz")).endswith("`deploy targets` lists all 7.")
+
+
+@pytest.mark.parametrize(
+    "option", [("--latency", "5"), ("--latency", ""), ("--memory", "-3MB"), ("--size", "many"), ("--latency", "nanms")]
+)
+def test_a_quantity_without_sense_is_named(shared: Workplace, option: tuple[str, str]) -> None:
+    assert f"'{option[1]}' is not a positive quantity" in refusal(shared.deploy(*option))
+
+
+def test_a_host_that_is_off_is_said_before_a_model_is_made(shared: Workplace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    text = BOARD.format(root="/nowhere", port=port, identity="/none", known_hosts="/none")
+    (shared.folder / "targets" / "board.toml").write_text(text)
+    done = shared.deploy("--target", "board", "--model", "my_package.mistakes:raises", "--task", TASK)
+    assert "cannot reach the board: Connection refused" in refusal(done)
+    assert done.returncode == 3
+    assert not (shared.cache / "examples").exists()
+    for verb in ("status", "rollback"):
+        assert "cannot reach the board" in refusal(shared.deploy(verb, "--target", "board"))
+
+
+def ssh_place(place: Workplace, sshd: Sshd, root: Path) -> Workplace:
+    """The working folder with a target for that server."""
+    text = BOARD.format(root=root, port=sshd.port, identity=sshd.identity, known_hosts=sshd.known_hosts)
+    (place.folder / "targets" / "board.toml").write_text(text)
+    return place
+
+
+def test_an_unknown_host_key_is_refused(place: Workplace, start_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
+    ssh_place(place, start_sshd(known=False), tmp_path / "root")
+    done = place.deploy("--target", "board")
+    assert "unknown host key SHA256:" in refusal(done)
+    assert "ssh-keyscan" in refusal(done)
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_changed_host_key_is_refused(place: Workplace, start_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
+    first = start_sshd()
+    stop_sshd(first.process)
+    ssh_place(place, start_sshd(first.port, known=False), tmp_path / "root")
+    said = refusal(place.deploy("status", "--target", "board"))
+    assert "THE HOST KEY CHANGED" in said
+    assert "ssh-keygen -R" in said
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("no_such_package:model", "no module named no_such_package"),
+        ("my_package.small:modle", "my_package.small has no 'modle'"),
+        ("my_package.small", "'my_package.small' names no factory"),
+        ("my_package.mistakes:text", "returned str, not a torch.nn.Module"),
+        ("my_package.mistakes:needs", "wants width"),
+        ("my_package.imports:model", "cannot be imported: cannot import name 'no_such_name'"),
+        ("my_package.needs_more:model", "needs the module no_such_distribution"),
+        ("my_package.typo:model", "cannot be imported"),
+        ("my_package.mistakes:no_layer", "has no compressible layer"),
+        ("my_package.mistakes:nan", "1 values of '1.weight' are NaN or infinite"),
+    ],
+)
+def test_a_model_that_cannot_be_used(shared: Workplace, model: str, reason: str) -> None:
+    done = shared.deploy("--target", "desk", "--model", model, "--task", TASK)
+    assert done.returncode == 2
+    assert reason in refusal(done)
+    assert nothing_was_done(shared)
+
+
+def test_an_error_inside_a_factory_is_its_own_and_shows_where(shared: Workplace) -> None:
+    done = shared.deploy("--target", "desk", "--model", "my_package.mistakes:raises", "--task", TASK)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "RuntimeError: their own bug" in done.stderr
+    assert nothing_was_done(shared)
+
+
+X, Y = np.zeros((18, 1, 8, 8), np.float32), np.repeat([0, 1, 2], 6)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"x": X, "y": Y * 0}, "it has 1 class, at least two are needed"),
+        ({"x": X[:0], "y": Y[:0]}, "is empty"),
+        ({"x": X.reshape(18, 64, 1, 1), "y": Y}, "the model does not take an input of shape (1, 64, 1, 1)"),
+        ({"x": X + np.nan, "y": Y}, "support has NaN or infinity in 15 of 15 inputs"),
+        ({"x": X}, "has no array y"),
+        ({"x": X, "y": Y[:9]}, "expected numbers (N, ...) and labels (N,)"),
+    ],
+    ids=["one class", "empty", "shape", "nan", "no labels", "lengths"],
+)
+def test_a_task_that_cannot_be_learned(shared: Workplace, arrays: dict[str, np.ndarray], reason: str) -> None:
+    np.savez(shared.folder / "task.npz", **arrays)  # type: ignore[arg-type]
+    done = shared.deploy("--target", "desk", "--model", MODEL, "--task", "task.npz")
+    assert done.returncode == 2
+    assert reason in refusal(done)
+    assert nothing_was_done(shared)
+
+
+def test_a_results_folder_that_cannot_be_written_is_said_first(shared: Workplace) -> None:
+    done = shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, "--runs", "my_package/small.py/runs")
+    assert "cannot receive results" in refusal(done)
+    assert nothing_was_done(shared)
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(shared: Workplace) -> None:
+    where = str(shared.folder / "my_package" / "small.py" / "cache")
+    done = shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, EDGE_DEPLOY_CACHE=where)
+    assert "cannot be used as the cache folder" in refusal(done)
+
+
+def test_a_budget_that_nothing_meets_names_the_nearest(shared: Workplace) -> None:
+    done = shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, *FEW_STEPS, "--size", "1KB")
+    assert done.returncode == 4
+    assert "no allocation fits 1 kB" in refusal(done)
+    assert "The nearest feasible is --size " in refusal(done)
+    assert nothing_was_done(shared)
+
+
+def test_a_full_disk_on_the_board(
+    place: Workplace, start_sshd: Callable[..., Sshd], small_disk: Path, tmp_path: Path
+) -> None:
+    ssh_place(place, start_sshd(), small_disk)
+    (small_disk / "log").write_bytes(b"x" * 900_000)
+    done = place.deploy("--target", "board", "--model", MODEL, "--task", TASK)
+    assert done.returncode == 3
+    said = refusal(done)
+    assert "disk full" in said
+    assert "Make room" in said
+    assert list((small_disk / "work").iterdir()) == []
+    assert list((small_disk / "packages").iterdir()) == []
+    assert not (place.folder / "runs").exists() or not list((place.folder / "runs").iterdir())

@@ -1,0 +1,42 @@
+"""Ctrl-C at any stage: exit code 130, the board serves what it served, and the next run goes on from there."""
+
+import re
+
+import pytest
+from workplace import FEW_STEPS, WHAT, Workplace, make_workplace
+
+RUN = (*WHAT, *FEW_STEPS, "--latency", "50ms", "--size", "30KB")
+STAGES = ("load", "probe", "profile", "allocate", "compress", "export", "install", "verify", "adapt", "report")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """One working folder: each interrupted run goes on where the one before was cut."""
+    return make_workplace(tmp_path_factory.mktemp("place"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_interrupted(shared: Workplace, stage: str) -> None:
+    exit_code, said = shared.interrupt(stage, *RUN)
+    assert exit_code == 130, said
+    assert "\nInterrupted. The board serves what it served before; run the same command again" in said, said
+    assert "Traceback" not in said, said
+    assert f"✓ {stage} " not in said, said
+    assert shared.left_behind() == []
+    found = shared.releases()
+    assert found["previous"] is None
+    assert found["current"] in (None, *found["available"])
+    if STAGES.index(stage) <= STAGES.index("verify"):
+        assert found["current"] is None
+    if STAGES.index(stage) < STAGES.index("install"):
+        assert found["available"] == []
+    assert not list(shared.cache.glob("*/.building-*"))
+    assert not list((shared.folder / "runs").glob("*/result.json"))
+
+
+def test_the_next_run_resumes_what_was_finished(shared: Workplace) -> None:
+    done = shared.deploy(*RUN)
+    assert done.returncode == 0, done.stderr
+    cached = re.findall(r"✓ (\w+) .*from cache", done.stderr)
+    assert cached == ["profile", "compress", "export", "install"]
+    assert shared.releases()["current"] is not None

@@ -1,0 +1,147 @@
+"""What machines read is one JSON object, whatever happens; what `--help` shows as an example runs."""
+
+import re
+import shlex
+
+import pytest
+import typer.main
+from workplace import FEW_STEPS, WHAT, Workplace, make_workplace, one_object
+
+from toolkit import __version__
+from toolkit.cli.app import app
+from toolkit.deployment import Deployment
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A working folder from which one release has been deployed, its result under a fixed name."""
+    made = make_workplace(tmp_path_factory.mktemp("place"))
+    done = made.deploy(*WHAT, *FEW_STEPS, "--latency", "50ms", "--json")
+    (made.folder / "done.json").write_text(done.stdout)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_a_run_is_one_object_that_is_its_result(shared: Workplace) -> None:
+    result = Deployment.model_validate_json((shared.folder / "done.json").read_text())
+    assert result.active
+    [folder] = (shared.folder / "runs").iterdir()
+    assert (folder / "result.json").read_text() == (shared.folder / "done.json").read_text()
+
+
+def test_a_plan_is_one_object(shared: Workplace) -> None:
+    done = shared.deploy("plan", *WHAT, "--latency", "50ms", "--json")
+    assert done.returncode == 0, done.stderr
+    assert Deployment.model_validate(one_object(done.stdout)).active is False
+
+
+def test_targets_are_one_object(shared: Workplace) -> None:
+    found = one_object(shared.deploy("targets", "--json").stdout)
+    assert {"desk", "host", "emulated-pi"} <= {each["name"] for each in found["targets"]}
+
+
+def test_status_is_one_object(shared: Workplace) -> None:
+    found = one_object(shared.deploy("status", "--target", "desk", "--json").stdout)
+    assert found["target"] == "desk"
+    assert found["current"] == shared.releases()["current"]
+    assert found["previous"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "error"),
+    [
+        (("rollback", "--target", "desk"), 3, "has no previous release to roll back to"),
+        (("status", "--target", "dsek"), 2, "unknown target 'dsek'"),
+        (("--latency", "5 parsecs"), 2, "'5 parsecs' is not a positive quantity"),
+        (("plan", "--runtime", "abacus"), 2, "'abacus' is not one of 'onnxruntime', 'executorch'."),
+        (("run", "--no-such-option"), 2, "No such option: --no-such-option"),
+    ],
+)
+def test_an_error_is_one_object_too(shared: Workplace, arguments: tuple[str, ...], exit_code: int, error: str) -> None:
+    done = shared.deploy(*arguments, "--json")
+    assert done.returncode == exit_code
+    said = one_object(done.stdout)
+    assert set(said) == {"error", "where", "next"}
+    assert error in said["error"]
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version(shared: Workplace) -> None:
+    assert shared.deploy("--version").stdout == f"{__version__}\n"
+
+
+def test_without_a_terminal_each_stage_is_named_as_it_begins(shared: Workplace) -> None:
+    done = shared.deploy("plan", *WHAT, "--latency", "50ms")
+    begun = [line[2:] for line in done.stderr.splitlines() if line.startswith("· ")]
+    assert begun == ["load", "probe", "profile", "budget", "allocate"]
+    assert "✓ profile" in done.stderr
+    assert "from cache" in done.stderr
+
+
+def examples() -> list[str]:
+    """Every command line that an epilog shows."""
+    root = typer.main.get_command(app)
+    found = []
+
+    def collect(command: object) -> None:
+        found.extend(re.findall(r"(?:\[bold\]|`)(deploy [^\[`]+)", getattr(command, "epilog", None) or ""))
+        for inner in getattr(command, "commands", {}).values():
+            collect(inner)
+
+    collect(root)
+    return sorted({each.strip() for each in found})
+
+
+# These would train the bundled example, or boot a machine; tests/lab and benchmarks run them. Here they are parsed.
+LONG = ("deploy --target", "deploy run", "deploy plan", "deploy lab up", "deploy lab down")
+
+
+def test_every_verb_shows_an_example() -> None:
+    shown = " ".join(examples())
+    for verb in (
+        "--target host",
+        "plan",
+        "targets",
+        "status",
+        "rollback",
+        "report",
+        "lab up",
+        "lab down",
+        "lab status",
+    ):
+        assert f"deploy {verb}" in shown
+
+
+@pytest.mark.parametrize("line", [each for each in examples() if each.startswith(LONG)])
+def test_a_long_example_is_understood(shared: Workplace, line: str) -> None:
+    arguments = shlex.split(line)[1:]
+    if arguments[0] == "lab":
+        command = typer.main.get_command(app).commands["lab"].commands[arguments[1]]  # type: ignore[attr-defined]
+        arguments = arguments[2:]
+    else:
+        verb = "run" if arguments[0].startswith("-") else arguments.pop(0)
+        command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
+    command.make_context("deploy", arguments)
+
+
+@pytest.mark.parametrize("line", [each for each in examples() if not each.startswith(LONG)])
+def test_a_short_example_runs(shared: Workplace, line: str) -> None:
+    """On a host with two releases: `host` is this machine in a folder of the test's own."""
+    desk = (shared.folder / "targets" / "desk.toml").read_text()
+    (shared.folder / "targets" / "host.toml").write_text(desk.replace('"desk"', '"host"'))
+    if "rollback" in line:
+        again = shared.deploy(*WHAT, *FEW_STEPS, "--latency", "50ms", "--size", "30KB")
+        assert again.returncode == 0, again.stderr
+    arguments = [
+        str(shared.folder / "done.json") if each.endswith("result.json") else each for each in shlex.split(line)[1:]
+    ]
+    done = shared.deploy(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("verb", ["", "run", "plan", "targets", "status", "rollback", "report", "lab", "lab up"])
+def test_help_is_shown(shared: Workplace, verb: str) -> None:
+    done = shared.deploy(*verb.split(), "--help")
+    assert done.returncode == 0
+    assert "Usage: deploy" in done.stdout

@@ -1,0 +1,149 @@
+"""The whole loop over SSH on the emulated board: a small model, few steps, its own root folder on the board."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from torch import nn
+from workplace import CHECKOUT, FEW_STEPS, MODEL, TASK, Workplace, bundle, make_workplace, one_object
+
+from toolkit.cache import cache_folder
+from toolkit.deployment import Deployment
+from toolkit.devices import Agent, connect, install_agent, probe, release
+from toolkit.devices.agent_client import with_site
+from toolkit.profiling import profile_layers, variants_of
+from toolkit.profiling.profile import Profile
+from toolkit.report.words import INSTRUCTION_CLOCK
+from toolkit.runtimes import RUNTIMES
+from toolkit.targets import Target
+
+pytestmark = pytest.mark.board
+
+ROOT = "/root/tests of the loop"
+WHAT = ("--target", "small-pi", "--model", MODEL, "--task", TASK, *FEW_STEPS)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A working folder, the board's target in it, and what the first run printed."""
+
+    place: Workplace
+    target: Target
+    result: Deployment
+    stderr: str
+
+    def deploy(self, *arguments: str) -> str:
+        """Stdout of a command line that succeeds, with the cache of the user who owns the lab."""
+        done = self.place.deploy(*arguments, EDGE_DEPLOY_CACHE=str(cache_folder()))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def board(emulated_pi: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    place = make_workplace(tmp_path_factory.mktemp("place"))
+    target = emulated_pi.model_copy(update={"name": "small-pi", "root": ROOT})
+    text = (CHECKOUT / "targets" / "emulated-pi.toml").read_text().replace('"emulated-pi"', '"small-pi"')
+    (place.folder / "targets" / "small-pi.toml").write_text(text.replace("clock =", f'root = "{ROOT}"\nclock =', 1))
+    device = connect(target)
+    # The packages are the board's own: sending them is another test's business.
+    device.run(f"rm -rf '{ROOT}'; mkdir -p '{ROOT}' .edge-deploy/packages && ln -s ~/.edge-deploy/packages '{ROOT}/'")
+    done = place.deploy(*WHAT, "--size", "30KB", "--json", EDGE_DEPLOY_CACHE=str(cache_folder()))
+    assert done.returncode == 0, done.stderr
+    yield Deployed(place, target, Deployment.model_validate(one_object(done.stdout)), done.stderr)
+    device.run(f"rm -rf '{ROOT}'")
+    device.close()
+    for path in (cache_folder() / "profiles").glob("small-pi-*.json"):
+        path.unlink()
+
+
+def test_what_is_measured_keeps_its_budget(board: Deployed) -> None:
+    result = board.result
+    assert result.active
+    assert result.device_facts["machine"] == "aarch64"
+    assert result.latency_ms.p95 is not None
+    assert result.latency_ms.budget == pytest.approx(1000 / 30 * 0.5)
+    assert 0 < result.latency_ms.p95 <= result.latency_ms.budget
+    assert result.peak_memory_bytes.measured is not None
+    assert result.peak_memory_bytes.budget is not None
+    assert 1e7 < result.peak_memory_bytes.measured <= result.peak_memory_bytes.budget
+    assert result.size_bytes.measured is not None
+    assert result.size_bytes.measured <= 30_000
+    assert result.host_device_max_abs_difference is not None
+    assert result.host_device_max_abs_difference <= 1e-4
+    assert result.accuracy is not None
+    assert result.accuracy.task_adapted is not None
+    assert result.accuracy.task_adapted.ran_on == "device"
+
+
+def test_predictions_are_near(board: Deployed) -> None:
+    result = board.result
+    assert result.latency_ms.predicted == pytest.approx(result.latency_ms.median, rel=0.25)
+    assert result.size_bytes.predicted == pytest.approx(result.size_bytes.measured, rel=0.02)
+    assert result.peak_memory_bytes.predicted == pytest.approx(result.peak_memory_bytes.measured, rel=0.2)
+
+
+def test_instruction_counts_are_labelled_wherever_they_are_shown(board: Deployed) -> None:
+    assert board.result.latency_ms.clock == "instructions"
+    [folder] = (board.place.folder / "runs").iterdir()
+    assert json.loads((folder / "result.json").read_text())["latency_ms"]["clock"] == "instructions"
+    assert INSTRUCTION_CLOCK in (folder / "report.html").read_text()
+    shown = board.deploy("plan", "--target", "small-pi", "--model", MODEL, "--task", TASK, "--size", "30KB")
+    assert "instruction counts" in " ".join(shown.split())
+
+
+def test_the_board_holds_one_release_and_nothing_of_the_examples(board: Deployed) -> None:
+    device = connect(board.target)
+    found = device.run(f"cd '{ROOT}' && ls work && ls releases && readlink current").stdout.decode().split()
+    device.close()
+    assert found == [board.result.release, f"releases/{board.result.release}"]
+
+
+def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None:
+    device = connect(board.target)
+    agent = _with_packages(install_agent(device, board.target))
+    layers = {"layer": nn.Linear(96, 96)}
+    variants = dict(list(variants_of(layers, {"layer": (1, 96)}, 96).items())[:1])
+    empty = Profile(
+        target="t",
+        device={},
+        runtime="onnxruntime",
+        runtime_version="",
+        threads=1,
+        clock="instructions",
+        measured_at="",
+    )
+    medians = []
+    for name in ("one", "two"):
+        rows = profile_layers(agent, RUNTIMES["onnxruntime"], variants, empty, tmp_path / name, lambda *_: None).rows
+        medians += [row.median_ms for row in rows.values()]
+    device.close()
+    assert len(medians) == 2
+    assert medians[0] == pytest.approx(medians[1], rel=0.01)
+
+
+def _with_packages(agent: Agent) -> Agent:
+    [site] = agent.device.run(f"ls -d '{ROOT}'/packages/*").stdout.decode().splitlines()[-1:]
+    found = with_site(agent, site)
+    assert probe(dataclasses.replace(found)).runtimes.keys() >= {"onnxruntime"}
+    return found
+
+
+def test_a_second_release_can_be_rolled_back(board: Deployed, tmp_path: Path) -> None:
+    """Last, because it changes what is served."""
+    device = connect(board.target)
+    agent = _with_packages(install_agent(device, board.target))
+    made, second = bundle(tmp_path / "second")
+    release.install(agent, made, second, lambda *_: None)
+    release.activate(agent, second)
+    device.close()
+    status = one_object(board.deploy("status", "--target", "small-pi", "--json"))
+    assert (status["current"], status["previous"]) == (second, board.result.release)
+    back = one_object(board.deploy("rollback", "--target", "small-pi", "--json"))
+    assert (back["from"], back["to"]) == (second, board.result.release)
+    shown = board.deploy("status", "--target", "small-pi")
+    assert str(board.result.release)[:12] in shown
+    assert "active" in shown
