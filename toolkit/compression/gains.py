@@ -20,4 +20,4 @@ class GainCurve:
 
 def gain_curve(layer: str, spectrum: Spectrum, ranks: tuple[int, ...]) -> GainCurve:
     """The curve of one layer at its candidate ranks."""
-    return GainCurve(layer, {rank: spectrum.gain(rank) for rank in ranks}, spectrum.gain(len(spectrum.values)))
+    return GainCurve(layer, {rank: spectrum.gain(rank) for rank in ranks}, spectrum.removal)

@@ -2,9 +2,9 @@
 
 From the paper (abstract): the orthogonal union of the pretrained weight's subspace with those of the input and the
 pre-activation gradient, a projected low-rank approximation inside it, and training of the compact core alone. Our
-reading of the rest: the approximation is best in the task's own metric, `A = (U^T Sg U)^1/2 U^T W V (V^T Sx V)^1/2
-= P S Q^T`, so that `1/2 s_i^2` is the K-FAC estimate of the loss that component i saves, in nats and comparable
-across layers.
+reading of the rest: the approximation `U M V^T` is the best in the task's own metric, `1/2 ||Sg^1/2 (W - U M V^T)
+Sx^1/2||^2`, the K-FAC estimate of the loss it costs. Setting the gradient to zero and truncating gives
+`(U^T Sg U)^-1/2 U^T Sg W Sx V (V^T Sx V)^-1/2 = P S Q^T`: component i saves `1/2 s_i^2` nats, comparable across layers.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ class Spectrum:
     """One layer's components, most valuable first; every rank is a prefix.
 
     `left` (m, K) and `right` (n, K) are unwhitened singular vectors, `values` (K,) the singular values in the metric of
-    the task, `u` and `v` the same columns made orthonormal in order, so that prefixes span the same.
+    the task, `u` and `v` the same columns made orthonormal in order, so that prefixes span the same. `removal` is the
+    estimated loss (nats an example) of having no layer at all: what the dense layer gains.
     """
 
     left: torch.Tensor
@@ -31,6 +32,7 @@ class Spectrum:
     right: torch.Tensor
     u: torch.Tensor
     v: torch.Tensor
+    removal: float
 
     def gain(self, rank: int) -> float:
         """Estimated loss (nats an example) saved by keeping `rank` components instead of none."""
@@ -40,15 +42,16 @@ class Spectrum:
 def jactus_spectrum(weight: torch.Tensor, statistics: LayerStatistics, k: int) -> Spectrum:
     """Spectrum of `weight` (m, n) inside the union of k-dimensional subspaces of weight, inputs and gradients."""
     w = weight.double()
+    sigma_g, sigma_x = _damped(statistics.sigma_g), _damped(statistics.sigma_x)
     p, _, qh = torch.linalg.svd(w, full_matrices=False)
-    u = _union(p[:, :k], _top_eigenvectors(statistics.sigma_g, k))
-    v = _union(qh[:k].T, _top_eigenvectors(statistics.sigma_x, k))
-    half_g, inverse_half_g = _square_roots(u.T @ statistics.sigma_g @ u)
-    half_x, inverse_half_x = _square_roots(v.T @ statistics.sigma_x @ v)
-    a_left, values, a_right = torch.linalg.svd(half_g @ (u.T @ w @ v) @ half_x, full_matrices=False)
-    left = u @ (inverse_half_g @ a_left)
-    right = v @ (inverse_half_x @ a_right.T)
-    return Spectrum(left, values, right, torch.linalg.qr(left).Q, torch.linalg.qr(right).Q)
+    u = _union(p[:, :k], _top_eigenvectors(sigma_g, k))
+    v = _union(qh[:k].T, _top_eigenvectors(sigma_x, k))
+    whiten_g, whiten_x = _inverse_root(u.T @ sigma_g @ u), _inverse_root(v.T @ sigma_x @ v)
+    seen = sigma_g @ w @ sigma_x
+    a_left, values, a_right = torch.linalg.svd(whiten_g @ (u.T @ seen @ v) @ whiten_x, full_matrices=False)
+    left, right = u @ (whiten_g @ a_left), v @ (whiten_x @ a_right.T)
+    removal = 0.5 * float((w * seen).sum())
+    return Spectrum(left, values, right, torch.linalg.qr(left).Q, torch.linalg.qr(right).Q, removal)
 
 
 def factors_at(spectrum: Spectrum, rank: int) -> Factors:
@@ -70,8 +73,12 @@ def _top_eigenvectors(covariance: torch.Tensor, k: int) -> torch.Tensor:
     return torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :k]
 
 
-def _square_roots(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Symmetric square root and its inverse, of the damped covariance."""
+def _damped(covariance: torch.Tensor) -> torch.Tensor:
+    mean = covariance.diagonal().mean()
+    return covariance + (_DAMPING * mean + 1e-30) * torch.eye(len(covariance), dtype=covariance.dtype)
+
+
+def _inverse_root(covariance: torch.Tensor) -> torch.Tensor:
+    """The symmetric inverse square root of a positive definite matrix."""
     values, vectors = torch.linalg.eigh(covariance)
-    damped = values.clamp_min(0) + _DAMPING * values.clamp_min(0).mean() + 1e-30
-    return (vectors * damped.sqrt()) @ vectors.T, (vectors * damped.rsqrt()) @ vectors.T
+    return (vectors * values.clamp_min(1e-300).rsqrt()) @ vectors.T
