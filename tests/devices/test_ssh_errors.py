@@ -62,9 +62,7 @@ def test_a_board_that_never_answers(sshd: Sshd, monkeypatch: pytest.MonkeyPatch)
     assert error.what.startswith("the SSH handshake failed: ")
 
 
-def test_an_emulated_board_that_is_not_up(
-    sshd: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_emulated_board_that_is_not_up(sshd: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(tmp_path / "cache"))
     stop_sshd(sshd.process)
     error = refused(sshd.target(identity_file="{cache}/lab/test-board/id_ed25519"))
@@ -78,9 +76,7 @@ def test_an_unknown_host_key_is_refused_until_the_printed_command_has_run(
     target = sshd.target(known_hosts_file=str(tmp_path / "new folder" / "known_hosts"))
     error = refused(target)
     host_key = tmp_path / "sshd-0" / "host_key.pub"
-    fingerprint = subprocess.run(
-        ["ssh-keygen", "-lf", host_key], capture_output=True, text=True
-    ).stdout.split()[1]
+    fingerprint = subprocess.run(["ssh-keygen", "-lf", host_key], capture_output=True, text=True).stdout.split()[1]
     assert fingerprint in error.what
     assert "ssh_host_ed25519_key.pub" in str(error.next)
     subprocess.run(quoted_command(str(error.next)), shell=True, check=True, capture_output=True)
@@ -136,9 +132,7 @@ def test_ssh_config_fills_only_what_the_target_leaves_open(sshd: Sshd, home: Pat
     config = home / ".ssh" / "config"
     own = f"HostName 127.0.0.1\n Port {sshd.port}\n IdentityFile {sshd.identity}\n"
     config.write_text(f"Host board\n {own} User {os.environ.get('USER', 'root')}\nHost *\n User nobody\n")
-    open_fields = sshd.target(host="board", identity_file=None).connection.model_dump(
-        exclude={"port", "user"}
-    )
+    open_fields = sshd.target(host="board", identity_file=None).connection.model_dump(exclude={"port", "user"})
     whole = sshd.target().model_dump() | {"connection": open_fields}
     SshDevice(Target.model_validate(whole)).close()
     wins = Target.model_validate(whole | {"connection": open_fields | {"user": "root", "port": 1}})
@@ -163,9 +157,7 @@ def test_a_server_without_sftp_still_runs_commands(start_sshd: Callable[..., Ssh
     device.close()
 
 
-def test_a_connection_lost_while_a_command_runs(
-    sshd: Sshd, ssh: SshDevice, capfd: pytest.CaptureFixture
-) -> None:
+def test_a_connection_lost_while_a_command_runs(sshd: Sshd, ssh: SshDevice, capfd: pytest.CaptureFixture) -> None:
     def cut(line: bytes) -> None:
         stop_sshd(sshd.process)
 
