@@ -117,3 +117,18 @@ def test_an_operator_without_export_is_named_in_one_line() -> None:
     with pytest.raises(BadInput, match=r"uses the operator aten\.\w+, which has no export to ONNX") as caught:
         onnxruntime.export(export_with_holes(Polar(), torch.randn(1, 3, 3), ()), ())
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_forward_that_branches_on_values_is_refused_in_two_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x if x.sum() > 0 else -x)
+
+    with pytest.raises(BadInput, match="cannot trace its forward") as refused:
+        export_with_holes(Branches(), torch.randn(1, 4), ())
+    assert str(refused.value).count("\n") == 1
+    assert "def forward" not in capfd.readouterr().err

@@ -1,5 +1,7 @@
 """A program: one graph exported for one runtime, and the capability of exporting."""
 
+import contextlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import nn
 from torch.export import ExportedProgram
+
+from toolkit.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,23 @@ class WithHoles(nn.Module):
 
 
 def export_with_holes(model: nn.Module, x: torch.Tensor, names: tuple[str, ...]) -> ExportedProgram:
-    """Trace `model` on `x` with those parameters as inputs after it."""
+    """Trace `model` on `x` with those parameters as inputs after it.
+
+    Raises BadInput if its forward cannot be traced: it decides on the values of tensors, or leaves torch.
+    """
     parameters = dict(model.named_parameters())
     wrapped = WithHoles(model.eval(), names).requires_grad_(False)
-    # Traced apart from autograd: an inference graph needs none.
-    with torch.no_grad():
-        return torch.export.export(wrapped, (x, *(parameters[name].detach().clone() for name in names)))
+    try:
+        # Traced apart from autograd: an inference graph needs none. What cannot be traced is dumped on stderr, often.
+        with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
+            return torch.export.export(wrapped, (x, *(parameters[name].detach().clone() for name in names)))
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(
+            f"torch.export cannot trace its forward: {first}",
+            where="model",
+            next="Its forward must be torch operations alone that do not branch on the values of tensors.",
+        ) from error
 
 
 def layer_holes(layer: nn.Module) -> tuple[str, ...]:
