@@ -42,7 +42,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     started = time.monotonic()
     # Seeds that no choice was made on.
-    seeds = [10] if quick else [10, 11, 12, 13, 14]
+    seeds = [40] if quick else [40, 41, 42, 43, 44]
     rows = [_one_seed(seed, recovery_steps=100 if quick else Request.recovery_steps) for seed in seeds]
     _print(rows)
 

@@ -99,7 +99,10 @@ class FrontierPoint(_Record):
 
 
 class CurvePoint(_Record):
-    """Held-out support examples during adaptation on the device, mean over the folds."""
+    """Held-out support examples during adaptation on the device, all folds together.
+
+    `loss` is the cross-entropy at its best temperature.
+    """
 
     step: int
     loss: float
@@ -107,7 +110,7 @@ class CurvePoint(_Record):
 
 
 class HeldOut(_Record):
-    """Held-out support examples before and after the chosen number of steps, mean over the folds."""
+    """Held-out support examples before and after adaptation, all folds together."""
 
     accuracy_before: float
     accuracy_after: float

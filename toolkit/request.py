@@ -14,7 +14,7 @@ class Request:
     shots: int = 5
     seed: int = 0
     recovery_steps: int = 400
-    adapt_steps: int = 30
+    adapt_steps: int = 40
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,9 @@ def test_a_rate_and_a_duty_make_a_latency() -> None:
     assert found.latency_ms == Limit(1000 / 30 * 0.5, "50% of a period at 30 Hz (target t)")
 
 
-def test_without_a_rate_the_dense_p95_is_the_measure() -> None:
+def test_without_a_rate_the_dense_median_is_the_measure() -> None:
     found = derive_budget(target(dense_latency_fraction=0.6), FACTS, DENSE.measurement)
-    assert found.latency_ms == Limit(0.6 * 12.0, "60% of the dense model's p95, 12 ms (target t)")
+    assert found.latency_ms == Limit(0.6 * 10.0, "60% of the dense model's median, 10 ms (target t)")
 
 
 def test_memory_is_a_share_of_the_boards_and_size_is_open() -> None:

@@ -24,7 +24,6 @@ def adapt_on_device(
     support: Examples,
     *,
     steps: int,
-    folds: int,
     threads: int,
     seed: int,
     on_event: Callable[[dict[str, Any]], None],
@@ -39,7 +38,6 @@ def adapt_on_device(
         "steps": steps,
         "lr": LEARNING_RATE,
         "jitter": JITTER,
-        "folds": folds,
         "seed": seed,
         "threads": threads,
     }

@@ -53,7 +53,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the task's draw and of all trai
 RecoverySteps = Annotated[
     int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")
 ]
-AdaptSteps = Annotated[int, typer.Option(min=1, help="Most training steps on the device.", rich_help_panel="How")]
+AdaptSteps = Annotated[int, typer.Option(min=1, help="Training steps on the device.", rich_help_panel="How")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that receives <time>-<target>/.", rich_help_panel="How")]
 
 
@@ -68,7 +68,7 @@ def run(
     runtime: RuntimeName = "onnxruntime",
     allocator: AllocatorName = "exact",
     recovery_steps: RecoverySteps = 400,
-    adapt_steps: AdaptSteps = 30,
+    adapt_steps: AdaptSteps = 40,
     seed: Seed = 0,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,

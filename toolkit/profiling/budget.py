@@ -54,8 +54,8 @@ def _latency(target: Target, dense: Measurement) -> Limit[float] | None:
         )
     if defaults.dense_latency_fraction is not None:
         return Limit(
-            defaults.dense_latency_fraction * dense.p95_ms,
-            f"{defaults.dense_latency_fraction:.0%} of the dense model's p95, {format_milliseconds(dense.p95_ms)} "
+            defaults.dense_latency_fraction * dense.median_ms,
+            f"{defaults.dense_latency_fraction:.0%} of the dense model's median, {format_milliseconds(dense.median_ms)} "
             f"(target {target.name})",
         )
     return None

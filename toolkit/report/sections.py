@@ -81,7 +81,7 @@ def _adaptation(adaptation: Adaptation) -> Section:
     outcome = "Accepted" if adaptation.accepted else "Not accepted, the installed cores stay"
     says = (
         f"{outcome}: {adaptation.reason}. {words.count(adaptation.trained_values)} values trained;"
-        f" mean of {adaptation.folds} folds of held-out support examples."
+        f" support examples held out in {adaptation.folds} folds."
     )
     rows = [(str(point.step), words.number(point.loss), words.share(point.accuracy)) for point in adaptation.curve]
     if (held_out := adaptation.held_out) is not None:

@@ -15,7 +15,6 @@ from toolkit.stages.probe import Board
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
-_FOLDS = 3
 # Queries are classified one at a time on the device: as many as this takes, and no fewer than a figure needs.
 _QUERY_SECONDS, _QUERIES_AT_LEAST = 3.0, 200
 
@@ -35,14 +34,17 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
     if verified.refusals:
         return None
     with watch.stage("adapt"):
-        curve: dict[int, list[tuple[float, float]]] = {}
+        curve: list[CurvePoint] = []
         losses: list[float] = []
-        folds = min(_FOLDS, request.shots)
-        total = (folds + 1) * request.adapt_steps
+        folds = 0
 
         def on_event(event: dict[str, Any]) -> None:
-            if event["event"] == "curve":
-                curve.setdefault(event["step"], []).append((event["loss"], event["accuracy"]))
+            nonlocal folds
+            total = (folds + 1) * request.adapt_steps
+            if event["event"] == "folds":
+                folds = event["folds"]
+            elif event["event"] == "curve":
+                curve.append(CurvePoint(step=event["step"], loss=event["loss"], accuracy=event["accuracy"]))
                 watch.progress.advance(event["step"] * folds, total)
             elif event["event"] == "step":
                 losses.append(event["loss"])
@@ -54,7 +56,6 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             bundle.digest,
             job.task.support,
             steps=request.adapt_steps,
-            folds=folds,
             threads=threads,
             seed=request.seed,
             on_event=on_event,
@@ -73,7 +74,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             step_ms=said["step_ms"],
             peak_bytes=said["peak_bytes"],
             held_out=HeldOut(**said["held_out"]) if said["held_out"] else None,
-            curve=tuple(_mean_point(step, points) for step, points in sorted(curve.items())),
+            curve=tuple(curve),
             training_loss=tuple(losses),
         )
         return Adapted(adaptation, queries, before, after)
@@ -85,8 +86,3 @@ def _affordable(query: Examples, median_ms: float, seed: int) -> Examples:
         return query
     index = torch.randperm(len(query), generator=torch.Generator().manual_seed(seed))[:most]
     return Examples(query.x[index], query.y[index])
-
-
-def _mean_point(step: int, points: list[tuple[float, float]]) -> CurvePoint:
-    loss, accuracy = torch.tensor(points).mean(0).tolist()
-    return CurvePoint(step=step, loss=loss, accuracy=accuracy)

@@ -1,7 +1,7 @@
 """Learn from the support examples on this board: the exported train step moves cores and head, nothing else.
 
-How long to train, and whether the result is accepted, is decided on support examples held out in turn; the final cores
-are then trained on all of them. The examples never leave the board.
+Whether the result is accepted is decided on support examples held out in turn; the final cores are then trained on all
+of them, for as many steps. The examples never leave the board.
 """
 
 import os
@@ -15,34 +15,41 @@ from .release import load_inference, load_tensors, read_arrays, read_manifest
 from .runtime import load
 
 _EVALUATE_EVERY = 5
-_PATIENCE = 2  # evaluations without a lower mean held-out loss before training stops
+# Cross-validation in five folds where that takes no longer than this, else in three.
+_PATIENCE_S = 30.0
 _ADAM_EPS = 1e-8
+_REASONS = {
+    True: "held-out examples are predicted better",
+    False: "held-out examples are not predicted better",
+    None: "one example of a class: nothing can be held out to judge by",
+}
 
 
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: release, support (.npz with x, y), adapted (.npz to write), steps, lr, jitter, folds, seed, threads.
+    """`spec`: release, support (.npz with x, y), adapted (.npz to write), steps, lr, jitter, seed, threads.
 
-    Emits `curve` lines (fold, step, held-out loss and accuracy) and `step` lines (training loss of the final run).
+    Emits `folds`, `curve` lines (step, held-out loss and accuracy) and `step` lines (training loss of the final run).
     """
     manifest = read_manifest(spec["release"])
     tensors = load_tensors(spec["release"], None)
     support = read_arrays(spec["support"])
     learner = _Learner(spec, manifest, tensors, support)
-    folds = min(spec["folds"], int(np.bincount(support["y"]).min()))
-    before, curves = _cross_validate(learner, support["y"], folds, spec["steps"], emit) if folds > 1 else ([], [])
-    chosen = _choose(before, curves)
+    folds = min(learner.affordable_folds(), int(np.bincount(support["y"]).min()))
+    emit("folds", folds=folds)
+    held_out = _cross_validate(learner, support["y"], folds, spec["steps"], emit) if folds > 1 else None
+    accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     result = {
         "folds": folds,
-        "steps": chosen["steps"],
-        "accepted": chosen["accepted"],
-        "reason": chosen["reason"],
-        "held_out": chosen["held_out"],
+        "steps": 0 if held_out is None else spec["steps"],
+        "accepted": accepted,
+        "reason": _REASONS[None if held_out is None else accepted],
+        "held_out": held_out,
         "trained_values": int(sum(tensors[name].size for name in manifest["train"]["trainables"])),
     }
-    if chosen["accepted"]:
+    if accepted:
         everything = np.ones(len(support["y"]), bool)
         parameters = learner.start(everything)
-        for step, trained, loss in learner.train(parameters, everything, chosen["steps"], folds):
+        for step, trained, loss in learner.train(parameters, everything, spec["steps"], folds):
             parameters = trained
             emit("step", step=step, loss=loss)
         if all(np.isfinite(value).all() for value in parameters):
@@ -57,28 +64,44 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
 
 
 def _cross_validate(learner, y, folds, steps, emit):  # type: ignore[no-untyped-def]
-    """(loss, accuracy) of each fold's held-out examples before training, and [(step, loss, accuracy)] while training.
+    """Loss and accuracy of the held-out examples, all folds together, with the starting head and after training.
 
-    The folds advance together, so that all stop where their mean loss has stopped to fall.
+    The loss is the cross-entropy at the temperature that suits it best: training on a handful of examples makes a model
+    overconfident long before it makes it worse.
     """
     held_out = [_held_out(y, fold, folds) for fold in range(folds)]
     starts = [learner.start(~rows) for rows in held_out]
-    before = [learner.evaluate(start, rows) for start, rows in zip(starts, held_out)]
     runs = [learner.train(start, ~rows, steps, fold) for fold, (start, rows) in enumerate(zip(starts, held_out))]
-    curves = [[] for _ in range(folds)]  # type: list[list[tuple[int, float, float]]]
-    means = []  # type: list[float]
+
+    def score(parameters):  # type: ignore[no-untyped-def]
+        logits = np.zeros((len(y), learner.classes))
+        for values, rows in zip(parameters, held_out):
+            logits[rows] = learner.logits(values)[rows]
+        return best_cross_entropy(logits, y), float((logits.argmax(1) == y).mean())
+
+    before = score(starts)
+    emit("curve", step=0, loss=before[0], accuracy=before[1])
     for step in range(1, steps + 1):
         parameters = [next(run)[1] for run in runs]
-        if step % _EVALUATE_EVERY and step != steps:
-            continue
-        for fold in range(folds):
-            loss, accuracy = learner.evaluate(parameters[fold], held_out[fold])
-            curves[fold].append((step, loss, accuracy))
-            emit("curve", fold=fold, step=step, loss=loss, accuracy=accuracy)
-        means.append(float(np.mean([curve[-1][1] for curve in curves])))
-        if len(means) - 1 - int(np.argmin(means)) >= _PATIENCE:
-            break
-    return before, curves
+        if step % _EVALUATE_EVERY == 0 or step == steps:
+            after = score(parameters)
+            emit("curve", step=step, loss=after[0], accuracy=after[1])
+    return {
+        "loss_before": before[0],
+        "accuracy_before": before[1],
+        "loss_after": after[0],
+        "accuracy_after": after[1],
+    }
+
+
+def best_cross_entropy(logits: np.ndarray, y: np.ndarray) -> float:
+    """Mean cross-entropy of `logits` (N, classes) at the best of 61 temperatures from 0.05 to 50 (Guo et al. 2017)."""
+    losses = []
+    for temperature in np.geomspace(0.05, 50, 61):
+        scaled = logits / temperature
+        scaled = scaled - scaled.max(1, keepdims=True)
+        losses.append(float((np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(y)), y]).mean()))
+    return min(losses)
 
 
 class _Learner:
@@ -116,10 +139,19 @@ class _Learner:
             self.step_ms.append((time.perf_counter() - started) * 1e3)
             yield step, parameters, loss
 
-    def evaluate(self, parameters, rows):  # type: ignore[no-untyped-def]
-        """Loss and accuracy on the examples of `rows`: a step of length zero."""
-        loss, logits, _, _ = self._step(self.x, self._one_hot(rows), 0.0, parameters, self._fresh_state(parameters))
-        return loss, float((logits.argmax(1) == self.y)[rows].mean())
+    def logits(self, parameters):  # type: ignore[no-untyped-def]
+        """Logits of all support examples: a step of length zero."""
+        everything = self._one_hot(np.ones(len(self.y), bool))
+        return self._step(self.x, everything, 0.0, parameters, self._fresh_state(parameters))[1]
+
+    def affordable_folds(self) -> int:
+        """Five, or three where a step takes so long that five would try one's patience."""
+        parameters = self.start(np.ones(len(self.y), bool))
+        self.logits(parameters)  # the first call warms up
+        started = time.perf_counter()
+        self.logits(parameters)
+        seconds = (time.perf_counter() - started) * self.spec["steps"]
+        return 5 if 6 * seconds <= _PATIENCE_S else 3
 
     def _step(self, x, labels, lr, parameters, state):  # type: ignore[no-untyped-def]
         scalars = [np.asarray(lr, np.float32), np.asarray(_ADAM_EPS, np.float32)]
@@ -143,25 +175,6 @@ def _held_out(y, fold, folds):  # type: ignore[no-untyped-def]
         members = np.flatnonzero(y == label)
         order[members] = np.arange(len(members))
     return order % folds == fold
-
-
-def _choose(before, curves):  # type: ignore[no-untyped-def]
-    """Number of steps with the lowest mean held-out loss, accepted if accuracy rises, or stays while loss falls."""
-    if not curves:
-        reason = "one example of a class: nothing can be held out to judge by"
-        return {"steps": 0, "accepted": False, "reason": reason, "held_out": None}
-    loss_before, accuracy_before = np.mean(before, axis=0)
-    mean = np.mean(curves, axis=0)  # (evaluations, [step, loss, accuracy])
-    steps, loss, accuracy = mean[int(np.argmin(mean[:, 1]))]
-    accepted = bool(accuracy > accuracy_before or (accuracy == accuracy_before and loss < loss_before))
-    held_out = {
-        "accuracy_before": float(accuracy_before),
-        "accuracy_after": float(accuracy),
-        "loss_before": float(loss_before),
-        "loss_after": float(loss),
-    }
-    reason = "held-out examples are classified better" if accepted else "held-out examples are not classified better"
-    return {"steps": int(steps), "accepted": accepted, "reason": reason, "held_out": held_out}
 
 
 def _write(path, arrays):  # type: ignore[no-untyped-def]
