@@ -55,8 +55,8 @@ def _latency(target: Target, dense: Measurement) -> Limit[float] | None:
     if defaults.dense_latency_fraction is not None:
         return Limit(
             defaults.dense_latency_fraction * dense.median_ms,
-            f"{defaults.dense_latency_fraction:.0%} of the dense model's median, {format_milliseconds(dense.median_ms)} "
-            f"(target {target.name})",
+            f"{defaults.dense_latency_fraction:.0%} of the dense model's median, "
+            f"{format_milliseconds(dense.median_ms)} (target {target.name})",
         )
     return None
 
