@@ -13,6 +13,7 @@ from toolkit.devices import Agent, probe
 from toolkit.errors import BadInput
 from toolkit.profiling import Measurement, Profile, open_profile, profile_layers, save_profile, variants_of
 from toolkit.runtimes import RUNTIMES
+from toolkit.shipped import shipped_folder
 
 LAYERS = {"a": nn.Linear(32, 32), "b": nn.Linear(32, 16)}
 VARIANTS = variants_of(LAYERS, dict.fromkeys(LAYERS, (1, 32)), 8)
@@ -33,6 +34,24 @@ def kept(place: Workplace, agent: Agent) -> Callable[[], tuple[Profile, Path]]:
             return open_profile(place.target, probe(agent), "onnxruntime", "1")
 
     return opened
+
+
+def test_a_profile_in_the_working_folder_is_read_and_then_kept_as_ones_own(
+    place: Workplace, kept: Callable[[], tuple[Profile, Path]]
+) -> None:
+    empty, own = kept()
+    save_profile(empty.with_rows({"linear 4->4 on 1x4: dense": ROW}, {}), place.folder / "profiles" / own.name)
+    found, path = kept()
+    assert found.rows == {"linear 4->4 on 1x4: dense": ROW}
+    assert path == own
+
+
+def test_shipped_profiles_are_of_this_schema_and_name_their_target() -> None:
+    shipped = sorted(shipped_folder("profiles").glob("*.json"))
+    assert shipped
+    for file in shipped:
+        profile = Profile.model_validate_json(file.read_text())
+        assert file.name.startswith(f"{profile.target}-{profile.runtime}-")
 
 
 def test_rows_measured_before_are_not_measured_again(
