@@ -8,9 +8,9 @@ from torch import nn
 
 from toolkit import compression
 from toolkit.adaptation import task_head
-from toolkit.cache import cached, digest
-from toolkit.compression import compact_layers
-from toolkit.distillation import recover
+from toolkit.cache import cached, code_digest, digest
+from toolkit.compression import build_compact, calibrate, compact_layers, jactus_spectrum
+from toolkit.distillation import kd, recover
 from toolkit.request import Request
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
@@ -32,7 +32,8 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
     """Train the cores on the general data if the task has any, else on its support; a finished training is reused."""
     with watch.stage("compress"):
         backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
-        key = digest(job.key, planned.allocation.ranks, request.recovery_steps, request.seed)
+        code = code_digest(calibrate, jactus_spectrum, build_compact, kd, recover)
+        key = digest(job.key, planned.allocation.ranks, request.recovery_steps, request.seed, code)
 
         def train(folder: Path) -> None:
             general = job.task.general
