@@ -14,8 +14,8 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from record import Figure, write
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +29,9 @@ from toolkit.request import Overrides, Request
 from toolkit.stages import Watch
 from toolkit.stages.load import Job
 from toolkit.targets import load_target
+
+if TYPE_CHECKING:  # toolkit is imported before torch: it sets how OpenMP waits
+    from torch import nn
 
 _SHARE = 0.30
 # Latency is not what this benchmark is about, and a busy machine must not refuse the release.
@@ -110,8 +113,7 @@ def _one_seed(seed: int, *, recovery_steps: int) -> dict[str, float]:
     }
 
 
-@torch.no_grad()
-def _linear_probe(job: Job, backbone: torch.nn.Module) -> float:
+def _linear_probe(job: Job, backbone: "nn.Module") -> float:
     support, query = (features_of(backbone, part.x).numpy() for part in (job.task.support, job.task.query))
     probe = LogisticRegression(max_iter=5000).fit(support, job.task.support.y.numpy())
     return float(probe.score(query, job.task.query.y.numpy()))

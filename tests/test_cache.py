@@ -79,3 +79,11 @@ def test_digest_tells_parts_apart() -> None:
     digests = [digest("ab"), digest("a", "b"), digest(b"ab"), digest({"a": 1}), digest({"a": 2}), digest()]
     assert len(set(digests)) == len(digests)
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_a_result_that_was_damaged_since_is_built_again(folder: Path) -> None:
+    path, _ = cached("kind", "key", build_one_file)
+    assert cached("kind", "key", build_one_file) == (path, True)
+    (path / "result").write_text("garbage")
+    assert cached("kind", "key", build_one_file) == (path, False)
+    assert (path / "result").read_text() == "whole"

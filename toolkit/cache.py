@@ -1,7 +1,7 @@
 """The user's cache folder, and results of long work kept there so that an interrupted run resumes.
 
 A result is a folder named by the hash of everything it depends on. It appears by one rename after it is complete, so a
-cached result is never half-written.
+cached result is never half-written; a seal beside it tells one that was damaged since, which is built again.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ from pathlib import Path
 import platformdirs
 
 from toolkit.errors import BadInput
+
+_READ_AT_MOST = 64 * 2**20
 
 
 def cache_folder() -> Path:
@@ -54,16 +56,41 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bo
     """
     final = cache_folder() / kind / key
     if final.is_dir():
-        return final, True
+        if _read(_seal_file(final)) in (None, _seal(final)):  # no seal: interrupted just before it was set
+            return final, True
+        shutil.rmtree(final)  # damaged since: build it again
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
     try:
         build(temporary)
         try:
             temporary.rename(final)
+            _seal_file(final).write_text(_seal(final), encoding="utf-8")
         except OSError:
             if not final.is_dir():  # another process that finished first is as good
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final, False
+
+
+def _seal(folder: Path) -> str:
+    """Sizes and digests of a result's files, to notice damage; only sizes of those too large to read each time."""
+    entries = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            size = path.stat().st_size
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if size <= _READ_AT_MOST else ""
+            entries.append((str(path.relative_to(folder)), size, content))
+    return digest(entries)
+
+
+def _seal_file(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".seal")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -211,3 +211,13 @@ def test_on_the_board_a_release_is_installed_repaired_rolled_back_and_refused_fo
     found = status(board_agent)
     assert (found.current, found.previous, set(found.available)) == (first, second, {first, second})
     assert board_agent.device.run(f"ls '{board_agent.root}/work'").stdout == b""
+
+
+def test_a_damaged_previous_release_is_not_rolled_back_to(agent: Agent, place: Workplace, tmp_path: Path) -> None:
+    first = put(agent, tmp_path / "one", seed=1)
+    second = put(agent, tmp_path / "two", seed=2)
+    manifest = Path(agent.at("releases", first, "manifest.json"))
+    manifest.write_text(manifest.read_text() + " ")
+    with pytest.raises(BoardError, match="previous release is damaged"):
+        rollback(agent)
+    assert place.releases()["current"] == second

@@ -49,7 +49,9 @@ RuntimeName = Annotated[
 AllocatorName = Annotated[
     Literal["exact", "greedy"], typer.Option("--allocator", help="How ranks are chosen.", rich_help_panel="How")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the task's draw and of all training.", rich_help_panel="How")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Seed of the task's draw and of all training.", rich_help_panel="How")
+]
 RecoverySteps = Annotated[
     int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")
 ]

@@ -18,7 +18,7 @@ def targets(as_json: AsJson = False) -> None:
         return
     table = Table()
     for name in ("target", "what", "reached by", "runtimes", "verified"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "target")
     for each in found:
         at = f" {each.connection.user or ''}@{each.connection.host}" if each.connection.host else ""
         verified = "yes" if each.verified else "not on hardware"

@@ -84,6 +84,13 @@ def rollback(agent: Agent) -> tuple[str, str]:
             where=agent.where,
             next="`deploy status` shows what is on the board.",
         )
+    corrupt = _corrupt(agent, release_folder(agent, now.previous), now.previous)
+    if corrupt:
+        raise BoardError(
+            f"the previous release is damaged: {', '.join(corrupt)}",
+            where=agent.where,
+            next="It still serves what it served; deploy again to replace the damaged one.",
+        )
     _link(agent, "current", now.previous)
     _link(agent, "previous", now.current)
     return now.current, now.previous

@@ -47,7 +47,7 @@ def check() -> None:
         raise BadInput(
             "ExecuTorch is not installed",
             where="--runtime executorch",
-            next="pip install 'edge-deploy-toolkit[executorch]', or choose --runtime onnxruntime.",
+            next="In the checkout: .venv/bin/pip install -c constraints.txt -e '.[executorch]'.",
         ) from None
 
 

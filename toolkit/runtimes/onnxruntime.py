@@ -40,8 +40,9 @@ def export_layers(layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -
     holes = [layer_holes(layer) for layer in layers]
     values = [dict(layer.named_parameters()) for layer in layers]
     filled = [values[index][each].detach() for index, names in enumerate(holes) for each in names]
+    # Each input a tensor of its own: one that is given twice would be traced as one.
     with torch.no_grad():
-        graph = torch.export.export(_SideBySide(layers, holes), (tuple(inputs), tuple(filled)))
+        graph = torch.export.export(_SideBySide(layers, holes), (tuple(x.clone() for x in inputs), tuple(filled)))
     whole = _to_onnx(graph)
     feeds = [each.name for each in whole.graph.input]
     results = [each.name for each in whole.graph.output]
