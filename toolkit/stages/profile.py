@@ -1,7 +1,7 @@
 """Stage 2: time the model's layers and the dense whole on the device."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,10 +23,6 @@ class Profiled:
     dense: WholeModel
     memory: MemoryModel
     input_shapes: dict[str, tuple[int, ...]]
-
-    def with_profile(self, profile: Profile) -> "Profiled":
-        """The same with further rows."""
-        return replace(self, profile=profile)
 
 
 def profile(board: Board, job: Job, watch: Watch) -> Profiled:
