@@ -11,7 +11,8 @@ from networks import build, compacted
 from torch import nn
 
 from toolkit.adaptation import trace_train_step
-from toolkit.devices.agent.release import corrupt_files, load_inference, load_tensors, read_manifest
+from toolkit.devices.agent.digests import corrupt_files, read_manifest
+from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.models import split_head
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import (

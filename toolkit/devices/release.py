@@ -118,8 +118,7 @@ def status(agent: Agent) -> ReleaseStatus:
 
 
 def _corrupt(agent: Agent, folder: str, digest: str) -> list[str]:
-    spec = {"release": folder, "digest": digest, "digests_only": True}
-    corrupt: list[str] = call(agent, "verify", spec)["corrupt"]
+    corrupt: list[str] = call(agent, "check", {"release": folder, "digest": digest})["corrupt"]
     return corrupt
 
 

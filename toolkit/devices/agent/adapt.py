@@ -9,9 +9,10 @@ import time
 
 import numpy as np
 
+from .digests import read_manifest
 from .facts import peak_bytes
 from .prototype import prototype_head
-from .release import load_inference, load_tensors, read_arrays, read_manifest
+from .release import load_inference, load_tensors, read_arrays
 from .runtime import load
 
 _EVALUATE_EVERY = 5

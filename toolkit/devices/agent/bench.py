@@ -1,10 +1,10 @@
 """Time programs in one process: load, warm up, repeat; median, p95 and minimum of single calls."""
 
-import hashlib
 import time
 
 import numpy as np
 
+from .digests import sha256
 from .facts import conditions, peak_bytes
 from .runtime import load
 
@@ -58,12 +58,3 @@ def timed(run, inputs, spec):  # type: ignore[no-untyped-def]
         "runs": runs,
         "warmups": spec["warmups"],
     }
-
-
-def sha256(path: str) -> str:
-    """Digest of a file, read in pieces."""
-    state = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            state.update(piece)
-    return state.hexdigest()

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from .digests import read_manifest
 from .facts import peak_bytes
-from .release import load_inference, load_tensors, read_arrays, read_manifest
+from .release import load_inference, load_tensors, read_arrays
 
 
 def infer(spec, emit):  # type: ignore[no-untyped-def]

@@ -3,18 +3,16 @@
 import numpy as np
 
 from .bench import timed
+from .digests import corrupt_files, read_manifest
 from .facts import conditions, peak_bytes
-from .release import corrupt_files, load_inference, load_tensors, read_arrays, read_manifest
+from .release import load_inference, load_tensors, read_arrays
 
 
 def verify(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: release, digest, threads, warmups, runs, budget_ms, digests_only.
-
-    Measures the release as shipped, not as adapted.
-    """
+    """`spec`: release, digest, threads, warmups, runs, budget_ms. Measures the release as shipped, not as adapted."""
     folder = spec["release"]
     corrupt = corrupt_files(folder, spec["digest"])
-    if corrupt or spec.get("digests_only"):
+    if corrupt:
         return {"corrupt": corrupt}
     manifest = read_manifest(folder)
     before = conditions()
