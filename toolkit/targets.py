@@ -25,7 +25,13 @@ class Connection(BaseModel):
     user: str | None = None
     identity_file: str | None = None
     known_hosts_file: str | None = None
-    serial: str | None = Field(default=None, description="adb serial, or console device")
+    proxy_jump: str | None = Field(default=None, description="hosts to go through, as in ssh_config's ProxyJump")
+    password_file: str | None = Field(default=None, description="file whose first line is the login password")
+    serial: str | None = Field(
+        default=None,
+        description="adb serial (`host:port` over TCP), or console device (`/dev/ttyUSB0`, `socket://host:port`)",
+    )
+    baud: PositiveInt = Field(default=115200, description="speed of the console's line")
 
 
 class BudgetDefaults(BaseModel):
@@ -64,6 +70,7 @@ class Target(BaseModel):
     clock: Clock = "wall"
     python: str = "python3"
     root: str = Field(default="~/.edge-deploy", description="folder on the board that holds releases")
+    lab: str | None = Field(default=None, description="emulated machine behind this target: `deploy lab up` boots it")
     verified: bool = Field(default=False, description="deployed to by this project's own tests")
     sources: tuple[str, ...] = Field(default=(), description="public datasheets the defaults come from")
     budget: BudgetDefaults = BudgetDefaults()
