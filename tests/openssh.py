@@ -66,6 +66,13 @@ def stop_sshd(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def kill_sessions(server: Sshd) -> None:
+    """End every connection that is open, as a broken line would; the server goes on taking new ones."""
+    for pid in _descendants(server.process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def _descendants(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children")
     children = [int(child) for child in text.read_text().split()] if text.exists() else []

@@ -1,28 +1,72 @@
-"""Live devices for the contract: this machine, and a real SSH server on it."""
+"""Live devices for the contract: a fixture for each entry of `transports.TRANSPORTS`."""
 
+import secrets
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from openssh import Sshd
+from transports import TRANSPORTS, Transport
 
-from toolkit.devices.device import Device
+from toolkit.devices.device import Device, check
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.ssh import SshDevice
+from toolkit.errors import BoardError
+from toolkit.targets import Target
+
+
+@pytest.fixture
+def local(home: Path) -> LocalDevice:
+    """This machine, with an empty home folder."""
+    return LocalDevice()
 
 
 @pytest.fixture
 def ssh(sshd: Sshd) -> Iterator[SshDevice]:
-    """A device connected to that server."""
+    """A real SSH server on this machine, with an empty home folder."""
     device = SshDevice(sshd.target())
     yield device
     device.close()
 
 
-@pytest.fixture(params=["local", "ssh"])
-def device(request: pytest.FixtureRequest, home: Path) -> Iterator[Device]:
-    """Every transport that needs no hardware."""
-    if request.param == "ssh":
-        yield request.getfixturevalue("ssh")
-    else:
-        yield LocalDevice()
+@pytest.fixture(scope="module")
+def board_ssh(emulated_pi: Target) -> Iterator[SshDevice]:
+    """The emulated board's own SSH server."""
+    device = SshDevice(emulated_pi)
+    yield device
+    device.close()
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    return request.param
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest, transport: Transport) -> Device:
+    """The same contract holds for each of them."""
+    return request.getfixturevalue(transport.fixture)
+
+
+@pytest.fixture
+def there(device: Device, transport: Transport) -> Iterator[str]:
+    """A fresh folder on the board with a name that must be quoted; gone afterwards."""
+    base = check(device.run(f"cd {transport.scratch} && pwd"), "finding the folder for tests", "the board")
+    folder = f"{base.stdout.decode().strip().rstrip('/')}/it's a contract {secrets.token_hex(4)}"
+    check(device.run(f"mkdir {shlex.quote(folder)}"), "making the folder for a test", "the board")
+    yield folder
+    device.run(f"rm -rf {shlex.quote(folder)}")
+
+
+@pytest.fixture
+def small_disk_there(device: Device, there: str) -> Iterator[str]:
+    """A file system of 64 kB on the board."""
+    folder = f"{there}/small disk"
+    try:
+        mount = f"mkdir {shlex.quote(folder)} && mount -t tmpfs -o size=64k tmpfs {shlex.quote(folder)}"
+        check(device.run(mount), "mounting", "the board")
+    except BoardError as error:
+        pytest.skip(f"NO MOUNT PERMITTED: a full disk is NOT tested; {error.what}")
+    yield folder
+    device.run(f"umount {shlex.quote(folder)}")

@@ -20,6 +20,7 @@ from toolkit.targets import Target
 from toolkit.units import format_bytes
 
 _CHUNK = 1 << 16
+_SESSION_TIMEOUT_S = 30.0
 _SFTP_SILENCE_S = 120.0
 _PREFETCH_REQUESTS = 512  # paramiko sleeps 10 ms whenever this many are on their way: 64 gave 8 MB/s
 
@@ -27,21 +28,24 @@ _PREFETCH_REQUESTS = 512  # paramiko sleeps 10 ms whenever this many are on thei
 # A process group would do only where the SSH server makes one for each command, and not all do.
 _MARK = "EDGE_DEPLOY_RUN"
 _KILL = """for attempt in 1 2 3 4 5; do
-  found=
-  for process in /proc/[0-9]*; do
-    if tr '\\000' '\\n' < $process/environ | grep -qx {mark}; then kill -9 ${{process#/proc/}}; found=1; fi
-  done
+  found=$(grep -l {mark} /proc/[0-9]*/environ)
   [ -z "$found" ] && exit 0
+  for process in $found; do process=${{process#/proc/}}; kill -9 ${{process%/environ}}; done
 done 2>/dev/null"""
 
 
 class SshDevice:
-    """The Device behind an SSH server. Connects at once, so that every reason why not comes early."""
+    """The Device behind an SSH server. Connects at once, so that every reason why not comes early.
+
+    A connection that broke fails the call it broke in; the next call opens a new one. No command is sent twice.
+    """
+
+    chunk_bytes = 1 << 22
 
     def __init__(self, target: Target) -> None:
-        address = address_of(target)
-        self._where = address.where
-        self._client = open_client(address)
+        self._address = address_of(target)
+        self._where = self._address.where
+        self._client: paramiko.SSHClient | None = open_client(self._address)
         self._open_sftp: paramiko.SFTPClient | None = None
 
     def run(
@@ -107,15 +111,14 @@ class SshDevice:
 
     def close(self) -> None:
         """See `Device.close`."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+        self._client = self._open_sftp = None
 
     def _start(self, command: str, mark: str) -> paramiko.Channel:
         """The marked command on its channel, its stdin empty; the outer shell turns a signal into 128 + n."""
+        channel = self._session(f"starting: {command[:120]}")
         try:
-            transport = self._client.get_transport()
-            if transport is None:
-                raise EOFError
-            channel = transport.open_session(timeout=30)
             shells = "/bin/sh -c '/bin/sh -c \"$0\"; exit $?'"
             channel.exec_command(f"exec env {mark} {shells} {shlex.quote(command)}")
             channel.shutdown_write()
@@ -130,21 +133,32 @@ class SshDevice:
             channel.status_event.wait(30)
             channel.close()
 
+    def _session(self, doing: str) -> paramiko.Channel:
+        """A new channel. A connection that gives none any more is replaced, once: nothing was asked of it yet."""
+        if self._client is not None:
+            with suppress(paramiko.SSHException, OSError, EOFError):
+                return self._open_session(self._client)
+            self.close()
+        self._client = open_client(self._address)
+        try:
+            return self._open_session(self._client)
+        except (paramiko.SSHException, OSError, EOFError):
+            raise self._lost(doing) from None
+
+    def _open_session(self, client: paramiko.SSHClient) -> paramiko.Channel:
+        transport = client.get_transport()
+        if transport is None:
+            raise EOFError
+        try:
+            return transport.open_session(timeout=_SESSION_TIMEOUT_S)
+        except paramiko.ChannelException as error:
+            raise BoardError(f"its SSH server refuses another session: {error.text}", where=self._where) from None
+
     @contextmanager
     def _sftp(self, doing: str) -> Iterator[paramiko.SFTPClient]:
         """The one SFTP session; what breaks in it becomes BoardError."""
-        try:
-            if self._open_sftp is None:
-                self._open_sftp = self._client.open_sftp()
-                self._open_sftp.get_channel().settimeout(_SFTP_SILENCE_S)
-        except (paramiko.SSHException, OSError, EOFError, AttributeError):
-            if not self._is_connected():
-                raise self._lost(doing) from None
-            raise BoardError(
-                "its SSH server offers no SFTP",
-                where=self._where,
-                next="Install openssh-sftp-server on it.",
-            ) from None
+        if self._open_sftp is None or self._open_sftp.get_channel().closed:
+            self._open_sftp = self._start_sftp(doing)
         try:
             yield self._open_sftp
         except (TimeoutError, EOFError, paramiko.SSHException):
@@ -153,6 +167,21 @@ class SshDevice:
             if isinstance(error, ConnectionError) or self._open_sftp.get_channel().closed:
                 raise self._lost(doing) from None
             raise BoardError(f"{doing} failed: {error.strerror or error}", where=self._where) from None
+
+    def _start_sftp(self, doing: str) -> paramiko.SFTPClient:
+        channel = self._session(doing)
+        try:
+            channel.settimeout(_SFTP_SILENCE_S)
+            channel.invoke_subsystem("sftp")
+            return paramiko.SFTPClient(channel)
+        except (paramiko.SSHException, OSError, EOFError):
+            if not self._is_connected():
+                raise self._lost(doing) from None
+            raise BoardError(
+                "its SSH server offers no SFTP",
+                where=self._where,
+                next="Install openssh-sftp-server on it.",
+            ) from None
 
     def _explain_full(self, error: OSError, remote: str, size: int) -> None:
         """Raise BoardError if the folder is too full for `size` bytes; SFTP has no status for that."""
@@ -168,10 +197,12 @@ class SshDevice:
             ) from error
 
     def _is_connected(self) -> bool:
-        transport = self._client.get_transport()
+        transport = self._client.get_transport() if self._client else None
         return transport is not None and transport.is_active()
 
     def _lost(self, doing: str) -> BoardError:
+        """The error for a call in which the connection broke; the next call opens a new one."""
+        self.close()
         return BoardError(
             f"the connection was lost while {doing}", where=self._where, next="Check the board and run again."
         )
