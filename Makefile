@@ -1,7 +1,7 @@
 # Two commands do all set-up on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-client
+BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-client openssl qemu-utils adb g++-aarch64-linux-gnu
 
 .PHONY: demo test lint lab clean
 

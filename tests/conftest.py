@@ -1,11 +1,13 @@
 """What tests of several rooms share."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from adb_client import Adb, own_adb
 from openssh import SSHD, Sshd, free_port, make_key, stop_sshd, wait_for_banner
 from workplace import Workplace, make_workplace
 
@@ -30,6 +32,17 @@ def emulated_pi() -> Iterator[Target]:
     yield load_target(name)
     if not was_running:
         lab.down(name)
+
+
+@pytest.fixture(scope="session")
+def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adb]:
+    """The real adb client and a server of its own."""
+    if shutil.which("adb") is None:
+        if os.environ.get("EDGE_DEPLOY_REQUIRE_BOARD") == "1":
+            raise AssertionError("no adb: apt-get install adb")
+        pytest.skip("NO ADB: boards over adb are NOT tested; apt-get install adb")
+    with own_adb(tmp_path_factory.mktemp("adb")) as client:
+        yield client
 
 
 @pytest.fixture

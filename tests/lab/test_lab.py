@@ -1,5 +1,6 @@
 """The emulated board: what it is built from, how it starts and stops, and what answers on it."""
 
+import dataclasses
 import json
 import os
 import re
@@ -8,10 +9,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
 import pytest
+from adb_client import Adb
+from ports import free_ports
 from typer.testing import CliRunner
 
 from toolkit import lab
@@ -19,9 +23,10 @@ from toolkit.cache import cache_folder
 from toolkit.cli.lab import app
 from toolkit.errors import BadInput, BoardError
 from toolkit.lab.debian_sources import sources_from
+from toolkit.lab.disk import ensure_kept_disk
 from toolkit.lab.initrd import module_order
 from toolkit.lab.keys import ensure_keys
-from toolkit.lab.machine import require_free
+from toolkit.lab.power import require_free
 from toolkit.lab.tools import TO_BOOT, require
 from toolkit.targets import Target, expand_path, load_target
 
@@ -33,9 +38,7 @@ def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     images.mkdir(exist_ok=True)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "lab-image").symlink_to(images)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_ports()
     shipped = (Path(__file__).parents[2] / "targets" / "emulated-pi.toml").read_text()
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets" / "emulated-pi.toml").write_text(re.sub(r"(?m)^port = \d+", f"port = {port}", shipped))
@@ -88,11 +91,11 @@ def test_a_machine_without_a_debian_mirror_is_told_so() -> None:
 
 def test_missing_tools_are_answered_with_the_line_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(lab.BoardUnavailable, match="qemu-system-aarch64, ssh-keygen") as caught:
+    with pytest.raises(lab.BoardUnavailable, match="qemu-system-aarch64, ssh-keygen, openssl") as caught:
         require(TO_BOOT)
     assert caught.value.next is not None
     assert caught.value.next.startswith("apt-get install --no-install-recommends ")
-    assert {"mmdebstrap", "openssh-client", "qemu-system-arm"} <= set(caught.value.next.split())
+    assert {"mmdebstrap", "openssh-client", "openssl", "qemu-system-arm"} <= set(caught.value.next.split())
 
 
 def test_up_without_tools_starts_nothing(own_lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +115,10 @@ def test_the_host_key_is_known_before_the_first_boot(tmp_path: Path) -> None:
     key = paramiko.Ed25519Key.from_private_key_file(str(tmp_path / "ssh_host_ed25519_key"))
     assert known.check("[127.0.0.1]:22117", key)
     assert (tmp_path / "id_ed25519").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "password").stat().st_mode & 0o777 == 0o600
+    password = (tmp_path / "password").read_text()
+    ensure_keys(tmp_path, "127.0.0.1", 22117)
+    assert (tmp_path / "password").read_text() == password
 
 
 @pytest.mark.parametrize("content", [str(os.getpid()), "4194304", "", "not a number"])
@@ -132,8 +139,9 @@ def test_a_port_in_use_is_named() -> None:
 
 
 def test_a_real_board_cannot_be_emulated() -> None:
-    with pytest.raises(BadInput, match="not an emulated board"):
+    with pytest.raises(BadInput, match="not an emulated board") as caught:
         lab.status("host")
+    assert "emulated-android, emulated-console, emulated-pi" in str(caught.value.next)
 
 
 def test_the_command_line_tells_that_no_board_runs(own_lab: Path) -> None:
@@ -155,16 +163,90 @@ def test_the_board_is_reached_with_the_targets_own_files(emulated_pi: Target) ->
 
 
 @pytest.mark.board
-def test_the_console_has_a_root_shell_and_a_log(own_board: lab.Board) -> None:
-    wait_until(lambda: "root@emulated-pi" in own_board.console_log.read_text(errors="replace"))  # its prompt
+def test_the_console_asks_for_the_password_and_has_a_log(own_board: lab.Board) -> None:
+    password = own_board.password_file.read_text().strip()
+    wait_until(lambda: "emulated-pi login:" in own_board.console_log.read_text(errors="replace"))
     with socket.create_connection(("127.0.0.1", own_board.serial_port), timeout=30) as console:
-        console.sendall(b"echo answer $((6 * 7)) $(id -u)\n")
-        said = b""
-        while b"answer 42 0" not in said:
-            part = console.recv(4096)
-            assert part, said
-            said += part
+        console.sendall(b"root\n")
+        read_until(console, b"Password:")
+        console.sendall(b"not it\n")
+        read_until(console, b"Login incorrect")
+        read_until(console, b"login:")
+        console.sendall(b"root\n")
+        read_until(console, b"Password:")
+        console.sendall(f"{password}\n".encode())
+        read_until(console, b"root@emulated-pi")
+        console.sendall(b"echo answer $((6 * 7)) $(id -u) $-\n")
+        assert b"m" in read_until(console, b"answer 42 0 ", b"\n").split()[-1]  # job control: Ctrl-C works
+        console.sendall(b"exit\n")
+        read_until(console, b"login:")
     wait_until(lambda: "answer 42 0" in own_board.console_log.read_text(errors="replace"))
+    assert password not in own_board.console_log.read_text(errors="replace")
+
+
+@pytest.mark.board
+def test_ssh_takes_the_password_too(emulated_pi: Target) -> None:
+    board = lab.status("emulated-pi")
+    assert board is not None
+    with paramiko.SSHClient() as client:
+        client.load_host_keys(str(board.known_hosts_file))
+        password = board.password_file.read_text().strip()
+        where = {"port": board.ssh_port, "username": "root", "allow_agent": False, "look_for_keys": False}
+        with pytest.raises(paramiko.AuthenticationException):
+            client.connect("127.0.0.1", password=f"{password}x", **where)
+        client.connect("127.0.0.1", password=password, **where)
+
+
+@pytest.mark.board
+def test_adb_leads_to_the_same_board(emulated_pi: Target, adb: Adb) -> None:
+    board = lab.status("emulated-android")
+    assert board == lab.status("emulated-pi") == lab.status("emulated-console")
+    assert board is not None
+    serial = f"127.0.0.1:{board.adb_port}"
+    assert lab.target_on(board, "emulated-android").connection.serial == serial
+    assert "connected" in adb("connect", serial)
+    assert adb("-s", serial, "shell", "hostname; python3 -c 'print(6 * 7)'; pwd").split() == ["emulated-pi", "42", "/"]
+
+
+@pytest.mark.board
+def test_a_power_cut_loses_what_was_not_synced_and_the_journal_recovers(
+    emulated_pi: Target, own_lab: Path, tmp_path: Path
+) -> None:
+    machine = lab.Machine("rough", tmp_path / "rough", free_ports(), keep_disk=True)
+    try:
+        board = lab.power_on(machine, on_step=lambda _: None)
+        write = "cd /data/local/tmp && head -c 3000000 /dev/urandom > {0} && sha256sum {0}"
+        kept = run(board, f"{write.format('kept')} && sync")
+        lost = run(board, write.format("lost"))
+        with ssh_client(board) as client:
+            _, output, _ = client.exec_command("cd /root; while :; do i=$((i+1)); echo $i > $i; sync $i; echo $i; done")
+            synced = [output.readline().strip() for _ in range(20)]
+            assert lab.power_cut(machine)
+        assert lab.power_cut(machine) is False
+        again = lab.power_on(machine, on_step=lambda _: None)
+        assert run(again, "cd /data/local/tmp && sha256sum kept") == kept
+        assert run(again, "cd /data/local/tmp && sha256sum lost || true") != lost
+        assert run(again, f"cd /root && cat {' '.join(synced)}").split() == synced
+        assert "recovery complete" in run(again, "dmesg")
+        run(again, "touch /root/new")  # the disk is writable
+        assert again.keeps_disk
+        assert lab.power_off(machine)
+        forgetful = lab.power_on(dataclasses.replace(machine, keep_disk=False), on_step=lambda _: None)
+        assert run(forgetful, "ls /root /data/local/tmp").split() == ["/data/local/tmp:", "/root:"]
+        with pytest.raises(BoardError, match="already runs, with a disk that is not kept"):
+            lab.power_on(machine, on_step=lambda _: None)
+    finally:
+        lab.power_off(machine)
+
+
+@pytest.mark.board
+def test_a_kept_disk_of_another_image_is_refused(emulated_pi: Target, own_lab: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.img"
+    other.touch()
+    ensure_kept_disk(tmp_path, other)
+    with pytest.raises(BoardError, match="another version of the board") as caught:
+        ensure_kept_disk(tmp_path, tmp_path / "image.img")
+    assert caught.value.where == str(tmp_path / "disk.qcow2")
 
 
 @pytest.mark.board
@@ -201,8 +283,9 @@ def test_a_stranger_key_on_the_board_is_refused(own_board: lab.Board) -> None:
             )
 
 
-def run(board: lab.Board, command: str) -> str:
-    """The output of a command on the board, whose host key must be the known one."""
+@contextmanager
+def ssh_client(board: lab.Board) -> Iterator[paramiko.SSHClient]:
+    """Logged in to the board, whose host key must be the known one."""
     with paramiko.SSHClient() as client:
         client.load_host_keys(str(board.known_hosts_file))
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
@@ -214,8 +297,26 @@ def run(board: lab.Board, command: str) -> str:
             allow_agent=False,
             look_for_keys=False,
         )
+        yield client
+
+
+def run(board: lab.Board, command: str) -> str:
+    """The output of a command on the board."""
+    with ssh_client(board) as client:
         _, output, _ = client.exec_command(command, timeout=60)
         return output.read().decode()
+
+
+def read_until(console: socket.socket, *marks: bytes) -> bytes:
+    """What the console says up to the last of the marks, in this order."""
+    said = b""
+    for mark in marks:
+        start = len(said)
+        while mark not in said[start:]:
+            part = console.recv(1)
+            assert part, said
+            said += part
+    return said
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:

@@ -17,17 +17,20 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="An emulated target.")]
+KeepDisk = Annotated[
+    bool, typer.Option("--keep-disk", help="Begin with the disk of last time, and keep what is put on it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 EMULATED_PI = "emulated-pi"
 
 
 @app.command(epilog="Example: [bold]deploy lab up emulated-pi[/bold]")
-def up(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
+def up(name: Name = EMULATED_PI, keep_disk: KeepDisk = False, as_json: AsJson = False) -> None:
     """Boot the board and wait for its SSH server; the first time, build its image too.
 
     A board that already runs is left as it is. It runs until [bold]deploy lab down[/bold], and forgets all
-    that was put on its disk then.
+    that was put on its disk then, unless told to keep it. The emulated targets are ways to one machine.
     """
     console = Console(stderr=True, highlight=False)
     with console.status("") as spinner:
@@ -37,18 +40,23 @@ def up(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
             if not console.is_terminal:  # a log has no spinner
                 console.print(f"{text} …")
 
-        board = lab.up(name, on_step=on_step)
+        board = lab.up(name, on_step=on_step, keep_disk=keep_disk)
     _show(name, board, as_json)
 
 
 @app.command(epilog="Example: [bold]deploy lab down emulated-pi[/bold]")
 def down(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
-    """Cut the board's power; what was on its disk is gone."""
-    was_running = lab.down(name)
-    if as_json:
-        typer.echo(json.dumps({"name": name, "running": False, "was_running": was_running}))
-    else:
-        typer.echo(f"{name} is down." if was_running else f"{name} was not running.")
+    """Switch the board off; what was on its disk is gone, unless it was brought up with [bold]--keep-disk[/bold]."""
+    _show_ended(name, lab.down(name), as_json)
+
+
+@app.command(epilog="Example: [bold]deploy lab cut emulated-pi[/bold]")
+def cut(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
+    """Pull the board's plug at this very instant, to see what survives.
+
+    [bold]deploy lab up --keep-disk[/bold] boots it again with what had reached its disk.
+    """
+    _show_ended(name, lab.cut(name), as_json)
 
 
 @app.command(epilog="Example: [bold]deploy lab status --json[/bold]")
@@ -57,10 +65,17 @@ def status(name: Name = EMULATED_PI, as_json: AsJson = False) -> None:
     _show(name, lab.status(name), as_json)
 
 
+def _show_ended(name: str, was_running: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"name": name, "running": False, "was_running": was_running}))
+    else:
+        typer.echo(f"{name} is down." if was_running else f"{name} was not running.")
+
+
 def _show(name: str, board: lab.Board | None, as_json: bool) -> None:
     if as_json:
         facts = asdict(board) if board else {}
-        typer.echo(json.dumps({"name": name, "running": board is not None, **facts}, default=str))
+        typer.echo(json.dumps({**facts, "name": name, "running": board is not None}, default=str))
     elif board is None:
         typer.echo(f"{name} is not running. Start it: deploy lab up {name}")
     else:
@@ -68,5 +83,7 @@ def _show(name: str, board: lab.Board | None, as_json: bool) -> None:
             f"{name} is running (process {board.pid}).\n"
             f"  ssh      ssh -i {board.identity_file} -o UserKnownHostsFile={board.known_hosts_file}"
             f" -p {board.ssh_port} root@127.0.0.1\n"
-            f"  console  127.0.0.1:{board.serial_port} (log: {board.console_log})"
+            f"  adb      adb connect 127.0.0.1:{board.adb_port}\n"
+            f"  console  127.0.0.1:{board.serial_port} (log: {board.console_log})\n"
+            f"  password of root: in {board.password_file}"
         )

@@ -1,24 +1,39 @@
-"""An emulated board that is running, and where a board keeps its state."""
+"""An emulated board: the machine that it is, on or off, and what is known of it while it runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.cache import cache_folder
+
+@dataclass(frozen=True)
+class Machine:
+    """One emulated arm64 machine, on or off. It needs three ports of 127.0.0.1 in a row, SSH's the first.
+
+    Without `keep_disk` its disk is as new at every power-on. With it, what reached the disk stays there: a
+    power cut loses only what the board had not synced. `folder` is its own: keys, disk, logs, pidfile.
+    """
+
+    name: str
+    folder: Path
+    ssh_port: int
+    keep_disk: bool = False
 
 
 @dataclass(frozen=True)
 class Board:
-    """One running QEMU process. Both ports listen on 127.0.0.1 only.
+    """A machine that is powered on, booted or not: one QEMU process. All ports listen on 127.0.0.1 only.
 
-    `ssh_port` leads to the board's sshd. `serial_port` is its console UART as a raw TCP stream with a root
-    shell on it (pyserial opens it as `socket://127.0.0.1:PORT`), for one client at a time.
+    `ssh_port` leads to the board's sshd. `serial_port` is its console UART as a raw TCP stream with a login
+    prompt on it (pyserial opens it as `socket://127.0.0.1:PORT`), for one client at a time. `adb_port` leads to
+    its adbd, which asks nobody who they are.
     """
 
     name: str
     pid: int
     ssh_port: int
     serial_port: int
+    adb_port: int
     folder: Path
+    keeps_disk: bool
 
     @property
     def identity_file(self) -> Path:
@@ -31,24 +46,24 @@ class Board:
         return self.folder / KNOWN_HOSTS
 
     @property
+    def password_file(self) -> Path:
+        """Root's password, on the console and over SSH."""
+        return self.folder / PASSWORD
+
+    @property
     def console_log(self) -> Path:
         """Everything the console printed since power-on."""
         return self.folder / CONSOLE_LOG
 
 
-# Names inside a board's folder. targets/*.toml names the first two.
+# Names inside a machine's folder. targets/*.toml names the first three.
 IDENTITY = "id_ed25519"
 KNOWN_HOSTS = "known_hosts"
+PASSWORD = "password"
 HOST_KEY = "ssh_host_ed25519_key"
 INITRD = "initrd.gz"
+DISK = "disk.qcow2"
 PIDFILE = "pid"
 LOCK = "lock"
 CONSOLE_LOG = "console.log"
 SCRATCH = "scratch"
-
-
-def board_folder(name: str) -> Path:
-    """Where that board's keys, logs and pidfile live; created if absent, closed to other users."""
-    folder = cache_folder() / "lab" / name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder

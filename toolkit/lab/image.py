@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.cache import cached, digest
-from toolkit.lab import initrd
-from toolkit.lab.debian_sources import debian_sources
+from toolkit.lab import adbd, debian_packages, initrd
+from toolkit.lab.adbd import add_adbd
+from toolkit.lab.debian_packages import unpack_packages
 from toolkit.lab.tools import TO_BUILD, require, run_tool
 
 RELEASE = "bookworm"  # also when this machine runs another: the same Python, hence the same wheels, everywhere
@@ -34,6 +35,12 @@ PACKAGES = (
     *("openssh-server", "openssh-sftp-server", "python3"),
     "libstdc++6",  # the wheels of inference runtimes need it, and nothing above does
 )
+# the kernel, and the busybox that mounts the disk and asks for the console's password
+FETCH = (
+    'mkdir "$1/lab" && cd "$1/lab" && export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" &&'
+    ' kernel=$(apt-cache depends linux-image-cloud-arm64 | sed -n "s/.*Depends: \\(linux-.*\\)/\\1/p") &&'
+    ' apt-get -qq download -o APT::Sandbox::User=root busybox-static "$kernel"'
+)
 MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "ext4", "sch_netem")
 GUEST = Path(__file__).parent / "guest"
 
@@ -49,7 +56,8 @@ class Image:
 
 def board_image(on_step: Callable[[str], None]) -> Image:
     """This recipe's image, built at the first call. Raises BoardUnavailable if a tool or mirror is absent."""
-    recipe = [Path(__file__), Path(initrd.__file__), *sorted(GUEST.iterdir())]
+    modules = (adbd, debian_packages, initrd)
+    recipe = [Path(__file__), *(Path(str(module.__file__)) for module in modules), *sorted(GUEST.iterdir())]
     key = digest(*(path.read_bytes() for path in recipe))
 
     def build(folder: Path) -> None:
@@ -63,7 +71,7 @@ def board_image(on_step: Callable[[str], None]) -> Image:
 
 def _build(folder: Path) -> None:
     root, parts = folder / "root", folder / "parts"
-    _unpack_packages(root)
+    unpack_packages(RELEASE, PACKAGES, root, then=FETCH)
     # the kernel and busybox were fetched but not unpacked: they do not belong on the disk
     parts.mkdir()
     for package in sorted((root / "lab").iterdir()):
@@ -71,40 +79,12 @@ def _build(folder: Path) -> None:
     shutil.rmtree(root / "lab")
     shutil.move(next(parts.glob("boot/vmlinuz-*")), folder / "vmlinuz")
     (folder / "initrd.gz").write_bytes(_initrd(parts))
+    add_adbd(root, folder / "adbd")
     _configure(root)
+    _add_login(root, next(parts.rglob("bin/busybox")))
     _make_disk(root, folder / "disk.img")
     shutil.rmtree(parts)
     shutil.rmtree(root)
-
-
-def _unpack_packages(root: Path) -> None:
-    # Debian's packages take /bin and /usr/bin to be one folder; the installer would have seen to that
-    merge = 'for d in bin lib sbin; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done'
-    fetch = (
-        'mkdir "$1/lab" && cd "$1/lab" && export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" &&'
-        ' kernel=$(apt-cache depends linux-image-cloud-arm64 | sed -n "s/.*Depends: \\(linux-.*\\)/\\1/p") &&'
-        ' apt-get -qq download -o APT::Sandbox::User=root busybox-static "$kernel"'
-    )
-    keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-    run_tool(
-        [
-            "mmdebstrap",
-            "--mode=chrootless",  # as no package's script runs, neither root nor a chroot is needed
-            "--variant=extract",
-            "--architectures=arm64",
-            "--format=directory",
-            f"--include={','.join(PACKAGES)}",
-            f"--setup-hook={merge}",
-            f"--extract-hook={fetch}",
-            '--aptopt=Acquire::Retries "3"',
-            *([f"--keyring={keyring}"] if keyring.exists() else []),
-            RELEASE,
-            str(root),
-            *debian_sources(RELEASE),
-        ],
-        "fetching the board's Debian packages",
-        next="See that `apt-get update` works on this machine, then run again.",
-    )
 
 
 def _initrd(parts: Path) -> bytes:
@@ -130,20 +110,25 @@ def _configure(root: Path) -> None:
         "sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
         "etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
-        "etc/shadow": "root:*:19000:0:99999:7:::\nsshd:!:19000::::::\n",
         "etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
     }
     for path, text in texts.items():
         (root / path).write_text(text)
-    (root / "etc/shadow").chmod(0o640)
     (root / "etc/ssh").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(GUEST / "sshd_config", root / "etc/ssh/sshd_config")
     shutil.copyfile(GUEST / "lab-init", root / "usr/sbin/lab-init")
     (root / "usr/sbin/lab-init").chmod(0o755)
-    for mount_point in ("dev", "proc", "sys", "run", "tmp", "root"):
-        (root / mount_point).mkdir(exist_ok=True)
+    for folder in ("dev", "proc", "sys", "run", "tmp", "root", "data/local/tmp"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
     if not (root / "usr/bin/awk").exists():
         (root / "usr/bin/awk").symlink_to("mawk")
+
+
+def _add_login(root: Path, busybox: Path) -> None:
+    """The program that asks for a password on the console, and what a login shell reads first."""
+    shutil.copyfile(busybox, root / "usr/bin/login")  # Debian's own wants PAM, which is not configured here
+    (root / "usr/bin/login").chmod(0o755)
+    shutil.copyfile(root / "usr/share/base-files/profile", root / "etc/profile")
 
 
 def _make_disk(root: Path, disk: Path) -> None:

@@ -1,13 +1,14 @@
-"""The two key pairs of a board: its own host key, and the one that its owner logs in with."""
+"""How a board and its owner know each other: its host key, the key that logs in, and the password of root."""
 
+import secrets
 from pathlib import Path
 
-from toolkit.lab.board import HOST_KEY, IDENTITY, KNOWN_HOSTS
+from toolkit.lab.board import HOST_KEY, IDENTITY, KNOWN_HOSTS, PASSWORD
 from toolkit.lab.tools import run_tool
 
 
 def ensure_keys(folder: Path, host: str, port: int) -> None:
-    """Make the key pairs that are absent, and write `known_hosts` for that address from the host key.
+    """Make the keys and the password that are absent; write `known_hosts` for that address from the host key.
 
     Raises BoardUnavailable if ssh-keygen fails.
     """
@@ -23,6 +24,9 @@ def ensure_keys(folder: Path, host: str, port: int) -> None:
             )
     line = known_hosts_line(host, port, (folder / f"{HOST_KEY}.pub").read_text())
     (folder / KNOWN_HOSTS).write_text(line)
+    if not read_password(folder):
+        (folder / PASSWORD).touch(mode=0o600)
+        (folder / PASSWORD).write_text(f"{secrets.token_urlsafe(12)}\n")
 
 
 def known_hosts_line(host: str, port: int, public_key: str) -> str:
@@ -30,3 +34,15 @@ def known_hosts_line(host: str, port: int, public_key: str) -> str:
     kind, key = public_key.split()[:2]
     address = host if port == 22 else f"[{host}]:{port}"
     return f"{address} {kind} {key}\n"
+
+
+def read_password(folder: Path) -> str:
+    """Root's password, or nothing if none was made yet."""
+    file = folder / PASSWORD
+    return file.read_text().partition("\n")[0] if file.exists() else ""
+
+
+def shadow_file(password: str) -> str:
+    """The board's /etc/shadow, in which only root can log in. Raises BoardUnavailable if openssl fails."""
+    made = run_tool(["openssl", "passwd", "-6", "-stdin"], "hashing the board's password", said=f"{password}\n")
+    return f"root:{made.strip()}:19000:0:99999:7:::\nsshd:!:19000::::::\n"

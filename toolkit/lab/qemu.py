@@ -12,39 +12,46 @@ from pathlib import Path
 
 from toolkit.errors import BoardError
 from toolkit.lab import initrd
-from toolkit.lab.board import CONSOLE_LOG, HOST_KEY, IDENTITY, INITRD, PIDFILE, SCRATCH, Board
+from toolkit.lab.board import CONSOLE_LOG, HOST_KEY, IDENTITY, INITRD, PIDFILE, SCRATCH, Board, Machine
+from toolkit.lab.disk import ensure_kept_disk
 from toolkit.lab.image import Image
+from toolkit.lab.keys import read_password, shadow_file
 
 RAM_MIB = 1024
+AS_NEW = "snapshot=on"  # the disk, at every power-on
 CLOCK = "shift=1"  # the board's clock advances 2^1 ns an instruction: its latencies repeat to under 1 %
 
 
-def serial_port(ssh_port: int) -> int:
-    """Where the console listens: beside SSH."""
-    return ssh_port + 1
+def ports(ssh_port: int) -> tuple[int, int, int]:
+    """SSH, the console and adb, side by side.
+
+    Keep away from 5555 to 5585: every adb server of this machine takes what listens there for a phone's emulator.
+    """
+    return ssh_port, ssh_port + 1, ssh_port + 2
 
 
-def start(name: str, folder: Path, ssh_port: int, image: Image) -> Board:
-    """Power on a board whose keys are in `folder`. Raises BoardError with QEMU's own words if it cannot."""
-    (folder / INITRD).write_bytes(image.initrd.read_bytes() + _own_files(name, folder))
+def start(machine: Machine, image: Image) -> Board:
+    """Power on a machine whose keys are in its folder. Raises BoardError with QEMU's own words if it cannot."""
+    folder = machine.folder
+    (folder / INITRD).write_bytes(image.initrd.read_bytes() + _own_files(machine.name, folder))
     shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     (folder / SCRATCH).mkdir()
     done = subprocess.run(
-        _command(name, folder, ssh_port, image),
+        _command(machine, image),
         env={
             **os.environ,
             "TMPDIR": str(folder / SCRATCH),
-        },  # where QEMU keeps what the board writes to its disk
+        },  # where QEMU keeps what the board writes to a disk that is not kept
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         errors="replace",
         check=False,
     )
-    board = read_board(name, folder)
+    board = read_board(machine.name, folder)
     if done.returncode != 0 or board is None:
         said = done.stderr.strip().splitlines()[-1:] or [f"it ended with status {done.returncode}"]
-        raise BoardError(f"QEMU did not start: {said[0]}", where=name)
+        raise BoardError(f"QEMU did not start: {said[0]}", where=machine.name)
     return board
 
 
@@ -56,10 +63,11 @@ def read_board(name: str, folder: Path) -> Board | None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except (OSError, ValueError):
         return None
-    ssh = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22$", "\n".join(command), re.MULTILINE)
+    ssh = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22\b", "\n".join(command))
     if str(pidfile) not in command or not ssh:
         return None  # the system has given the number to another program since
-    return Board(name, pid, int(ssh[1]), serial_port(int(ssh[1])), folder)
+    keeps_disk = not any(argument.endswith(AS_NEW) for argument in command)
+    return Board(name, pid, *ports(int(ssh[1])), folder, keeps_disk)
 
 
 def _own_files(name: str, folder: Path) -> bytes:
@@ -68,25 +76,34 @@ def _own_files(name: str, folder: Path) -> bytes:
         "etc/hostname": f"{name}\n".encode(),
         "etc/hosts": f"127.0.0.1 localhost {name}\n".encode(),
         f"etc/ssh/{HOST_KEY}": (folder / HOST_KEY).read_bytes(),
+        "etc/shadow": shadow_file(read_password(folder)).encode(),
         "root/.ssh/authorized_keys": (folder / f"{IDENTITY}.pub").read_bytes(),
     }
     return initrd.archive([], {f"board/{path}": (initrd.PRIVATE, content) for path, content in own.items()})
 
 
-def _command(name: str, folder: Path, ssh_port: int, image: Image) -> list[str]:
-    console = f"host=127.0.0.1,port={serial_port(ssh_port)},server=on,wait=off,logfile={folder / CONSOLE_LOG}"
+def _command(machine: Machine, image: Image) -> list[str]:
+    folder = machine.folder
+    ssh_port, serial_port, adb_port = ports(machine.ssh_port)
+    console = f"host=127.0.0.1,port={serial_port},server=on,wait=off,logfile={folder / CONSOLE_LOG}"
+    forwards = f"hostfwd=tcp:127.0.0.1:{ssh_port}-:22,hostfwd=tcp:127.0.0.1:{adb_port}-:5555"
+    if machine.keep_disk:
+        # writeback: what the board flushes has reached the overlay; what it has not may die with this process
+        disk = f"format=qcow2,cache=writeback,file={ensure_kept_disk(folder, image.disk)}"
+    else:
+        disk = f"format=raw,file={image.disk},{AS_NEW}"
     return [
         "qemu-system-aarch64",
-        *("-name", name),
+        *("-name", machine.name),
         *("-machine", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", str(RAM_MIB)),
         *("-icount", CLOCK),
         *("-nodefaults", "-display", "none", "-monitor", "none"),
         *("-kernel", str(image.kernel), "-initrd", str(folder / INITRD)),
         *("-append", "console=ttyAMA0 quiet mitigations=off"),
-        *("-drive", f"if=none,id=disk,format=raw,file={image.disk},snapshot=on"),
+        *("-drive", f"if=none,id=disk,{disk}"),
         *("-device", "virtio-blk-device,drive=disk"),
-        # restrict: the board reaches nobody, and is reached through this one port of this machine
-        *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22"),
+        # restrict: the board reaches nobody, and is reached through these ports of this machine only
+        *("-netdev", f"user,id=net,restrict=on,{forwards}"),
         *("-device", "virtio-net-device,netdev=net", "-device", "virtio-rng-device"),
         *("-chardev", f"socket,id=console,{console}", "-serial", "chardev:console"),
         # QEMU detaches itself once its ports are bound: what goes wrong before that is an exit status to us

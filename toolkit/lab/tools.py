@@ -12,12 +12,14 @@ PACKAGE_OF = {
     "dpkg-deb": "dpkg",
     "mke2fs": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
+    "openssl": "openssl",
+    "qemu-img": "qemu-utils",
     "qemu-system-aarch64": "qemu-system-arm",
     "ssh-keygen": "openssh-client",
     "unshare": "util-linux",
 }
 TO_BUILD = ("mmdebstrap", "mke2fs", "dpkg-deb", "apt-get", "unshare")
-TO_BOOT = ("qemu-system-aarch64", "ssh-keygen")
+TO_BOOT = ("qemu-system-aarch64", "ssh-keygen", "openssl")
 
 
 def require(tools: Sequence[str]) -> None:
@@ -31,21 +33,24 @@ def require(tools: Sequence[str]) -> None:
         )
 
 
-def run_tool(command: Sequence[str], doing: str, *, next: str | None = None) -> str:
-    """The standard output of a tool that succeeds. Raises BoardUnavailable with its complaint and `next`."""
+def run_tool(command: Sequence[str], doing: str, *, said: str = "", next: str | None = None) -> str:
+    """The standard output of a tool that succeeds, having been `said` something on its standard input.
+
+    Raises BoardUnavailable with its complaint and `next`.
+    """
     done = subprocess.run(
         [_find(command[0]) or command[0], *command[1:]],
         env={**os.environ, "PATH": _search_path()},
-        stdin=subprocess.DEVNULL,
+        input=said,
         capture_output=True,
         text=True,
         errors="replace",
         check=False,
     )
     if done.returncode != 0:
-        said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        printed = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         # the first that apt marks as an error is the cause, those after it its consequences
-        complaints = [line for line in said if line.startswith("E: ")][:1] or said[-1:]
+        complaints = [line for line in printed if line.startswith("E: ")][:1] or printed[-1:]
         raise BoardUnavailable(
             ": ".join([f"{doing} failed", f"{command[0]} ended with status {done.returncode}", *complaints]),
             next=next,
