@@ -1,8 +1,6 @@
 """A board over SSH: commands through exec channels, files through SFTP."""
 
 import errno
-import re
-import secrets
 import shlex
 import threading
 import time
@@ -13,25 +11,17 @@ from pathlib import Path, PurePosixPath
 import paramiko
 
 from toolkit.devices.device import Completed
+from toolkit.devices.full_disk import disk_full
+from toolkit.devices.kill_marked import kill_marked, new_mark
 from toolkit.devices.ssh_client import address_of, open_client
-from toolkit.devices.streams import deliver_lines, part_name, shell_path
+from toolkit.devices.streams import deliver_lines, part_name
 from toolkit.errors import BoardError
 from toolkit.targets import Target
-from toolkit.units import format_bytes
 
 _CHUNK = 1 << 16
 _SESSION_TIMEOUT_S = 30.0
 _SFTP_SILENCE_S = 120.0
 _PREFETCH_REQUESTS = 512  # paramiko sleeps 10 ms whenever this many are on their way: 64 gave 8 MB/s
-
-# In the environment of a command and of all its descendants, so that a second channel can find and kill them.
-# A process group would do only where the SSH server makes one for each command, and not all do.
-_MARK = "EDGE_DEPLOY_RUN"
-_KILL = """for attempt in 1 2 3 4 5; do
-  found=$(grep -l {mark} /proc/[0-9]*/environ)
-  [ -z "$found" ] && exit 0
-  for process in $found; do process=${{process#/proc/}}; kill -9 ${{process%/environ}}; done
-done 2>/dev/null"""
 
 
 class SshDevice:
@@ -53,7 +43,7 @@ class SshDevice:
     ) -> Completed:
         """See `Device.run`. What was started is killed on the board, not merely disconnected from."""
         deadline = time.monotonic() + timeout_s
-        mark = f"{_MARK}={secrets.token_hex(8)}"
+        mark = new_mark()
         channel = self._start(command, mark)
         try:
             completed = _read_to_end(channel, deadline, on_line)
@@ -87,8 +77,11 @@ class SshDevice:
                 if error.errno == errno.ENOENT:
                     folder = PurePosixPath(remote).parent
                     raise BoardError(f"no such folder: {folder}", where=self._where) from None
+                # SFTP has no status for a full disk
                 if error.errno is None and not sftp.get_channel().closed:
-                    self._explain_full(error, remote, size)
+                    full = disk_full(self, remote, size, self._where)
+                    if full:
+                        raise full from None
                 raise
 
     def pull(self, remote: str, local: Path) -> None:
@@ -129,7 +122,7 @@ class SshDevice:
     def _kill(self, mark: str) -> None:
         """Kill all that bears the mark, and wait until it is dead."""
         with suppress(BoardError):  # a board that is gone cannot be told to kill
-            channel = self._start(_KILL.format(mark=mark), f"{_MARK}=kill")
+            channel = self._start(kill_marked(mark), new_mark())
             channel.status_event.wait(30)
             channel.close()
 
@@ -182,19 +175,6 @@ class SshDevice:
                 where=self._where,
                 next="Install openssh-sftp-server on it.",
             ) from None
-
-    def _explain_full(self, error: OSError, remote: str, size: int) -> None:
-        """Raise BoardError if the folder is too full for `size` bytes; SFTP has no status for that."""
-        folder = shell_path(remote[: remote.rfind("/") + 1] or ".")
-        table = self.run(f"df -Pk -- {folder}", timeout_s=30).stdout
-        row = re.search(rb"(\d+)\s+\d+%", table)
-        free = int(row.group(1)) * 1024 if row else size
-        if free < size:
-            raise BoardError(
-                f"disk full: {remote} needs {format_bytes(size)}, {format_bytes(free)} are free",
-                where=self._where,
-                next="Make room on the board, then run again.",
-            ) from error
 
     def _is_connected(self) -> bool:
         transport = self._client.get_transport() if self._client else None
