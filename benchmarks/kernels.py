@@ -19,7 +19,7 @@ from record import Figure, write
 from torch import nn
 
 from toolkit.compression import CompactLinear
-from toolkit.devices import connect, install_agent
+from toolkit.devices import connect, install_agent, open_home
 from toolkit.profiling.time_programs import Timeable, time_programs
 from toolkit.runtimes import RUNTIMES, export_with_holes
 from toolkit.targets import load_target
@@ -38,8 +38,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as root:
         target = load_target("host").model_copy(update={"root": root})
-        agent = install_agent(connect(target), target)
         for name, runtime in RUNTIMES.items():
+            agent = install_agent(open_home(connect(target), target), target, runtime.agent, print)
             for batch in batches:
                 dense, compact = nn.Linear(_SIZE, _SIZE), CompactLinear(_SIZE, _SIZE, _RANK)
                 x = torch.randn(batch, _SIZE)

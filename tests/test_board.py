@@ -1,6 +1,5 @@
 """The whole loop over SSH on the emulated board: a small model, few steps, its own root folder on the board."""
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from workplace import CHECKOUT, FEW_STEPS, MODEL, TASK, Workplace, bundle, make_
 
 from toolkit.cache import cache_folder
 from toolkit.deployment import Deployment
-from toolkit.devices import Agent, connect, install_agent, probe, release
-from toolkit.devices.agent_client import with_site
+from toolkit.devices import Agent, connect, open_home, probe, release
+from toolkit.devices.python_agent import install_python_agent, with_site
 from toolkit.profiling import profile_layers, variants_of
 from toolkit.profiling.profile import Profile
 from toolkit.report.words import INSTRUCTION_CLOCK
@@ -104,7 +103,7 @@ def test_the_board_holds_one_release_and_nothing_of_the_examples(board: Deployed
 
 def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None:
     device = connect(board.target)
-    agent = _with_packages(install_agent(device, board.target))
+    agent = _with_packages(install_python_agent(open_home(device, board.target), board.target))
     layers = {"layer": nn.Linear(96, 96)}
     variants = dict(list(variants_of(layers, {"layer": (1, 96)}, 96).items())[:1])
     empty = Profile(
@@ -126,19 +125,19 @@ def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None
 
 
 def _with_packages(agent: Agent) -> Agent:
-    [site] = agent.device.run(f"ls -d '{ROOT}'/packages/*").stdout.decode().splitlines()[-1:]
+    [site] = agent.home.device.run(f"ls -d '{ROOT}'/packages/*").stdout.decode().splitlines()[-1:]
     found = with_site(agent, site)
-    assert probe(dataclasses.replace(found)).runtimes.keys() >= {"onnxruntime"}
+    assert probe(found).runtimes.keys() >= {"onnxruntime"}
     return found
 
 
 def test_a_second_release_can_be_rolled_back(board: Deployed, tmp_path: Path) -> None:
     """Last, because it changes what is served."""
     device = connect(board.target)
-    agent = _with_packages(install_agent(device, board.target))
+    home = open_home(device, board.target)
     made, second = bundle(tmp_path / "second")
-    release.install(agent, made, second, lambda *_: None)
-    release.activate(agent, second)
+    release.install(home, made)
+    release.activate(home, second)
     device.close()
     status = one_object(board.deploy("status", "--target", "small-pi", "--json"))
     assert (status["current"], status["previous"]) == (second, board.result.release)

@@ -103,7 +103,7 @@ def test_the_release_is_active_and_the_board_holds_nothing_else(
     found = shared.releases()
     assert found["current"] == result.release
     files = {file.name for file in (shared.root / "releases" / result.release).iterdir()}
-    assert files == {"manifest.json", "infer.onnx", "train.onnx", "tensors.npz", "acceptance.npz"}
+    assert files == {"manifest.json", "infer.onnx", "train.onnx", "tensors.safetensors", "acceptance.safetensors"}
     assert shared.left_behind() == []
 
 

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toolkit.devices.agent_client import Agent, install_agent
+from toolkit.devices import Agent, Home, open_home
 from toolkit.devices.local import LocalDevice
+from toolkit.devices.manifest import VERSION
+from toolkit.devices.python_agent import install_python_agent
 from toolkit.targets import Target, read_target
 
 CHECKOUT = Path(__file__).parents[1]
@@ -143,9 +145,14 @@ def make_workplace(folder: Path) -> Workplace:
     return place
 
 
+def local_home(place: Workplace) -> Home:
+    """Our folder on the target `desk`."""
+    return open_home(LocalDevice(), place.target)
+
+
 def local_agent(place: Workplace) -> Agent:
-    """The agent of the target `desk`."""
-    return install_agent(LocalDevice(), place.target)
+    """The Python agent of the target `desk`."""
+    return install_python_agent(local_home(place), place.target)
 
 
 def bundle(folder: Path, size: int = 1000, seed: int = 0) -> tuple[Path, str]:
@@ -153,9 +160,13 @@ def bundle(folder: Path, size: int = 1000, seed: int = 0) -> tuple[Path, str]:
     folder.mkdir(exist_ok=True)
     content = np.random.default_rng([seed, size]).bytes(size)
     (folder / "infer.onnx").write_bytes(content)
-    (folder / "tensors.npz").write_bytes(content[::-1])
-    files = {file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in folder.iterdir()}
-    manifest = json.dumps({"files": files}).encode()
+    (folder / "tensors.safetensors").write_bytes(content[::-1])
+    files = {
+        file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}
+        for file in folder.iterdir()
+        if file.name != "manifest.json"
+    }
+    manifest = json.dumps({"manifest_version": VERSION, "arch": "any", "files": files}).encode()
     (folder / "manifest.json").write_bytes(manifest)
     return folder, hashlib.sha256(manifest).hexdigest()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit import stages
 from toolkit.deployment import Deployment
-from toolkit.devices import connect
+from toolkit.devices import hold
 from toolkit.progress import Progress
 from toolkit.request import Overrides, Request
 from toolkit.stages import Watch
@@ -20,16 +20,13 @@ def plan(request: Request, target: Target, overrides: Overrides, progress: Progr
     Raises BadInput, BoardError or BudgetError, each with what to do next.
     """
     watch = Watch(progress)
-    device = connect(target)  # first: a board that is off is said before a model is trained
-    try:
+    with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
         job = stages.load(request, target, watch)
-        board = stages.probe(device, target, job, watch)
+        board = stages.probe(home, target, job, watch)
         profile = stages.profile(board, job, watch)
         budget = stages.budget(board, profile, overrides, watch)
         planned = stages.allocate(board, job, profile, budget, request, watch)
         return stages.summarise(request, job, board, profile, budget, planned, watch)
-    finally:
-        device.close()
 
 
 def deploy(request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path) -> Deployment:
@@ -39,16 +36,15 @@ def deploy(request: Request, target: Target, overrides: Overrides, progress: Pro
     before: the result then says by how much it missed (`refusals`). Raises BadInput, BoardError or BudgetError.
     """
     watch = Watch(progress)
-    device = connect(target)  # first: a board that is off is said before a model is trained
-    try:
+    with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
         job = stages.load(request, target, watch)
-        board = stages.probe(device, target, job, watch)
+        board = stages.probe(home, target, job, watch)
         profile = stages.profile(board, job, watch)
         budget = stages.budget(board, profile, overrides, watch)
         planned = stages.allocate(board, job, profile, budget, request, watch)
         compact = stages.compress(job, planned, request, watch)
-        bundle = stages.export(job, compact, request, watch)
-        stages.install(board, bundle, watch)
+        bundle = stages.export(job, board, compact, watch)
+        stages.install(board, bundle, request.sign, watch)
         verified = stages.verify(board, bundle, budget, watch)
         adapted = stages.adapt(board, job, bundle, verified, request, watch)
         result = stages.summarise(
@@ -56,5 +52,3 @@ def deploy(request: Request, target: Target, overrides: Overrides, progress: Pro
         )
         stages.report(result, folder, watch)
         return result
-    finally:
-        device.close()

@@ -1,11 +1,15 @@
 """What the user asked for, validated at the edge."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Request:
-    """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path."""
+    """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path.
+
+    `sign` is an ed25519 private key for boards that demand signed releases.
+    """
 
     model: str = "toolkit.examples.digits:model"
     task: str = "toolkit.examples.digits:task"
@@ -15,6 +19,7 @@ class Request:
     seed: int = 0
     recovery_steps: int = 400
     adapt_steps: int = 40
+    sign: Path | None = None
 
 
 @dataclass(frozen=True)

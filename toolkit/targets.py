@@ -70,6 +70,9 @@ class Target(BaseModel):
     clock: Clock = "wall"
     python: str = "python3"
     root: str = Field(default="~/.edge-deploy", description="folder on the board that holds releases")
+    keep_releases: int = Field(
+        default=3, ge=2, description="releases left on the board, the active and previous included"
+    )
     lab: str | None = Field(default=None, description="emulated machine behind this target: `deploy lab up` boots it")
     verified: bool = Field(default=False, description="deployed to by this project's own tests")
     sources: tuple[str, ...] = Field(default=(), description="public datasheets the defaults come from")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import platform
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from workplace import Workplace, local_agent
 
-from toolkit.devices import Agent, call, connect, install_agent, probe, scratch
+from toolkit.devices import Agent, call, connect, open_home, probe, scratch
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.local import LocalDevice
+from toolkit.devices.python_agent import install_python_agent
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
@@ -44,7 +46,7 @@ def test_conditions_are_no_part_of_what_a_board_is(agent: Agent) -> None:
 @pytest.mark.board
 def test_the_board_tells_its_facts(emulated_pi: Target) -> None:
     device = connect(emulated_pi)
-    facts = probe(install_agent(device, emulated_pi))
+    facts = probe(install_python_agent(open_home(device, emulated_pi), emulated_pi))
     device.close()
     assert (facts.machine, facts.cores) == ("aarch64", 1)
     assert facts.libc is not None
@@ -53,18 +55,22 @@ def test_the_board_tells_its_facts(emulated_pi: Target) -> None:
 
 def test_installing_the_agent_again_changes_nothing(place: Workplace) -> None:
     first = local_agent(place)
-    written = Path(first.archive).stat().st_mtime_ns
-    assert local_agent(place).archive == first.archive
-    assert Path(first.archive).stat().st_mtime_ns == written
+    [archive] = (place.root / "agent").iterdir()
+    written = archive.stat().st_mtime_ns
+    assert local_agent(place).command == first.command
+    assert archive.stat().st_mtime_ns == written
+    archive.write_bytes(b"")  # as a power cut may leave it
+    local_agent(place)
+    assert archive.stat().st_size > 1000
 
 
 def test_a_tilde_in_the_root_is_the_boards_home(place: Workplace, home: Path) -> None:
     target = place.target.model_copy(update={"root": "~/of mine"})
-    assert install_agent(LocalDevice(), target).root == f"{home}/of mine"
+    assert open_home(LocalDevice(), target).root == f"{home}/of mine"
 
 
 def test_a_verb_that_fails_is_one_board_error(agent: Agent, place: Workplace) -> None:
-    spec = {"release": "/no/such", "adapted": None, "inputs": "/no/such.npz", "outputs": "/no/out.npz", "threads": 1}
+    spec = {"release": "/no/such", "adapted": None, "inputs": "/no/x", "outputs": "/no/y", "threads": 1}
     with pytest.raises(BoardError, match=r"agent infer: FileNotFoundError: .*/no/such/manifest\.json") as caught:
         call(agent, "infer", spec)
     assert caught.value.where == "desk"
@@ -76,10 +82,13 @@ def test_an_unknown_verb_is_one_board_error(agent: Agent) -> None:
         call(agent, "dance")
 
 
-def test_a_board_without_python_says_so(agent: Agent) -> None:
-    without = dataclasses.replace(agent, python="python9")
+@pytest.mark.board
+def test_a_board_without_python_says_so(emulated_pi: Target) -> None:
+    without = emulated_pi.model_copy(update={"python": "python9"})
+    device = connect(emulated_pi)
     with pytest.raises(BoardError, match="has no python9") as caught:
-        probe(without)
+        install_python_agent(open_home(device, without), without)
+    device.close()
     assert caught.value.next == "Install Python 3.9 or later on the board."
 
 
@@ -88,7 +97,7 @@ def test_an_agent_killed_for_its_memory_says_so(agent: Agent, tmp_path: Path) ->
     killed.write_text("#!/bin/sh\nkill -9 $$\n")
     killed.chmod(0o755)
     with pytest.raises(BoardError, match="was killed, most likely for lack of memory"):
-        probe(dataclasses.replace(agent, python=str(killed)))
+        probe(dataclasses.replace(agent, command=str(killed)))
 
 
 def printing(tmp_path: Path, *lines: str) -> str:
@@ -97,20 +106,20 @@ def printing(tmp_path: Path, *lines: str) -> str:
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\ncat '{tmp_path}/lines'\n")
     program.chmod(0o755)
-    return str(program)
+    return shlex.quote(str(program))
 
 
 def test_what_libraries_print_is_passed_over(agent: Agent, tmp_path: Path) -> None:
     noise = ["2024-01-01 W something", "{", '{"loss": 1.0}', '{"event": 7}', "[1]", "\x00", '{"a":' * 100_000]
     seen: list[dict[str, Any]] = []
-    python = printing(tmp_path, *noise, '{"event": "step", "n": 1}', *noise, '{"event": "done", "answer": 42}')
-    assert call(dataclasses.replace(agent, python=python), "x", on_event=seen.append) == {"answer": 42}
+    command = printing(tmp_path, *noise, '{"event": "step", "n": 1}', *noise, '{"event": "done", "answer": 42}')
+    assert call(dataclasses.replace(agent, command=command), "x", on_event=seen.append) == {"answer": 42}
     assert seen == [{"event": "step", "n": 1}]
 
 
 def test_an_agent_that_ends_without_a_result_is_one_board_error(agent: Agent, tmp_path: Path) -> None:
     with pytest.raises(BoardError, match="agent x ended without a result"):
-        call(dataclasses.replace(agent, python=printing(tmp_path, "hello")), "x")
+        call(dataclasses.replace(agent, command=printing(tmp_path, "hello")), "x")
 
 
 @given(st.binary())
@@ -135,7 +144,7 @@ def test_only_an_object_that_names_its_event_is_one(fields: dict[str, Any]) -> N
 @pytest.mark.parametrize("how", [None, KeyboardInterrupt, BoardError])
 def test_a_scratch_path_is_gone_however_its_use_ends(agent: Agent, place: Workplace, how: Any) -> None:
     def use() -> None:
-        with scratch(agent, "folder") as path:
+        with scratch(agent.home, "folder") as path:
             Path(path).mkdir()
             (Path(path) / "file").touch()
             if how:

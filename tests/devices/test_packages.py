@@ -1,14 +1,17 @@
 """A runtime's wheels for boards without pip."""
 
 import dataclasses
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from workplace import Workplace, local_agent
+from workplace import Workplace
 
-from toolkit.devices import DeviceFacts, connect, ensure_packages, install_agent, probe
+from toolkit.devices import DeviceFacts, connect, ensure_packages, open_home, probe
+from toolkit.devices.local import LocalDevice
 from toolkit.devices.packages import fetch_wheels
+from toolkit.devices.python_agent import install_python_agent
 from toolkit.errors import BoardError
 from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
@@ -34,13 +37,15 @@ def test_the_boards_wheels_are_for_its_machine_and_python(emulated_pi: Target) -
 @pytest.mark.board
 def test_packages_on_the_board_can_be_imported_and_are_sent_once(emulated_pi: Target) -> None:
     device = connect(emulated_pi)
-    agent = install_agent(device, emulated_pi)
+    agent = install_python_agent(open_home(device, emulated_pi), emulated_pi)
     packages = RUNTIMES["onnxruntime"].board_packages
-    agent = ensure_packages(agent, packages, probe(agent), lambda _: None)
-    again = ensure_packages(agent, packages, probe(agent), lambda note: pytest.fail(note))
-    assert again.site == agent.site
+    bare, facts = agent, probe(agent)
+    agent = ensure_packages(bare, emulated_pi.python, packages, facts, lambda _: None)
+    again = ensure_packages(bare, emulated_pi.python, packages, facts, lambda note: pytest.fail(note))
+    assert again.command == agent.command
     assert probe(agent).runtimes == {"onnxruntime": packages[0].partition("==")[2]}
-    assert b".whl" not in device.run(f"ls '{agent.root}/work' '{agent.root}/packages' '{agent.site}'").stdout
+    root = agent.home.root
+    assert device.run(f"find '{root}/work' '{root}/incoming' -type f; find '{root}' -name '*.whl'").stdout == b""
     device.close()
 
 
@@ -75,19 +80,18 @@ def test_a_wheel_is_unpacked_whole_or_not_at_all(
     package = own_wheel(tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    agent = dataclasses.replace(local_agent(place_cache), root=str(small_disk))
-    for folder in ("packages", "work"):
-        (small_disk / folder).mkdir()
+    target = place_cache.target.model_copy(update={"root": str(small_disk)})
+    agent = install_python_agent(open_home(LocalDevice(), target), target)
     (small_disk / "log").write_bytes(b"x" * 600_000)
-    with pytest.raises(BoardError, match=r"disk full: own-package==1\.0 needs 601 kB"):
-        ensure_packages(agent, (package,), probe(agent), lambda _: None)
+    with pytest.raises(BoardError, match=r"disk full: own-package==1\.0 needs 90"):
+        ensure_packages(agent, sys.executable, (package,), probe(agent), lambda _: None)
     assert not list((small_disk / "packages").iterdir())
     assert not list((small_disk / "work").iterdir())
     (small_disk / "log").unlink()
-    with_package = ensure_packages(agent, (package,), probe(agent), lambda _: None)
-    said = agent.device.run(
-        f"PYTHONPATH='{with_package.site}' {agent.python} -c 'import own_package as o; print(o.answer)'"
-    )
+    with_package = ensure_packages(agent, sys.executable, (package,), probe(agent), lambda _: None)
+    [site] = (small_disk / "packages").iterdir()
+    assert str(site) in with_package.command
+    said = agent.home.device.run(f"PYTHONPATH='{site}' {sys.executable} -c 'import own_package as o; print(o.answer)'")
     assert said.stdout == b"42\n"
     assert not list((small_disk / "work").iterdir())
-    assert not list(Path(str(with_package.site)).glob("*.whl"))
+    assert not list((small_disk / "incoming").iterdir())

@@ -13,6 +13,7 @@ from torch import nn
 from toolkit.adaptation import trace_train_step
 from toolkit.devices.agent.digests import corrupt_files, read_manifest
 from toolkit.devices.agent.release import load_inference, load_tensors
+from toolkit.devices.agent.tensors import write_arrays
 from toolkit.models import split_head
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import (
@@ -38,7 +39,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, nn.Module
     step = onnxruntime.export(trace_train_step(whole, trainable_names(backbone), x, 3), ())
     inference = export_inference(onnxruntime, backbone, network.head, x[:1])
     classes = ("a", "b", "c")
-    write_bundle(folder, onnxruntime, "1.31.1", backbone, network.head, "pretrained", classes, x[:2], inference, step)
+    write_bundle(
+        folder, onnxruntime, "1.31.1", "any", backbone, network.head, "pretrained", classes, x[:2], inference, step
+    )
     return read_bundle(folder), backbone, network.head, x
 
 
@@ -53,7 +56,7 @@ def test_the_manifest_holds_the_digest_and_size_of_every_other_file(
     manifest = (bundle.folder / "manifest.json").read_bytes()
     assert bundle.digest == hashlib.sha256(manifest).hexdigest()
     assert bundle.total_bytes == len(manifest) + sum(map(len, files.values()))
-    assert bundle.inference_bytes == len(files["infer.onnx"]) + len(files["tensors.npz"])
+    assert bundle.inference_bytes == len(files["infer.onnx"]) + len(files["tensors.safetensors"])
 
 
 def test_the_agent_folds_cores_to_the_hosts_outputs(
@@ -73,10 +76,10 @@ def test_cores_that_the_board_adapted_take_the_place_of_those_installed(
     written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor], tmp_path: Path
 ) -> None:
     bundle, backbone, head, x = written
-    folder, adapted = str(bundle.folder), str(tmp_path / "adapted.npz")
+    folder, adapted = str(bundle.folder), str(tmp_path / "adapted.safetensors")
     manifest = read_manifest(folder)
     installed = load_tensors(folder, None)
-    np.savez(adapted, **{name: 2 * installed[name] for name in manifest["train"]["trainables"]})
+    write_arrays(adapted, {name: 2 * installed[name] for name in manifest["train"]["trainables"]})
     run = load_inference(folder, manifest, load_tensors(folder, adapted), 1)
     parameters = {f"backbone.{name}": value for name, value in backbone.named_parameters()}
     doubled = {name[9:]: 2 * value for name, value in parameters.items() if name in manifest["train"]["trainables"]}
@@ -95,8 +98,8 @@ def test_a_flipped_bit_and_a_missing_file_are_found(
     data = bytearray((tmp_path / "infer.onnx").read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "infer.onnx").write_bytes(data)
-    (tmp_path / "tensors.npz").unlink()
-    assert sorted(corrupt_files(str(tmp_path), digest)) == ["infer.onnx", "tensors.npz"]
+    (tmp_path / "tensors.safetensors").unlink()
+    assert sorted(corrupt_files(str(tmp_path), digest)) == ["infer.onnx", "tensors.safetensors"]
     (tmp_path / "manifest.json").write_text("{}")
     assert corrupt_files(str(tmp_path), digest) == ["manifest.json"]
 

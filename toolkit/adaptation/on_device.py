@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file, save_file
 
 from toolkit.devices import Agent, call, check, scratch
-from toolkit.devices.release import adapted_file, release_folder
+from toolkit.devices.inventory import adapted_file, release_folder
 from toolkit.errors import BoardError
 from toolkit.tasks import Examples
 
@@ -33,8 +34,8 @@ def adapt_on_device(
     Returns what the agent's `adapt` says. Raises BoardError.
     """
     spec = {
-        "release": release_folder(agent, digest),
-        "adapted": adapted_file(agent, digest),
+        "release": release_folder(agent.home, digest),
+        "adapted": adapted_file(agent.home, digest),
         "steps": steps,
         "lr": LEARNING_RATE,
         "jitter": JITTER,
@@ -45,38 +46,37 @@ def adapt_on_device(
         said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
     if not said["accepted"]:
         # What an earlier run learned must not outlive a run that is refused.
-        forget = f"rm -f {shlex.quote(adapted_file(agent, digest))}"
-        check(agent.device.run(forget), "forgetting an earlier adaptation", agent.where)
+        forget = f"rm -f {shlex.quote(adapted_file(agent.home, digest))}"
+        check(agent.home.device.run(forget), "forgetting an earlier adaptation", agent.home.where)
     return said
 
 
 def infer_on_device(agent: Agent, digest: str, x: torch.Tensor, *, adapted: bool, threads: int) -> torch.Tensor:
     """Logits (N, classes) of the release on the board, as installed or as adapted there. Raises BoardError."""
-    with _pushed(agent, {"x": x.numpy()}) as remote, scratch(agent, "logits.npz") as outputs:
+    with _pushed(agent, {"x": x.numpy()}) as remote, scratch(agent.home, "logits.safetensors") as outputs:
         spec = {
-            "release": release_folder(agent, digest),
-            "adapted": adapted_file(agent, digest) if adapted else None,
+            "release": release_folder(agent.home, digest),
+            "adapted": adapted_file(agent.home, digest) if adapted else None,
             "inputs": remote,
             "outputs": outputs,
             "threads": threads,
         }
         call(agent, "infer", spec, timeout_s=3600)
         with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder, "logits.npz")
-            agent.device.pull(outputs, local)
-            with np.load(local, allow_pickle=False) as archive:
-                logits = archive["logits"]
+            local = Path(folder, "logits.safetensors")
+            agent.home.device.pull(outputs, local)
+            logits = load_file(local)["logits"]
     if len(logits) != len(x):
-        raise BoardError(f"classified {len(logits)} of {len(x)} inputs", where=agent.where)
+        raise BoardError(f"classified {len(logits)} of {len(x)} inputs", where=agent.home.where)
     return torch.from_numpy(logits)
 
 
 @contextmanager
 def _pushed(agent: Agent, arrays: dict[str, np.ndarray]) -> Iterator[str]:
-    """Arrays as a `.npz` on the board, for as long as they are needed: examples do not pile up there."""
-    with scratch(agent, "arrays.npz") as remote:
+    """Arrays as a safetensors file on the board, for as long as they are needed: examples do not pile up there."""
+    with scratch(agent.home, "arrays.safetensors") as remote:
         with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder, "arrays.npz")
-            np.savez(local, **arrays)  # type: ignore[arg-type]
-            agent.device.push(local, remote)
+            local = Path(folder, "arrays.safetensors")
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, local)
+            agent.home.device.push(local, remote)
         yield remote

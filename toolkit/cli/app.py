@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
-from toolkit.cli import lab, report, rollback, run, status, targets
+from toolkit.cli import lab, report, rollback, run, status, targets, trust, unlock
 
 app = typer.Typer(
     name="deploy",
@@ -21,6 +21,8 @@ app.command("plan", epilog=run.PLAN_EPILOG)(run.plan)
 app.command("targets", epilog="Example: [bold]deploy targets --json[/bold]")(targets.targets)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
+app.command("unlock", epilog="Example: [bold]deploy unlock --target emulated-pi[/bold]")(unlock.unlock)
+app.command("trust", epilog="Example: [bold]deploy trust release-key.pub --target emulated-pi[/bold]")(trust.trust)
 app.command("report", epilog="Example: [bold]deploy report runs/20260102-030405-host/result.json[/bold]")(report.report)
 app.add_typer(lab.app, name="lab")
 

@@ -5,18 +5,15 @@ import json
 import typer
 
 from toolkit.cli.options import AsJson, TargetName
-from toolkit.devices import connect, install_agent, release
+from toolkit.devices import hold, release
 from toolkit.targets import load_target
 
 
 def rollback(target: TargetName = "host", as_json: AsJson = False) -> None:
     """Serve the previous release again; the present one becomes the previous."""
     board = load_target(target)
-    device = connect(board)
-    try:
-        left, now = release.rollback(install_agent(device, board))
-    finally:
-        device.close()
+    with hold(board) as home:
+        left, now = release.rollback(home)
     if as_json:
         typer.echo(json.dumps({"target": board.name, "from": left, "to": now}))
     else:

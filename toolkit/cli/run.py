@@ -56,6 +56,10 @@ RecoverySteps = Annotated[
     int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")
 ]
 AdaptSteps = Annotated[int, typer.Option(min=1, help="Training steps on the device.", rich_help_panel="How")]
+Sign = Annotated[
+    Path | None,
+    typer.Option(help="ed25519 private key that signs the release, for boards that trust one.", rich_help_panel="How"),
+]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that receives <time>-<target>/.", rich_help_panel="How")]
 
 
@@ -72,13 +76,14 @@ def run(
     recovery_steps: RecoverySteps = 400,
     adapt_steps: AdaptSteps = 40,
     seed: Seed = 0,
+    sign: Sign = None,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Deploy: measure, allocate, compress, export, install, verify and adapt on the board, report."""
     board = load_target(target)
     overrides = _overrides(latency, memory, size)
-    request = Request(model, task, runtime, allocator, shots, seed, recovery_steps, adapt_steps)
+    request = Request(model, task, runtime, allocator, shots, seed, recovery_steps, adapt_steps, sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     _require_writable(runs)

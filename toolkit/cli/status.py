@@ -8,30 +8,38 @@ from rich.console import Console
 from rich.table import Table
 
 from toolkit.cli.options import AsJson, TargetName
-from toolkit.devices import connect, install_agent
-from toolkit.devices.release import status as read_status
+from toolkit.devices import visit
+from toolkit.devices.health import BoardStatus, read_status
 from toolkit.targets import load_target
 from toolkit.units import format_bytes
 
 
 def status(target: TargetName = "host", as_json: AsJson = False) -> None:
-    """Show which release the board serves, the one before, and what else is there."""
+    """Show what the board serves, the release before, what else is there, and whether every byte of it is right."""
     board = load_target(target)
-    device = connect(board)
-    try:
-        found = read_status(install_agent(device, board))
-    finally:
-        device.close()
+    with visit(board) as home:
+        found = read_status(home)
     if as_json:
-        typer.echo(json.dumps({"target": board.name, **asdict(found)}))
+        typer.echo(json.dumps({"target": board.name, "healthy": found.healthy, **asdict(found)}))
         return
     table = Table(title=f"{board.name}: {format_bytes(found.disk_free_bytes)} free")
-    table.add_column("release")
-    table.add_column("state")
+    for column in ("release", "state", "digests"):
+        table.add_column(column)
     for digest in found.available:
-        adapted = ", adapted on the device" if found.adapted else ""
-        state = f"active{adapted}" if digest == found.current else "previous" if digest == found.previous else "kept"
-        table.add_row(digest[:12], state)
+        wrong = found.damaged.get(digest)
+        table.add_row(digest[:12], _state(found, digest), "damaged: " + ", ".join(wrong) if wrong else "right")
     if not found.available:
-        table.add_row("none", f"deploy --target {board.name}")
-    Console(highlight=False).print(table)
+        table.add_row("none", f"deploy --target {board.name}", "")
+    console = Console(highlight=False)
+    console.print(table)
+    if found.signatures_demanded:
+        console.print("Only signed releases are activated (`--sign`).")
+    if found.held_by:
+        dead = ", which is dead: the next deployer takes over" if found.held_by.is_dead else ""
+        console.print(f"Held by {found.held_by}{dead}.")
+
+
+def _state(found: BoardStatus, digest: str) -> str:
+    if digest == found.current:
+        return "active, adapted on the device" if found.adapted else "active"
+    return "previous" if digest == found.previous else "kept"

@@ -1,21 +1,30 @@
 """Live boards: run commands, move files; on top of that the agent's verbs and releases. Knows nothing of models."""
 
-from toolkit.devices.agent_client import Agent, call, install_agent, probe, scratch
+from toolkit.devices.agent_client import Agent, call, probe
 from toolkit.devices.connect import connect
 from toolkit.devices.device import Completed, Device, check
 from toolkit.devices.facts import DeviceFacts
+from toolkit.devices.home import Home, open_home, scratch
+from toolkit.devices.install_agent import install_agent
+from toolkit.devices.lock import locked
 from toolkit.devices.packages import ensure_packages
+from toolkit.devices.session import hold, visit
 
 __all__ = [
     "Agent",
     "Completed",
     "Device",
     "DeviceFacts",
+    "Home",
     "call",
     "check",
     "connect",
     "ensure_packages",
+    "hold",
     "install_agent",
+    "locked",
+    "open_home",
     "probe",
     "scratch",
+    "visit",
 ]

@@ -20,6 +20,11 @@ class Completed:
 class Device(Protocol):
     """A live board. All verbs raise BoardError when the board cannot be reached or the connection breaks."""
 
+    @property
+    def chunk_bytes(self) -> int:
+        """How much of a large file one push should carry: at most this is sent again when the connection breaks."""
+        ...
+
     def run(
         self, command: str, *, timeout_s: float = 60.0, on_line: Callable[[bytes], None] | None = None
     ) -> Completed:

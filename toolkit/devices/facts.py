@@ -17,7 +17,7 @@ class DeviceFacts:
     os: str
     kernel: str
     libc: str | None
-    python: str
+    python: str | None
     board: str | None
     runtimes: dict[str, str]
     conditions: dict[str, Any] = field(compare=False)

@@ -23,6 +23,8 @@ _WHERE = "this machine"
 class LocalDevice:
     """The Device that is this machine. Commands start in the home folder, as they do over ssh."""
 
+    chunk_bytes = 1 << 26
+
     def run(
         self, command: str, *, timeout_s: float = 60.0, on_line: Callable[[bytes], None] | None = None
     ) -> Completed:

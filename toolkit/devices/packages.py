@@ -1,6 +1,5 @@
 """A runtime's wheels on a board that has no pip: fetched on the host for the board's Python, unpacked there once."""
 
-import hashlib
 import re
 import shlex
 import subprocess
@@ -10,45 +9,41 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.cache import cached, digest
-from toolkit.devices.agent_client import Agent, scratch, with_site
+from toolkit.devices.agent_client import Agent
 from toolkit.devices.device import check
+from toolkit.devices.digests import sha256_of
 from toolkit.devices.disk import require_room
 from toolkit.devices.facts import DeviceFacts
+from toolkit.devices.home import scratch
+from toolkit.devices.python_agent import with_site
+from toolkit.devices.transfer import arrived, forget, send
 from toolkit.errors import BoardError
 
 
 def ensure_packages(
-    agent: Agent, packages: tuple[str, ...], facts: DeviceFacts, on_note: Callable[[str], None]
+    agent: Agent, python: str, packages: tuple[str, ...], facts: DeviceFacts, on_note: Callable[[str], None]
 ) -> Agent:
     """The agent with `packages` (pinned, e.g. `numpy==2.4.6`) importable on its board. Raises BoardError."""
+    home = agent.home
     key = digest(packages, facts.machine, facts.python, facts.libc)[:16]
-    site = agent.at("packages", key)
-    if agent.device.run(f"test -d {shlex.quote(site)}").status == 0:
+    site = home.at("packages", key)
+    if home.device.run(f"test -d {shlex.quote(site)}").status == 0:
         return with_site(agent, site)
-    wheels = fetch_wheels(packages, facts, agent.where)
+    wheels = {sha256_of(wheel): wheel for wheel in fetch_wheels(packages, facts, home.where)}
     on_note(f"sending {', '.join(packages)} to the board (once)")
-    largest = max(wheel.stat().st_size for wheel in wheels)
-    require_room(agent, largest + sum(map(_unpacked_bytes, wheels)), " and ".join(packages))
-    with scratch(agent, "packages") as part:
-        check(agent.device.run(f"mkdir {shlex.quote(part)}"), "making room for packages", agent.where)
-        for wheel in wheels:
-            _unpack(agent, wheel, part)
-        # Another run may have put them there meanwhile; they are the same.
-        move = f"test -d {shlex.quote(site)} || mv -T {shlex.quote(part)} {shlex.quote(site)}"
-        check(agent.device.run(move), "activating packages", agent.where)
+    needed = sum(2 * wheel.stat().st_size + _unpacked_bytes(wheel) for wheel in wheels.values())
+    require_room(home, needed, " and ".join(packages))
+    send(home, wheels)
+    with scratch(home, "packages") as part:
+        check(home.device.run(f"mkdir {shlex.quote(part)}"), "making room for packages", home.where)
+        for sha, wheel in wheels.items():
+            unpack = shlex.join([python, "-m", "zipfile", "-e", arrived(home, sha), part])
+            check(home.device.run(unpack, timeout_s=900), f"unpacking {wheel.name}", home.where)
+        # On the disk before they have their name: a power cut must not leave half of them under it.
+        move = f"sync && mv {shlex.quote(part)} {shlex.quote(site)} && sync"
+        check(home.device.run(move, timeout_s=300), "activating packages", home.where)
+    forget(home, list(wheels))
     return with_site(agent, site)
-
-
-def _unpack(agent: Agent, wheel: Path, folder: str) -> None:
-    remote = f"{folder}/{wheel.name}"
-    agent.device.push(wheel, remote)
-    expected = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    sum_ = check(agent.device.run(f"sha256sum < {shlex.quote(remote)}"), f"checking {wheel.name}", agent.where)
-    if sum_.stdout.split()[0].decode() != expected:
-        raise BoardError(f"{wheel.name} arrived corrupt", where=agent.where, next="Run again.")
-    unpack = shlex.join([agent.python, "-m", "zipfile", "-e", remote, folder])
-    done = agent.device.run(f"{unpack} && rm {shlex.quote(remote)}", timeout_s=600)
-    check(done, f"unpacking {wheel.name}", agent.where)
 
 
 def _unpacked_bytes(wheel: Path) -> int:
@@ -58,7 +53,7 @@ def _unpacked_bytes(wheel: Path) -> int:
 
 def fetch_wheels(packages: tuple[str, ...], facts: DeviceFacts, where: str) -> list[Path]:
     """Wheels for the board's machine, Python and C library, without dependencies; kept in the cache folder."""
-    major, minor = facts.python.split(".")[:2]
+    major, minor = str(facts.python).split(".")[:2]
     glibc = re.search(r"glibc 2\.(\d+)", facts.libc or "")
     if not glibc:
         raise BoardError(

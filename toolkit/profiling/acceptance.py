@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolkit.devices import Agent, call
-from toolkit.devices.release import release_folder
+from toolkit.devices.inventory import release_folder
 from toolkit.errors import BoardError
 from toolkit.profiling.budget import Budget
 from toolkit.profiling.measurement import Measurement
@@ -40,14 +40,14 @@ def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, thread
             agent,
             "verify",
             {
-                "release": release_folder(agent, digest),
+                "release": release_folder(agent.home, digest),
                 "digest": digest,
                 "threads": threads,
                 **timing(runs=1000, limit_ms=1500.0),
             },
         )
         if said["corrupt"]:
-            raise BoardError(f"{', '.join(said['corrupt'])} are corrupt", where=agent.where, next="Run again.")
+            raise BoardError(f"{', '.join(said['corrupt'])} are corrupt", where=agent.home.where, next="Run again.")
         measurement = Measurement.model_validate(
             {"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said}
         )

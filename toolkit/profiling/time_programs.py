@@ -47,8 +47,8 @@ def time_programs(
             rows[event["id"]] = Measurement.model_validate({key: event[key] for key in Measurement.model_fields})
             on_row(event["id"])
 
-    with scratch(agent, "bench") as folder:
-        check(agent.device.run(f"mkdir {shlex.quote(folder)}"), "making room", agent.where)
+    with scratch(agent.home, "bench") as folder:
+        check(agent.home.device.run(f"mkdir {shlex.quote(folder)}"), "making room", agent.home.where)
         entries = [
             _push_program(agent, f"{folder}/{index}{runtime.suffix}", name, timeable)
             for index, (name, timeable) in enumerate(programs.items())
@@ -63,7 +63,7 @@ def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> d
     with tempfile.TemporaryDirectory() as local:
         file = Path(local, "program")
         file.write_bytes(timeable.program.data)
-        agent.device.push(file, remote)
+        agent.home.device.push(file, remote)
     holes = {hole: timeable.hole_shapes[hole] for hole in timeable.program.holes}
     return {"id": name, "path": remote, "inputs": [timeable.input_shape], "holes": holes}
 

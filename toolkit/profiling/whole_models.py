@@ -1,12 +1,12 @@
 """Time whole models on the board: what sums of layers miss, and what a process of this size needs in memory."""
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import save
 from torch import nn
 
 from toolkit.devices import Agent
@@ -52,12 +52,10 @@ def time_program(
         profile = profile.with_rows(timed.rows, {key: timed.peak_bytes})
         save_profile(profile, path)
     return WholeModel(
-        profile.rows[key], profile.process_bytes[key], len(program.data) + _npz_bytes(hole_shapes)
+        profile.rows[key], profile.process_bytes[key], len(program.data) + _tensors_bytes(hole_shapes)
     ), profile
 
 
-def _npz_bytes(shapes: dict[str, tuple[int, ...]]) -> int:
-    """Size of the archive in which a bundle keeps arrays of those shapes."""
-    archive = io.BytesIO()
-    np.savez(archive, **{name: np.zeros(shape, np.float32) for name, shape in shapes.items()})  # type: ignore[arg-type]
-    return len(archive.getvalue())
+def _tensors_bytes(shapes: dict[str, tuple[int, ...]]) -> int:
+    """Size of the file in which a bundle keeps arrays of those shapes."""
+    return len(save({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}))

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 from torch import nn
 
 from toolkit.compression import compact_layers, fold_all
+from toolkit.devices.digests import sha256_of
+from toolkit.devices.manifest import NAME, VERSION
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 
-MANIFEST_VERSION = 1
+TENSORS = "tensors.safetensors"
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def serving_tensors(backbone: nn.Module, head: nn.Linear) -> dict[str, np.ndarra
     for name, layer in compact_layers(backbone).items():
         tensors[f"backbone.{name}.core.weight"] = layer.core.weight
         tensors[f"backbone.{name}.down.weight"] = layer.down.weight
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    return {name: np.ascontiguousarray(tensor.detach().numpy()) for name, tensor in tensors.items()}
 
 
 @torch.no_grad()
@@ -73,6 +76,7 @@ def write_bundle(
     folder: Path,
     runtime: Runtime,
     runtime_version: str,
+    arch: str,
     backbone: nn.Module,
     head: nn.Linear,
     head_start: str,
@@ -85,12 +89,14 @@ def write_bundle(
     infer_name, train_name = f"infer{runtime.suffix}", f"train{runtime.suffix}"
     (folder / infer_name).write_bytes(inference.data)
     (folder / train_name).write_bytes(train_step.data)
-    np.savez(folder / "tensors.npz", **serving_tensors(backbone, head))  # type: ignore[arg-type]
+    save_file(serving_tensors(backbone, head), folder / TENSORS)
     logits, features = Served(backbone, head).eval()(acceptance_x)
-    np.savez(folder / "acceptance.npz", x=acceptance_x.numpy(), logits=logits.numpy(), features=features.numpy())
+    accepted = {"x": acceptance_x.numpy(), "logits": logits.numpy(), "features": features.numpy()}
+    save_file(accepted, folder / "acceptance.safetensors")
     names = compact_layers(backbone)
     manifest = {
-        "manifest_version": MANIFEST_VERSION,
+        "manifest_version": VERSION,
+        "arch": arch,
         "runtime": runtime.name,
         "runtime_version": runtime_version,
         "classes": list(classes),
@@ -100,23 +106,22 @@ def write_bundle(
         "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
         "head": {"start": head_start},
         "files": {
-            file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}
-            for file in sorted(folder.iterdir())
+            file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
         },
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+    (folder / NAME).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def read_bundle(folder: Path) -> Bundle:
     """A bundle that was written before."""
-    text = (folder / "manifest.json").read_bytes()
+    text = (folder / NAME).read_bytes()
     manifest = json.loads(text)
     sizes = {name: entry["bytes"] for name, entry in manifest["files"].items()}
     return Bundle(
         folder,
         hashlib.sha256(text).hexdigest(),
         manifest,
-        inference_bytes=sizes[manifest["infer"]["program"]] + sizes["tensors.npz"],
+        inference_bytes=sizes[manifest["infer"]["program"]] + sizes[TENSORS],
         total_bytes=sum(sizes.values()) + len(text),
         nodes=Nodes(**manifest["infer"]["nodes"]),
     )

@@ -15,6 +15,7 @@ from toolkit.runtimes.program import Nodes, Program, export_with_holes, layer_ho
 
 name = "executorch"
 suffix = ".pte"
+agent = "native"
 board_packages: tuple[str, ...] = ()
 
 

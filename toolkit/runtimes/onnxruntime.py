@@ -18,6 +18,7 @@ from toolkit.runtimes.program import Nodes, Program, layer_holes
 
 name = "onnxruntime"
 suffix = ".onnx"
+agent = "python"
 board_packages = (f"onnxruntime=={metadata.version('onnxruntime')}", f"numpy=={metadata.version('numpy')}")
 
 

@@ -41,6 +41,11 @@ class Runtime(Protocol):
     def suffix(self) -> str: ...
 
     @property
+    def agent(self) -> str:
+        """Which agent runs it on the board: `python` or `native`."""
+        ...
+
+    @property
     def board_packages(self) -> tuple[str, ...]:
         """Distributions that a Python board needs, pinned to the version exported for."""
         ...

@@ -8,21 +8,22 @@ from torch import nn
 from toolkit.adaptation import trace_train_step
 from toolkit.adaptation.gradients import decompositions
 from toolkit.cache import cached, code_digest, digest
-from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
+from toolkit.stages.probe import Board
 from toolkit.stages.watch import Watch
 
 _ACCEPTANCE_EXAMPLES = 8
 
 
-def export(job: Job, compact: Compacted, request: Request, watch: Watch) -> Bundle:
+def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
     """Export for the runtime; a bundle that was exported before is reused."""
     with watch.stage("export"):
         version = metadata.version(job.runtime.name)
+        arch = board.target.arch
         code = code_digest(write_bundle, trace_train_step, decompositions, job.runtime.export)
-        key = digest(compact.key, job.runtime.name, version, metadata.version("torch"), code)
+        key = digest(compact.key, job.runtime.name, version, arch, metadata.version("torch"), code)
 
         def write(folder: Path) -> None:
             support = job.task.support.x
@@ -39,6 +40,7 @@ def export(job: Job, compact: Compacted, request: Request, watch: Watch) -> Bund
                 folder,
                 job.runtime,
                 version,
+                arch,
                 compact.backbone,
                 compact.head,
                 job.start,

@@ -1,12 +1,11 @@
-"""Stage 1: reach the board, ask what it is, and give it what the runtime needs."""
+"""Stage 1: ask the board what it is, and give it the agent and what the runtime needs."""
 
 from dataclasses import dataclass
 from importlib import metadata
 
-from toolkit.devices import Agent, Device, DeviceFacts, ensure_packages, install_agent
+from toolkit.devices import Agent, DeviceFacts, Home, ensure_packages, install_agent
 from toolkit.devices import probe as ask
-from toolkit.errors import BoardError
-from toolkit.runtimes import Runtime
+from toolkit.devices.python_agent import board_python
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
@@ -22,34 +21,24 @@ class Board:
     facts: DeviceFacts
     runtime_version: str
 
+    @property
+    def home(self) -> Home:
+        """Our folder there."""
+        return self.agent.home
 
-def probe(device: Device, target: Target, job: Job, watch: Watch) -> Board:
-    """Facts of the device. Raises BoardError if it is another kind of board or cannot run the runtime."""
+
+def probe(home: Home, target: Target, job: Job, watch: Watch) -> Board:
+    """Facts of the device. Raises BoardError if it cannot run the runtime."""
     with watch.stage("probe"):
-        agent = install_agent(device, target)
+        note = watch.progress.note
+        agent = install_agent(home, target, job.runtime.agent, note)
         facts = ask(agent)
-        if target.arch not in ("any", facts.machine):
-            raise BoardError(
-                f"is {facts.machine}, the target says {target.arch}",
-                where=target.name,
-                next="Choose the target that fits the board (`deploy targets`), or correct its address.",
-            )
+        if job.runtime.board_packages and target.connection.transport != "local":
+            agent = ensure_packages(agent, board_python(target), job.runtime.board_packages, facts, note)
+            facts = ask(agent)
         version = metadata.version(job.runtime.name)
-        if target.connection.transport != "local":
-            agent, facts = _provide_runtime(agent, facts, job.runtime, watch)
-        watch.progress.note(_describe(facts, job.runtime.name, version))
+        note(_describe(facts, job.runtime.name, version))
         return Board(target, agent, facts, version)
-
-
-def _provide_runtime(agent: Agent, facts: DeviceFacts, runtime: Runtime, watch: Watch) -> tuple[Agent, DeviceFacts]:
-    if not runtime.board_packages:
-        raise BoardError(
-            f"{runtime.name} cannot run on a Python board yet",
-            where=agent.where,
-            next="Choose --runtime onnxruntime; the native runner is on the road map.",
-        )
-    agent = ensure_packages(agent, runtime.board_packages, facts, watch.progress.note)
-    return agent, ask(agent)
 
 
 def _describe(facts: DeviceFacts, runtime: str, version: str) -> str:
@@ -58,5 +47,6 @@ def _describe(facts: DeviceFacts, runtime: str, version: str) -> str:
     state = [
         f"{key} {value}" for key, value in facts.conditions.items() if key in ("governor", "temperature_c") and value
     ]
-    software = [facts.os, f"Python {facts.python}", f"{runtime} {version}"]
+    python = f"Python {facts.python}" if facts.python else None
+    software = [facts.os, python, f"{runtime} {version}"]
     return ", ".join(part for part in (*hardware, memory, *software, *state) if part)

@@ -22,7 +22,8 @@ def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accept
         if accepted.refusals:
             for reason in accepted.refusals:
                 watch.progress.note(f"refused: {reason}")
-            release.remove(board.agent, bundle.digest)
+            release.remove(board.home, bundle.digest)
         else:
-            release.activate(board.agent, bundle.digest)
+            release.activate(board.home, bundle.digest)
+            release.collect(board.home, board.target.keep_releases)
         return accepted

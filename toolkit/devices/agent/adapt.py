@@ -12,8 +12,9 @@ import numpy as np
 from .digests import read_manifest
 from .facts import peak_bytes
 from .prototype import prototype_head
-from .release import load_inference, load_tensors, read_arrays
+from .release import load_inference, load_tensors
 from .runtime import load
+from .tensors import read_arrays, write_arrays
 
 _EVALUATE_EVERY = 5
 # Cross-validation in five folds where that takes no longer than this, else in three.
@@ -27,7 +28,7 @@ _REASONS = {
 
 
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: release, support (.npz with x, y), adapted (.npz to write), steps, lr, jitter, seed, threads.
+    """`spec`: release, support (tensors file with x, y), adapted (file to write), steps, lr, jitter, seed, threads.
 
     Emits `folds`, `curve` lines (step, held-out loss and accuracy) and `step` lines (training loss of the final run).
     """
@@ -54,7 +55,7 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
             parameters = trained
             emit("step", step=step, loss=loss)
         if all(np.isfinite(value).all() for value in parameters):
-            _write(spec["adapted"], dict(zip(manifest["train"]["trainables"], parameters)))
+            write_arrays(spec["adapted"], dict(zip(manifest["train"]["trainables"], parameters)))
         else:
             result.update(accepted=False, reason="training diverged")
     return {
@@ -176,12 +177,3 @@ def _held_out(y, fold, folds):  # type: ignore[no-untyped-def]
         members = np.flatnonzero(y == label)
         order[members] = np.arange(len(members))
     return order % folds == fold
-
-
-def _write(path, arrays):  # type: ignore[no-untyped-def]
-    """Appear by one rename, after the bytes are on the disk."""
-    temporary = path + ".part.npz"
-    np.savez(temporary, **arrays)
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""Digests of an installed release; needs neither NumPy nor a runtime, so that any board can check what it holds."""
+"""Digests of an installed release, and the manifest that holds them."""
 
 import hashlib
 import json

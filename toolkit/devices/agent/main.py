@@ -1,4 +1,4 @@
-"""The agent's verbs: `facts`, `check`, `bench`, `infer`, `verify`, `adapt`."""
+"""The agent's verbs: `facts`, `bench`, `infer`, `verify`, `adapt`."""
 
 import json
 import sys
@@ -27,15 +27,11 @@ def emit(event: str, **fields: object) -> None:
 
 
 def _verb(name):  # type: ignore[no-untyped-def]
-    # Each verb imports what it needs itself, so that `facts` and `check` work on a board without NumPy.
+    # Each verb imports what it needs itself, so that `facts` works on a board without NumPy.
     if name == "facts":
         from .facts import facts
 
         return lambda spec, emit: facts()
-    if name == "check":
-        from .digests import corrupt_files
-
-        return lambda spec, emit: {"corrupt": corrupt_files(spec["release"], spec["digest"])}
     if name == "bench":
         from .bench import bench
 

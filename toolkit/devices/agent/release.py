@@ -5,17 +5,12 @@ import os
 import numpy as np
 
 from .runtime import load
-
-
-def read_arrays(path: str) -> "dict[str, np.ndarray]":
-    """All arrays of a `.npz`; nothing is unpickled."""
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+from .tensors import read_arrays
 
 
 def load_tensors(folder: str, adapted: "str | None") -> "dict[str, np.ndarray]":
     """The release's tensors, with those this board has adapted in their place if `adapted` exists."""
-    tensors = read_arrays(os.path.join(folder, "tensors.npz"))
+    tensors = read_arrays(os.path.join(folder, "tensors.safetensors"))
     if adapted and os.path.isfile(adapted):
         tensors.update(read_arrays(adapted))
     return tensors

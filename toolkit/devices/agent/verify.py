@@ -5,7 +5,8 @@ import numpy as np
 from .bench import timed
 from .digests import corrupt_files, read_manifest
 from .facts import conditions, peak_bytes
-from .release import load_inference, load_tensors, read_arrays
+from .release import load_inference, load_tensors
+from .tensors import read_arrays
 
 
 def verify(spec, emit):  # type: ignore[no-untyped-def]
@@ -17,7 +18,7 @@ def verify(spec, emit):  # type: ignore[no-untyped-def]
     manifest = read_manifest(folder)
     before = conditions()
     run = load_inference(folder, manifest, load_tensors(folder, None), spec["threads"])
-    accepted = read_arrays(folder + "/acceptance.npz")
+    accepted = read_arrays(folder + "/acceptance.safetensors")
     difference = 0.0
     for x, logits, features in zip(accepted["x"], accepted["logits"], accepted["features"]):
         for got, expected in zip(run([x[None]]), (logits, features)):

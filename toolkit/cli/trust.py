@@ -1,0 +1,20 @@
+"""`deploy trust`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.options import TargetName
+from toolkit.devices import hold, signature
+from toolkit.targets import load_target
+
+Key = Annotated[Path, typer.Argument(help="ed25519 public key, e.g. release-key.pub.")]
+
+
+def trust(key: Key, target: TargetName = "host") -> None:
+    """Let the board activate only releases signed with this key, or with one trusted before."""
+    board = load_target(target)
+    with hold(board) as home:
+        signature.trust(home, key)
+    typer.echo(f"{board.name} now activates only releases that a trusted key signed: deploy with --sign.")

@@ -1,0 +1,48 @@
+"""Arrays in a safetensors file: eight bytes of length, a JSON header, then the raw values. Nothing is unpickled."""
+
+import json
+import os
+
+import numpy as np
+
+_TYPES: "dict[str, np.dtype]" = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_ALIGNMENT = 8
+
+
+def read_arrays(path: str) -> "dict[str, np.ndarray]":
+    """All arrays of the file. Raises ValueError if it is not one, or cut short."""
+    with open(path, "rb") as file:
+        data = file.read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    if len(data) < 8 or start > len(data):
+        raise ValueError("not a safetensors file: " + path)
+    arrays = {}  # type: dict[str, np.ndarray]
+    for name, entry in json.loads(data[8:start]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        dtype = _TYPES[entry["dtype"]]
+        if not 0 <= begin <= end <= len(data) - start:
+            raise ValueError("cut short: " + path)
+        values = np.frombuffer(data, dtype, (end - begin) // dtype.itemsize, start + begin)
+        arrays[name] = values.reshape(entry["shape"]).copy()
+    return arrays
+
+
+def write_arrays(path: str, arrays: "dict[str, np.ndarray]") -> None:
+    """Appear by one rename, after the bytes are on the disk."""
+    header, parts, end = {}, [], 0
+    for name, array in arrays.items():
+        kind = next(key for key, dtype in _TYPES.items() if dtype == array.dtype)
+        part = np.ascontiguousarray(array).tobytes()
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [end, end + len(part)]}
+        parts.append(part)
+        end += len(part)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    temporary = path + ".part"
+    with open(temporary, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + b"".join(parts))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,46 @@
+"""The state of a board as its owner wants to see it: what it serves, whether that is whole, who is at work on it."""
+
+import shlex
+from dataclasses import dataclass
+
+from toolkit.devices.disk import disk_free_bytes
+from toolkit.devices.home import Home
+from toolkit.devices.inventory import adapted_file, damaged, read_releases
+from toolkit.devices.lock import Holder, holder
+from toolkit.devices.signature import demands_signature
+
+
+@dataclass(frozen=True)
+class BoardStatus:
+    """`damaged` holds, by release, the names of files that are missing or altered."""
+
+    current: str | None
+    previous: str | None
+    available: tuple[str, ...]
+    damaged: dict[str, list[str]]
+    adapted: bool
+    disk_free_bytes: int
+    signatures_demanded: bool
+    held_by: Holder | None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all that it serves or could go back to is whole."""
+        return not any(digest in self.damaged for digest in (self.current, self.previous))
+
+
+def read_status(home: Home) -> BoardStatus:
+    """Read it all, digests included. Raises BoardError."""
+    releases = read_releases(home)
+    wrong = {digest: names for digest in releases.available if (names := damaged(home, digest))}
+    learned = shlex.quote(adapted_file(home, str(releases.current)))
+    return BoardStatus(
+        releases.current,
+        releases.previous,
+        releases.available,
+        wrong,
+        home.device.run(f"test -f {learned}").status == 0,
+        disk_free_bytes(home),
+        demands_signature(home),
+        holder(home),
+    )

@@ -1,0 +1,51 @@
+"""The Python agent on a board: its sources as one runnable zip, named by their content."""
+
+import hashlib
+import io
+import shlex
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit.devices.agent_client import Agent
+from toolkit.devices.digests import sums
+from toolkit.devices.home import Home, push_bytes
+from toolkit.errors import BoardError
+from toolkit.targets import Target
+
+_SOURCES = Path(__file__).parent / "agent"
+
+
+def install_python_agent(home: Home, target: Target) -> Agent:
+    """Put this version of the agent there. Raises BoardError if the board has no Python."""
+    python = board_python(target)
+    data = _archive()
+    digest = hashlib.sha256(data).hexdigest()
+    archive = home.at("agent", f"{digest[:16]}.pyz")
+    if home.device.run(f"command -v {shlex.quote(python)}").status != 0:
+        raise BoardError(f"has no {python}", where=home.where, next="Install Python 3.9 or later on the board.")
+    if sums(home, [archive]) != [digest]:
+        push_bytes(home, data, archive)
+    return Agent(home, shlex.join([python, archive]))
+
+
+def board_python(target: Target) -> str:
+    """The interpreter that runs the agent: on this machine, the one that runs us."""
+    return sys.executable if target.connection.transport == "local" else target.python
+
+
+def with_site(agent: Agent, site: str) -> Agent:
+    """The same agent with a folder of packages on its path."""
+    return replace(agent, command=f"PYTHONPATH={shlex.quote(site)} {agent.command}")
+
+
+def _archive() -> bytes:
+    """The agent's sources as a runnable zip, the same bytes for the same sources."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        entries = {f"agent/{path.name}": path.read_text(encoding="utf-8") for path in sorted(_SOURCES.glob("*.py"))}
+        entries["__main__.py"] = "import sys\nfrom agent.main import main\nsys.exit(main(sys.argv[1:]))\n"
+        for name, text in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
+    return buffer.getvalue()

@@ -1,0 +1,87 @@
+"""Signed releases: a board that trusts some keys activates only what one of them signed (ed25519, OpenSSH's SSHSIG).
+
+The signature is over the manifest, which holds the digest of every file. The board checks it with its own `ssh-keygen`
+(PROTOCOL.sshsig, OpenSSH 8.1 or later), so that a host that was taken over cannot skip the check by leaving it out.
+"""
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from toolkit.devices.device import check
+from toolkit.devices.home import Home, push_bytes
+from toolkit.devices.inventory import release_folder
+from toolkit.devices.manifest import NAME, SIGNATURE
+from toolkit.errors import BadInput, BoardError
+
+_NAMESPACE, _SIGNER = "edge-deploy", "deployer"
+
+
+@contextmanager
+def signed(bundle: Path, key: Path) -> Iterator[Path]:
+    """A detached signature of the bundle's manifest by an ed25519 private key. Raises BadInput if it cannot sign."""
+    if not key.is_file():
+        raise BadInput("no such file", where=f"--sign {key}", next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
+    if shutil.which("ssh-keygen") is None:
+        raise BadInput("signing needs ssh-keygen", where="--sign", next="apt-get install openssh-client")
+    with TemporaryDirectory() as folder:
+        manifest = Path(folder, NAME)
+        manifest.write_bytes((bundle / NAME).read_bytes())
+        done = subprocess.run(
+            ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", _NAMESPACE, str(manifest)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        signature = Path(folder, SIGNATURE)
+        if done.returncode != 0 or not signature.exists():
+            said = (done.stderr.strip().splitlines() or ["ssh-keygen failed"])[-1]
+            raise BadInput(f"cannot sign: {said}", where=f"--sign {key}", next="Name an ed25519 private key.")
+        yield signature
+
+
+def trust(home: Home, public_key: Path) -> None:
+    """From now on the board activates only releases signed with that key, or one trusted before. Raises BadInput."""
+    words = public_key.read_text(encoding="utf-8").split() if public_key.is_file() else []
+    if len(words) < 2 or words[0] != "ssh-ed25519":
+        raise BadInput("is no ed25519 public key", where=str(public_key), next="Name the .pub file beside the key.")
+    old = home.device.run(f"cat {shlex.quote(_trusted(home))}").stdout.decode(errors="replace")
+    line = f'{_SIGNER} namespaces="{_NAMESPACE}" {words[0]} {words[1]}\n'
+    if line not in old:
+        push_bytes(home, (old + line).encode(), _trusted(home))
+    check(home.device.run("sync"), "keeping the trusted key", home.where)
+
+
+def demands_signature(home: Home) -> bool:
+    """Whether the board trusts any key."""
+    return home.device.run(f"test -s {shlex.quote(_trusted(home))}").status == 0
+
+
+def require_signature(home: Home, digest: str) -> None:
+    """Raises BoardError if the board trusts some keys and none of them signed the release."""
+    if not demands_signature(home):
+        return
+    folder = release_folder(home, digest)
+    script = (
+        f"command -v ssh-keygen >/dev/null || exit 127; cd {shlex.quote(folder)} && test -s {SIGNATURE} || exit 66; "
+        f"ssh-keygen -Y verify -f {shlex.quote(_trusted(home))} -I {_SIGNER} -n {_NAMESPACE} -s {SIGNATURE} < {NAME}"
+    )
+    status = home.device.run(script).status
+    if status == 0:
+        return
+    reasons = {
+        127: ("demands signed releases, but has no ssh-keygen to check them with", "Install openssh-client on it."),
+        66: (f"demands signed releases, and {digest[:12]} is not signed", "Deploy with `--sign KEY`."),
+    }
+    what, next_ = reasons.get(
+        status, (f"release {digest[:12]} is signed by no key that the board trusts", "Sign with a trusted key.")
+    )
+    raise BoardError(what, where=home.where, next=f"{next_} It still serves what it served before.")
+
+
+def _trusted(home: Home) -> str:
+    return home.at("trusted")
