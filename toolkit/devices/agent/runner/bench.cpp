@@ -1,0 +1,65 @@
+// Time programs in one process: load, warm up, repeat; as agent/bench.py.
+#include "clock.hpp"
+#include "facts.hpp"
+#include "failure.hpp"
+#include "program.hpp"
+#include "random.hpp"
+#include "sha256.hpp"
+#include "threads.hpp"
+#include "timing.hpp"
+#include "verbs.hpp"
+
+namespace runner {
+
+namespace {
+
+Tensor random_values(const Json& shape, Normal& random) {
+  Tensor tensor{shape.get<Shape>(), {}};
+  for (std::int64_t size : tensor.shape)
+    if (size < 0) throw Failure("ValueError", "a shape is negative: " + words(tensor.shape));
+  tensor.values.resize(count_of(tensor.shape));
+  for (float& value : tensor.values) value = random.next();
+  return tensor;
+}
+
+Json measure(const Json& spec, const Json& entry) {
+  Normal random(0, 0);
+  const auto path = entry.at("path").get<std::string>();
+  std::vector<Hole> holes;
+  if (entry.contains("holes"))
+    for (const auto& [name, shape] : entry["holes"].items()) holes.push_back({name, random_values(shape, random)});
+  std::vector<Tensor> inputs;
+  for (const Json& shape : entry.at("inputs")) inputs.push_back(random_values(shape, random));
+  const std::vector<View> views = [&] {
+    std::vector<View> each;
+    for (const Tensor& input : inputs) each.push_back(view(input));
+    return each;
+  }();
+  const std::int64_t started = now_ns();
+  Program program(path, holes);
+  const double load_ms = static_cast<double>(now_ns() - started) / 1e6;
+  Json row = {{"id", entry.at("id")}, {"load_ms", load_ms}, {"sha256", sha256_of_file(path)}};
+  row.update(timed(program, views, spec));
+  return row;
+}
+
+}  // namespace
+
+Json bench(const Json& spec) {
+  const auto runtime = spec.at("runtime").get<std::string>();
+  if (runtime != "executorch") throw Failure("ValueError", "unknown runtime: " + runtime);
+  set_threads(spec);
+  const Json before = conditions();
+  Json digests = Json::object();
+  for (const Json& entry : spec.at("programs")) {
+    const Json row = measure(spec, entry);
+    digests[row.at("id").get<std::string>()] = row.at("sha256");
+    emit("measured", row);
+  }
+  return {{"peak_bytes", peak_bytes()},
+          {"conditions", {{"before", before}, {"after", conditions()}}},
+          {"sha256", digests},
+          {"runtime_version", EXECUTORCH_VERSION}};
+}
+
+}  // namespace runner

@@ -1,0 +1,53 @@
+// Values that the board supplies to a program when it is loaded: folded cores and the head.
+#pragma once
+
+#include <executorch/runtime/core/named_data_map.h>
+
+#include <string>
+#include <vector>
+
+#include "tensors.hpp"
+
+namespace runner {
+
+struct Hole {
+  std::string name;
+  Tensor value;
+};
+
+// The names under which a program asks for its holes, and their values in the layout it expects.
+//
+// XNNPACK asks for a constant by the SHA-256 of the bytes it was exported with. The exporter (`runtimes/executorch.py`)
+// gives hole number i a placeholder that both sides can make: its first value has the bits kPlaceholder + i, all others
+// are zero. What is not delegated asks by `hole_i`.
+class Holes final : public executorch::runtime::NamedDataMap {
+ public:
+  explicit Holes(const std::vector<Hole>& holes);
+
+  // Throws Failure if the program did not ask for one of them: it has no such hole, or one of another size.
+  void require_all_asked() const;
+
+  executorch::runtime::Result<const executorch::runtime::TensorLayout> get_tensor_layout(
+      std::string_view key) const override;
+  executorch::runtime::Result<executorch::runtime::FreeableBuffer> get_data(std::string_view key) const override;
+  executorch::runtime::Error load_data_into(std::string_view key, void* buffer, std::size_t size) const override;
+  executorch::runtime::Result<std::uint32_t> get_num_keys() const override;
+  executorch::runtime::Result<const char*> get_key(std::uint32_t index) const override;
+
+ private:
+  struct Entry {
+    std::string key;
+    std::vector<float> values;
+    std::vector<std::int32_t> sizes;
+    std::vector<std::uint8_t> order;
+    std::size_t hole;
+  };
+
+  const Entry* find(std::string_view key) const;
+
+  std::vector<Entry> entries_;
+  std::vector<std::string> names_;
+  mutable std::vector<bool> asked_;
+};
+
+}  // namespace runner

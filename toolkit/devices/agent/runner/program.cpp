@@ -1,0 +1,142 @@
+#include "program.hpp"
+
+#include <executorch/extension/data_loader/mmap_data_loader.h>
+#include <executorch/extension/memory_allocator/malloc_memory_allocator.h>
+#include <executorch/runtime/executor/method.h>
+
+#include <algorithm>
+#include <new>
+#include <numeric>
+#include <optional>
+
+#include "clock.hpp"
+#include "crash.hpp"
+#include "failure.hpp"
+
+namespace runner {
+
+namespace {
+
+namespace et = executorch::runtime;
+using executorch::aten::ScalarType;
+using executorch::aten::TensorImpl;
+using executorch::extension::MallocMemoryAllocator;
+using executorch::extension::MmapDataLoader;
+
+constexpr std::size_t kAlignment = 64;
+
+struct Freed {
+  void operator()(std::uint8_t* bytes) const { ::operator delete[](bytes, std::align_val_t(kAlignment)); }
+};
+using Arena = std::unique_ptr<std::uint8_t[], Freed>;
+
+template <typename T>
+T must(et::Result<T> result, const std::string& path, const std::string& doing) {
+  if (!result.ok()) throw Failure("RuntimeError", path + ": " + doing + " failed: " + said(result.error()));
+  return std::move(result.get());
+}
+
+Shape shape_of(const et::Result<et::TensorInfo>& info, const std::string& path) {
+  if (!info.ok() || info->scalar_type() != ScalarType::Float)
+    throw Failure("ValueError", path + " has an input or output that is no float32 tensor");
+  return Shape(info->sizes().begin(), info->sizes().end());
+}
+
+// A shape with the strides and the order of dimensions that the runtime wants beside it.
+struct Form {
+  std::vector<executorch::aten::SizesType> sizes;
+  std::vector<executorch::aten::DimOrderType> order;
+  std::vector<executorch::aten::StridesType> strides;
+
+  explicit Form(const Shape& shape) : sizes(shape.begin(), shape.end()), order(shape.size()), strides(shape.size()) {
+    std::iota(order.begin(), order.end(), 0);
+    executorch::aten::StridesType stride = 1;
+    for (std::size_t i = shape.size(); i-- > 0; stride *= sizes[i]) strides[i] = stride;
+  }
+};
+
+}  // namespace
+
+// In the order in which each outlives the next.
+struct Program::Loaded {
+  Loaded(const std::string& path, const std::vector<Hole>& values)
+      : holes(values),
+        loader(must(MmapDataLoader::from(path.c_str(), MmapDataLoader::MlockConfig::NoMlock), path, "opening")),
+        program(must(et::Program::load(&loader, et::Program::Verification::InternalConsistency), path, "loading")),
+        meta(must(program.method_meta("forward"), path, "looking for forward")) {
+    for (std::size_t i = 0; i < meta.num_memory_planned_buffers(); ++i) {
+      const auto size = static_cast<std::size_t>(must(meta.memory_planned_buffer_size(i), path, "planning memory"));
+      arenas.emplace_back(new (std::align_val_t(kAlignment)) std::uint8_t[size]);
+      spans.emplace_back(arenas.back().get(), size);
+    }
+    planned.emplace(et::Span<et::Span<std::uint8_t>>(spans.data(), spans.size()));
+    manager.emplace(&method_memory, &*planned, &temporary_memory);
+    method.emplace(must(program.load_method("forward", &*manager, nullptr, &holes), path, "loading"));
+  }
+
+  Holes holes;
+  MmapDataLoader loader;
+  et::Program program;
+  et::MethodMeta meta;
+  std::vector<Arena> arenas;
+  std::vector<et::Span<std::uint8_t>> spans;
+  MallocMemoryAllocator method_memory, temporary_memory;
+  std::optional<et::HierarchicalAllocator> planned;
+  std::optional<et::MemoryManager> manager;
+  std::optional<et::Method> method;
+  std::vector<Form> forms;
+};
+
+View view(const Tensor& tensor) { return {tensor.shape, tensor.values}; }
+
+Program::Program(const std::string& path, const std::vector<Hole>& holes) : path_(path) {
+  const Doing doing("loading", path);
+  loaded_ = std::make_unique<Loaded>(path, holes);
+  loaded_->holes.require_all_asked();
+  for (std::size_t i = 0; i < loaded_->meta.num_inputs(); ++i) {
+    inputs_.push_back(shape_of(loaded_->meta.input_tensor_meta(i), path));
+    loaded_->forms.emplace_back(inputs_.back());
+  }
+  for (std::size_t i = 0; i < loaded_->meta.num_outputs(); ++i)
+    outputs_.push_back(shape_of(loaded_->meta.output_tensor_meta(i), path));
+}
+
+Program::~Program() = default;
+
+void Program::call(std::span<const View> inputs) {
+  const Doing doing("running", path_);
+  check(inputs);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    Form& form = loaded_->forms[i];
+    // The runtime copies inputs and writes to none.
+    TensorImpl impl(ScalarType::Float, static_cast<ssize_t>(form.sizes.size()), form.sizes.data(),
+                    const_cast<float*>(inputs[i].values.data()), form.order.data(), form.strides.data());
+    const et::Error error = loaded_->method->set_input(et::EValue(executorch::aten::Tensor(&impl)), i);
+    if (error != et::Error::Ok) throw Failure("RuntimeError", path_ + ": setting input failed: " + said(error));
+  }
+  const std::int64_t started = now_ns();
+  const et::Error error = loaded_->method->execute();
+  execute_ns_ = now_ns() - started;
+  if (error != et::Error::Ok) throw Failure("RuntimeError", path_ + ": running failed: " + said(error));
+}
+
+void Program::check(std::span<const View> inputs) const {
+  if (inputs.size() != inputs_.size())
+    throw Failure("ValueError", path_ + " takes " + std::to_string(inputs_.size()) + " inputs, " +
+                                    std::to_string(inputs.size()) + " given");
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!std::equal(inputs[i].shape.begin(), inputs[i].shape.end(), inputs_[i].begin(), inputs_[i].end()))
+      throw Failure("ValueError", path_ + ": input " + std::to_string(i) + " is " + words(inputs_[i]) + ", " +
+                                      words(Shape(inputs[i].shape.begin(), inputs[i].shape.end())) + " given");
+}
+
+View Program::output(std::size_t index) const {
+  if (index >= outputs_.size())
+    throw Failure("ValueError", path_ + " has " + std::to_string(outputs_.size()) + " outputs");
+  const executorch::aten::Tensor tensor = loaded_->method->get_output(index).toTensor();
+  return {outputs_[index], {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())}};
+}
+
+std::size_t Program::outputs() const { return outputs_.size(); }
+
+}  // namespace runner

@@ -1,0 +1,145 @@
+#include "tensors.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cstring>
+#include <span>
+
+#include "files.hpp"
+#include "lines.hpp"
+
+namespace runner {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
+
+constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t kAlignment = 8;
+
+// A file as memory, for as long as this lives.
+class Mapped {
+ public:
+  explicit Mapped(const std::string& path) {
+    const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat found {};
+    if (descriptor < 0 || fstat(descriptor, &found) != 0) throw cannot("read", path);
+    size_ = static_cast<std::size_t>(found.st_size);
+    if (size_ > 0) start_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    close(descriptor);
+    if (start_ == MAP_FAILED) throw cannot("read", path);
+  }
+  ~Mapped() {
+    if (size_ > 0) munmap(start_, size_);
+  }
+  Mapped(const Mapped&) = delete;
+  Mapped& operator=(const Mapped&) = delete;
+
+  std::span<const char> bytes() const { return {static_cast<const char*>(start_), size_}; }
+
+ private:
+  void* start_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+Failure corrupt(const std::string& path, const std::string& why) {
+  return Failure("ValueError", path + " is not a whole safetensors file: " + why);
+}
+
+std::vector<std::int64_t> checked_shape(const Json& entry, std::uint64_t most, const std::string& path) {
+  std::uint64_t count = 1;
+  for (const Json& each : entry.at("shape")) {
+    if (!each.is_number_unsigned()) throw corrupt(path, "a shape is no list of sizes");
+    const auto size = each.get<std::uint64_t>();
+    if (size > most || (count *= size) > most) throw corrupt(path, "a shape is larger than the file");
+  }
+  return entry.at("shape").get<Shape>();
+}
+
+template <typename Value>
+std::vector<Value> values_of(const Json& entry, std::span<const char> data, const std::string& path) {
+  const auto begin = entry.at("data_offsets").at(0).get<std::uint64_t>();
+  const auto end = entry.at("data_offsets").at(1).get<std::uint64_t>();
+  if (begin > end || end > data.size()) throw corrupt(path, "a tensor lies outside the file");
+  const Shape shape = checked_shape(entry, data.size(), path);
+  if (end - begin != static_cast<std::uint64_t>(count_of(shape)) * sizeof(Value))
+    throw corrupt(path, "a shape and its offsets disagree");
+  std::vector<Value> values(count_of(shape));
+  if (!values.empty()) std::memcpy(values.data(), data.data() + begin, end - begin);
+  return values;
+}
+
+}  // namespace
+
+std::int64_t count_of(const Shape& shape) {
+  std::int64_t count = 1;
+  for (std::int64_t size : shape) count *= size;
+  return count;
+}
+
+std::string words(const Shape& shape) {
+  std::string text;
+  for (std::int64_t size : shape) text += (text.empty() ? "" : " x ") + std::to_string(size);
+  return text.empty() ? "a single value" : text;
+}
+
+const Tensor& Tensors::at(const std::string& name) const {
+  const auto found = floats.find(name);
+  if (found == floats.end()) throw Failure("KeyError", path + " has no tensor '" + name + "'");
+  return found->second;
+}
+
+Tensors read_tensors(const std::string& path) {
+  const Mapped file(path);
+  const std::span<const char> bytes = file.bytes();
+  std::uint64_t length = 0;
+  if (bytes.size() < kLengthBytes) throw corrupt(path, "it is too short");
+  std::memcpy(&length, bytes.data(), kLengthBytes);
+  if (length > bytes.size() - kLengthBytes) throw corrupt(path, "its header goes past its end");
+  const char* start = bytes.data() + kLengthBytes;
+  const Json header = Json::parse(start, start + length, nullptr, false);
+  if (!header.is_object()) throw corrupt(path, "its header is no JSON object");
+  const std::span<const char> data = bytes.subspan(kLengthBytes + length);
+  Tensors tensors;
+  tensors.path = path;
+  try {
+    for (const auto& [name, entry] : header.items()) {
+      if (name == "__metadata__") continue;
+      const auto type = entry.at("dtype").get<std::string>();
+      if (type == "F32")
+        tensors.floats[name] = {checked_shape(entry, data.size(), path), values_of<float>(entry, data, path)};
+      else if (type == "I64")
+        tensors.integers[name] = values_of<std::int64_t>(entry, data, path);
+      else
+        throw corrupt(path, "'" + name + "' is " + type + ", not F32 or I64");
+    }
+  } catch (const Json::exception&) {
+    throw corrupt(path, "an entry of its header has no dtype, shape and data_offsets");
+  }
+  return tensors;
+}
+
+void write_tensors(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& tensors) {
+  Json header = Json::object();
+  std::uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const std::uint64_t end = offset + tensor.values.size() * sizeof(float);
+    header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
+  const std::uint64_t length = text.size();
+  write_whole(path, [&](std::FILE* file) {
+    std::fwrite(&length, 1, kLengthBytes, file);
+    std::fwrite(text.data(), 1, text.size(), file);
+    for (const auto& [name, tensor] : tensors)
+      std::fwrite(tensor.values.data(), sizeof(float), tensor.values.size(), file);
+  });
+}
+
+}  // namespace runner

@@ -1,0 +1,20 @@
+// Median, p95 and minimum of single calls.
+#pragma once
+
+#include <vector>
+
+#include "lines.hpp"
+#include "program.hpp"
+
+namespace runner {
+
+// The value below which `percent` of them lie, between two neighbours in proportion.
+double percentile(std::vector<double> values, double percent);
+
+// Warm up, then time single calls; times in milliseconds. `spec`: warmups, runs, budget_ms, which bounds the time that
+// the program is repeated for: big ones get fewer runs.
+//
+// `overhead_us` is the median of what a call takes beyond the runtime's own execution.
+Json timed(Program& program, std::span<const View> inputs, const Json& spec);
+
+}  // namespace runner

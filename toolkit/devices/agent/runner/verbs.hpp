@@ -1,0 +1,14 @@
+// The agent's verbs. Each takes its specification and returns the fields of its `done` line; see agent/*.py.
+#pragma once
+
+#include "lines.hpp"
+
+namespace runner {
+
+Json check(const Json& spec);
+Json bench(const Json& spec);
+Json infer(const Json& spec);
+Json verify(const Json& spec);
+Json adapt(const Json& spec);
+
+}  // namespace runner

@@ -1,0 +1,81 @@
+"""The native runner for ExecuTorch programs: built here on first use, for this machine or another, and kept.
+
+What comes out is a folder to put on a board as it is: the runner, ExecuTorch's libraries, and the loader and C and C++
+libraries that it was linked with, so that it also starts where those are older or other ones.
+"""
+
+import os
+import shlex
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from toolkit.cache import cached, code_digest, digest
+from toolkit.devices.runner_libstdcxx import link_libstdcxx
+from toolkit.devices.runner_sdk import LIBRARIES, Sdk, find_sdk, versions
+from toolkit.devices.runner_toolchain import Toolchain, find_toolchain, loader_name
+
+_SOURCES = Path(__file__).parent / "agent" / "runner"
+_PROGRAM = "runner"
+_SYSTEM_LIBRARIES = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0")
+_FLAGS = (
+    *("-std=c++20", "-O2", "-ffunction-sections", "-fdata-sections"),
+    # As ExecuTorch itself was compiled: its headers look at them.
+    *("-DC10_USING_CUSTOM_GENERATED_MACROS", "-DET_EVENT_TRACER_ENABLED"),
+)
+
+
+def build_runner(machine: str) -> Path:
+    """The folder of files to put on a board of that machine, e.g. `aarch64`.
+
+    Raises BadInput with what to install, or BoardError if ExecuTorch's libraries cannot be fetched.
+    """
+    toolchain = find_toolchain(machine)
+    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(_SOURCES.glob("*.[ch]pp"))}
+    code = code_digest(build_runner, link_libstdcxx, find_sdk, find_toolchain)
+    key = digest(machine, toolchain.version(), versions(), sources, code)[:16]
+    folder, _ = cached("runners", key, lambda folder: _build(toolchain, find_sdk(machine), folder))
+    return folder
+
+
+def runner_command(folder_on_board: str, machine: str) -> str:
+    """What a board's shell runs to start the runner in that folder; the verb and its specification follow.
+
+    The loader must be executable there. It is given the folder as the only place to look for libraries.
+    """
+    folder = shlex.quote(folder_on_board)
+    return f"{folder}/{loader_name(machine)} --library-path {folder} {folder}/{_PROGRAM}"
+
+
+def _build(toolchain: Toolchain, sdk: Sdk, folder: Path) -> None:
+    shipped = [folder / name for name in LIBRARIES]
+    for library in shipped:
+        shutil.copyfile(sdk.libraries / library.name, library)
+        toolchain.run("strip", library)
+    program = _compile(toolchain, sdk, folder)
+    link_libstdcxx(toolchain, [program, *shipped], folder)
+    for name in (loader_name(toolchain.machine), *_SYSTEM_LIBRARIES):
+        shutil.copyfile(toolchain.library(name), folder / name)
+    for name in (_PROGRAM, loader_name(toolchain.machine)):
+        (folder / name).chmod(0o755)
+
+
+def _compile(toolchain: Toolchain, sdk: Sdk, folder: Path) -> Path:
+    objects = folder / "objects"
+    objects.mkdir()
+    includes = [f"-isystem{path}" for path in sdk.headers]
+    flags = [*_FLAGS, f'-DEXECUTORCH_VERSION="{sdk.executorch_version}"', *includes]
+
+    def compile_one(source: Path) -> Path:
+        target = objects / f"{source.stem}.o"
+        toolchain.run("g++", *flags, "-c", source, "-o", target)
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        compiled = list(pool.map(compile_one, sorted(_SOURCES.glob("*.cpp"))))
+    program = folder / _PROGRAM
+    # Kernels and backends register themselves when they are loaded: nothing names them.
+    libraries = ["-Wl,--no-as-needed", *(f"-l:{name}" for name in LIBRARIES)]
+    toolchain.run("g++", "-s", "-Wl,--gc-sections", "-o", program, *compiled, f"-L{folder}", *libraries)
+    shutil.rmtree(objects)
+    return program
