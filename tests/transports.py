@@ -28,5 +28,6 @@ class Transport:
 TRANSPORTS = [
     pytest.param(Transport("local"), id="local"),
     pytest.param(Transport("ssh"), id="ssh"),
+    pytest.param(Transport("board_adb", timeout_s=5.0, start_s=30.0), id="board-adb", marks=pytest.mark.board),
     pytest.param(Transport("board_ssh", timeout_s=5.0, start_s=30.0), id="board-ssh", marks=pytest.mark.board),
 ]

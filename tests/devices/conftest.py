@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from adb_client import Adb
 from openssh import Sshd
 from transports import TRANSPORTS, Transport
 
+from toolkit.devices.adb import AdbDevice
 from toolkit.devices.device import Device, check
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.ssh import SshDevice
 from toolkit.errors import BoardError
-from toolkit.targets import Target
+from toolkit.targets import Target, load_target
 
 
 @pytest.fixture
@@ -34,6 +36,14 @@ def ssh(sshd: Sshd) -> Iterator[SshDevice]:
 def board_ssh(emulated_pi: Target) -> Iterator[SshDevice]:
     """The emulated board's own SSH server."""
     device = SshDevice(emulated_pi)
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def board_adb(emulated_pi: Target, adb: Adb) -> Iterator[AdbDevice]:
+    """The emulated board's own adbd."""
+    device = AdbDevice(load_target("emulated-android"))
     yield device
     device.close()
 

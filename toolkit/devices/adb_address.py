@@ -1,0 +1,134 @@
+"""Which board the adb server shall reach for a target, and a stream to it, or one BoardError that says why not."""
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+
+from toolkit.devices.adb_server import Lost, Refused, Stream, ask, open_server, states
+from toolkit.errors import BoardError
+from toolkit.targets import Target
+
+# What each state of a board means, and what helps.
+_ACCEPT = "Unlock it and accept this computer's key in its dialog; no dialog: `adb kill-server`, and run again."
+_STATES = {
+    "unauthorized": ("the board does not trust this computer's adb key yet", _ACCEPT),
+    "authorizing": ("the board has not said yet whether it trusts this computer's adb key", _ACCEPT),
+    "offline": ("the board is offline: adb sees it, but it does not answer", "Reconnect its cable or restart it."),
+    "connecting": ("the board is offline: adb sees it, but it does not answer", "Reconnect its cable or restart it."),
+    "no permissions": (
+        "this user may not open the board's USB device",
+        "`apt-get install android-sdk-platform-tools-common`, join the group plugdev, reconnect the cable.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A board as the adb server names it."""
+
+    serial: str
+    where: str
+    start_lab: str | None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether adb reaches it over TCP, so that we may connect it."""
+        return re.fullmatch(r".+:\d+", self.serial) is not None
+
+
+def address_of(target: Target) -> Address:
+    """The target's board. Raises BoardError if it names none and not exactly one is attached."""
+    start_lab = f"Start it: `deploy lab up {target.name}`." if target.lab else None
+    serial = target.connection.serial or os.environ.get("ANDROID_SERIAL")  # adb's own rule
+    if serial is None:
+        seen = _seen()
+        if len(seen) != 1:
+            file = f"targets/{target.name}.toml"
+            raise BoardError(
+                f"more than one board is attached: {_listed(seen)}" if seen else "adb sees no board",
+                where=f"target {target.name} (adb)",
+                next=f"Say which: set `serial` under [connection] in {file}, or ANDROID_SERIAL."
+                if seen
+                else "Attach it and switch on USB debugging, or set `serial` to its host:port under [connection].",
+            )
+        [serial] = seen
+    return Address(serial, f"target {target.name} (adb {serial})", start_lab)
+
+
+def open_service(address: Address, service: str) -> Stream:
+    """A stream to a service of the board, connecting to it first where needed.
+
+    Raises BoardError if the board cannot be reached, and then it was not asked for the service; Refused, Lost.
+    """
+    try:
+        stream = _open_board(address)
+    except Refused as refused:
+        said = str(refused)
+        if address.is_network:
+            said = _connect_anew(address)
+        try:
+            stream = _open_board(address)
+        except Refused:
+            raise _explained(address, said) from None
+    try:
+        stream.request(service)
+    except BaseException as error:
+        stream.__exit__()
+        if isinstance(error, Lost) and address.is_network:
+            _disconnect(address)
+        raise
+    return stream
+
+
+def _open_board(address: Address) -> Stream:
+    stream = open_server()
+    try:
+        stream.request(f"host:transport:{address.serial}")
+    except BaseException:
+        stream.__exit__()
+        raise
+    return stream
+
+
+def _disconnect(address: Address) -> None:
+    """Else the server goes on trusting a connection on which nobody answers any more."""
+    with suppress(Refused, Lost):
+        ask(f"host:disconnect:{address.serial}")
+
+
+def _connect_anew(address: Address) -> str:
+    """What the server says to that."""
+    _disconnect(address)
+    try:
+        return ask(f"host:connect:{address.serial}")
+    except Refused as refused:
+        return str(refused)
+
+
+def _explained(address: Address, said: str) -> BoardError:
+    seen = _seen()
+    state = seen.get(address.serial)
+    known = next((known for known in _STATES if (state or "").startswith(known)), None)
+    if known:
+        what, cure = _STATES[known]
+    elif state:
+        what, cure = f"the board is in the state '{state}'", "Boot it: `adb reboot`."
+    elif address.is_network:
+        what = f"cannot reach the board: {said}"
+        cure = "Check that it is on, on this network, and that its adbd listens there: `adb tcpip 5555` over USB."
+    else:
+        what = f"adb sees no board with that serial, but {_listed(seen) or 'none at all'}"
+        cure = "Attach it and switch on USB debugging, or mend `serial` in its target file."
+    return BoardError(what, where=address.where, next=address.start_lab or cure)
+
+
+def _seen() -> dict[str, str]:
+    try:
+        return states()
+    except (Refused, Lost) as error:
+        raise BoardError(f"does not list its boards: {error}", where="adb server", next="`adb kill-server`") from None
+
+
+def _listed(seen: dict[str, str]) -> str:
+    return ", ".join(serial if state == "device" else f"{serial} ({state})" for serial, state in sorted(seen.items()))
