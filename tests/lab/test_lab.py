@@ -209,6 +209,13 @@ def test_adb_leads_to_the_same_board(emulated_pi: Target, adb: Adb) -> None:
 
 
 @pytest.mark.board
+def test_targets_that_disagree_on_the_ports_of_their_machine_are_named(own_board: lab.Board) -> None:
+    with pytest.raises(BoardError, match=f"answers it on 127.0.0.1:{own_board.adb_port}, but its file says") as caught:
+        lab.up("emulated-android", on_step=lambda _: None)
+    assert caught.value.where == "target emulated-android"
+
+
+@pytest.mark.board
 def test_a_power_cut_loses_what_was_not_synced_and_the_journal_recovers(
     emulated_pi: Target, own_lab: Path, tmp_path: Path
 ) -> None:

@@ -118,7 +118,7 @@ def _explained(address: Address, said: str) -> BoardError:
         what = f"cannot reach the board: {said}"
         cure = "Check that it is on, on this network, and that its adbd listens there: `adb tcpip 5555` over USB."
     else:
-        what = f"adb sees no board with that serial, but {_listed(seen) or 'none at all'}"
+        what = f"adb sees no board with that serial; it sees {_listed(seen) or 'none at all'}"
         cure = "Attach it and switch on USB debugging, or mend `serial` in its target file."
     return BoardError(what, where=address.where, next=address.start_lab or cure)
 
