@@ -20,6 +20,8 @@ _PROGRAM = "runner"
 _SYSTEM_LIBRARIES = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0")
 _FLAGS = (
     *("-std=c++20", "-O2", "-ffunction-sections", "-fdata-sections"),
+    # No copies of the C++ library's objects in the program: each must be seen as one that the library has to have.
+    "-fPIC",
     # As ExecuTorch itself was compiled: its headers look at them.
     *("-DC10_USING_CUSTOM_GENERATED_MACROS", "-DET_EVENT_TRACER_ENABLED"),
 )

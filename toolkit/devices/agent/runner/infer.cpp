@@ -7,10 +7,6 @@
 
 namespace runner {
 
-Json check(const Json& spec) {
-  return {{"corrupt", corrupt_files(spec.at("release").get<std::string>(), spec.at("digest").get<std::string>())}};
-}
-
 Json infer(const Json& spec) {
   set_threads(spec);
   const auto folder = spec.at("release").get<std::string>();

@@ -17,7 +17,6 @@ using runner::Json;
 
 const std::map<std::string, std::function<Json(const Json&)>> kVerbs = {
     {"facts", [](const Json&) { return runner::facts(); }},
-    {"check", runner::check},
     {"bench", runner::bench},
     {"infer", runner::infer},
     {"verify", runner::verify},

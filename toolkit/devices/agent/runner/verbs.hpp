@@ -5,7 +5,6 @@
 
 namespace runner {
 
-Json check(const Json& spec);
 Json bench(const Json& spec);
 Json infer(const Json& spec);
 Json verify(const Json& spec);

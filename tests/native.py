@@ -1,0 +1,85 @@
+"""Releases for the native runner, and the runner itself on this machine."""
+
+import json
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from networks import build, compacted
+from torch import nn
+
+from toolkit.adaptation import trace_train_step
+from toolkit.devices.agent_client import parse_event
+from toolkit.devices.runner_build import build_runner, runner_command
+from toolkit.models import split_head
+from toolkit.runtimes import Runtime
+from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
+
+CLASSES = ("a", "b", "c")
+
+
+@dataclass(frozen=True)
+class Said:
+    """The exit status and the events of one verb."""
+
+    status: int
+    events: list[dict[str, Any]]
+    stderr: str
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.events[-1]
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == name]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A release on disk and the modules that it was made from."""
+
+    bundle: Bundle
+    backbone: nn.Module
+    head: nn.Linear
+    x: torch.Tensor
+
+    @torch.no_grad()
+    def expected(self) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.backbone(self.x))
+        return logits
+
+
+def run_verb(folder: Path, verb: str, spec: dict[str, Any] | None) -> Said:
+    """Run the runner on this machine; its specification is written into `folder`."""
+    machine = platform.machine()
+    command = f"{runner_command(str(build_runner(machine)), machine)} {verb}"
+    if spec is not None:
+        (folder / "spec.json").write_text(json.dumps(spec))
+        command += f" '{folder / 'spec.json'}'"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=300)
+    lines = [parse_event(line) for line in done.stdout.splitlines()]
+    return Said(done.returncode, [line for line in lines if line is not None], done.stderr.decode(errors="replace"))
+
+
+def make_release(folder: Path, network: str, runtime: Runtime, head_start: str = "pretrained") -> Made:
+    """A compact network of `networks.NETWORKS`, its train step and its acceptance outputs."""
+    model, x = build(network)
+    split = split_head(model, x[:1])
+    assert split.head is not None
+    backbone = compacted(split.backbone, split.head, x)
+    whole = nn.Sequential()
+    whole.add_module("backbone", backbone)
+    whole.add_module("head", split.head)
+    step = runtime.export(trace_train_step(whole, trainable_names(backbone), x, len(CLASSES)), ())
+    inference = export_inference(runtime, backbone, split.head, x[:1])
+    folder.mkdir()
+    write_bundle(folder, runtime, "1", "any", backbone, split.head, head_start, CLASSES, x[:2], inference, step)
+    return Made(read_bundle(folder), backbone, split.head, x)
+
+
+def timing() -> dict[str, float]:
+    """Few calls: what is tested is not how fast it is."""
+    return {"warmups": 1, "runs": 12, "budget_ms": 50.0}
