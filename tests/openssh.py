@@ -73,6 +73,27 @@ def kill_sessions(server: Sshd) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def freeze_sessions(server: Sshd) -> list[int]:
+    """Stop every connection that is open, as a board that hangs would; it stays open. Returns what to `thaw`."""
+    frozen = _descendants(server.process.pid)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    return frozen
+
+
+def thaw(frozen: list[int]) -> None:
+    """Let them go on, to find that nobody listens any more."""
+    for pid in frozen:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def known_hosts_line(server: Sshd, name: str = "") -> str:
+    """The server's line for a known_hosts file."""
+    key = (server.config.parent / "host_key.pub").read_text()
+    return f"{name or f'[127.0.0.1]:{server.port}'} {key}"
+
+
 def _descendants(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children")
     children = [int(child) for child in text.read_text().split()] if text.exists() else []

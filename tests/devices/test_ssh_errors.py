@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from openssh import Sshd, kill_sessions, make_key, stop_sshd
+from openssh import Sshd, freeze_sessions, kill_sessions, make_key, stop_sshd, thaw
 
+from toolkit.devices import ssh as ssh_device
 from toolkit.devices import ssh_client
 from toolkit.devices.ssh import SshDevice
+from toolkit.devices.ssh_address import address_of
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
@@ -136,7 +138,7 @@ def test_ssh_config_fills_only_what_the_target_leaves_open(sshd: Sshd, home: Pat
     whole = sshd.target().model_dump() | {"connection": open_fields}
     SshDevice(Target.model_validate(whole)).close()
     wins = Target.model_validate(whole | {"connection": open_fields | {"user": "root", "port": 1}})
-    assert ssh_client.address_of(wins).port == 1
+    assert address_of(wins).port == 1
 
 
 def test_a_broken_ssh_config_is_named(sshd: Sshd, home: Path) -> None:
@@ -183,6 +185,23 @@ def test_a_connection_lost_between_two_calls_is_opened_anew(sshd: Sshd, ssh: Ssh
     stop_sshd(sshd.process)
     with pytest.raises(BoardError, match="cannot reach the board"):
         ssh.push(tmp_path / "file", "~/file")
+
+
+def test_a_board_that_falls_silent_amid_a_push(
+    sshd: Sshd, ssh: SshDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_device, "_SFTP_SILENCE_S", 1.0)
+    (tmp_path / "large").write_bytes(bytes(30_000_000))
+    (tmp_path / "small").write_bytes(b"x")
+    ssh.push(tmp_path / "small", "~/small")
+    frozen = freeze_sessions(sshd)
+    try:
+        with pytest.raises(BoardError, match="connection was lost while pushing large"):
+            ssh.push(tmp_path / "large", "~/large")
+    finally:
+        thaw(frozen)
+    ssh.push(tmp_path / "large", "~/large")
+    assert ssh.run("wc -c < ~/large").stdout.strip() == b"30000000"
 
 
 def test_a_command_is_not_sent_twice(sshd: Sshd, ssh: SshDevice, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """A board over SSH: commands through exec channels, files through SFTP."""
 
 import errno
-import shlex
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,13 +11,15 @@ import paramiko
 from toolkit.devices.device import Completed
 from toolkit.devices.full_disk import disk_full
 from toolkit.devices.kill_marked import kill_marked, new_mark
-from toolkit.devices.ssh_client import address_of, open_client
-from toolkit.devices.streams import deliver_lines, part_name
+from toolkit.devices.ssh_address import address_of
+from toolkit.devices.ssh_client import Link, open_link
+from toolkit.devices.ssh_run import read_to_end, start
+from toolkit.devices.streams import part_name
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
-_CHUNK = 1 << 16
 _SESSION_TIMEOUT_S = 30.0
+_KILL_TIMEOUT_S = 30.0
 _SFTP_SILENCE_S = 120.0
 _PREFETCH_REQUESTS = 512  # paramiko sleeps 10 ms whenever this many are on their way: 64 gave 8 MB/s
 
@@ -35,7 +35,7 @@ class SshDevice:
     def __init__(self, target: Target) -> None:
         self._address = address_of(target)
         self._where = self._address.where
-        self._client: paramiko.SSHClient | None = open_client(self._address)
+        self._link: Link | None = open_link(self._address)
         self._open_sftp: paramiko.SFTPClient | None = None
 
     def run(
@@ -46,7 +46,7 @@ class SshDevice:
         mark = new_mark()
         channel = self._start(command, mark)
         try:
-            completed = _read_to_end(channel, deadline, on_line)
+            completed = read_to_end(channel, deadline, on_line)
         except BaseException:  # Ctrl-C, or `on_line` raised: leave nothing running on the board
             self._kill(mark)
             raise
@@ -61,7 +61,7 @@ class SshDevice:
         return completed
 
     def push(self, local: Path, remote: str) -> None:
-        """See `Device.push`. The name appears on the board only after the whole file has arrived."""
+        """See `Device.push`. A connection that breaks leaves `.NAME.*.part` to whoever sweeps that folder."""
         path = remote.removeprefix("~/")
         part = part_name(path)
         with local.open("rb") as file, self._sftp(f"pushing {local.name}") as sftp:
@@ -69,6 +69,8 @@ class SshDevice:
             try:
                 sftp.putfo(file, part)  # compares the sizes at its end
                 sftp.posix_rename(part, path)
+            except (TimeoutError, EOFError, paramiko.SSHException):
+                raise
             except BaseException as error:
                 with suppress(OSError, EOFError, paramiko.SSHException):
                     sftp.remove(part)
@@ -104,48 +106,43 @@ class SshDevice:
 
     def close(self) -> None:
         """See `Device.close`."""
-        if self._client is not None:
-            self._client.close()
-        self._client = self._open_sftp = None
+        if self._link is not None:
+            self._link.close()
+        self._link = self._open_sftp = None
 
     def _start(self, command: str, mark: str) -> paramiko.Channel:
-        """The marked command on its channel, its stdin empty; the outer shell turns a signal into 128 + n."""
-        channel = self._session(f"starting: {command[:120]}")
+        doing = f"starting: {command[:120]}"
+        channel = self._session(doing)
         try:
-            shells = "/bin/sh -c '/bin/sh -c \"$0\"; exit $?'"
-            channel.exec_command(f"exec env {mark} {shells} {shlex.quote(command)}")
-            channel.shutdown_write()
+            start(channel, command, mark)
         except (paramiko.SSHException, OSError, EOFError):
-            raise self._lost(f"starting: {command[:120]}") from None
+            raise self._lost(doing) from None
         return channel
 
     def _kill(self, mark: str) -> None:
         """Kill all that bears the mark, and wait until it is dead."""
         with suppress(BoardError):  # a board that is gone cannot be told to kill
             channel = self._start(kill_marked(mark), new_mark())
-            channel.status_event.wait(30)
+            channel.status_event.wait(_KILL_TIMEOUT_S)
             channel.close()
 
     def _session(self, doing: str) -> paramiko.Channel:
         """A new channel. A connection that gives none any more is replaced, once: nothing was asked of it yet."""
-        if self._client is not None:
+        if self._link is not None:
             with suppress(paramiko.SSHException, OSError, EOFError):
-                return self._open_session(self._client)
+                return self._open_session(self._link)
             self.close()
-        self._client = open_client(self._address)
+        self._link = open_link(self._address)
         try:
-            return self._open_session(self._client)
+            return self._open_session(self._link)
         except (paramiko.SSHException, OSError, EOFError):
             raise self._lost(doing) from None
 
-    def _open_session(self, client: paramiko.SSHClient) -> paramiko.Channel:
-        transport = client.get_transport()
-        if transport is None:
-            raise EOFError
+    def _open_session(self, link: Link) -> paramiko.Channel:
         try:
-            return transport.open_session(timeout=_SESSION_TIMEOUT_S)
+            return link.transport.open_session(timeout=_SESSION_TIMEOUT_S)
         except paramiko.ChannelException as error:
-            raise BoardError(f"its SSH server refuses another session: {error.text}", where=self._where) from None
+            raise BoardError(f"its SSH server refuses a session: {error.text}", where=self._where) from None
 
     @contextmanager
     def _sftp(self, doing: str) -> Iterator[paramiko.SFTPClient]:
@@ -177,8 +174,9 @@ class SshDevice:
             ) from None
 
     def _is_connected(self) -> bool:
-        transport = self._client.get_transport() if self._client else None
-        return transport is not None and transport.is_active()
+        with suppress(EOFError):
+            return self._link is not None and self._link.transport.is_active()
+        return False
 
     def _lost(self, doing: str) -> BoardError:
         """The error for a call in which the connection broke; the next call opens a new one."""
@@ -186,39 +184,3 @@ class SshDevice:
         return BoardError(
             f"the connection was lost while {doing}", where=self._where, next="Check the board and run again."
         )
-
-
-def _read_to_end(
-    channel: paramiko.Channel, deadline: float, on_line: Callable[[bytes], None] | None
-) -> Completed | None:
-    """Both streams to their ends and the status (-1: the connection went first), or None at the deadline."""
-    stdout, stderr, pending = bytearray(), bytearray(), bytearray()
-    channel.settimeout(max(0.001, deadline - time.monotonic()))
-    drain = threading.Thread(target=_drain_stderr, args=(channel, stderr), daemon=True)
-    drain.start()  # the streams share one window: unread stderr would stop stdout
-    while True:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            return None
-        channel.settimeout(remaining)
-        try:
-            chunk = channel.recv(_CHUNK)
-        except TimeoutError:
-            return None
-        if not chunk:
-            break
-        stdout += chunk
-        deliver_lines(pending, chunk, on_line)
-    if pending:
-        deliver_lines(pending, b"\n", on_line)
-    drain.join(max(0.0, deadline - time.monotonic()))
-    ended = channel.status_event.wait(max(0.0, deadline - time.monotonic()))
-    if drain.is_alive() or not ended:
-        return None
-    return Completed(channel.exit_status, bytes(stdout), bytes(stderr))
-
-
-def _drain_stderr(channel: paramiko.Channel, into: bytearray) -> None:
-    with suppress(TimeoutError):
-        while chunk := channel.recv_stderr(_CHUNK):
-            into += chunk

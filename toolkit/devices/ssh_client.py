@@ -1,18 +1,17 @@
-"""A verified, authenticated SSH connection to a target, or one BoardError that says why there is none."""
+"""A verified, authenticated SSH connection, by way of jump hosts if need be, or one BoardError that says why not."""
 
-import getpass
 import logging
 import shlex
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 import paramiko
-from cryptography.exceptions import UnsupportedAlgorithm
 
+from toolkit.devices.ssh_address import Address
+from toolkit.devices.ssh_login import Login
 from toolkit.errors import BoardError
-from toolkit.targets import Target, expand_path
 
 CONNECT_TIMEOUT_S = 10.0
 HANDSHAKE_TIMEOUT_S = 30.0
@@ -24,100 +23,74 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where and as whom to log in, after `~/.ssh/config` has filled what the target leaves open."""
+class Link:
+    """A connection that is ready for use, and the one that it goes through."""
 
-    host: str
-    port: int
-    user: str
-    identity_files: tuple[Path, ...]
-    known_hosts: Path
-    where: str
-    start_lab: str | None
+    client: paramiko.SSHClient
+    through: "Link | None"
 
     @property
-    def known_as(self) -> str:
-        """The host's name in a known_hosts file."""
-        return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+    def transport(self) -> paramiko.Transport:
+        """What channels are opened on. Raises EOFError once the connection is closed."""
+        transport = self.client.get_transport()
+        if transport is None:
+            raise EOFError
+        return transport
 
-    @property
-    def login(self) -> str:
-        """The arguments with which OpenSSH's own tools reach the same board."""
-        key = f"-i {shlex.quote(str(self.identity_files[0]))} " if self.identity_files else ""
-        return f"{key}-p {self.port} {shlex.quote(f'{self.user}@{self.host}')}"
+    def close(self) -> None:
+        """Close it and what it goes through."""
+        self.client.close()
+        if self.through:
+            self.through.close()
 
 
-def open_client(address: Address) -> paramiko.SSHClient:
-    """Connect, verify the host key against the known ones, log in with a key. Raises BoardError."""
-    link = _reach(address)
-    client = paramiko.SSHClient()
+def open_link(address: Address) -> Link:
+    """Connect, verify each host's key against the known ones, log in. Raises BoardError."""
+    with ExitStack() as undo:
+        through = open_link(address.through) if address.through else None
+        if through:
+            undo.callback(through.close)
+        line = _jump(address, through) if through else _reach(address)
+        undo.callback(line.close)
+        client = undo.enter_context(paramiko.SSHClient())
+        _shake_hands(client, line, address)
+        undo.pop_all()
+    return Link(client, through)
+
+
+def _shake_hands(client: paramiko.SSHClient, line: socket.socket | paramiko.Channel, address: Address) -> None:
     try:
-        if address.known_hosts.exists():
-            client.load_host_keys(str(address.known_hosts))
+        for file in address.known_hosts:
+            if file.exists():
+                client.load_host_keys(str(file))
         client.set_missing_host_key_policy(_RefuseUnknown(address))
         client.connect(
-            address.host,
-            port=address.port,
+            address.host_key_alias or address.host,  # with a line given, no more than the name of its key
+            port=22 if address.host_key_alias else address.port,
             username=address.user,
-            sock=link,
+            sock=line,
             timeout=HANDSHAKE_TIMEOUT_S,
             banner_timeout=HANDSHAKE_TIMEOUT_S,
             auth_timeout=HANDSHAKE_TIMEOUT_S,
             channel_timeout=HANDSHAKE_TIMEOUT_S,
-            auth_strategy=_Login(address),
+            auth_strategy=Login(address),
         )
         transport = client.get_transport()
         assert transport
         transport.set_keepalive(KEEPALIVE_S)
-    except BaseException as error:
-        client.close()
-        link.close()
-        if isinstance(error, paramiko.BadHostKeyException):
-            _refuse_changed(address, error)
-        if isinstance(error, paramiko.SSHException | OSError | EOFError | ValueError):
-            raise BoardError(
-                f"the SSH handshake failed: {error or type(error).__name__}",
-                where=address.where,
-                next=address.start_lab or f"See what `ssh -v {address.login}` says.",
-            ) from None
-        raise
-    return client
-
-
-def address_of(target: Target) -> Address:
-    """The target's address. Raises BoardError if it names no host, or `~/.ssh/config` cannot be read."""
-    asked = target.connection
-    if not asked.host:
+    except paramiko.BadHostKeyException as error:
+        _refuse_changed(address, error)
+    except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
         raise BoardError(
-            "its connection has no host",
-            where=f"target {target.name}",
-            next=f"Copy its file to targets/{target.name}.toml and set `host` under [connection].",
-        )
-    config_file = Path("~/.ssh/config").expanduser()
-    try:
-        text = config_file.read_text() if config_file.is_file() else ""
-        config = paramiko.SSHConfig.from_text(text)
-        found = config.lookup(asked.host)
-        port = asked.port if "port" in asked.model_fields_set else int(found.get("port", asked.port))
-    except (paramiko.SSHException, ImportError, OSError, ValueError) as error:
-        raise BoardError(f"cannot be used: {error}", where=str(config_file), next="Mend it.") from None
-    host, user = found.get("hostname", asked.host), asked.user or found.get("user") or getpass.getuser()
-    identities = [asked.identity_file] if asked.identity_file else found.get("identityfile", [])
-    in_lab = "{cache}/lab/" in (asked.identity_file or "")
-    return Address(
-        host=host,
-        port=port,
-        user=user,
-        identity_files=tuple(expand_path(text) for text in identities),
-        known_hosts=expand_path(asked.known_hosts_file or "~/.ssh/known_hosts"),
-        where=f"target {target.name} ({user}@{host}:{port})",
-        start_lab=f"Start it: `deploy lab up {target.name}`." if in_lab else None,
-    )
+            f"the SSH handshake failed: {error or type(error).__name__}",
+            where=address.where,
+            next=address.start_lab or f"See what `ssh -v {address.login}` says.",
+        ) from None
 
 
 def _reach(address: Address) -> socket.socket:
     try:
-        link = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S)
+        line = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S)
     except (OSError, UnicodeError, OverflowError) as error:
         reason = (
             f"no answer within {CONNECT_TIMEOUT_S:g} s"
@@ -125,14 +98,28 @@ def _reach(address: Address) -> socket.socket:
             else getattr(error, "strerror", None) or str(error)
         )
         raise BoardError(
-            f"cannot reach the board: {reason}",
+            f"cannot reach {address.role}: {reason}",
             where=address.where,
             next=address.start_lab
             or f"Check that it is on, on this network, and runs an SSH server: `ssh {address.login}`.",
         ) from None
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # else a pulled cable is noticed after a quarter of an hour
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
-    return link
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
+    return line
+
+
+def _jump(address: Address, through: Link) -> paramiko.Channel:
+    try:
+        here = ("127.0.0.1", 0)
+        there = (address.host, address.port)
+        return through.transport.open_channel("direct-tcpip", there, here, timeout=CONNECT_TIMEOUT_S)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        reason = error.text.lower() if isinstance(error, paramiko.ChannelException) else str(error).rstrip(".")
+        raise BoardError(
+            f"cannot be reached from its jump host: {reason or 'the connection was lost'}",
+            where=address.where,
+            next=f"Check that it is on and that the jump host may forward to it: `ssh {address.login}`.",
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -142,72 +129,31 @@ class _RefuseUnknown:
     address: Address
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:
-        address, file = self.address, self.address.known_hosts
+        address, file = self.address, self.address.known_hosts[0]
         make = "" if file.parent.is_dir() else f"mkdir -p {shlex.quote(str(file.parent))} && "
+        accept = f"ssh-keyscan -p {address.port} {shlex.quote(address.host)} >> {shlex.quote(str(file))}"
+        if address.through or address.host_key_alias:  # ssh-keyscan knows neither
+            files = shlex.quote(f"UserKnownHostsFile={file}")
+            alias = f"-o HostKeyAlias={shlex.quote(address.host_key_alias)} " if address.host_key_alias else ""
+            accept = f"ssh -o StrictHostKeyChecking=accept-new -o {files} {alias}{address.login} true"
         raise BoardError(
             f"unknown host key {key.fingerprint} ({key.get_name()})",
             where=address.where,
             next=address.start_lab
             or f"Compare it with the fingerprint on the board's own console (`ssh-keygen -lf "
-            f"/etc/ssh/ssh_host_{_kind(key)}_key.pub`); if they are equal: "
-            f"`{make}ssh-keyscan -p {address.port} {shlex.quote(address.host)} >> {shlex.quote(str(file))}`",
+            f"/etc/ssh/ssh_host_{_kind(key)}_key.pub`); if they are equal: `{make}{accept}`",
         )
 
 
 def _refuse_changed(address: Address, error: paramiko.BadHostKeyException) -> NoReturn:
-    forget = f"ssh-keygen -R {shlex.quote(address.known_as)} -f {shlex.quote(str(address.known_hosts))}"
+    files = [file for file in address.known_hosts if file.exists()]
+    forget = "; ".join(f"ssh-keygen -R {shlex.quote(address.known_as)} -f {shlex.quote(str(file))}" for file in files)
     raise BoardError(
         f"THE HOST KEY CHANGED: it is now {error.key.fingerprint}, known is {error.expected_key.fingerprint}",
         where=address.where,
         next="Either the board was installed anew, or someone sits between you and it. "
         f"Only if you know that it was installed anew: `{forget}`, and run again.",
     ) from None
-
-
-@dataclass(frozen=True)
-class _Login:
-    """Offers one key after the other; paramiko calls it once the host key is verified."""
-
-    address: Address
-
-    def authenticate(self, transport: paramiko.Transport) -> None:
-        tried = []
-        for label, key in _keys(self.address.identity_files):
-            tried.append(label)
-            if key is None or not transport.is_active():
-                continue
-            try:
-                if not transport.auth_publickey(self.address.user, key):
-                    return
-                tried[-1] = f"{label} (accepted, but the board asks for more than a key)"
-            except (paramiko.SSHException, EOFError):
-                continue
-        make = "" if tried else "ssh-keygen -t ed25519 && "
-        offered = ", ".join(tried) or "no key: none was found"
-        raise BoardError(
-            f"the board refuses user '{self.address.user}' with {offered}",
-            where=self.address.where,
-            next=self.address.start_lab or f"Install your key on the board: `{make}ssh-copy-id {self.address.login}`",
-        )
-
-
-def _keys(identity_files: tuple[Path, ...]) -> list[tuple[str, paramiko.PKey | None]]:
-    """Each key to offer with what to call it; None where a file cannot be used, and the name says why."""
-    defaults = [Path(f"~/.ssh/id_{kind}").expanduser() for kind in ("ed25519", "ecdsa", "rsa")]
-    files = identity_files or tuple(path for path in defaults if path.is_file())
-    keys: list[tuple[str, paramiko.PKey | None]] = []
-    for path in files:
-        try:
-            keys.append((str(path), paramiko.PKey.from_path(path)))
-        except FileNotFoundError:
-            keys.append((f"{path} (no such file)", None))
-        except (paramiko.PasswordRequiredException, TypeError):
-            keys.append((f"{path} (locked by a passphrase: `ssh-add` it)", None))
-        except (paramiko.SSHException, OSError, ValueError, UnsupportedAlgorithm):
-            keys.append((f"{path} (not a private key)", None))
-    agent = paramiko.Agent()
-    keys += [(f"the agent's {key.fingerprint}", key) for key in agent.get_keys()]
-    return keys
 
 
 def _kind(key: paramiko.PKey) -> str:
