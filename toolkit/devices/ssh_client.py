@@ -140,7 +140,7 @@ class _RefuseUnknown:
             f"unknown host key {key.fingerprint} ({key.get_name()})",
             where=address.where,
             next=address.start_lab
-            or f"Compare it with the fingerprint on the board's own console (`ssh-keygen -lf "
+            or f"Compare it with the fingerprint on {address.role}'s own console (`ssh-keygen -lf "
             f"/etc/ssh/ssh_host_{_kind(key)}_key.pub`); if they are equal: `{make}{accept}`",
         )
 
