@@ -27,7 +27,13 @@ class Transport:
 
 TRANSPORTS = [
     pytest.param(Transport("local"), id="local"),
+    pytest.param(Transport("serial"), id="serial"),
     pytest.param(Transport("ssh"), id="ssh"),
     pytest.param(Transport("board_adb", timeout_s=5.0, start_s=30.0), id="board-adb", marks=pytest.mark.board),
+    pytest.param(
+        Transport("board_serial", large_bytes=300_000, timeout_s=5.0, start_s=60.0),
+        id="board-serial",
+        marks=pytest.mark.board,
+    ),
     pytest.param(Transport("board_ssh", timeout_s=5.0, start_s=30.0), id="board-ssh", marks=pytest.mark.board),
 ]

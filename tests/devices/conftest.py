@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from adb_client import Adb
+from consoles import Console
 from openssh import Sshd
 from transports import TRANSPORTS, Transport
 
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.device import Device, check
 from toolkit.devices.local import LocalDevice
+from toolkit.devices.serial import SerialDevice
 from toolkit.devices.ssh import SshDevice
 from toolkit.errors import BoardError
 from toolkit.targets import Target, load_target
@@ -44,6 +46,24 @@ def board_ssh(emulated_pi: Target) -> Iterator[SshDevice]:
 def board_adb(emulated_pi: Target, adb: Adb) -> Iterator[AdbDevice]:
     """The emulated board's own adbd."""
     device = AdbDevice(load_target("emulated-android"))
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def serial(home: Path) -> Iterator[SerialDevice]:
+    """A shell on a terminal of this machine, with an empty home folder."""
+    console = Console(["/bin/sh", "-i"], home)
+    device = SerialDevice(console.target())
+    yield device
+    device.close()
+    console.close()
+
+
+@pytest.fixture(scope="module")
+def board_serial(emulated_pi: Target) -> Iterator[SerialDevice]:
+    """The emulated board's own console."""
+    device = SerialDevice(load_target("emulated-console"))
     yield device
     device.close()
 

@@ -29,7 +29,6 @@ class SerialDevice:
         self._name, self._baud = asked.serial, asked.baud
         self._where = f"target {target.name} ({asked.serial})"
         self._credentials = Credentials(asked.user, _first_line(asked.password_file))
-        self._closed = False
         self._line: Line | None = None
         self._session: Session | None = None
         self._open()
@@ -56,8 +55,7 @@ class SerialDevice:
             files.pull(session, remote, local, self._where)
 
     def close(self) -> None:
-        """See `Device.close`. Logs out where it has logged in."""
-        self._closed = True
+        """See `Device.close`. Logs out where it has logged in; a later call opens anew."""
         if self._session:
             with suppress(BoardError):
                 self._session.close()
@@ -65,7 +63,7 @@ class SerialDevice:
 
     @contextmanager
     def _talk(self) -> Iterator[Session]:
-        """The session, opened anew if the line dropped before."""
+        """The session, opened anew if it was closed or the line dropped."""
         session = self._session or self._open()
         try:
             yield session
@@ -74,8 +72,6 @@ class SerialDevice:
             raise
 
     def _open(self) -> Session:
-        if self._closed:
-            raise BoardError("the connection was closed", where=self._where)
         self._line = Line(self._name, self._baud, self._where)
         try:
             self._session = Session(self._line, self._credentials, self._baud, self._where)

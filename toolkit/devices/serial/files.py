@@ -151,7 +151,9 @@ def _parts(offset: int, size: int, largest: int) -> list[tuple[int, int]]:
 
 def _path(remote: str) -> str:
     """Quoted for the board's shell, and never taken for an option."""
-    return shell_path(remote if remote.startswith(("/", "~/")) or remote == "~" else f"./{remote}")
+    if remote == "~":
+        return "~"
+    return shell_path(remote if remote.startswith(("/", "~/")) else f"./{remote}")
 
 
 def _reason(said: bytes) -> str:

@@ -65,7 +65,7 @@ def find_shell(line: Line, credentials: Credentials, where: str) -> bool:
             line.write(ask)
             answer = _wait_for(line, f"ready-{mark}", 3.0)
             if f"ready-{mark}" in answer:
-                line.read_until_quiet(_QUIET_S, 2.0)
+                line.read_until_quiet(_QUIET_S / 2, 2.0)
                 return sent_user
             seen = (seen + answer)[-4000:]
             if not (_LOGIN.search(seen.rstrip(" ")) or _PASSWORD.search(seen.rstrip(" "))):

@@ -1,7 +1,7 @@
 """How much to send at once: long pieces waste least on a clean line, short ones lose least on a noisy one."""
 
 _SMALLEST, _FIRST = 128, 4096
-_TARGET_S = 0.5
+_TARGET_S = 1.0
 _CALM = 8  # pieces in a row without damage before a line that once was noisy is trusted with longer ones
 
 
