@@ -4,10 +4,8 @@ What comes out is a folder to put on a board as it is: the runner, ExecuTorch's 
 libraries that it was linked with, so that it also starts where those are older or other ones.
 """
 
-import os
 import shlex
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from toolkit.cache import cached, code_digest, digest
@@ -63,21 +61,14 @@ def _build(toolchain: Toolchain, sdk: Sdk, folder: Path) -> None:
 
 
 def _compile(toolchain: Toolchain, sdk: Sdk, folder: Path) -> Path:
-    objects = folder / "objects"
-    objects.mkdir()
-    includes = [f"-isystem{path}" for path in sdk.headers]
-    flags = [*_FLAGS, f'-DEXECUTORCH_VERSION="{sdk.executorch_version}"', *includes]
-
-    def compile_one(source: Path) -> Path:
-        target = objects / f"{source.stem}.o"
-        toolchain.run("g++", *flags, "-c", source, "-o", target)
-        return target
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        compiled = list(pool.map(compile_one, sorted(_SOURCES.glob("*.cpp"))))
+    # As one file, which takes a quarter of the time: most of it goes into headers.
+    whole = folder / "whole.cpp"
+    whole.write_text("".join(f'#include "{path}"\n' for path in sorted(_SOURCES.glob("*.cpp"))), encoding="utf-8")
     program = folder / _PROGRAM
+    includes = [f"-isystem{path}" for path in sdk.headers]
     # Kernels and backends register themselves when they are loaded: nothing names them.
-    libraries = ["-Wl,--no-as-needed", *(f"-l:{name}" for name in LIBRARIES)]
-    toolchain.run("g++", "-s", "-Wl,--gc-sections", "-o", program, *compiled, f"-L{folder}", *libraries)
-    shutil.rmtree(objects)
+    libraries = [f"-L{folder}", "-Wl,--no-as-needed", *(f"-l:{name}" for name in LIBRARIES)]
+    version = f'-DEXECUTORCH_VERSION="{sdk.executorch_version}"'
+    toolchain.run("g++", *_FLAGS, version, *includes, "-s", "-Wl,--gc-sections", "-o", program, whole, *libraries)
+    whole.unlink()
     return program

@@ -36,7 +36,7 @@ Json measure(const Json& spec, const Json& entry) {
     return each;
   }();
   const std::int64_t started = now_ns();
-  Program program(path, holes);
+  Program program(path, std::move(holes));
   const double load_ms = static_cast<double>(now_ns() - started) / 1e6;
   Json row = {{"id", entry.at("id")}, {"load_ms", load_ms}, {"sha256", sha256_of_file(path)}};
   row.update(timed(program, views, spec));

@@ -28,7 +28,6 @@ std::string delegate_key(std::size_t index, std::size_t count) {
 
 // XNNPACK keeps the channels of a kernel (out, in, height, width) last.
 std::vector<float> channels_last(const Tensor& tensor) {
-  if (tensor.shape.size() != 4) return tensor.values;
   const std::int64_t outputs = tensor.shape[0], inputs = tensor.shape[1], area = tensor.shape[2] * tensor.shape[3];
   std::vector<float> values(tensor.values.size());
   for (std::int64_t o = 0; o < outputs; ++o)
@@ -40,23 +39,26 @@ std::vector<float> channels_last(const Tensor& tensor) {
 
 }  // namespace
 
-Holes::Holes(const std::vector<Hole>& holes) : asked_(holes.size(), false) {
-  for (std::size_t index = 0; index < holes.size(); ++index) {
-    const Tensor& value = holes[index].value;
-    const std::vector<std::int32_t> sizes(value.shape.begin(), value.shape.end());
-    std::vector<std::uint8_t> order(sizes.size());
-    std::iota(order.begin(), order.end(), std::uint8_t{0});
-    entries_.push_back({delegate_key(index, value.values.size()), channels_last(value), sizes, order, index});
-    entries_.push_back({"hole_" + std::to_string(index), value.values, sizes, order, index});
-    names_.push_back(holes[index].name);
+Holes::Holes(std::vector<Hole> holes)
+    : holes_(std::move(holes)), permuted_(holes_.size()), asked_(holes_.size(), false) {
+  for (std::size_t index = 0; index < holes_.size(); ++index) {
+    const Tensor& tensor = holes_[index].value;
+    const bool kernel = tensor.shape.size() == 4;
+    if (kernel) permuted_[index] = channels_last(tensor);
+    sizes_.emplace_back(tensor.shape.begin(), tensor.shape.end());
+    orders_.emplace_back(tensor.shape.size());
+    std::iota(orders_[index].begin(), orders_[index].end(), std::uint8_t{0});
+    const std::vector<float>* delegated = kernel ? &permuted_[index] : &tensor.values;
+    entries_.push_back({delegate_key(index, tensor.values.size()), index, delegated});
+    entries_.push_back({"hole_" + std::to_string(index), index, &tensor.values});
   }
 }
 
 void Holes::require_all_asked() const {
-  for (std::size_t index = 0; index < names_.size(); ++index)
+  for (std::size_t index = 0; index < holes_.size(); ++index)
     if (!asked_[index])
-      throw Failure("ValueError", "the program has no hole '" + names_[index] + "' of " +
-                                      std::to_string(entries_[2 * index].values.size()) + " values");
+      throw Failure("ValueError", "the program has no hole '" + holes_[index].name + "' of " +
+                                      std::to_string(holes_[index].value.values.size()) + " values");
 }
 
 const Holes::Entry* Holes::find(std::string_view key) const {
@@ -68,7 +70,9 @@ const Holes::Entry* Holes::find(std::string_view key) const {
 Result<const TensorLayout> Holes::get_tensor_layout(std::string_view key) const {
   const Entry* entry = find(key);
   if (!entry) return Error::NotFound;
-  return TensorLayout::create({entry->sizes.data(), entry->sizes.size()}, {entry->order.data(), entry->order.size()},
+  const auto& sizes = sizes_[entry->hole];
+  const auto& order = orders_[entry->hole];
+  return TensorLayout::create({sizes.data(), sizes.size()}, {order.data(), order.size()},
                               executorch::aten::ScalarType::Float);
 }
 
@@ -76,15 +80,15 @@ Result<FreeableBuffer> Holes::get_data(std::string_view key) const {
   const Entry* entry = find(key);
   if (!entry) return Error::NotFound;
   asked_[entry->hole] = true;
-  return FreeableBuffer(entry->values.data(), entry->values.size() * sizeof(float), nullptr);
+  return FreeableBuffer(entry->values->data(), entry->values->size() * sizeof(float), nullptr);
 }
 
 Error Holes::load_data_into(std::string_view key, void* buffer, std::size_t size) const {
   const Entry* entry = find(key);
   if (!entry) return Error::NotFound;
-  if (size > entry->values.size() * sizeof(float)) return Error::InvalidArgument;
+  if (size > entry->values->size() * sizeof(float)) return Error::InvalidArgument;
   asked_[entry->hole] = true;
-  std::memcpy(buffer, entry->values.data(), size);
+  std::memcpy(buffer, entry->values->data(), size);
   return Error::Ok;
 }
 

@@ -22,7 +22,7 @@ struct Hole {
 // are zero. What is not delegated asks by `hole_i`.
 class Holes final : public executorch::runtime::NamedDataMap {
  public:
-  explicit Holes(const std::vector<Hole>& holes);
+  explicit Holes(std::vector<Hole> holes);
 
   // Throws Failure if the program did not ask for one of them: it has no such hole, or one of another size.
   void require_all_asked() const;
@@ -37,16 +37,17 @@ class Holes final : public executorch::runtime::NamedDataMap {
  private:
   struct Entry {
     std::string key;
-    std::vector<float> values;
-    std::vector<std::int32_t> sizes;
-    std::vector<std::uint8_t> order;
     std::size_t hole;
+    const std::vector<float>* values;
   };
 
   const Entry* find(std::string_view key) const;
 
+  std::vector<Hole> holes_;
+  std::vector<std::vector<float>> permuted_;
+  std::vector<std::vector<std::int32_t>> sizes_;
+  std::vector<std::vector<std::uint8_t>> orders_;
   std::vector<Entry> entries_;
-  std::vector<std::string> names_;
   mutable std::vector<bool> asked_;
 };
 

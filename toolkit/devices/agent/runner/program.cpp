@@ -23,10 +23,10 @@ using executorch::aten::TensorImpl;
 using executorch::extension::MallocMemoryAllocator;
 using executorch::extension::MmapDataLoader;
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kArenaAlignment = 64;
 
 struct Freed {
-  void operator()(std::uint8_t* bytes) const { ::operator delete[](bytes, std::align_val_t(kAlignment)); }
+  void operator()(std::uint8_t* bytes) const { ::operator delete[](bytes, std::align_val_t(kArenaAlignment)); }
 };
 using Arena = std::unique_ptr<std::uint8_t[], Freed>;
 
@@ -59,14 +59,14 @@ struct Form {
 
 // In the order in which each outlives the next.
 struct Program::Loaded {
-  Loaded(const std::string& path, const std::vector<Hole>& values)
-      : holes(values),
+  Loaded(const std::string& path, std::vector<Hole> values)
+      : holes(std::move(values)),
         loader(must(MmapDataLoader::from(path.c_str(), MmapDataLoader::MlockConfig::NoMlock), path, "opening")),
         program(must(et::Program::load(&loader, et::Program::Verification::InternalConsistency), path, "loading")),
         meta(must(program.method_meta("forward"), path, "looking for forward")) {
     for (std::size_t i = 0; i < meta.num_memory_planned_buffers(); ++i) {
       const auto size = static_cast<std::size_t>(must(meta.memory_planned_buffer_size(i), path, "planning memory"));
-      arenas.emplace_back(new (std::align_val_t(kAlignment)) std::uint8_t[size]);
+      arenas.emplace_back(new (std::align_val_t(kArenaAlignment)) std::uint8_t[size]);
       spans.emplace_back(arenas.back().get(), size);
     }
     planned.emplace(et::Span<et::Span<std::uint8_t>>(spans.data(), spans.size()));
@@ -89,9 +89,9 @@ struct Program::Loaded {
 
 View view(const Tensor& tensor) { return {tensor.shape, tensor.values}; }
 
-Program::Program(const std::string& path, const std::vector<Hole>& holes) : path_(path) {
+Program::Program(const std::string& path, std::vector<Hole> holes) : path_(path) {
   const Doing doing("loading", path);
-  loaded_ = std::make_unique<Loaded>(path, holes);
+  loaded_ = std::make_unique<Loaded>(path, std::move(holes));
   loaded_->holes.require_all_asked();
   for (std::size_t i = 0; i < loaded_->meta.num_inputs(); ++i) {
     inputs_.push_back(shape_of(loaded_->meta.input_tensor_meta(i), path));

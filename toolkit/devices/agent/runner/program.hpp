@@ -24,7 +24,7 @@ View view(const Tensor& tensor);
 class Program {
  public:
   // Throws Failure with the file's name and what the runtime said.
-  Program(const std::string& path, const std::vector<Hole>& holes);
+  Program(const std::string& path, std::vector<Hole> holes);
   ~Program();
 
   // Run once. Throws Failure if number or shapes of the inputs are not the program's.

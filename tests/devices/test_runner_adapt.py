@@ -1,0 +1,106 @@
+"""The native runner learns as the Python agent does: same folds, same curve, same verdict, same tensors."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from native import Made, Said, make_release, run_verb
+from safetensors.numpy import load_file, save_file
+
+pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
+
+from toolkit.devices.agent.adapt import adapt as python_adapt
+from toolkit.runtimes import executorch, onnxruntime
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module", params=["pretrained", "prototype"])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, Made]:
+    """The same network for the native runner and for the Python agent."""
+    folder = tmp_path_factory.mktemp("adapt")
+    native = make_release(folder / "native", "mlp", executorch, request.param)
+    return native, make_release(folder / "python", "mlp", onnxruntime, request.param)
+
+
+def _spec(folder: Path, made: Made, x: np.ndarray, y: np.ndarray, **more: Any) -> dict[str, Any]:
+    save_file({"x": x, "y": y.astype(np.int64)}, folder / "support")
+    paths = {"release": str(made.bundle.folder), "support": str(folder / "support"), "adapted": str(folder / "adapted")}
+    return {**paths, "steps": STEPS, "lr": 3e-3, "jitter": 0.0, "seed": 7, "threads": 1, **more}
+
+
+def _native(folder: Path, made: Made, x: np.ndarray, y: np.ndarray, **more: Any) -> Said:
+    said = run_verb(folder, "adapt", _spec(folder, made, x, y, **more))
+    assert said.status == 0, said
+    return said
+
+
+def test_without_jitter_it_learns_what_the_python_agent_learns(pair: tuple[Made, Made], tmp_path: Path) -> None:
+    native, python = pair
+    x, y = native.x.numpy() + 0.3, np.arange(6) % 3
+    events: list[dict[str, Any]] = []
+    (tmp_path / "python").mkdir()
+    spec = _spec(tmp_path / "python", python, x, y)
+    expected = python_adapt(spec, lambda event, **fields: events.append({"event": event, **fields}))
+    said = _native(tmp_path, native, x, y)
+    assert [event["event"] for event in said.events[:-1]] == [event["event"] for event in events]
+    for got, wanted in zip(said.events[:-1], events, strict=True):
+        assert got == {key: pytest.approx(value, rel=1e-4, abs=1e-4) for key, value in wanted.items()}
+    for key in ("folds", "steps", "accepted", "reason", "trained_values"):
+        assert said.last[key] == expected[key], key
+    assert said.last["held_out"] == {key: pytest.approx(each, rel=1e-4) for key, each in expected["held_out"].items()}
+    assert said.last["step_ms"] > 0
+    assert said.last["sha256"].keys() == {"infer.pte", "train.pte"}
+    assert (tmp_path / "adapted").exists() == expected["accepted"]
+    if expected["accepted"]:
+        learned, wanted = load_file(tmp_path / "adapted"), load_file(tmp_path / "python" / "adapted")
+        assert list(learned) == list(wanted)
+        for name, value in wanted.items():
+            assert learned[name].shape == value.shape
+            np.testing.assert_allclose(learned[name], value, atol=1e-4)
+
+
+def test_a_seed_repeats_and_another_does_not(pair: tuple[Made, Made], tmp_path: Path) -> None:
+    made = pair[0]
+    x, y = made.x.numpy(), np.arange(6) % 3
+    curves = [_native(tmp_path, made, x, y, jitter=0.25, seed=seed).of("curve") for seed in (1, 1, 2)]
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+    assert curves[0][0] == curves[2][0]  # before training there is no jitter
+
+
+def test_one_example_of_a_class_cannot_be_judged(pair: tuple[Made, Made], tmp_path: Path) -> None:
+    said = _native(tmp_path, pair[0], pair[0].x.numpy(), np.array([0, 0, 0, 1, 1, 2]))
+    assert said.of("folds") == [{"event": "folds", "folds": 1}]
+    assert not said.of("curve")
+    done = said.last
+    assert (done["accepted"], done["held_out"], done["steps"], done["step_ms"]) == (False, None, 0, None)
+    assert "one example of a class" in done["reason"]
+    assert not (tmp_path / "adapted").exists()
+
+
+def test_diverging_is_not_accepted(pair: tuple[Made, Made], tmp_path: Path) -> None:
+    done = _native(tmp_path, pair[0], pair[0].x.numpy(), np.arange(6) % 3, lr=1e30).last
+    assert not done["accepted"]
+    assert not (tmp_path / "adapted").exists()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        (np.zeros((6, 12)), np.array([0, 1, 2, 0, 1, 3]), "label 3 of 3 classes"),
+        (np.zeros((6, 12)), np.array([0, 1, 2, 0, 1, -1]), "label -1 of 3 classes"),
+        (np.zeros((5, 12)), np.arange(6) % 3, "not as many"),
+        (np.zeros((0, 12)), np.zeros(0), "or none"),
+        (np.zeros((6, 11)), np.arange(6) % 3, "input 0 is 1 x 12, 1 x 11 given"),
+        (np.ones((9, 12)), np.arange(9) % 3, "input 0 is 6 x 12, 9 x 12 given"),
+    ],
+)
+def test_examples_that_do_not_fit(
+    pair: tuple[Made, Made], tmp_path: Path, x: np.ndarray, y: np.ndarray, words: str
+) -> None:
+    said = run_verb(tmp_path, "adapt", _spec(tmp_path, pair[0], x.astype(np.float32), y))
+    assert said.status == 1
+    assert said.last["event"] == "error"
+    assert words in said.last["message"]
