@@ -27,7 +27,7 @@ class AdbDevice:
     A connection that broke fails the call it broke in; the next call opens a new one. No command is sent twice.
     """
 
-    chunk_bytes = 1 << 23
+    chunk_bytes = 1 << 25
 
     def __init__(self, target: Target) -> None:
         self._address = address_of(target)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,13 +10,19 @@ from toolkit.devices.adb_server import Lost, Refused, Stream, ask, open_server, 
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
+_SETTLE_S = 5.0
+_PAUSE_S = 0.05
+_CONNECTED = ("connected to", "already connected to")
+_SILENT = ("offline", "connecting")  # the states in which a new connection may help
+
 # What each state of a board means, and what helps.
 _ACCEPT = "Unlock it and accept this computer's key in its dialog; no dialog: `adb kill-server`, and run again."
+_OFFLINE = ("the board is offline: adb sees it, but it does not answer", "Reconnect its cable or restart it.")
 _STATES = {
     "unauthorized": ("the board does not trust this computer's adb key yet", _ACCEPT),
     "authorizing": ("the board has not said yet whether it trusts this computer's adb key", _ACCEPT),
-    "offline": ("the board is offline: adb sees it, but it does not answer", "Reconnect its cable or restart it."),
-    "connecting": ("the board is offline: adb sees it, but it does not answer", "Reconnect its cable or restart it."),
+    "offline": _OFFLINE,
+    "connecting": _OFFLINE,
     "no permissions": (
         "this user may not open the board's USB device",
         "`apt-get install android-sdk-platform-tools-common`, join the group plugdev, reconnect the cable.",
@@ -61,16 +68,7 @@ def open_service(address: Address, service: str) -> Stream:
 
     Raises BoardError if the board cannot be reached, and then it was not asked for the service; Refused, Lost.
     """
-    try:
-        stream = _open_board(address)
-    except Refused as refused:
-        said = str(refused)
-        if address.is_network:
-            said = _connect_anew(address)
-        try:
-            stream = _open_board(address)
-        except Refused:
-            raise _explained(address, said) from None
+    stream = _reach(address)
     try:
         stream.request(service)
     except BaseException as error:
@@ -79,6 +77,30 @@ def open_service(address: Address, service: str) -> Stream:
             _disconnect(address)
         raise
     return stream
+
+
+def _reach(address: Address) -> Stream:
+    """A stream that leads to the board. Raises BoardError, Lost.
+
+    For a moment after a loss the server takes a dead connection for a live one, or tries to mend it by itself.
+    """
+    deadline = time.monotonic() + _SETTLE_S
+    said = None
+    while True:
+        try:
+            return _open_board(address)
+        except Refused as refused:
+            answer = said or str(refused)
+        seen = _seen()
+        state = seen.get(address.serial)
+        in_vain = said is not None and state is None and not said.startswith(_CONNECTED)
+        may_help = state == "device" or (address.is_network and state in (None, *_SILENT))
+        if in_vain or not may_help or time.monotonic() > deadline:
+            raise _explained(address, seen, answer)
+        if state != "device":
+            _disconnect(address)
+            said = _connect(address)
+        time.sleep(_PAUSE_S)
 
 
 def _open_board(address: Address) -> Stream:
@@ -97,17 +119,15 @@ def _disconnect(address: Address) -> None:
         ask(f"host:disconnect:{address.serial}")
 
 
-def _connect_anew(address: Address) -> str:
+def _connect(address: Address) -> str:
     """What the server says to that."""
-    _disconnect(address)
     try:
         return ask(f"host:connect:{address.serial}")
     except Refused as refused:
         return str(refused)
 
 
-def _explained(address: Address, said: str) -> BoardError:
-    seen = _seen()
+def _explained(address: Address, seen: dict[str, str], said: str) -> BoardError:
     state = seen.get(address.serial)
     known = next((known for known in _STATES if (state or "").startswith(known)), None)
     if known:
