@@ -149,6 +149,12 @@ def test_the_command_line_tells_that_no_board_runs(own_lab: Path) -> None:
     assert json.loads(shown.stdout) == {"name": "emulated-pi", "running": False}
 
 
+@pytest.mark.parametrize("verb", ["down", "cut"])
+def test_the_command_line_tells_that_there_was_nothing_to_end(own_lab: Path, verb: str) -> None:
+    shown = CliRunner().invoke(app, [verb, "emulated-console", "--json"])
+    assert json.loads(shown.stdout) == {"name": "emulated-console", "running": False, "was_running": False}
+
+
 @pytest.mark.board
 def test_the_board_is_reached_with_the_targets_own_files(emulated_pi: Target) -> None:
     board = lab.status("emulated-pi")
@@ -254,6 +260,21 @@ def test_a_kept_disk_of_another_image_is_refused(emulated_pi: Target, own_lab: P
     with pytest.raises(BoardError, match="another version of the board") as caught:
         ensure_kept_disk(tmp_path, tmp_path / "image.img")
     assert caught.value.where == str(tmp_path / "disk.qcow2")
+
+
+@pytest.mark.board
+def test_the_command_line_keeps_a_disk_over_a_power_cut(emulated_pi: Target, own_lab: Path) -> None:
+    try:
+        shown = CliRunner().invoke(app, ["up", "--keep-disk", "--json"])
+        assert json.loads(shown.stdout)["keeps_disk"] is True
+        board = lab.status("emulated-pi")
+        assert board is not None
+        run(board, "echo kept > /root/file; sync")
+        assert CliRunner().invoke(app, ["cut"]).stdout == "emulated-pi is down.\n"
+        again = lab.up("emulated-pi", on_step=lambda _: None, keep_disk=True)
+        assert run(again, "cat /root/file") == "kept\n"
+    finally:
+        lab.down("emulated-pi")
 
 
 @pytest.mark.board
