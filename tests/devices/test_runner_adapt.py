@@ -46,6 +46,7 @@ def test_without_jitter_it_learns_what_the_python_agent_learns(pair: tuple[Made,
     said = _native(tmp_path, native, x, y)
     assert [event["event"] for event in said.events[:-1]] == [event["event"] for event in events]
     for got, wanted in zip(said.events[:-1], events, strict=True):
+        assert got.pop("event") == wanted.pop("event")
         assert got == {key: pytest.approx(value, rel=1e-4, abs=1e-4) for key, value in wanted.items()}
     for key in ("folds", "steps", "accepted", "reason", "trained_values"):
         assert said.last[key] == expected[key], key

@@ -20,6 +20,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kAlignment = 8;
+constexpr std::uint64_t kMostValues = std::uint64_t{1} << 48;
 
 // A file as memory, for as long as this lives.
 class Mapped {
@@ -50,12 +51,13 @@ Failure corrupt(const std::string& path, const std::string& why) {
   return Failure("ValueError", path + " is not a whole safetensors file: " + why);
 }
 
-std::vector<std::int64_t> checked_shape(const Json& entry, std::uint64_t most, const std::string& path) {
+Shape checked_shape(const Json& entry, const std::string& path) {
   std::uint64_t count = 1;
   for (const Json& each : entry.at("shape")) {
     if (!each.is_number_unsigned()) throw corrupt(path, "a shape is no list of sizes");
     const auto size = each.get<std::uint64_t>();
-    if (size > most || (count *= size) > most) throw corrupt(path, "a shape is larger than the file");
+    if (size > 0 && count > kMostValues / size) throw corrupt(path, "a shape is larger than any file");
+    count *= size;
   }
   return entry.at("shape").get<Shape>();
 }
@@ -65,7 +67,7 @@ std::vector<Value> values_of(const Json& entry, std::span<const char> data, cons
   const auto begin = entry.at("data_offsets").at(0).get<std::uint64_t>();
   const auto end = entry.at("data_offsets").at(1).get<std::uint64_t>();
   if (begin > end || end > data.size()) throw corrupt(path, "a tensor lies outside the file");
-  const Shape shape = checked_shape(entry, data.size(), path);
+  const Shape shape = checked_shape(entry, path);
   if (end - begin != static_cast<std::uint64_t>(count_of(shape)) * sizeof(Value))
     throw corrupt(path, "a shape and its offsets disagree");
   std::vector<Value> values(count_of(shape));
@@ -111,7 +113,7 @@ Tensors read_tensors(const std::string& path) {
       if (name == "__metadata__") continue;
       const auto type = entry.at("dtype").get<std::string>();
       if (type == "F32")
-        tensors.floats[name] = {checked_shape(entry, data.size(), path), values_of<float>(entry, data, path)};
+        tensors.floats[name] = {checked_shape(entry, path), values_of<float>(entry, data, path)};
       else if (type == "I64")
         tensors.integers[name] = values_of<std::int64_t>(entry, data, path);
       else
