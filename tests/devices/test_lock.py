@@ -22,7 +22,7 @@ import sys, time
 from toolkit.devices.home import Home
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.lock import locked
-with locked(Home(LocalDevice(), "desk", sys.argv[1])):
+with locked(Home(LocalDevice(), "desk", sys.argv[1], "any")):
     print("held", flush=True)
     time.sleep(1000)
 """

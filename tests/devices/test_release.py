@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from workplace import Workplace, bundle, local_home
 
 from toolkit.devices import Home, connect, open_home
 from toolkit.devices.disk import disk_free_bytes
 from toolkit.devices.health import read_status
+from toolkit.devices.inventory import parse_releases
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.release import activate, collect, install, remove, rollback
 from toolkit.errors import BadInput, BoardError
@@ -277,10 +280,16 @@ def test_a_lost_lock_stops_activation(ours: Home, place: Workplace, tmp_path: Pa
     made, digest = bundle(tmp_path / "two", seed=2)
     install(ours, made)
     lost = replace(ours, guard="{ echo lost >&2; exit 75; }")
-    with pytest.raises(BoardError, match=r"setting previous failed with status 75: lost"):
+    with pytest.raises(BoardError, match=r"setting previous and current failed with status 75: lost"):
         activate(lost, digest)
     assert place.releases()["current"] == served
     assert sorted(path.name for path in place.root.iterdir() if path.is_symlink()) == ["current"]
+
+
+@given(st.binary() | st.lists(st.sampled_from([b"-\n", b"a" * 64, b" 3\n", b"{}\n", b"trusted\n"])).map(b"".join))
+def test_any_bytes_are_an_inventory(said: bytes) -> None:
+    found = parse_releases(said)
+    assert {found.current, found.previous} <= {None, *found.available}
 
 
 @pytest.fixture

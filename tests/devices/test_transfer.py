@@ -38,7 +38,7 @@ def ours(place: Workplace) -> Home:
 
 
 def on(ours: Home, pushes: int) -> Home:
-    return Home(SmallChunks(pushes), ours.where, ours.root)
+    return Home(SmallChunks(pushes), ours.where, ours.root, ours.machine)
 
 
 def a_file(folder: Path, size: int) -> tuple[str, Path]:

@@ -12,6 +12,9 @@ from toolkit.devices.facts import DeviceFacts
 from toolkit.devices.home import Home, push_bytes, scratch
 from toolkit.errors import BoardError
 
+# A specification travels within the command, which saves two ways there and back; Linux limits an argument to 128 KiB.
+_INLINE_BYTES = 60_000
+
 
 @dataclass(frozen=True)
 class Agent:
@@ -47,9 +50,12 @@ def call(
 
     command = f"{agent.command} {verb}"
     with ExitStack() as stack:
-        if spec is not None:
+        text = json.dumps(spec or {})
+        if len(text) < _INLINE_BYTES:
+            command += f" /proc/self/fd/0 <<'SPEC'\n{text}\nSPEC"
+        else:
             path = stack.enter_context(scratch(home, f"{verb}.json"))
-            push_bytes(home, json.dumps(spec).encode(), path)
+            push_bytes(home, text.encode(), path)
             command += f" {shlex.quote(path)}"
         completed = home.device.run(command, timeout_s=timeout_s, on_line=on_line)
     if failed:

@@ -7,7 +7,6 @@ from toolkit.devices.disk import disk_free_bytes
 from toolkit.devices.home import Home
 from toolkit.devices.inventory import adapted_file, damaged, read_releases
 from toolkit.devices.lock import Holder, holder
-from toolkit.devices.signature import demands_signature
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class BoardStatus:
 def read_status(home: Home) -> BoardStatus:
     """Read it all, digests included. Raises BoardError."""
     releases = read_releases(home)
-    wrong = {digest: names for digest in releases.available if (names := damaged(home, digest))}
+    wrong = damaged(home, releases, releases.available)
     learned = shlex.quote(adapted_file(home, str(releases.current)))
     return BoardStatus(
         releases.current,
@@ -41,6 +40,6 @@ def read_status(home: Home) -> BoardStatus:
         wrong,
         home.device.run(f"test -f {learned}").status == 0,
         disk_free_bytes(home),
-        demands_signature(home),
+        releases.demand_signature,
         holder(home),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.devices.device import Device, check
+from toolkit.devices.streams import shell_path
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
@@ -17,11 +18,15 @@ _FOLDERS = ("agent", "runner", "packages", "incoming", "releases", "adapted", "w
 
 @dataclass(frozen=True)
 class Home:
-    """`root` is absolute on the board. `guard` is a shell command that fails once another deployer holds it."""
+    """`root` is absolute on the board, `machine` is what its `uname -m` says.
+
+    `guard` is a shell command that fails once another deployer holds the board.
+    """
 
     device: Device
     where: str
     root: str
+    machine: str
     guard: str = ":"
 
     def at(self, *parts: str) -> str:
@@ -32,25 +37,24 @@ class Home:
 def open_home(device: Device, target: Target) -> Home:
     """Make the folders that are absent. Raises BoardError."""
     where = target.name
-    said = check(device.run("cd && pwd && uname -m"), "finding the home folder", where).stdout.decode()
-    home, machine = said.strip().splitlines()[-2:]
-    if target.arch not in ("any", machine):
+    root = shell_path(target.root)
+    # Each command is a way there and back: one does it all.
+    made = device.run(f"uname -m && mkdir -p {root} && cd {root} && pwd && mkdir -p {' '.join(_FOLDERS)}")
+    machine, _, root = made.stdout.decode(errors="replace").strip().partition("\n")
+    if machine and target.arch not in ("any", machine):
         raise BoardError(
             f"is {machine}, the target says {target.arch}",
             where=where,
             next="Choose the target that fits the board (`deploy targets`), or correct its address.",
         )
-    root = target.root.replace("~", home, 1) if target.root.startswith("~") else target.root
-    folders = " ".join(shlex.quote(f"{root}/{name}") for name in _FOLDERS)
-    made = device.run(f"mkdir -p {folders}")
     if b"read-only" in made.stderr.lower():
         raise BoardError(
             "its file system is read-only",
-            where=f"{where}:{root}",
+            where=f"{where}:{target.root}",
             next="Remount it writable, or set `root` elsewhere.",
         )
     check(made, "making folders", where)
-    return Home(device, where, root)
+    return Home(device, where, root, machine)
 
 
 @contextmanager

@@ -22,8 +22,7 @@ def install_native_agent(home: Home, on_note: Callable[[str], None]) -> Agent:
     """Build the runner for the board's machine if need be, and put it there once, with its loader and libraries."""
     from toolkit.devices.runner_build import build_runner, runner_command
 
-    machine = check(home.device.run("uname -m"), "asking for its machine", home.where).stdout.decode().strip()
-    built = build_runner(machine)
+    built = build_runner(home.machine)
     files = {path.name: sha256_of(path) for path in sorted(built.iterdir())}
     folder = home.at("runner", built.name[:16])
     names = list(files)
@@ -41,4 +40,4 @@ def install_native_agent(home: Home, on_note: Callable[[str], None]) -> Agent:
             steps += [f"mv {shlex.quote(part)} {shlex.quote(folder)}", "sync"]
             check(home.device.run("\n".join(steps), timeout_s=300), "installing the runner", home.where)
         forget(home, list(files.values()))
-    return Agent(home, runner_command(folder, machine))
+    return Agent(home, runner_command(folder, home.machine))

@@ -52,10 +52,15 @@ def locked(home: Home) -> Iterator[Home]:
     token = secrets.token_hex(8)
     mine = f"{token}|{_me()}"
     lock, lease = shlex.quote(home.at("lock")), shlex.quote(home.at("lease"))
-    renew = f'{_CLOCK}; echo "$B $U $((U + {LEASE_S}))" > {lease}.$$ && mv {lease}.$$ {lease}'
+    # A full disk must not read as a lost lock.
+    renew = f'{{ {_CLOCK}; echo "$B $U $((U + {LEASE_S}))" > {lease}.$$ && mv {lease}.$$ {lease}; }} 2>/dev/null || :'
+    # What a run that was cut off left behind.
+    sweep = f"cd {shlex.quote(home.root)} && rm -rf work/* && find incoming agent -name '.*.part' -exec rm -f {{}} +"
     for _ in range(2):
         # The start is part of the text, so that the age can be told whoever renews the lease.
-        taken = home.device.run(f'{_CLOCK}; ln -sn {shlex.quote(mine)}"|$B|$U" {lock} && {{ {renew}; }}')
+        taken = home.device.run(
+            f'{_CLOCK}; ln -sn {shlex.quote(mine)}"|$B|$U" {lock} && {{ {renew}; {sweep}; }}', timeout_s=300
+        )
         if taken.status == 0:
             break
         found = holder(home)
@@ -77,10 +82,6 @@ def locked(home: Home) -> Iterator[Home]:
     )
     _HELD.add(token)
     try:
-        sweep = (
-            f"cd {shlex.quote(home.root)} && rm -rf work/* && find incoming agent -name '.*.part' -exec rm -f {{}} +"
-        )
-        check(home.device.run(sweep, timeout_s=300), "sweeping what a run that was cut off left behind", home.where)
         yield replace(home, guard=guard)
     finally:
         _HELD.discard(token)

@@ -8,24 +8,24 @@ its name is on the disk before it is served. Needs a POSIX shell and `sha256sum`
 import secrets
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.devices.device import check
+from toolkit.devices.digests import sums
 from toolkit.devices.disk import require_room
 from toolkit.devices.home import Home, scratch
 from toolkit.devices.inventory import (
     adapted_file,
     contents,
     damaged,
-    differences,
     held,
     read_releases,
     release_folder,
 )
 from toolkit.devices.manifest import SIGNATURE, read_local
 from toolkit.devices.signature import require_signature
-from toolkit.devices.transfer import arrived, forget, send
+from toolkit.devices.transfer import arrived, send
 from toolkit.errors import BadInput, BoardError
 
 _TIMEOUT_S = 600.0
@@ -53,41 +53,55 @@ def install(
     then serves what it served before.
     """
     digest, manifest = read_local(bundle)
-    _require_machine(home, manifest.arch, bundle)
+    if manifest.arch not in ("any", home.machine):
+        raise BadInput(
+            f"the bundle was made for {manifest.arch}, {home.where} is {home.machine}",
+            where=str(bundle),
+            next="Deploy to this board to make one for it.",
+        )
     files = contents(manifest, digest)
-    wrong = differences(home, digest, files)
-    sent = _bring(home, digest, bundle, {name: files[name] for name in wrong}, on_progress) if wrong else 0
+    on_board = read_releases(home)
+    # Where the board's own manifest of this release is damaged, ours says what else should lie there.
+    known = replace(on_board, manifests={**on_board.manifests, digest: manifest})
+    here = held(home, known, files.values())
+    wrong = [name for name, sha in files.items() if home.at("releases", digest, name) not in here.get(sha, ())]
+    sent = _bring(home, digest, bundle, {name: files[name] for name in wrong}, here, on_progress) if wrong else 0
     if signature:
         home.device.push(signature, f"{release_folder(home, digest)}/{SIGNATURE}")
     return Installed(digest, not wrong, sent)
 
 
 def _bring(
-    home: Home, digest: str, bundle: Path, files: Mapping[str, str], on_progress: Callable[[int, int], None]
+    home: Home,
+    digest: str,
+    bundle: Path,
+    files: Mapping[str, str],
+    here: Mapping[str, list[str]],
+    on_progress: Callable[[int, int], None],
 ) -> int:
-    here = held(home, files)
+    """Send what is nowhere on the board (`here`), gather all of `files`, give it its name; returns bytes sent."""
     new = {sha: bundle / name for name, sha in files.items() if sha not in here}
     # Twice the largest: its pieces and what they are joined to.
     sizes = [path.stat().st_size for path in new.values()]
     require_room(home, sum(sizes) + max(sizes, default=0), "the release")
     sent = send(home, new, on_progress) if new else 0
-    with scratch(home, digest[:12]) as arriving:
-        steps = ["set -e", home.guard, f"mkdir {shlex.quote(arriving)}"]
-        for name, sha in files.items():
-            source, to = shlex.quote(here.get(sha) or arrived(home, sha)), shlex.quote(f"{arriving}/{name}")
-            steps.append(f"ln {source} {to} 2>/dev/null || cp {source} {to}")  # Android permits no hard links
-        final = shlex.quote(release_folder(home, digest))
-        # One rename, or one for each file where a damaged release of this digest is repaired in place.
-        steps.append(f"sync; if [ -d {final} ]; then mv -f {shlex.quote(arriving)}/* {final}/")
-        steps.append(f"else mv {shlex.quote(arriving)} {final}; fi; sync")
-        check(home.device.run("\n".join(steps), timeout_s=_TIMEOUT_S), "moving the release into place", home.where)
-    wrong = differences(home, digest, files)
+    arriving = shlex.quote(home.at("work", f"{secrets.token_hex(4)}-{digest[:12]}"))
+    final = shlex.quote(release_folder(home, digest))
+    steps = ["set -e", home.guard, f"mkdir {arriving}", f"trap 'rm -rf '{shlex.quote(arriving)} EXIT"]
+    for name, sha in files.items():
+        source = shlex.quote(here[sha][0] if sha in here else arrived(home, sha))
+        # Android permits no hard links.
+        steps.append(f"ln {source} {arriving}/{name} 2>/dev/null || cp {source} {arriving}/{name}")
+    # One rename, or one for each file where a damaged release of this digest is repaired in place.
+    steps.append(f"sync; if [ -d {final} ]; then mv -f {arriving}/* {final}/; else mv {arriving} {final}; fi; sync")
+    steps += [f"rm -rf {shlex.quote(home.at('incoming', sha))}" for sha in new]
+    check(home.device.run("\n".join(steps), timeout_s=_TIMEOUT_S), "moving the release into place", home.where)
+    found = sums(home, [home.at("releases", digest, name) for name in files])
+    wrong = [name for (name, sha), got in zip(files.items(), found, strict=True) if got != sha]
     if wrong:
         raise BoardError(
             f"{', '.join(wrong)} arrived corrupt", where=home.where, next="Run again; nothing was activated."
         )
-    if new:
-        forget(home, list(new))
     return sent
 
 
@@ -97,13 +111,14 @@ def activate(home: Home, digest: str) -> None:
     Raises BoardError if it is damaged, if the board demands a signature that it lacks, or if the lock was lost.
     """
     now = read_releases(home)
-    wrong = damaged(home, digest) if digest in now.available else ["all of it"]
+    wrong = damaged(home, now, [digest]) if digest in now.available else {digest: ["all of it"]}
     if wrong:
-        raise BoardError(f"has no complete release {digest[:12]}: missing {', '.join(wrong)}", where=home.where)
-    require_signature(home, digest)
-    if now.current not in (None, digest):
-        _link(home, "previous", str(now.current))
-    _link(home, "current", digest)
+        missing = ", ".join(wrong[digest])
+        raise BoardError(f"has no complete release {digest[:12]}: missing {missing}", where=home.where)
+    if now.demand_signature:
+        require_signature(home, digest)
+    before = {} if now.current in (None, digest) else {"previous": now.current}
+    _link(home, **before, current=digest)
 
 
 def rollback(home: Home) -> tuple[str, str]:
@@ -115,16 +130,16 @@ def rollback(home: Home) -> tuple[str, str]:
             where=home.where,
             next="`deploy status` shows what is on the board.",
         )
-    wrong = damaged(home, now.previous)
+    wrong = damaged(home, now, [now.previous])
     if wrong:
         raise BoardError(
-            f"the previous release is damaged: {', '.join(wrong)}",
+            f"the previous release is damaged: {', '.join(wrong[now.previous])}",
             where=home.where,
             next="It still serves what it served; deploy again to replace the damaged one.",
         )
-    require_signature(home, now.previous)
-    _link(home, "current", now.previous)
-    _link(home, "previous", now.current)
+    if now.demand_signature:
+        require_signature(home, now.previous)
+    _link(home, current=now.previous, previous=now.current)
     return now.current, now.previous
 
 
@@ -149,18 +164,10 @@ def collect(home: Home, keep: int) -> list[str]:
     return gone
 
 
-def _require_machine(home: Home, arch: str, bundle: Path) -> None:
-    machine = check(home.device.run("uname -m"), "asking for its machine", home.where).stdout.decode().strip()
-    if arch not in ("any", machine):
-        raise BadInput(
-            f"the bundle was made for {arch}, {home.where} is {machine}",
-            where=str(bundle),
-            next="Deploy to this board to make one for it.",
-        )
-
-
-def _link(home: Home, name: str, digest: str) -> None:
-    """Point the symlink at a release by one rename: it is never absent, never half."""
-    new = f"{name}.{secrets.token_hex(4)}"  # of its own: two runs that activate at once do not meet
-    link = f"{home.guard} && ln -s releases/{digest} {new} && mv -T {new} {name} && sync || {{ rm -f {new}; exit 1; }}"
-    check(home.device.run(f"cd {shlex.quote(home.root)} && {link}"), f"setting {name}", home.where)
+def _link(home: Home, **targets: str | None) -> None:
+    """Point symlinks at releases, in that order, each by one rename: it is never absent, never half."""
+    steps = [f"cd {shlex.quote(home.root)}", home.guard]
+    for name, digest in targets.items():
+        new = f"work/{name}.{secrets.token_hex(4)}"
+        steps += [f"ln -s releases/{digest} {new}", f"mv -T {new} {name}", "sync"]
+    check(home.device.run(" && ".join(steps)), f"setting {' and '.join(targets)}", home.where)

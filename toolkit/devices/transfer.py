@@ -33,7 +33,7 @@ def send(home: Home, files: Mapping[str, Path], on_progress: Callable[[int, int]
     wanted = dict(files)
     total = sum(path.stat().st_size for path in files.values())
     for _ in range(_ATTEMPTS):
-        here = _present(home)
+        here = _present(home, list(wanted))
         done = total - sum(path.stat().st_size for path in wanted.values())
         for digest, path in wanted.items():
             for start, length in missing(here.get(digest, {}), path.stat().st_size, home.device.chunk_bytes):
@@ -83,21 +83,21 @@ def covered(pieces: Mapping[int, int], size: int) -> int:
     return end
 
 
-def _present(home: Home) -> dict[str, dict[int, int]]:
+def _present(home: Home, digests: list[str]) -> dict[str, dict[int, int]]:
     """Of each file that is on its way: length of each piece by offset; offset -1 is the whole file."""
-    listing = f"cd {shlex.quote(home.at('incoming'))} && find . -type f -exec wc -c {{}} +"
+    folders = " ".join(digests)
+    listing = (
+        f"cd {shlex.quote(home.at('incoming'))} && mkdir -p {folders} && find {folders} -type f -exec wc -c {{}} +"
+    )
     said = check(home.device.run(listing), "looking for what arrived before", home.where).stdout.decode()
     found: dict[str, dict[int, int]] = {}
-    for size, digest, name in re.findall(r"^\s*(\d+) \./([0-9a-f]{64})/(\d{12}|whole)$", said, re.MULTILINE):
+    for size, digest, name in re.findall(r"^\s*(\d+) ([0-9a-f]{64})/(\d{12}|whole)$", said, re.MULTILINE):
         found.setdefault(digest, {})[-1 if name == "whole" else int(name)] = int(size)
     return found
 
 
 def _push_piece(home: Home, digest: str, path: Path, start: int, length: int) -> None:
-    folder = home.at("incoming", digest)
-    if start == 0:
-        check(home.device.run(f"mkdir -p {shlex.quote(folder)}"), "making room", home.where)
-    remote = f"{folder}/{start:012d}"
+    remote = home.at("incoming", digest, f"{start:012d}")
     if length == path.stat().st_size:
         home.device.push(path, remote)
         return
