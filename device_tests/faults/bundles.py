@@ -1,0 +1,42 @@
+"""Real bundles for the campaign: one small model, exported once, with something new in each that must travel."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from toolkit.adaptation import trace_train_step
+from toolkit.devices.manifest import NAME
+from toolkit.runtimes import RUNTIMES
+from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
+
+
+def make_base(folder: Path) -> None:
+    """A bundle that the native runner can verify and adapt."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    runtime = RUNTIMES["executorch"]
+    backbone, head = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU()), nn.Linear(32, 3)
+    x = torch.randn(4, 1, 8, 8)
+    network = nn.Sequential()
+    network.add_module("backbone", backbone)
+    network.add_module("head", head)
+    inference = export_inference(runtime, backbone, head, x[:1])
+    step = runtime.export(trace_train_step(network, trainable_names(backbone), x, 3), ())
+    folder.mkdir()
+    write_bundle(folder, runtime, "1", "aarch64", backbone, head, "pretrained", ("a", "b", "c"), x, inference, step)
+
+
+def make_variant(base: Path, folder: Path, ballast_bytes: int) -> str:
+    """The same with fresh ballast: another release, of which only that and the manifest must travel. Its digest."""
+    shutil.copytree(base, folder)
+    ballast = os.urandom(ballast_bytes)
+    (folder / "ballast.bin").write_bytes(ballast)
+    manifest = json.loads((folder / NAME).read_text())
+    manifest["files"]["ballast.bin"] = {"sha256": hashlib.sha256(ballast).hexdigest(), "bytes": ballast_bytes}
+    text = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    (folder / NAME).write_bytes(text)
+    return hashlib.sha256(text).hexdigest()

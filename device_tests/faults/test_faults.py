@@ -1,0 +1,70 @@
+"""A few of each fault over each transport; `benchmarks/faults.py` injects hundreds."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from device_tests.conftest import unavailable
+from device_tests.faults.bundles import make_base
+from device_tests.faults.deployer import MOMENTS
+from device_tests.faults.inject import deploy, inject
+from device_tests.faults.rig import Rig, open_rig
+from tests.ports import free_ports
+from toolkit import lab
+from toolkit.devices.health import read_status
+
+pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
+
+CASES = [
+    ("ssh", "power", "sending"),
+    ("ssh", "power", "installed"),
+    ("ssh", "power", "activated"),
+    ("ssh", "connection", "sending"),
+    ("ssh", "disk full", "locked"),
+    ("ssh", "flipped bit", "sent"),
+    ("adb", "power", "sent"),
+    ("adb", "connection", "after 2.5 s"),
+    ("adb", "deployer", "verified"),
+    ("adb", "flipped bit", "installed"),
+    ("serial", "power", "activated"),
+    ("serial", "connection", "sending"),
+    ("serial", "deployer", "installed"),
+    ("serial", "agent", "installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("faults")
+    try:
+        with open_rig(folder, free_ports()) as opened:
+            yield opened
+    except lab.BoardUnavailable as error:
+        unavailable(error)
+
+
+@pytest.fixture(scope="module")
+def base(rig: Rig) -> Path:
+    """A first release in service, sent by SSH as the runner would take minutes over the console."""
+    base = rig.folder / "base"
+    make_base(base)
+    deployer = deploy(rig, "ssh", base)
+    said = deployer.communicate(timeout=600)
+    assert deployer.returncode == 0, said
+    assert said[0].split() == [moment for moment in MOMENTS if moment != "sending"]
+    return base
+
+
+@pytest.mark.parametrize(("transport", "fault", "moment"), CASES)
+def test_the_board_serves_the_old_or_the_new_release_and_takes_the_next(
+    rig: Rig, base: Path, transport: str, fault: str, moment: str
+) -> None:
+    outcome = inject(rig, base, transport, fault, moment, seed=CASES.index((transport, fault, moment)))
+    assert not outcome.torn, asdict(outcome)
+    assert outcome.repaired_itself, asdict(outcome)
+    if MOMENTS.index(moment) < MOMENTS.index("activated") if moment in MOMENTS else False:
+        assert outcome.serves == "old" or fault in ("agent", "flipped bit", "disk full"), asdict(outcome)
+    with rig.look() as home:
+        assert len(read_status(home).available) <= 3
