@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from networks import build, compacted
+from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from toolkit.adaptation import trace_train_step
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.runner_build import build_runner, runner_command
 from toolkit.models import split_head
-from toolkit.runtimes import Runtime
+from toolkit.runtimes import Program, Runtime
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
 
 CLASSES = ("a", "b", "c")
@@ -78,6 +80,21 @@ def make_release(folder: Path, network: str, runtime: Runtime, head_start: str =
     folder.mkdir()
     write_bundle(folder, runtime, "1", "any", backbone, split.head, head_start, CLASSES, x[:2], inference, step)
     return Made(read_bundle(folder), backbone, split.head, x)
+
+
+def served(folder: Path, program: Program, holes: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The first output for each example of `x`, from the runner, with those holes."""
+    (folder / "infer.pte").write_bytes(program.data)
+    infer = {"program": "infer.pte", "holes": list(program.holes)}
+    manifest = {"runtime": "executorch", "files": {}, "folds": [], "infer": infer}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    save_file({name: np.ascontiguousarray(value) for name, value in holes.items()}, folder / "tensors.safetensors")
+    save_file({"x": x}, folder / "in")
+    spec = {"release": str(folder), "inputs": str(folder / "in"), "outputs": str(folder / "out"), "threads": 1}
+    said = run_verb(folder, "infer", spec)
+    assert said.status == 0, said
+    outputs: np.ndarray = load_file(folder / "out")["logits"]
+    return outputs
 
 
 def timing() -> dict[str, float]:
