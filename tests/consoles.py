@@ -117,10 +117,13 @@ class Console:
                 budget[inward] -= len(data)
                 self.sent, self.said = self.sent + len(data) * inward, self.said + len(data) * (not inward)
                 data = self.to_board(data) if inward else self.to_host(data)
-                other = self._board if inward else self._host
-                with suppress(OSError):
-                    while data and other is not None:
-                        data = data[os.write(other, data) :]
+                self._pass_on(self._board if inward else self._host, data)
+
+    def _pass_on(self, other: int | None, data: bytes) -> None:
+        """What finds no room for a second is lost, as on a real line."""
+        with suppress(OSError):
+            while data and other is not None and select.select([], [other], [], 1.0)[1]:
+                data = data[os.write(other, data[:256]) :]
 
 
 def _own_terminal() -> None:
