@@ -11,16 +11,16 @@ class Pace:
     def __init__(self, largest: int) -> None:
         self._largest = largest
         self.size = min(_FIRST, largest)
-        self._calm = _CALM
+        self._calm, self._noisy = _CALM, False
 
     def arrived(self, size: int, took_s: float) -> None:
         """A piece came through."""
         self._calm += 1
         if self._calm >= _CALM and size >= self.size and took_s < _TARGET_S:
             self.size = min(2 * self.size, self._largest)
-            self._calm = _CALM - 1
+            self._calm = 0 if self._noisy else _CALM
 
     def damaged(self) -> None:
         """A piece was lost."""
         self.size = max(self.size // 2, _SMALLEST)
-        self._calm = 0
+        self._calm, self._noisy = 0, True

@@ -19,6 +19,7 @@ _BASE64, _OD, _STTY, _FOLDER, _DD = 1, 2, 4, 8, 16
 _SILENCE_S = 30.0
 _TRIES = 16
 _PAD = 64
+_SHORTEST_S = 0.15  # a USB adapter alone may hold bytes back for 16 ms
 # Typed at the prompt: it takes the loop's text line by line and runs it once its checksum was right.
 _LOADER = (
     """sh -c 'n=$(printf "\\n.");n=${n%.};echo "[""load]";while IFS= read -r l;do case $l in "#")p=;;+)eval "$p";;"""
@@ -79,7 +80,7 @@ class Session:
                 if reply.id in ids:
                     del self._replies[: at + 1]
                     took = time.monotonic() - started
-                    self._patience_s = max(0.5, 4 * took, 0.8 * self._patience_s)
+                    self._patience_s = max(_SHORTEST_S, 4 * took, 0.8 * self._patience_s)
                     return reply
             damaged = any(reply.id == 0 and reply.status == DAMAGED for reply in self._replies)
             self._replies.clear()
