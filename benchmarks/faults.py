@@ -1,6 +1,6 @@
 """Hundreds of injected faults over three transports on an emulated board whose disk outlives power cuts.
 
-    python benchmarks/faults.py            # 222 faults, 60 of them power cuts; 20 races: about an hour
+    python benchmarks/faults.py            # 204 faults, 52 of them power cuts; 20 races: about an hour
     python benchmarks/faults.py --quick    # one of each over SSH
 
 Before each fault the board serves a whole release. A new one is deployed and hurt, at a stage boundary or at a random
@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from record import Figure, write
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from device_tests.faults.bundles import make_base, make_variant
 from device_tests.faults.deployer import MOMENTS
@@ -31,9 +32,13 @@ from tests.ports import free_ports
 from toolkit.devices.health import read_status
 
 _SEED = 7
-# How often, over each transport: at each boundary in turn, and at random instants.
-_AT_BOUNDARIES = {"power": 12, "connection": 12, "deployer": 10, "agent": 4, "disk full": 4, "flipped bit": 6}
-_AT_RANDOM = {"power": 8, "connection": 8, "deployer": 6}
+# How often, over each transport; half of the first three at each boundary in turn, half at random instants.
+_COUNTS = {
+    "ssh": {"power": 28, "connection": 28, "deployer": 22, "agent": 8, "disk full": 8, "flipped bit": 14},
+    "adb": {"power": 14, "connection": 14, "deployer": 14, "agent": 6, "disk full": 6, "flipped bit": 6},
+    "serial": {"power": 10, "connection": 10, "deployer": 8, "agent": 2, "disk full": 2, "flipped bit": 4},
+}
+_ALSO_AT_RANDOM = ("power", "connection", "deployer")
 # No byte lies there yet, or what lies there is served already: that is another promise (`deploy status` finds it).
 _MOMENTS = {"flipped bit": ("sent", "installed"), "agent": ("installed",), "disk full": MOMENTS[:6]}
 _RACES = 20
@@ -46,33 +51,45 @@ def main() -> None:
     quick = parser.parse_args().quick
     started = time.monotonic()
     console = Console(stderr=True, highlight=False)
-    with tempfile.TemporaryDirectory() as folder, open_rig(Path(folder), free_ports()) as rig:
-        base = rig.folder / "base"
+    with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
+        base = Path(folder, "base")
         make_base(base)
-        seconds = {}
-        for transport in ("ssh",) if quick else rig.targets:  # SSH first: it carries the runner
-            seconds[transport] = _time_clean(rig, base, transport)
-        outcomes = []
-        for index, (transport, fault, moment) in enumerate(track(_plan(seconds, quick), "faults", console=console)):
-            outcome = inject(rig, base, transport, fault, moment, seed=_SEED + index)
-            outcomes.append(outcome)
-            if outcome.torn or not outcome.repaired_itself:
-                console.print(asdict(outcome))
-        races = [_race(rig, base, index) for index in range(2 if quick else _RACES)]
+        # Two boards, one a core; SSH is the first to carry the runner to each.
+        shares: list[tuple[str, ...]] = [("ssh",)] if quick else [("ssh",), ("adb", "serial")]
+        boards = [(Path(folder, str(index)), base, share, quick, progress) for index, share in enumerate(shares)]
+        with ThreadPoolExecutor(len(boards)) as pool:
+            outcomes = [outcome for made in pool.map(lambda board: _board(*board), boards) for outcome in made]
+        with open_rig(Path(folder, "0"), free_ports()) as rig:
+            races = [_race(rig, base, index) for index in range(2 if quick else _RACES)]
     _write("faults-quick" if quick else "faults", outcomes, races, started)
 
 
-def _plan(seconds: dict[str, float], quick: bool) -> list[tuple[str, str, str]]:
-    """(transport, fault, moment) of each fault; `seconds` is how long an undisturbed deployment takes."""
+def _board(folder: Path, base: Path, transports: tuple[str, ...], quick: bool, progress: Progress) -> list[Outcome]:
+    """All faults over those transports, on one board."""
+    folder.mkdir()
+    outcomes = []
+    with open_rig(folder, free_ports()) as rig:
+        _time_clean(rig, base, "ssh")
+        plan = [step for transport in transports for step in _plan(transport, _time_clean(rig, base, transport), quick)]
+        task = progress.add_task(" and ".join(transports), total=len(plan))
+        for index, (transport, fault, moment) in enumerate(plan):
+            outcome = inject(rig, base, transport, fault, moment, seed=_SEED + index)
+            outcomes.append(outcome)
+            progress.advance(task)
+            if outcome.torn or not outcome.repaired_itself:
+                progress.console.print(asdict(outcome))
+    return outcomes
+
+
+def _plan(transport: str, whole_s: float, quick: bool) -> list[tuple[str, str, str]]:
+    """(transport, fault, moment) of each fault; `whole_s` is how long an undisturbed deployment takes."""
     chance = random.Random(_SEED)
     plan = []
-    for transport, whole_s in seconds.items():
-        for fault, count in _AT_BOUNDARIES.items():
-            moments = _MOMENTS.get(fault, MOMENTS)
-            plan += [(transport, fault, moments[index % len(moments)]) for index in range(1 if quick else count)]
-        for fault, count in _AT_RANDOM.items():
-            instants = [chance.uniform(0.5, whole_s) for _ in range(0 if quick else count)]
-            plan += [(transport, fault, f"after {instant:.2f} s") for instant in instants]
+    for fault, count in _COUNTS[transport].items():
+        at_random = 0 if quick or fault not in _ALSO_AT_RANDOM else count // 2
+        moments = _MOMENTS.get(fault, MOMENTS)
+        plan += [(transport, fault, moments[i % len(moments)]) for i in range(1 if quick else count - at_random)]
+        plan += [(transport, fault, f"after {chance.uniform(0.5, whole_s):.2f} s") for _ in range(at_random)]
     chance.shuffle(plan)
     return plan
 

@@ -56,7 +56,7 @@ def deploy(rig: Rig, transport: str, bundle: Path, stop_at: str = "") -> subproc
 
 def inject(rig: Rig, base: Path, transport: str, fault: str, moment: str, seed: int) -> Outcome:
     """`moment` is a stage boundary (`deployer.MOMENTS`), or `after S s`. The board serves a whole release before."""
-    random.seed(seed)
+    chance = random.Random(seed)
     started = time.monotonic()
     with rig.look() as home:
         old = read_releases(home).current
@@ -64,7 +64,7 @@ def inject(rig: Rig, base: Path, transport: str, fault: str, moment: str, seed: 
     new = make_variant(base, bundle, BALLAST_BYTES if transport != "serial" else CHUNK_BYTES)
     boundary = "" if moment.startswith("after") else moment
     deployer = deploy(rig, transport, bundle, boundary)
-    struck = _strike(rig, transport, fault, moment, deployer, new)
+    struck = _strike(rig, transport, fault, moment, deployer, new, chance)
     status, said = _end(deployer)
     rig.boot()  # if the fault switched it off
     with rig.look() as home:
@@ -87,7 +87,15 @@ def inject(rig: Rig, base: Path, transport: str, fault: str, moment: str, seed: 
     )
 
 
-def _strike(rig: Rig, transport: str, fault: str, moment: str, deployer: subprocess.Popen[str], digest: str) -> str:
+def _strike(
+    rig: Rig,
+    transport: str,
+    fault: str,
+    moment: str,
+    deployer: subprocess.Popen[str],
+    digest: str,
+    chance: random.Random,
+) -> str:
     assert deployer.stdout
     assert deployer.stdin
     if moment.startswith("after"):
@@ -98,7 +106,7 @@ def _strike(rig: Rig, transport: str, fault: str, moment: str, deployer: subproc
             if fault == "agent":  # let it go on, so that the agent runs when the blow falls
                 deployer.stdin.write("\n")
                 deployer.stdin.flush()
-                time.sleep(random.uniform(0, 1))
+                time.sleep(chance.uniform(0, 1))
             return STRIKES[fault](rig, transport, deployer, digest)
     return "ended before"
 

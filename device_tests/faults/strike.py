@@ -9,6 +9,10 @@ from toolkit import lab
 from toolkit.devices import Home
 
 _FILLER = "/root/filler"
+# By the program, not by its name: shells bear the name in their commands, and adbd has a loader of its own, too.
+_KILL_RUNNER = """for process in /proc/[0-9]*; do
+  case "$(readlink $process/exe)" in */runner/*/ld-linux*) kill -9 ${process#/proc/} && echo killed;; esac
+done"""
 _FLIP = """
 import os, random, sys
 root, digest = sys.argv[1:]
@@ -43,8 +47,8 @@ def kill_deployer(rig: Rig, transport: str, deployer: subprocess.Popen[str], dig
 def kill_agent(rig: Rig, transport: str, deployer: subprocess.Popen[str], digest: str) -> str:
     """The runner on the board, if it runs at this instant."""
     with rig.look() as home:
-        done = home.device.run("pkill -9 ld-linux")  # its loader is the process
-    return "killed" if done.status == 0 else "no agent ran"
+        done = home.device.run(_KILL_RUNNER)
+    return "killed" if done.stdout else "no agent ran"
 
 
 def fill_disk(rig: Rig, transport: str, deployer: subprocess.Popen[str], digest: str) -> str:
