@@ -1,6 +1,7 @@
 """What ExecuTorch computes is what torch computes, in inference and in training."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,16 +34,30 @@ def _python_runtime(program: Program) -> Callable[[Sequence[np.ndarray]], list[n
     return run
 
 
-@pytest.mark.parametrize("kind", ["linear", "convolution"])
-def test_holes_are_constants_that_come_from_outside(tmp_path: Path, kind: str) -> None:
+def _linear() -> tuple[nn.Module, torch.Tensor]:
+    return nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)), torch.randn(2, 6)
+
+
+def _convolution(channels: int, kernel: tuple[int, int]) -> tuple[nn.Module, torch.Tensor]:
+    layers = nn.Conv2d(channels, 5, kernel, 2, padding=1), nn.ReLU(), nn.Conv2d(5, 4, 1), nn.Flatten()
+    return nn.Sequential(*layers), torch.randn(2, channels, 7, 6)
+
+
+# One input channel is a case of its own: XNNPACK lays such a kernel out as a depthwise one.
+@pytest.mark.parametrize(
+    "made",
+    [
+        _linear,
+        *(partial(_convolution, channels, kernel) for channels in (1, 2, 3, 16) for kernel in ((3, 2), (1, 1), (5, 5))),
+    ],
+)
+def test_holes_are_constants_that_come_from_outside(
+    tmp_path: Path, made: Callable[[], tuple[nn.Module, torch.Tensor]]
+) -> None:
     torch.manual_seed(0)
-    if kind == "linear":
-        model, x = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)).eval(), torch.randn(2, 6)
-        holes = ("2.weight", "2.bias")
-    else:
-        layers = nn.Conv2d(3, 5, (3, 2), 2, padding=1), nn.ReLU(), nn.Conv2d(5, 4, 1), nn.Flatten()
-        model, x = nn.Sequential(*layers).eval(), torch.randn(2, 3, 7, 6)
-        holes = ("0.weight", "2.weight")
+    model, x = made()
+    model.eval()
+    holes = ("0.weight", "2.weight", "2.bias")
     programs = []
     for _ in range(2):
         with torch.no_grad():
