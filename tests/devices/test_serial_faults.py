@@ -123,6 +123,7 @@ def test_a_plug_pulled_amid_a_push_leaves_the_old_file(
     assert (tmp_path / "there").read_bytes() == b"old"
     device.push(tmp_path / "sent", str(tmp_path / "there"))
     assert (tmp_path / "there").read_bytes() == (tmp_path / "sent").read_bytes()
+    assert not list(tmp_path.glob(".*.part"))
     device.close()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from toolkit.devices.serial.frames import cksum_of
+from toolkit.devices.serial.line import LineLost
 from toolkit.devices.serial.session import CANNOT_WRITE, DAMAGED, OK, READ, WRITE, Session
 from toolkit.devices.streams import part_name, shell_path
 from toolkit.errors import BoardError
@@ -37,7 +38,9 @@ def push(session: Session, local: Path, remote: str, where: str) -> None:
                 raise _full(session, remote, str(folder), size, where)
             end = f'[ "$(cksum <"$f")" = "{crc} {size}" ] || return 7; mv -f "$f" {path}'
             status, said = session.evaluate(end, busy_s=size / _CKSUM_RATE)
-        except BaseException:
+        except LineLost:
+            raise
+        except BaseException:  # Ctrl-C, or the board's disk is full
             session.fall_behind()
             session.evaluate('rm -f "$f"')
             raise

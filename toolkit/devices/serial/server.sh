@@ -4,7 +4,7 @@ S=$(stty -g 2>/dev/null)
 [ -z "$S" ] || stty -echo -icanon -isig -ixon -opost min 1 2>/dev/null
 cd || cd /
 exec 5>&1
-at=0 g= w= pos=-1 last=0 z=0 caps=0
+at=0 f= g= w= pos=-1 last=0 z=0 caps=0
 for t in "${TMPDIR:-/tmp}" /dev/shm /var/tmp /run "$HOME"; do
 d=$t/.edge-deploy-$T
 (umask 077; mkdir "$d") 2>/dev/null && caps=$((caps+8)) && break
@@ -51,7 +51,7 @@ done 2>/dev/null
 # X: leave nothing behind, and the terminal as it was.
 X() {
 [ -n "$w" ] && ! [ -f "$w/done" ] && K "${w##*/}"
-rm -rf "$d"
+rm -rf "$d" ${f:+"$f"}
 [ -z "$S" ] || stty "$S"
 exit
 }

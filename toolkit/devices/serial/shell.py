@@ -9,6 +9,7 @@ from contextlib import suppress
 from toolkit.devices.device import Completed
 from toolkit.devices.serial.files import fetch, store
 from toolkit.devices.serial.frames import check_number
+from toolkit.devices.serial.line import LineLost
 from toolkit.devices.serial.session import READ, Session
 from toolkit.devices.streams import deliver_lines
 from toolkit.errors import BoardError
@@ -49,7 +50,9 @@ def run(
         _start(session, command, number, where)
         completed = _follow(session, deadline, on_line, where)
         session.evaluate(_CLEAN if completed else f'K "$T.{number}."; {_CLEAN}')
-    except BaseException:  # Ctrl-C, `on_line` raised, or the line dropped: leave nothing running on the board
+    except LineLost:  # whoever opens the line next ends the loop there, and that kills what it has started
+        raise
+    except BaseException:  # Ctrl-C, or `on_line` raised: leave nothing running on the board
         session.fall_behind()
         with suppress(BoardError):
             session.evaluate(f'K "$T.{number}."; {_CLEAN}')
