@@ -43,8 +43,10 @@ Memory = Annotated[
 ]
 Size = Annotated[str | None, typer.Option(help="Bytes that serving loads, e.g. 1MB.", rich_help_panel="Budget")]
 RuntimeName = Annotated[
-    Literal["onnxruntime", "executorch"],
-    typer.Option("--runtime", help="What runs the model on the board.", rich_help_panel="How"),
+    Literal["onnxruntime", "executorch"] | None,
+    typer.Option(
+        "--runtime", help="What runs the model on the board; the target's first if left out.", rich_help_panel="How"
+    ),
 ]
 AllocatorName = Annotated[
     Literal["exact", "greedy"], typer.Option("--allocator", help="How ranks are chosen.", rich_help_panel="How")
@@ -71,7 +73,7 @@ def run(
     latency: Latency = None,
     memory: Memory = None,
     size: Size = None,
-    runtime: RuntimeName = "onnxruntime",
+    runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     recovery_steps: RecoverySteps = 400,
     adapt_steps: AdaptSteps = 40,
@@ -83,7 +85,9 @@ def run(
     """Deploy: measure, allocate, compress, export, install, verify and adapt on the board, report."""
     board = load_target(target)
     overrides = _overrides(latency, memory, size)
-    request = Request(model, task, runtime, allocator, shots, seed, recovery_steps, adapt_steps, sign)
+    request = Request(
+        model, task, runtime or board.runtimes[0], allocator, shots, seed, recovery_steps, adapt_steps, sign
+    )
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     _require_writable(runs)
@@ -114,7 +118,7 @@ def plan(
     latency: Latency = None,
     memory: Memory = None,
     size: Size = None,
-    runtime: RuntimeName = "onnxruntime",
+    runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -122,7 +126,7 @@ def plan(
     """Measure the board and allocate; nothing is installed."""
     board = load_target(target)
     overrides = _overrides(latency, memory, size)
-    request = Request(model, task, runtime, allocator, shots, seed)
+    request = Request(model, task, runtime or board.runtimes[0], allocator, shots, seed)
     from toolkit import pipeline
 
     with render.RichProgress(Console(stderr=True, highlight=False)) as progress:

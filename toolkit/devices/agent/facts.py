@@ -22,7 +22,7 @@ def facts() -> "dict[str, object]":
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "python": platform.python_version(),
         "board": _text("/proc/device-tree/model"),
-        "runtimes": {name: version for name in ("onnxruntime", "executorch") if (version := _version(name))},
+        "runtimes": {"onnxruntime": version} if (version := _version("onnxruntime")) else {},
         "conditions": conditions(),
     }
 

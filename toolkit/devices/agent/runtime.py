@@ -1,7 +1,7 @@
 """Load a program in the runtime it was exported for, as one function from arrays to arrays.
 
 A program may have holes: tensors that the board can replace (folded cores, the head). ONNX Runtime takes them as
-external initializers, constant and packed like any other weight; ExecuTorch takes them as further inputs.
+external initializers, constant and packed like any other weight. ExecuTorch has an agent of its own (`runner/`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,6 @@ def load(runtime: str, path: str, holes: Mapping[str, np.ndarray], threads: int)
     """The program at `path` with its holes filled. Raises what the runtime raises when it cannot be loaded."""
     if runtime == "onnxruntime":
         return _load_onnxruntime(path, holes, threads)
-    if runtime == "executorch":
-        return _load_executorch(path, holes, threads)
     raise ValueError("unknown runtime: " + runtime)
 
 
@@ -37,23 +35,4 @@ def _load_onnxruntime(path: str, holes: Mapping[str, np.ndarray], threads: int) 
         # 0-d results come back as NumPy scalars, which the runtime does not take as inputs.
         return [np.asarray(out) for out in session.run(None, dict(zip(names, map(np.asarray, inputs))))]
 
-    return run
-
-
-def _load_executorch(path: str, holes: Mapping[str, np.ndarray], threads: int) -> Program:
-    import torch
-    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
-    from executorch.runtime import Runtime
-
-    _unsafe_reset_threadpool(threads)
-    program = Runtime.get().load_program(path)
-    method = program.load_method("forward")
-    filled = [torch.from_numpy(np.array(value)) for value in holes.values()]
-
-    def run(inputs: Sequence[np.ndarray]) -> "list[np.ndarray]":
-        given = [torch.from_numpy(np.array(each)) for each in inputs]
-        # Copied: outputs live in the method's memory plan, which the next call overwrites.
-        return [np.array(out) for out in method.execute([*given, *filled])]
-
-    run.keeps = program  # type: ignore[attr-defined]  # the method points into the program
     return run
