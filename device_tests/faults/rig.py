@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_tests.faults.relay import Relay
+from tests.relay import Relay
 from toolkit import lab
 from toolkit.devices import Home, visit
 from toolkit.lab.keys import known_hosts_line

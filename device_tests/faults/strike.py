@@ -35,6 +35,7 @@ print(path)
 def cut_connection(rig: Rig, transport: str, deployer: subprocess.Popen[str], digest: str) -> str:
     """The cable between host and board."""
     rig.relays[transport].cut()
+    rig.relays[transport].mend()
     return "cut"
 
 
