@@ -2,10 +2,13 @@
 
 import sys
 
-from toolkit.cli.app import app
-from toolkit.cli.errors import run_cli
-
 
 def main() -> None:
     """The console script."""
+    try:
+        # Imported here: it takes a moment, and Ctrl-C in that moment is no bug either.
+        from toolkit.cli.app import app
+        from toolkit.cli.errors import run_cli
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(run_cli(app, sys.argv[1:]))
