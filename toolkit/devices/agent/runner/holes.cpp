@@ -26,15 +26,16 @@ std::string delegate_key(std::size_t index, std::size_t count) {
   return state.finish();
 }
 
-// XNNPACK keeps the input channels of a kernel (out, in, height, width) last. A kernel with a single one is depthwise to
-// it, and keeps the output channels last.
+// XNNPACK keeps the input channels of a kernel (out, in, height, width) last. A kernel with a single one is depthwise
+// to it, and keeps the output channels last.
 std::vector<float> channels_last(const Tensor& tensor) {
   const std::int64_t outputs = tensor.shape[0], inputs = tensor.shape[1], area = tensor.shape[2] * tensor.shape[3];
   std::vector<float> values(tensor.values.size());
   for (std::int64_t o = 0; o < outputs; ++o)
     for (std::int64_t i = 0; i < inputs; ++i)
       for (std::int64_t p = 0; p < area; ++p)
-        values[inputs == 1 ? p * outputs + o : (o * area + p) * inputs + i] = tensor.values[(o * inputs + i) * area + p];
+        values[inputs == 1 ? p * outputs + o : (o * area + p) * inputs + i] =
+            tensor.values[(o * inputs + i) * area + p];
   return values;
 }
 

@@ -86,7 +86,8 @@ std::string sha256_of_file(const std::string& path) {
   const File file = open_to_read(path);
   std::vector<char> piece(kPiece);
   Sha256 state;
-  while (const std::size_t size = std::fread(piece.data(), 1, piece.size(), file.get())) state.update(piece.data(), size);
+  while (const std::size_t size = std::fread(piece.data(), 1, piece.size(), file.get()))
+    state.update(piece.data(), size);
   if (std::ferror(file.get())) throw cannot("read", path);
   return state.finish();
 }
