@@ -22,7 +22,7 @@ from record import Figure, write
 
 from toolkit import lab
 from toolkit.devices import Home, connect, open_home
-from toolkit.devices.transfer import forget, send
+from toolkit.devices.releases.transfer import forget, send
 from toolkit.errors import BoardError
 from toolkit.targets import Target, load_target
 

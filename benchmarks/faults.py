@@ -29,7 +29,7 @@ from device_tests.faults.deployer import MOMENTS
 from device_tests.faults.inject import Outcome, deploy, inject
 from device_tests.faults.rig import Rig, open_rig
 from tests.ports import free_ports
-from toolkit.devices.health import read_status
+from toolkit.devices.releases.health import read_status
 
 _SEED = 7
 # How often, over each transport; half of the first three at each boundary in turn, half at random instants.

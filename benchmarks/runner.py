@@ -35,7 +35,7 @@ from toolkit.compression import (
     jactus_spectrum,
     matrix,
 )
-from toolkit.devices.runner_build import build_runner, runner_command
+from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.examples import digits
 from toolkit.models import split_head
 from toolkit.runtimes import RUNTIMES, Program, export_with_holes

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from toolkit.devices.manifest import NAME, VERSION
+from toolkit.devices.releases.manifest import NAME, VERSION
 
 
 def plain_bundle(folder: Path, size: int, *, ballast: bytes | None = None, note: str = "") -> Path:

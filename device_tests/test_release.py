@@ -6,8 +6,8 @@ import pytest
 
 from device_tests.bundles import plain_bundle
 from toolkit.devices import Home
-from toolkit.devices.health import read_status
-from toolkit.devices.release import activate, collect, install, rollback
+from toolkit.devices.releases.health import read_status
+from toolkit.devices.releases.release import activate, collect, install, rollback
 from toolkit.errors import BoardError
 
 SIZE = 20_000

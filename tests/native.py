@@ -15,7 +15,7 @@ from torch import nn
 
 from toolkit.adaptation import trace_train_step
 from toolkit.devices.agent_client import parse_event
-from toolkit.devices.runner_build import build_runner, runner_command
+from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.models import split_head
 from toolkit.runtimes import Program, Runtime
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle

@@ -11,8 +11,9 @@ from workplace import CHECKOUT, FEW_STEPS, MODEL, TASK, Workplace, bundle, make_
 
 from toolkit.cache import cache_folder
 from toolkit.deployment import Deployment
-from toolkit.devices import Agent, connect, open_home, probe, release
+from toolkit.devices import Agent, connect, open_home, probe
 from toolkit.devices.python_agent import install_python_agent, with_site
+from toolkit.devices.releases import release
 from toolkit.profiling import profile_layers, variants_of
 from toolkit.profiling.profile import Profile
 from toolkit.report.words import INSTRUCTION_CLOCK

@@ -17,8 +17,8 @@ import pytest
 
 from toolkit.devices import Agent, Home, open_home
 from toolkit.devices.local import LocalDevice
-from toolkit.devices.manifest import VERSION
 from toolkit.devices.python_agent import install_python_agent
+from toolkit.devices.releases.manifest import VERSION
 from toolkit.targets import Target, read_target
 
 CHECKOUT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from toolkit.adaptation import trace_train_step
-from toolkit.devices.manifest import NAME
+from toolkit.devices.releases.manifest import NAME
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
 

@@ -8,8 +8,9 @@ These are the product's own steps between export and adaptation. After printing 
 import sys
 from pathlib import Path
 
-from toolkit.devices import call, hold, release
-from toolkit.devices.install_agent import install_native_agent
+from toolkit.devices import call, hold
+from toolkit.devices.native.install import install_native_agent
+from toolkit.devices.releases import release
 from toolkit.errors import DeployError
 from toolkit.targets import Target
 

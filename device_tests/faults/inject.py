@@ -12,7 +12,7 @@ from device_tests.faults.bundles import make_variant
 from device_tests.faults.rig import Rig
 from device_tests.faults.strike import STRIKES, heal
 from toolkit.devices import Home
-from toolkit.devices.inventory import damaged, read_releases
+from toolkit.devices.releases.inventory import damaged, read_releases
 
 CHECKOUT = Path(__file__).parents[2]
 BALLAST_BYTES = 600_000

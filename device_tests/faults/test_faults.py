@@ -13,7 +13,7 @@ from device_tests.faults.inject import deploy, inject
 from device_tests.faults.rig import Rig, open_rig
 from tests.ports import free_ports
 from toolkit import lab
-from toolkit.devices.health import read_status
+from toolkit.devices.releases.health import read_status
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
 

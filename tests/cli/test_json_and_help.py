@@ -92,8 +92,16 @@ def examples() -> list[str]:
     return sorted({each.strip() for each in found})
 
 
-# These would train the bundled example, boot a machine, or need a key; tests/lab and benchmarks run them. Here they are parsed.
-LONG = ("deploy --target", "deploy run", "deploy plan", "deploy lab up", "deploy lab down", "deploy lab cut", "deploy trust")
+# These would train the bundled example, boot a machine, or need a key: here they are parsed; other tests run them.
+LONG = (
+    "deploy --target",
+    "deploy run",
+    "deploy plan",
+    "deploy lab up",
+    "deploy lab down",
+    "deploy lab cut",
+    "deploy trust",
+)
 
 
 def test_every_verb_shows_an_example() -> None:

@@ -205,7 +205,7 @@ def test_a_server_that_was_killed_is_started_again(phone: AdbDevice, no_boards: 
 def test_a_server_that_stopped_answering_costs_no_more_than_the_timeout(
     phone: AdbDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toolkit.devices.adb_server.ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("toolkit.devices.adb.server.ANSWER_TIMEOUT_S", 1.0)
     port = os.environ["ANDROID_ADB_SERVER_PORT"]
     listed = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True).stdout
     pid = int(listed.partition("pid=")[2].partition(",")[0])

@@ -13,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from workplace import CHECKOUT, Workplace, bundle, local_home
 
-from toolkit.devices import Home, lock, release
-from toolkit.devices.lock import holder, locked, parse_holder, unlock
+from toolkit.devices import Home
+from toolkit.devices.releases import lock, release
+from toolkit.devices.releases.lock import holder, locked, parse_holder, unlock
 from toolkit.errors import BoardError
 
 _HOLD = """
 import sys, time
 from toolkit.devices.home import Home
 from toolkit.devices.local import LocalDevice
-from toolkit.devices.lock import locked
+from toolkit.devices.releases.lock import locked
 with locked(Home(LocalDevice(), "desk", sys.argv[1], "any")):
     print("held", flush=True)
     time.sleep(1000)

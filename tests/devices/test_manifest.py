@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from workplace import bundle
 
-from toolkit.devices.manifest import parse_manifest, read_local
+from toolkit.devices.releases.manifest import parse_manifest, read_local
 from toolkit.errors import BadInput
 
 ENTRY = {"sha256": "0" * 64, "bytes": 1}

@@ -13,10 +13,10 @@ from workplace import Workplace, bundle, local_home
 
 from toolkit.devices import Home, connect, open_home
 from toolkit.devices.disk import disk_free_bytes
-from toolkit.devices.health import read_status
-from toolkit.devices.inventory import parse_releases
 from toolkit.devices.local import LocalDevice
-from toolkit.devices.release import activate, collect, install, remove, rollback
+from toolkit.devices.releases.health import read_status
+from toolkit.devices.releases.inventory import parse_releases
+from toolkit.devices.releases.release import activate, collect, install, remove, rollback
 from toolkit.errors import BadInput, BoardError
 from toolkit.targets import Target
 

@@ -17,7 +17,7 @@ pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip insta
 from toolkit.devices import connect
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.device import Device, check
-from toolkit.devices.runner_build import build_runner, runner_command
+from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.runtimes import executorch
 from toolkit.targets import Target
 

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
 
 from toolkit.devices import runner_sdk
-from toolkit.devices.runner_build import build_runner, runner_command
-from toolkit.devices.runner_toolchain import find_toolchain
+from toolkit.devices.native.build import build_runner, runner_command
+from toolkit.devices.native.toolchain import find_toolchain
 from toolkit.errors import BadInput
 
 SOURCES = Path(__file__).parents[2] / "toolkit" / "devices" / "agent" / "runner"

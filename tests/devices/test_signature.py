@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from workplace import Workplace, bundle, local_home
 
-from toolkit.devices import Home, release
-from toolkit.devices.health import read_status
-from toolkit.devices.signature import signed, trust
+from toolkit.devices import Home
+from toolkit.devices.releases import release
+from toolkit.devices.releases.health import read_status
+from toolkit.devices.releases.signature import signed, trust
 from toolkit.errors import BadInput, BoardError
 
 

@@ -13,9 +13,8 @@ import pytest
 from openssh import Sshd, freeze_sessions, kill_sessions, make_key, stop_sshd, thaw
 
 from toolkit.devices import ssh as ssh_device
-from toolkit.devices import ssh_client
-from toolkit.devices.ssh import SshDevice
-from toolkit.devices.ssh_address import address_of
+from toolkit.devices.ssh import SshDevice, link
+from toolkit.devices.ssh.address import address_of
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
@@ -57,8 +56,8 @@ def test_a_host_that_is_no_name(sshd: Sshd, host: str) -> None:
 
 
 def test_a_board_that_never_answers(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_client, "CONNECT_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(ssh_client, "HANDSHAKE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(link, "HANDSHAKE_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         error = refused(sshd.target(port=silent.getsockname()[1]))
     assert error.what.startswith("the SSH handshake failed: ")

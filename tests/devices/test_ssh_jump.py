@@ -10,7 +10,7 @@ import pytest
 from openssh import Sshd, free_port, kill_sessions, known_hosts_line, make_key, stop_sshd
 
 from toolkit.devices.ssh import SshDevice
-from toolkit.devices.ssh_address import address_of
+from toolkit.devices.ssh.address import address_of
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 

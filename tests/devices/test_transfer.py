@@ -11,7 +11,7 @@ from workplace import Workplace, local_home
 
 from toolkit.devices import Home
 from toolkit.devices.local import LocalDevice
-from toolkit.devices.transfer import arrived, covered, missing, send
+from toolkit.devices.releases.transfer import arrived, covered, missing, send
 from toolkit.errors import BoardError
 
 CHUNK = 10_000

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from toolkit.devices import Agent, call, check, scratch
-from toolkit.devices.inventory import adapted_file, release_folder
+from toolkit.devices.releases.inventory import adapted_file, release_folder
 from toolkit.errors import BoardError
 from toolkit.tasks import Examples
 

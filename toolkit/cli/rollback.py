@@ -5,7 +5,8 @@ import json
 import typer
 
 from toolkit.cli.options import AsJson, TargetName
-from toolkit.devices import hold, release
+from toolkit.devices import hold
+from toolkit.devices.releases import release
 from toolkit.targets import load_target
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from toolkit.cli.options import AsJson, TargetName
 from toolkit.devices import visit
-from toolkit.devices.health import BoardStatus, read_status
+from toolkit.devices.releases.health import BoardStatus, read_status
 from toolkit.targets import load_target
 from toolkit.units import format_bytes
 

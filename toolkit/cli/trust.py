@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.options import TargetName
-from toolkit.devices import hold, signature
+from toolkit.devices import hold
+from toolkit.devices.releases import signature
 from toolkit.targets import load_target
 
 Key = Annotated[Path, typer.Argument(help="ed25519 public key, e.g. release-key.pub.")]

@@ -3,7 +3,8 @@
 import typer
 
 from toolkit.cli.options import TargetName
-from toolkit.devices import lock, visit
+from toolkit.devices import visit
+from toolkit.devices.releases import lock
 from toolkit.targets import load_target
 
 

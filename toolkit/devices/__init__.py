@@ -6,8 +6,8 @@ from toolkit.devices.device import Completed, Device, check
 from toolkit.devices.facts import DeviceFacts
 from toolkit.devices.home import Home, open_home, scratch
 from toolkit.devices.install_agent import install_agent
-from toolkit.devices.lock import locked
 from toolkit.devices.packages import ensure_packages
+from toolkit.devices.releases.lock import locked
 from toolkit.devices.session import hold, visit
 
 __all__ = [

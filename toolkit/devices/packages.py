@@ -16,7 +16,7 @@ from toolkit.devices.disk import require_room
 from toolkit.devices.facts import DeviceFacts
 from toolkit.devices.home import scratch
 from toolkit.devices.python_agent import with_site
-from toolkit.devices.transfer import arrived, forget, send
+from toolkit.devices.releases.transfer import arrived, forget, send
 from toolkit.errors import BoardError
 
 

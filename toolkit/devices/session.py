@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from toolkit.devices.connect import connect
 from toolkit.devices.home import Home, open_home
-from toolkit.devices.lock import locked
+from toolkit.devices.releases.lock import locked
 from toolkit.targets import Target
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolkit.devices import Agent, call
-from toolkit.devices.inventory import release_folder
+from toolkit.devices.releases.inventory import release_folder
 from toolkit.errors import BoardError
 from toolkit.profiling.budget import Budget
 from toolkit.profiling.measurement import Measurement

@@ -13,7 +13,7 @@ from torch import nn
 
 from toolkit.compression import compact_layers, fold_all
 from toolkit.devices.digests import sha256_of
-from toolkit.devices.manifest import NAME, VERSION
+from toolkit.devices.releases.manifest import NAME, VERSION
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 
 TENSORS = "tensors.safetensors"

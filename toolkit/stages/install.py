@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from toolkit.devices import release
-from toolkit.devices.signature import signed
+from toolkit.devices.releases import release
+from toolkit.devices.releases.signature import signed
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.probe import Board
 from toolkit.stages.watch import Watch

@@ -1,7 +1,7 @@
 """Stage 8: prove on the board that the release computes what the host does and fits its budget; then activate it."""
 
 from toolkit import profiling
-from toolkit.devices import release
+from toolkit.devices.releases import release
 from toolkit.profiling import Accepted, Budget
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.probe import Board

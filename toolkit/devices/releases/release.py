@@ -15,7 +15,7 @@ from toolkit.devices.device import check
 from toolkit.devices.digests import sums
 from toolkit.devices.disk import require_room
 from toolkit.devices.home import Home, scratch
-from toolkit.devices.inventory import (
+from toolkit.devices.releases.inventory import (
     adapted_file,
     contents,
     damaged,
@@ -23,9 +23,9 @@ from toolkit.devices.inventory import (
     read_releases,
     release_folder,
 )
-from toolkit.devices.manifest import SIGNATURE, read_local
-from toolkit.devices.signature import require_signature
-from toolkit.devices.transfer import arrived, send
+from toolkit.devices.releases.manifest import SIGNATURE, read_local
+from toolkit.devices.releases.signature import require_signature
+from toolkit.devices.releases.transfer import arrived, send
 from toolkit.errors import BadInput, BoardError
 
 _TIMEOUT_S = 600.0

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 
 from toolkit.devices.device import check
 from toolkit.devices.home import Home, push_bytes
-from toolkit.devices.inventory import release_folder
-from toolkit.devices.manifest import NAME, SIGNATURE
+from toolkit.devices.releases.inventory import release_folder
+from toolkit.devices.releases.manifest import NAME, SIGNATURE
 from toolkit.errors import BadInput, BoardError
 
 _NAMESPACE, _SIGNER = "edge-deploy", "deployer"

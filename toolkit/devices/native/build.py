@@ -9,11 +9,11 @@ import shutil
 from pathlib import Path
 
 from toolkit.cache import cached, code_digest, digest
-from toolkit.devices.runner_libstdcxx import link_libstdcxx
-from toolkit.devices.runner_sdk import LIBRARIES, Sdk, find_sdk, versions
-from toolkit.devices.runner_toolchain import Toolchain, find_toolchain, loader_name
+from toolkit.devices.native.libstdcxx import link_libstdcxx
+from toolkit.devices.native.sdk import LIBRARIES, Sdk, find_sdk, versions
+from toolkit.devices.native.toolchain import Toolchain, find_toolchain, loader_name
 
-_SOURCES = Path(__file__).parent / "agent" / "runner"
+_SOURCES = Path(__file__).parents[1] / "agent" / "runner"
 _PROGRAM = "runner"
 _SYSTEM_LIBRARIES = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0")
 _FLAGS = (

@@ -5,7 +5,7 @@ import stat
 import time
 from typing import BinaryIO
 
-from toolkit.devices.adb_server import Refused, Stream
+from toolkit.devices.adb.server import Refused, Stream
 
 SERVICE = "sync:"
 SILENCE_S = 120.0

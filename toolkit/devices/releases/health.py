@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from toolkit.devices.disk import disk_free_bytes
 from toolkit.devices.home import Home
-from toolkit.devices.inventory import adapted_file, damaged, read_releases
-from toolkit.devices.lock import Holder, holder
+from toolkit.devices.releases.inventory import adapted_file, damaged, read_releases
+from toolkit.devices.releases.lock import Holder, holder
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from toolkit.devices.device import check
 from toolkit.devices.digests import sums
 from toolkit.devices.home import Home
-from toolkit.devices.manifest import NAME, Manifest, is_digest, parse_manifest
+from toolkit.devices.releases.manifest import NAME, Manifest, is_digest, parse_manifest
 from toolkit.errors import BadInput
 
 # One way there and back, however many releases: a serial line takes its time for each.

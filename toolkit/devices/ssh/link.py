@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import paramiko
 
-from toolkit.devices.ssh_address import Address
-from toolkit.devices.ssh_login import Login
+from toolkit.devices.ssh.address import Address
+from toolkit.devices.ssh.login import Login
 from toolkit.errors import BoardError
 
 CONNECT_TIMEOUT_S = 10.0

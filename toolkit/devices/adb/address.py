@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from toolkit.devices.adb_server import Lost, Refused, Stream, ask, open_server, states
+from toolkit.devices.adb.server import Lost, Refused, Stream, ask, open_server, states
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 

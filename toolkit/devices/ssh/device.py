@@ -11,9 +11,9 @@ import paramiko
 from toolkit.devices.device import Completed
 from toolkit.devices.full_disk import disk_full
 from toolkit.devices.kill_marked import kill_marked, new_mark
-from toolkit.devices.ssh_address import address_of
-from toolkit.devices.ssh_client import Link, open_link
-from toolkit.devices.ssh_run import read_to_end, start
+from toolkit.devices.ssh.address import address_of
+from toolkit.devices.ssh.link import Link, open_link
+from toolkit.devices.ssh.run import read_to_end, start
 from toolkit.devices.streams import part_name
 from toolkit.errors import BoardError
 from toolkit.targets import Target

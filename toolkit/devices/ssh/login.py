@@ -11,7 +11,7 @@ from pathlib import Path
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from toolkit.devices.ssh_address import Address
+from toolkit.devices.ssh.address import Address
 from toolkit.errors import BoardError
 
 _VARIABLE = "EDGE_DEPLOY_PASSWORD"

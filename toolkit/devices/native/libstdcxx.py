@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from toolkit.devices.runner_toolchain import Toolchain
+from toolkit.devices.native.toolchain import Toolchain
 
 _SONAME = "libstdc++.so.6"
 _IMPORT = re.compile(r"\*UND\*.*\((?P<version>(?:GLIBCXX|CXXABI)_[\d.]+)\)\s+(?P<symbol>\S+)$")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from toolkit.devices.adb_server import Stream
+from toolkit.devices.adb.server import Stream
 from toolkit.devices.device import Completed
 from toolkit.devices.streams import deliver_lines
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from toolkit.devices import adb_shell, adb_sync
-from toolkit.devices.adb_address import address_of, open_service
-from toolkit.devices.adb_server import Lost, Refused, Stream
+from toolkit.devices.adb import shell, sync
+from toolkit.devices.adb.address import address_of, open_service
+from toolkit.devices.adb.server import Lost, Refused, Stream
 from toolkit.devices.device import Completed, check
 from toolkit.devices.full_disk import disk_full
 from toolkit.devices.kill_marked import kill_marked, new_mark
@@ -43,7 +43,7 @@ class AdbDevice:
         mark = new_mark()
         with self._service(_marked(command, mark), f"running: {command[:120]}") as stream:
             try:
-                completed = adb_shell.read_to_end(stream, deadline, on_line)
+                completed = shell.read_to_end(stream, deadline, on_line)
             except Lost:
                 raise
             except BaseException:  # Ctrl-C, or `on_line` raised: leave nothing running on the board
@@ -59,14 +59,14 @@ class AdbDevice:
         """See `Device.push`. The name appears on the board only after the whole file has arrived."""
         path = self._path(remote)
         part = part_name(path)
-        with local.open("rb") as file, self._service(adb_sync.SERVICE, f"pushing {local.name}") as stream:
-            stream.set_timeout(adb_sync.SILENCE_S)
-            if not adb_sync.is_folder(stream, str(PurePosixPath(path).parent)):  # adbd would make it
+        with local.open("rb") as file, self._service(sync.SERVICE, f"pushing {local.name}") as stream:
+            stream.set_timeout(sync.SILENCE_S)
+            if not sync.is_folder(stream, str(PurePosixPath(path).parent)):  # adbd would make it
                 raise BoardError(f"no such folder: {PurePosixPath(remote).parent}", where=self._where)
-            if adb_sync.is_folder(stream, path):
+            if sync.is_folder(stream, path):
                 raise BoardError(f"cannot replace a folder by a file: {remote}", where=self._where)
             try:
-                adb_sync.send_file(stream, file, part)
+                sync.send_file(stream, file, part)
                 here, there = shlex.quote(part), shlex.quote(path)
                 moved = self.run(f"chmod 644 {here} && mv -f {here} {there}")
                 check(moved, f"pushing {local.name}", self._where)
@@ -84,11 +84,11 @@ class AdbDevice:
     def pull(self, remote: str, local: Path) -> None:
         """See `Device.pull`."""
         part = Path(part_name(str(local)))
-        with self._service(adb_sync.SERVICE, f"pulling {remote}") as stream:
-            stream.set_timeout(adb_sync.SILENCE_S)
+        with self._service(sync.SERVICE, f"pulling {remote}") as stream:
+            stream.set_timeout(sync.SILENCE_S)
             try:
                 with part.open("xb") as file:
-                    adb_sync.receive_file(stream, self._path(remote), file)
+                    sync.receive_file(stream, self._path(remote), file)
                 part.replace(local)
             except Refused as refused:
                 if "No such file" in str(refused):
@@ -104,7 +104,7 @@ class AdbDevice:
         """Kill all that bears the mark, and wait until it is dead."""
         kill = _marked(kill_marked(mark), new_mark())
         with suppress(BoardError), self._service(kill, "killing a command") as stream:
-            adb_shell.read_to_end(stream, time.monotonic() + _KILL_TIMEOUT_S, None)
+            shell.read_to_end(stream, time.monotonic() + _KILL_TIMEOUT_S, None)
 
     @contextmanager
     def _service(self, service: str, doing: str) -> Iterator[Stream]:
@@ -124,4 +124,4 @@ class AdbDevice:
 
 
 def _marked(command: str, mark: str) -> str:
-    return f"{adb_shell.SERVICE}{_START} {mark}; cd && exec sh -c {shlex.quote(command)} </dev/null"
+    return f"{shell.SERVICE}{_START} {mark}; cd && exec sh -c {shlex.quote(command)} </dev/null"

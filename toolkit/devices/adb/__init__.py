@@ -1,0 +1,5 @@
+"""A board over adb."""
+
+from toolkit.devices.adb.device import AdbDevice
+
+__all__ = ["AdbDevice"]

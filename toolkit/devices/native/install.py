@@ -1,0 +1,38 @@
+"""The runner's folder on a board, named by what it was built from and checked file by file."""
+
+import shlex
+from collections.abc import Callable
+
+from toolkit.devices.agent_client import Agent
+from toolkit.devices.device import check
+from toolkit.devices.digests import sha256_of, sums
+from toolkit.devices.disk import require_room
+from toolkit.devices.home import Home, scratch
+from toolkit.devices.native.build import build_runner, runner_command
+from toolkit.devices.releases.transfer import arrived, forget, send
+from toolkit.units import format_bytes
+
+
+def install_native_agent(home: Home, on_note: Callable[[str], None]) -> Agent:
+    """Build the runner for the board's machine if need be, and put it there once, with its loader and libraries.
+
+    Raises BadInput without a compiler, BoardError.
+    """
+    built = build_runner(home.machine)
+    files = {path.name: sha256_of(path) for path in sorted(built.iterdir())}
+    folder = home.at("runner", built.name)
+    if sums(home, [f"{folder}/{name}" for name in files]) != list(files.values()):
+        size = sum(path.stat().st_size for path in built.iterdir())
+        require_room(home, 2 * size, "the runner")
+        on_note(f"sending the native runner to the board (once, {format_bytes(size)})")
+        send(home, {sha: built / name for name, sha in files.items()})
+        with scratch(home, "runner") as part:
+            steps = ["set -e", f"mkdir {shlex.quote(part)}"]
+            for name, sha in files.items():
+                steps.append(f"cp {shlex.quote(arrived(home, sha))} {shlex.quote(f'{part}/{name}')}")
+            # Those of other versions go: nothing on the board needs them.
+            steps += [f"chmod 755 {shlex.quote(part)}/*", "sync", f"rm -rf {shlex.quote(home.at('runner'))}/*"]
+            steps += [f"mv {shlex.quote(part)} {shlex.quote(folder)}", "sync"]
+            check(home.device.run("\n".join(steps), timeout_s=300), "installing the runner", home.where)
+        forget(home, list(files.values()))
+    return Agent(home, runner_command(folder, home.machine))

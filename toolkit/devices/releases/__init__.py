@@ -1,0 +1,1 @@
+"""What a board serves: whole, checked, one deployer at a time, and back again."""

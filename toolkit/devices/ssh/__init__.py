@@ -1,0 +1,5 @@
+"""A board over SSH."""
+
+from toolkit.devices.ssh.device import SshDevice
+
+__all__ = ["SshDevice"]
