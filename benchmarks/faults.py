@@ -3,6 +3,8 @@
     python benchmarks/faults.py            # 204 faults, 52 of them power cuts; 20 races: about an hour
     python benchmarks/faults.py --quick    # one of each over SSH
 
+What was injected before into the same code is not injected again: an interrupted run goes on where it stopped.
+
 Before each fault the board serves a whole release. A new one is deployed and hurt, at a stage boundary or at a random
 instant; then the board is booted if need be and read over a connection of its own: it must serve the old or the new
 release, every digest right, and the next deployment must succeed unaided. Needs QEMU and the packages that `make lab`
@@ -10,6 +12,7 @@ installs.
 """
 
 import argparse
+import json
 import random
 import sys
 import tempfile
@@ -29,14 +32,15 @@ from device_tests.faults.deployer import MOMENTS
 from device_tests.faults.inject import Outcome, deploy, inject
 from device_tests.faults.rig import Rig, open_rig
 from tests.ports import free_ports
+from toolkit.cache import cache_folder, digest
 from toolkit.devices.releases.health import read_status
 
 _SEED = 7
 # How often, over each transport; half of the first three at each boundary in turn, half at random instants.
 _COUNTS = {
-    "ssh": {"power": 28, "connection": 28, "deployer": 22, "agent": 8, "disk full": 8, "flipped bit": 14},
-    "adb": {"power": 14, "connection": 14, "deployer": 14, "agent": 6, "disk full": 6, "flipped bit": 6},
-    "serial": {"power": 10, "connection": 10, "deployer": 8, "agent": 2, "disk full": 2, "flipped bit": 4},
+    "ssh": {"power": 28, "connection": 28, "deployer": 22, "agent": 8, "disk full": 10, "flipped bit": 14},
+    "adb": {"power": 18, "connection": 18, "deployer": 14, "agent": 8, "disk full": 8, "flipped bit": 8},
+    "serial": {"power": 6, "connection": 6, "deployer": 4, "agent": 1, "disk full": 1, "flipped bit": 2},
 }
 _ALSO_AT_RANDOM = ("power", "connection", "deployer")
 # No byte lies there yet, or what lies there is served already: that is another promise (`deploy status` finds it).
@@ -67,18 +71,33 @@ def main() -> None:
 def _board(folder: Path, base: Path, transports: tuple[str, ...], quick: bool, progress: Progress) -> list[Outcome]:
     """All faults over those transports, on one board."""
     folder.mkdir()
-    outcomes = []
+    kept = _kept_rows(transports, quick)
+    outcomes = [Outcome(**json.loads(line)) for line in kept.read_text().splitlines()] if kept.exists() else []
     with open_rig(folder, free_ports()) as rig:
         _time_clean(rig, base, "ssh")
         plan = [step for transport in transports for step in _plan(transport, _time_clean(rig, base, transport), quick)]
-        task = progress.add_task(" and ".join(transports), total=len(plan))
-        for index, (transport, fault, moment) in enumerate(plan):
+        task = progress.add_task(" and ".join(transports), total=len(plan), completed=len(outcomes))
+        for index, (transport, fault, moment) in enumerate(plan[len(outcomes) :], len(outcomes)):
             outcome = inject(rig, base, transport, fault, moment, seed=_SEED + index)
             outcomes.append(outcome)
+            with kept.open("a") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
             progress.advance(task)
             if outcome.torn or not outcome.repaired_itself:
                 progress.console.print(asdict(outcome))
     return outcomes
+
+
+def _kept_rows(transports: tuple[str, ...], quick: bool) -> Path:
+    """Where the rows of an unfinished run are kept, by the code that they tell of."""
+    root = Path(__file__).parents[1]
+    sources = [
+        path for folder in ("toolkit/devices", "device_tests") for path in sorted((root / folder).rglob("*.[pch]*"))
+    ]
+    key = digest(*(path.read_bytes() for path in sources if path.suffix in (".py", ".cpp", ".hpp")), transports, quick)
+    folder = cache_folder() / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"faults-{key[:16]}.jsonl"
 
 
 def _plan(transport: str, whole_s: float, quick: bool) -> list[tuple[str, str, str]]:

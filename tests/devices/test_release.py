@@ -64,8 +64,10 @@ def test_files_that_another_release_holds_are_not_sent(ours: Home, place: Workpl
     digest = write_manifest(made)
     assert install(ours, made).sent_bytes == len(b"another program") + (made / "manifest.json").stat().st_size
     activate(ours, digest)
-    held = place.root / "releases" / digest / "tensors.safetensors"
-    assert held.read_bytes() == (made / "tensors.safetensors").read_bytes()
+    copy = place.root / "releases" / digest / "tensors.safetensors"
+    assert copy.read_bytes() == (made / "tensors.safetensors").read_bytes()
+    # One bad block must not take both.
+    assert copy.stat().st_nlink == 1
 
 
 def test_what_another_release_holds_damaged_is_sent(ours: Home, place: Workplace, tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def test_a_full_disk_refuses_before_anything_is_sent(place: Workplace, small_dis
     ours = open_home(LocalDevice(), place.target.model_copy(update={"root": str(small_disk)}))
     served = put(ours, tmp_path / "one", size=100_000, seed=1)
     made, _ = bundle(tmp_path / "two", size=600_000)
-    with pytest.raises(BoardError, match=r"disk full: the release needs 1\.8 MB, .* are free") as caught:
+    with pytest.raises(BoardError, match=r"disk full: the release needs 2\.4 MB, .* are free") as caught:
         install(ours, made, lambda *_: pytest.fail("sent"))
     assert "still serves" in str(caught.value.next)
     found = read_status(ours)
@@ -312,7 +314,7 @@ def test_on_the_board_a_release_is_installed_repaired_rolled_back_and_refused_fo
     assert install(on_board, tmp_path / "two").was_there is False
     assert rollback(on_board) == (second, first)
     made, _ = bundle(tmp_path / "three", size=3_000_000)
-    with pytest.raises(BoardError, match="disk full: the release needs 9 MB"):
+    with pytest.raises(BoardError, match="disk full: the release needs 12 MB"):
         install(on_board, made)
     found = read_status(on_board)
     assert (found.current, found.previous, set(found.available)) == (first, second, {first, second})

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
 
-from toolkit.devices import runner_sdk
+from toolkit.devices.native import sdk as runner_sdk
 from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.devices.native.toolchain import find_toolchain
 from toolkit.errors import BadInput

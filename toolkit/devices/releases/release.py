@@ -48,7 +48,7 @@ def install(
 ) -> Installed:
     """Put the bundle on the board and verify every digest there; nothing is activated.
 
-    Files that another release on the board holds are linked, not sent; of a damaged release only the damaged files are
+    Files that another release on the board holds are copied there, not sent; of a damaged release only the damaged files are
     replaced. Raises BadInput for a bundle that is altered or for another machine, BoardError for all else; the board
     then serves what it served before.
     """
@@ -81,17 +81,16 @@ def _bring(
 ) -> int:
     """Send what is nowhere on the board (`here`), gather all of `files`, give it its name; returns bytes sent."""
     new = {sha: bundle / name for name, sha in files.items() if sha not in here}
-    # Twice the largest: its pieces and what they are joined to.
-    sizes = [path.stat().st_size for path in new.values()]
-    require_room(home, sum(sizes) + max(sizes, default=0), "the release")
+    # What arrives is copied into its place, so that an interruption loses none of it.
+    size = sum((bundle / name).stat().st_size for name in files)
+    require_room(home, size + sum(path.stat().st_size for path in new.values()), "the release")
     sent = send(home, new, on_progress) if new else 0
     arriving = shlex.quote(home.at("work", f"{secrets.token_hex(4)}-{digest[:12]}"))
     final = shlex.quote(release_folder(home, digest))
     steps = ["set -e", home.guard, f"mkdir {arriving}", f"trap 'rm -rf '{shlex.quote(arriving)} EXIT"]
     for name, sha in files.items():
-        source = shlex.quote(here[sha][0] if sha in here else arrived(home, sha))
-        # Android permits no hard links.
-        steps.append(f"ln {source} {arriving}/{name} 2>/dev/null || cp {source} {arriving}/{name}")
+        # A copy, not a link: one bad block must not take the release to go back to along with the one in service.
+        steps.append(f"cp {shlex.quote(here[sha][0] if sha in here else arrived(home, sha))} {arriving}/{name}")
     # One rename, or one for each file where a damaged release of this digest is repaired in place.
     steps.append(f"sync; if [ -d {final} ]; then mv -f {arriving}/* {final}/; else mv {arriving} {final}; fi; sync")
     steps += [f"rm -rf {shlex.quote(home.at('incoming', sha))}" for sha in new]
