@@ -49,8 +49,8 @@ def install(
     """Put the bundle on the board and verify every digest there; nothing is activated.
 
     Files that another release on the board holds are copied there, not sent; of a damaged release only the damaged
-    files are replaced. Raises BadInput for a bundle that is altered or for another machine, BoardError for all else; the board
-    then serves what it served before.
+    files are replaced. Raises BadInput for a bundle that is altered or for another machine, BoardError for all else;
+    the board then serves what it served before.
     """
     digest, manifest = read_local(bundle)
     if manifest.arch not in ("any", home.machine):
