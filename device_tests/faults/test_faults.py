@@ -1,5 +1,6 @@
 """A few of each fault over each transport; `benchmarks/faults.py` injects hundreds."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from device_tests.conftest import unavailable
-from device_tests.faults.bundles import make_base
+from device_tests.faults.bundles import make_base, make_variant
 from device_tests.faults.deployer import MOMENTS
 from device_tests.faults.inject import deploy, inject
 from device_tests.faults.rig import Rig, open_rig
 from tests.ports import free_ports
 from toolkit import lab
 from toolkit.devices.releases.health import read_status
+from toolkit.devices.releases.release import rollback
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
 
@@ -65,3 +67,21 @@ def test_the_board_serves_the_old_or_the_new_release_and_takes_the_next(
         assert outcome.serves == "old" or fault in ("agent", "flipped bit", "disk full"), asdict(outcome)
     with rig.look() as home:
         assert len(read_status(home).available) <= 3
+
+
+def test_a_board_whose_clock_is_in_1970_takes_a_release(rig: Rig, base: Path) -> None:
+    bundle = rig.folder / "bundles" / "in 1970"
+    digest = make_variant(base, bundle, 1000)
+    with rig.look() as home:
+        home.device.run("date -s '1970-01-01 00:01:00'")
+    try:
+        deployer = deploy(rig, "ssh", bundle)
+        said = deployer.communicate(timeout=600)
+        assert deployer.returncode == 0, said
+        with rig.look() as home:
+            found = read_status(home)
+            assert (found.current, found.healthy) == (digest, True)
+            assert rollback(home)[1] != digest
+    finally:
+        with rig.look() as home:
+            home.device.run(f"date -s @{int(time.time())}")

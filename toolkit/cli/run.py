@@ -88,6 +88,8 @@ def run(
     request = Request(
         model, task, runtime or board.runtimes[0], allocator, shots, seed, recovery_steps, adapt_steps, sign
     )
+    if sign and not sign.is_file():
+        raise BadInput("no such file", where=f"--sign {sign}", next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     _require_writable(runs)

@@ -1,0 +1,37 @@
+"""Signed deployments as a user makes them."""
+
+import subprocess
+
+from workplace import FEW_STEPS, WHAT, Workplace, one_object, refusal
+
+RUN = (*WHAT, *FEW_STEPS, "--latency", "50ms", "--size", "30KB")
+
+
+def test_a_board_that_trusts_a_key_takes_what_it_signed_and_nothing_else(place: Workplace) -> None:
+    key = place.folder / "release-key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    trusted = place.deploy("trust", f"{key}.pub", "--target", "desk")
+    assert trusted.returncode == 0, trusted.stderr
+    assert "only releases that a trusted key signed" in trusted.stdout
+
+    unsigned = place.deploy(*RUN)
+    assert unsigned.returncode == 3
+    assert "is not signed" in refusal(unsigned)
+    assert place.releases()["current"] is None
+
+    signed = place.deploy(*RUN, "--sign", str(key))
+    assert signed.returncode == 0, signed.stderr
+    status = one_object(place.deploy("status", "--target", "desk", "--json").stdout)
+    assert (status["healthy"], status["signatures_demanded"], status["held_by"]) == (True, True, None)
+    assert place.releases()["current"] == status["current"]
+
+
+def test_a_key_that_cannot_sign_is_said_before_the_work(place: Workplace) -> None:
+    done = place.deploy(*RUN, "--sign", "absent")
+    assert done.returncode == 2
+    assert "no such file" in refusal(done)
+    assert "· load" not in done.stderr
+
+
+def test_unlocking_a_board_that_nobody_holds(place: Workplace) -> None:
+    assert place.deploy("unlock", "--target", "desk").stdout == "desk is not locked.\n"
