@@ -46,7 +46,11 @@ class Relay:
                 if not self._whole:
                     near.close()
                     continue
-                far = socket.create_connection(("127.0.0.1", self._to))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:  # what it leads to is off for now
+                    near.close()
+                    continue
                 self._ends += [near, far]
                 threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
                 threading.Thread(target=self._pass, args=(far, near), daemon=True).start()
