@@ -19,7 +19,7 @@ from relay import Relay, relay_to
 from wary_adbd import wary_adbd
 
 from toolkit import lab
-from toolkit.devices.adb import _START, AdbDevice
+from toolkit.devices.adb.device import _START, AdbDevice
 from toolkit.devices.connect import connect
 from toolkit.errors import BoardError
 from toolkit.targets import Target
