@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from openssh import Sshd, freeze_sessions, kill_sessions, make_key, stop_sshd, thaw
 
-from toolkit.devices import ssh as ssh_device
 from toolkit.devices.ssh import SshDevice, link
+from toolkit.devices.ssh import device as ssh_device
 from toolkit.devices.ssh.address import address_of
 from toolkit.errors import BoardError
 from toolkit.targets import Target
