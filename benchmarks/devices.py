@@ -1,7 +1,7 @@
-"""What a transport costs: pushes against the plain tool on the same link, resumed pushes, and the console's line.
+"""What a transport costs: pushes against the plain tool on the same link, and what a resumed push sends.
 
-    python benchmarks/devices.py            # 50 MB over SSH and adb, 200 kB over the console: about ten minutes
-    python benchmarks/devices.py --quick    # 8 MB and 30 kB
+    python benchmarks/devices.py            # 50 MB over SSH and over adb, three rounds
+    python benchmarks/devices.py --quick    # 8 MB, one round
 
 Runs against the emulated board (`deploy lab up emulated-pi`), whose network is QEMU's. Each push is compared with the
 plain tool's in the same run, in turns; ratios are of medians. Ours includes joining the pieces and checking the digest.

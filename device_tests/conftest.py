@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -52,9 +51,3 @@ def ours(target: Target) -> Iterator[Home]:
         yield held
     device.run(f"rm -rf '{home.root}'", timeout_s=120)
     device.close()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A fresh folder on this machine."""
-    return tmp_path

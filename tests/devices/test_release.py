@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -256,9 +257,11 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing_half(place: Workplace, sm
     assert install(ours, made).was_there is False
 
 
-def test_a_read_only_disk_says_so(place: Workplace, tmp_path: Path) -> None:
-    with pytest.raises(BoardError, match=r"file system is read-only|making folders failed"):
-        open_home(LocalDevice(), place.target.model_copy(update={"root": "/proc/edge-deploy"}))
+def test_a_read_only_disk_says_so(place: Workplace, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(BoardError, match=r"file system is read-only") as caught:
+        open_home(LocalDevice(), place.target.model_copy(update={"root": str(small_disk)}))
+    assert "writable" in str(caught.value.next)
 
 
 def test_a_board_without_sha256sum_says_so(ours: Home, tmp_path: Path) -> None:
