@@ -73,7 +73,7 @@ case $v in
 1) if [ $i != $last ]; then
 last=$i s=99
 D <"$d/in" >"$d/code" && { . "$d/code" >"$d/out" 2>&1 </dev/null; s=$?; }
-E <"$d/out" >"$d/t"
+if [ -s "$d/out" ]; then E <"$d/out" >"$d/t"; else : >"$d/t"; fi
 fi
 Q 0 $s;;
 2) s=0
