@@ -1,27 +1,35 @@
 """Cost tables: what each choice for each layer costs on the board."""
 
+import math
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One layer under one choice: median latency measured on the board, and bytes of weights."""
+    """One layer under one choice: median latency on the board, bytes of weights, and bytes that it holds as it runs.
+
+    `activation_bytes` are its input, its output and, where it is compact, what lies between its factors.
+    """
 
     latency_ms: float
     weight_bytes: int
+    activation_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class CostTable:
     """Layer -> rank (None: dense) -> cost, and what the rest of the model costs whatever is chosen.
 
-    `latency_scale` corrects sums of layers to whole models, fitted on whole models measured on the same board.
+    `latency_scale` corrects sums of layers to whole models, fitted on whole models measured on the same board. A process
+    peaks at `base_peak_bytes`, `peak_per_byte` for every byte of the model, and the largest of its layers' activations.
     """
 
     layers: dict[str, dict[int | None, Cost]]
     rest_latency_ms: float
     rest_bytes: int
     latency_scale: float = 1.0
+    base_peak_bytes: float = 0.0
+    peak_per_byte: float = 1.0
 
     def latency_ms(self, ranks: dict[str, int | None]) -> float:
         """Predicted median latency of the whole model under those choices."""
@@ -31,3 +39,8 @@ class CostTable:
     def size_bytes(self, ranks: dict[str, int | None]) -> int:
         """Predicted bytes of the whole model under those choices."""
         return self.rest_bytes + sum(self.layers[layer][rank].weight_bytes for layer, rank in ranks.items())
+
+    def peak_bytes(self, ranks: dict[str, int | None]) -> int:
+        """Predicted peak memory of a process that serves the model under those choices."""
+        activations = max((self.layers[layer][rank].activation_bytes for layer, rank in ranks.items()), default=0)
+        return math.ceil(self.base_peak_bytes + self.peak_per_byte * self.size_bytes(ranks)) + activations
