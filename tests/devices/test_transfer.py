@@ -72,6 +72,16 @@ def test_pieces_of_another_size_are_continued(ours: Home, tmp_path: Path) -> Non
     assert Path(arrived(ours, sha)).read_bytes() == path.read_bytes()
 
 
+def test_joining_that_was_cut_short_is_taken_up(ours: Home, tmp_path: Path) -> None:
+    sha, path = a_file(tmp_path, 5 * CHUNK)
+    with pytest.raises(BoardError):
+        send(on(ours, 4), {sha: path})
+    first, second = (Path(ours.at("incoming", sha, f"{offset:012d}")) for offset in (0, CHUNK))
+    first.write_bytes(first.read_bytes() + second.read_bytes()[: CHUNK // 2])
+    assert send(on(ours, 100), {sha: path}) == 5 * CHUNK - (CHUNK + CHUNK // 2)
+    assert Path(arrived(ours, sha)).read_bytes() == path.read_bytes()
+
+
 def test_a_piece_that_was_damaged_is_found_and_all_is_sent_again(ours: Home, tmp_path: Path) -> None:
     sha, path = a_file(tmp_path, 5 * CHUNK)
     with pytest.raises(BoardError):
