@@ -1,12 +1,11 @@
-"""Which ranks are timed, and what tells two layers apart."""
+"""Which ranks are timed."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from toolkit.compression import break_even_rank
-from toolkit.profiling.candidates import candidate_ranks, signature
+from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.profile_layers import variants_of
 
 
@@ -25,30 +24,6 @@ def test_candidates_are_few_multiples_below_break_even(m: int, n: int, multiple:
 
 def test_a_layer_too_small_for_one_step_stays_dense() -> None:
     assert candidate_ranks(nn.Conv2d(1, 16, 3), 8) == ()
-
-
-def test_layers_of_one_shape_share_a_signature() -> None:
-    assert signature(nn.Linear(8, 4), (1, 8), 2) == signature(nn.Linear(8, 4), (1, 8), 2)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "shape"),
-    [
-        (nn.Linear(8, 4), nn.Linear(8, 4, bias=False), (1, 8)),
-        (nn.Linear(8, 4), nn.Linear(8, 5), (1, 8)),
-        (nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3, stride=2), (1, 2, 8, 8)),
-        (nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3, padding=1), (1, 2, 8, 8)),
-        (nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3, dilation=2), (1, 2, 8, 8)),
-        (nn.Conv2d(2, 4, (1, 9)), nn.Conv2d(2, 4, (9, 1)), (1, 2, 9, 9)),
-        (nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"), (1, 2, 8, 8)),
-    ],
-)
-def test_what_moves_the_time_is_in_the_signature(
-    one: nn.Linear | nn.Conv2d, other: nn.Linear | nn.Conv2d, shape: tuple[int, ...]
-) -> None:
-    assert signature(one, shape, None) != signature(other, shape, None)
-    assert signature(one, shape, None) != signature(one, shape, 8)
-    assert signature(one, shape, None) != signature(one, (2, *shape[1:]), None)
 
 
 def test_a_shape_that_occurs_twice_is_one_variant() -> None:

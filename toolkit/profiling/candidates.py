@@ -1,8 +1,8 @@
-"""Which choices of a layer are worth timing, and how a timed choice is called."""
+"""Which choices of a layer are worth timing."""
 
 from torch import nn
 
-from toolkit.compression import break_even_rank, matrix
+from toolkit.compression import break_even_rank
 
 _MOST_RANKS = 10
 
@@ -17,16 +17,3 @@ def candidate_ranks(layer: nn.Linear | nn.Conv2d, multiple: int) -> tuple[int, .
         return tuple(steps)
     last = len(steps) - 1
     return tuple(sorted({steps[round(index * last / (_MOST_RANKS - 1))] for index in range(_MOST_RANKS)}))
-
-
-def signature(layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], rank: int | None) -> str:
-    """The layer's shape under a choice: two layers of one signature cost the same."""
-    m, n = matrix(layer).shape
-    choice = "dense" if rank is None else f"rank {rank}"
-    shape = "x".join(map(str, input_shape))
-    bias = "" if layer.bias is None else " bias"
-    if isinstance(layer, nn.Linear):
-        return f"linear {n}->{m}{bias} on {shape}: {choice}"
-    kernel = "x".join(map(str, layer.kernel_size))
-    rest = f"stride {layer.stride} padding {layer.padding} dilation {layer.dilation} {layer.padding_mode}"
-    return f"conv2d {kernel} {layer.in_channels}->{layer.out_channels}{bias} {rest} on {shape}: {choice}"

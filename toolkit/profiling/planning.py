@@ -10,8 +10,9 @@ from toolkit.compression import Cost, CostTable, Limits, matrix
 from toolkit.compression.knapsack import fastest_within
 from toolkit.errors import BudgetError
 from toolkit.profiling.budget import Budget
-from toolkit.profiling.candidates import candidate_ranks, signature
+from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.profile import Profile
+from toolkit.profiling.signature import signature_of
 from toolkit.profiling.whole_models import WholeModel
 from toolkit.units import format_bytes, format_milliseconds
 
@@ -54,7 +55,7 @@ def cost_table(
         bias = 0 if layer.bias is None else 4 * m
         row: dict[int | None, Cost] = {}
         for rank in (None, *candidate_ranks(layer, multiple)):
-            latency_ms = profile.rows[signature(layer, input_shapes[name], rank)].median_ms
+            latency_ms = profile.rows[str(signature_of(layer, input_shapes[name], rank))].median_ms
             # A compact layer stores U, V and the core; the core folds away only when it is loaded.
             weights = m * n if rank is None else rank * (m + n + rank)
             row[rank] = Cost(latency_ms, 4 * weights + bias)

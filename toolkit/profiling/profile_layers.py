@@ -9,8 +9,9 @@ from torch import nn
 
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.devices import Agent
-from toolkit.profiling.candidates import candidate_ranks, signature
+from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.profile import Profile, save_profile
+from toolkit.profiling.signature import signature_of
 from toolkit.profiling.time_programs import Timeable, time_programs
 from toolkit.runtimes import Runtime
 
@@ -34,7 +35,7 @@ def variants_of(
     variants: dict[str, Variant] = {}
     for name, layer in layers.items():
         for rank in (None, *candidate_ranks(layer, multiple)):
-            key = signature(layer, input_shapes[name], rank)
+            key = str(signature_of(layer, input_shapes[name], rank))
             variants.setdefault(key, Variant(key, layer, input_shapes[name], rank))
     return variants
 

@@ -1,0 +1,75 @@
+"""What tells two layers apart, and that its text says all of it."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from toolkit.profiling.signature import Signature, parse_signature, signature_of
+
+small = st.integers(1, 9)
+ranks = st.none() | st.integers(1, 64)
+convolutions = st.builds(
+    lambda i, o, kernel, stride, padding, dilation, bias: nn.Conv2d(
+        i, o, kernel, stride if padding != "same" else 1, padding, dilation, bias=bias
+    ),
+    small,
+    small,
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.sampled_from(["same", "valid"]) | st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.integers(1, 2),
+    st.booleans(),
+)
+
+
+def test_layers_of_one_shape_share_a_signature_of() -> None:
+    assert signature_of(nn.Linear(8, 4), (1, 8), 2) == signature_of(nn.Linear(8, 4), (1, 8), 2)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shape"),
+    [
+        (nn.Linear(8, 4), nn.Linear(8, 4, bias=False), (1, 8)),
+        (nn.Linear(8, 4), nn.Linear(8, 5), (1, 8)),
+        (nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3, stride=2), (1, 2, 8, 8)),
+        (nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3, padding=1), (1, 2, 8, 8)),
+        (nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3, dilation=2), (1, 2, 8, 8)),
+        (nn.Conv2d(2, 4, (1, 9)), nn.Conv2d(2, 4, (9, 1)), (1, 2, 9, 9)),
+        (nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"), (1, 2, 8, 8)),
+    ],
+)
+def test_what_moves_the_time_is_in_the_signature_of(
+    one: nn.Linear | nn.Conv2d, other: nn.Linear | nn.Conv2d, shape: tuple[int, ...]
+) -> None:
+    assert signature_of(one, shape, None) != signature_of(other, shape, None)
+    assert signature_of(one, shape, None) != signature_of(one, shape, 8)
+    assert signature_of(one, shape, None) != signature_of(one, (2, *shape[1:]), None)
+
+
+@given(convolutions, ranks)
+def test_a_convolutions_text_says_all(layer: nn.Conv2d, rank: int | None) -> None:
+    x = torch.zeros(2, layer.in_channels, 19, 17)
+    made = signature_of(layer, tuple(x.shape), rank)
+    assert parse_signature(str(made)) == made
+    assert made.output_positions == layer(x).numel() // layer.out_channels
+    assert made.input_positions == 2 * 19 * 17
+
+
+@given(small, small, st.lists(small, min_size=1, max_size=3), ranks, st.booleans())
+def test_a_linear_layers_text_says_all(i: int, o: int, shape: list[int], rank: int | None, bias: bool) -> None:
+    made = signature_of(nn.Linear(i, o, bias=bias), (*shape, i), rank)
+    assert parse_signature(str(made)) == made
+    assert made.output_positions == torch.Size(shape).numel()
+
+
+@given(st.text())
+def test_any_other_text_is_no_signature(text: str) -> None:
+    assert parse_signature(text) is None
+    assert parse_signature(f"program {text}") is None
+
+
+def test_ranks_of_one_layer_are_one_family() -> None:
+    made: list[Signature] = [signature_of(nn.Linear(8, 4), (1, 8), rank) for rank in (None, 2)]
+    assert made[0].family == made[1].family == "linear 8->4 bias on 1x8"

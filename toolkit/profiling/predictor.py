@@ -1,0 +1,94 @@
+"""Predict what a layer that was never timed takes, from those that were: a Gaussian process with its uncertainty.
+
+Features are logarithms of what a kernel does: multiplications, values read and written, weights (nn-Meter, Zhang et
+al. 2021, section 4.2, uses the same for its regression trees). The process gives an uncertainty to plan with, which
+trees do not (Rasmussen and Williams 2006, ch. 2).
+"""
+
+import warnings
+from dataclasses import dataclass
+from math import log, prod
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.signature import Signature, parse_signature
+
+_ROWS_AT_LEAST = 8
+_ROWS_AT_MOST = 400  # fitting takes the cube of this
+_KINDS = ("linear", "conv 1x1", "conv kxk")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Median milliseconds of one layer, and the standard deviation of the prediction as a share of it."""
+
+    ms: float
+    relative_std: float
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Fitted on the rows of one profile."""
+
+    process: Pipeline
+
+    def predict(self, signatures: list[str]) -> list[Predicted]:
+        """What each takes. Raises ValueError for a text that is no layer's signature."""
+        if not signatures:
+            return []
+        mean, std = self.process.predict(np.array([_features(_parsed(text)) for text in signatures]), return_std=True)
+        return [Predicted(float(np.exp(m)), float(s)) for m, s in zip(mean, std, strict=True)]
+
+
+def fit_predictor(rows: dict[str, Measurement]) -> Predictor | None:
+    """A predictor from a profile's rows; None if too few layers were timed to learn from."""
+    layers = {text: row for text, row in rows.items() if parse_signature(text)}
+    if len(layers) < _ROWS_AT_LEAST:
+        return None
+    texts = list(layers)
+    if len(texts) > _ROWS_AT_MOST:
+        texts = [texts[i] for i in np.linspace(0, len(texts) - 1, _ROWS_AT_MOST).round().astype(int)]
+    x = np.array([_features(_parsed(text)) for text in texts])
+    y = np.log([layers[text].median_ms for text in texts])
+    width = x.shape[1]
+    kernel = (
+        ConstantKernel(1.0) * RBF(np.full(width, 3.0), (0.1, 1e3))
+        + ConstantKernel(1.0) * DotProduct()
+        + WhiteKernel(1e-3, (1e-7, 1e-1))
+    )
+    process = make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is a feature without use
+        process.fit(x, y)
+    return Predictor(process)
+
+
+def _parsed(text: str) -> Signature:
+    found = parse_signature(text)
+    if found is None:
+        raise ValueError(f"not a layer's signature: {text}")
+    return found
+
+
+def _features(layer: Signature) -> list[float]:
+    taps, positions = prod(layer.kernel), layer.output_positions
+    first = layer.rank or layer.outputs  # channels after the first matrix
+    second = layer.rank * layer.outputs if layer.rank else 0
+    weights = layer.inputs * taps * first + second
+    return [
+        log(positions * layer.inputs * taps * first),
+        log(1 + positions * second),
+        log(layer.input_positions * layer.inputs),
+        log(positions * first),
+        log(positions * layer.outputs),
+        log(weights),
+        log(taps),
+        *(float(layer.kind == kind) for kind in _KINDS),
+        float(layer.rank is not None),
+    ]
