@@ -14,7 +14,6 @@ from toolkit.profiling import (
     Budget,
     Limit,
     Measurement,
-    MemoryModel,
     WholeModel,
     corrected,
     derive_budget,
@@ -35,13 +34,14 @@ MINUTE = WholeModel(
 )
 COSTS = CostTable(
     {
-        "a": {None: Cost(4.0, 4_000_000), 8: Cost(2.0, 1_000_000)},
-        "b": {None: Cost(4.0, 3_900_000), 8: Cost(5.0, 900_000)},
+        "a": {None: Cost(4.0, 4_000_000, 200_000), 8: Cost(2.0, 1_000_000, 250_000)},
+        "b": {None: Cost(4.0, 3_900_000, 100_000), 8: Cost(5.0, 900_000, 120_000)},
     },
     rest_latency_ms=2.0,
     rest_bytes=100_000,
 )
-MEMORY = memory_model(MINUTE, DENSE)
+MEMORY = memory_model(MINUTE, DENSE, 200_000)
+COSTS = replace(COSTS, base_peak_bytes=MEMORY.base_bytes, peak_per_byte=MEMORY.per_byte)
 
 
 def target(**budget: float) -> Target:
@@ -89,14 +89,14 @@ def test_the_command_line_wins_and_says_so() -> None:
 
 
 def test_memory_is_a_line_through_both_processes() -> None:
-    assert MEMORY.peak_bytes(MINUTE.size_bytes) == pytest.approx(MINUTE.peak_bytes, rel=1e-6)
-    assert MEMORY.peak_bytes(DENSE.size_bytes) == pytest.approx(DENSE.peak_bytes, rel=1e-6)
+    assert MEMORY.base_bytes + MEMORY.per_byte * MINUTE.size_bytes == pytest.approx(MINUTE.peak_bytes, rel=1e-6)
+    assert COSTS.peak_bytes({"a": None, "b": None}) == pytest.approx(DENSE.peak_bytes, rel=1e-6)
     assert MEMORY.per_byte > 1
 
 
 def test_a_byte_of_weights_takes_a_byte_at_least() -> None:
     lighter = WholeModel(DENSE.measurement, MINUTE.peak_bytes - 1_000, DENSE.size_bytes)
-    assert memory_model(MINUTE, lighter).per_byte == 1.0
+    assert memory_model(MINUTE, lighter, 0).per_byte == 1.0
 
 
 def test_whole_models_correct_times_and_bytes() -> None:
@@ -114,21 +114,19 @@ def test_whole_models_correct_times_and_bytes() -> None:
 
 @pytest.mark.parametrize(("clock", "room"), [("wall", 0.85), ("instructions", 0.98)])
 def test_a_planned_median_leaves_room_for_spread_and_for_what_tables_miss(clock: str, room: float) -> None:
-    limits = plan_limits(budget(latency_ms=12.0), clock, DENSE, MEMORY, COSTS)
+    limits = plan_limits(budget(latency_ms=12.0), clock, DENSE, COSTS)
     assert limits.latency_ms == pytest.approx(12.0 / 1.2 * room)
     assert limits.size_bytes is None
 
 
-def test_the_tighter_of_size_and_memory_is_planned_with() -> None:
-    room = MEMORY.peak_bytes(3_000_000)
-    for size, expected in ((2_500_000, 2_500_000), (9_000_000, 3_000_000)):
-        limits = plan_limits(budget(memory=room, size=size), "wall", DENSE, MEMORY, COSTS)
-        assert limits.size_bytes == pytest.approx(expected, abs=2)
+def test_size_and_memory_are_limits_of_their_own() -> None:
+    limits = plan_limits(budget(memory=48_000_000, size=2_500_000), "wall", DENSE, COSTS)
+    assert (limits.latency_ms, limits.size_bytes, limits.peak_bytes) == (None, 2_500_000, 48_000_000)
 
 
 def nearest(given: Budget) -> str:
     with pytest.raises(BudgetError, match=r"no allocation") as caught:
-        plan_limits(given, "wall", DENSE, MEMORY, COSTS)
+        plan_limits(given, "wall", DENSE, COSTS)
     assert caught.value.next is not None
     return caught.value.next.removeprefix("The nearest feasible is ").split(";")[0]
 
@@ -137,32 +135,40 @@ def test_the_nearest_feasible_latency_is_named_and_feasible() -> None:
     option, value = nearest(budget(latency_ms=1.0)).split()
     assert option == "--latency"
     assert parse_milliseconds(value) == pytest.approx(8.0 * 1.2 / 0.85, rel=0.01)
-    plan_limits(budget(latency_ms=parse_milliseconds(value)), "wall", DENSE, MEMORY, COSTS)
+    plan_limits(budget(latency_ms=parse_milliseconds(value)), "wall", DENSE, COSTS)
 
 
 def test_the_nearest_feasible_size_is_named_and_feasible() -> None:
     option, value = nearest(budget(size=1_000)).split()
     assert (option, value) == ("--size", "2000KB")
-    plan_limits(budget(size=parse_bytes(value)), "wall", DENSE, MEMORY, COSTS)
+    plan_limits(budget(size=parse_bytes(value)), "wall", DENSE, COSTS)
 
 
 @pytest.mark.parametrize("too_little", [1_000, 30_000_500, 31_000_000])
 def test_the_nearest_feasible_memory_is_named_and_feasible(too_little: int) -> None:
     option, value = nearest(budget(memory=too_little)).split()
     assert option == "--memory"
-    assert parse_bytes(value) == pytest.approx(MEMORY.peak_bytes(2_000_000), abs=2_000_000)
-    plan_limits(budget(memory=parse_bytes(value)), "wall", DENSE, MEMORY, COSTS)
+    assert parse_bytes(value) == pytest.approx(COSTS.peak_bytes({"a": 8, "b": 8}), abs=200_000)
+    plan_limits(budget(memory=parse_bytes(value)), "wall", DENSE, COSTS)
 
 
 def test_two_limits_that_hold_alone_but_not_together_name_the_nearest() -> None:
     """Layer b is smaller but slower when compact: at 3 MB the fastest takes 9 ms, not 8."""
     tight = budget(latency_ms=8.5 * 1.2 / 0.85, size=3_000_000)
     for alone in (replace(tight, size_bytes=None), replace(tight, latency_ms=None)):
-        plan_limits(alone, "wall", DENSE, MEMORY, COSTS)
-    option, value = nearest(tight).removesuffix(" with this size").split()
+        plan_limits(alone, "wall", DENSE, COSTS)
+    option, value = nearest(tight).split()
     assert option == "--latency"
     assert parse_milliseconds(value) == pytest.approx(9.0 * 1.2 / 0.85, rel=0.01)
-    plan_limits(budget(latency_ms=parse_milliseconds(value), size=3_000_000), "wall", DENSE, MEMORY, COSTS)
+    plan_limits(budget(latency_ms=parse_milliseconds(value), size=3_000_000), "wall", DENSE, COSTS)
+
+
+def test_limits_that_are_all_too_low_name_all_that_must_be_raised() -> None:
+    options = nearest(budget(latency_ms=1.0, size=1_000, memory=1_000)).split()
+    assert options[::2] == ["--latency", "--size", "--memory"]
+    latency, size, memory = options[1::2]
+    raised = budget(latency_ms=parse_milliseconds(latency), size=parse_bytes(size), memory=parse_bytes(memory))
+    plan_limits(raised, "wall", DENSE, COSTS)
 
 
 @given(st.floats(1e-6, 1e6))
@@ -198,7 +204,3 @@ def test_a_refusal_says_by_how_much(given: Budget, measured: dict[str, float], r
 
 def test_every_reason_is_told() -> None:
     assert len(_refusals(DENSE.measurement, said(max_abs_difference=1.0), 1_000, budget(1.0, 1_000, 10))) == 4
-
-
-def test_a_memory_model_predicts_a_whole_number_of_bytes() -> None:
-    assert MemoryModel(0.4, 1.0).peak_bytes(1) == 1

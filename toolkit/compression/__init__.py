@@ -5,6 +5,7 @@ from toolkit.compression.calibration import LayerStatistics, calibrate, compress
 from toolkit.compression.compress import compact_layers, compress, fold_all
 from toolkit.compression.costs import Cost, CostTable
 from toolkit.compression.exact import allocate_exact
+from toolkit.compression.feasibility import Shortfall, find_shortfall
 from toolkit.compression.gains import GainCurve, gain_curve
 from toolkit.compression.greedy import allocate_greedy
 from toolkit.compression.jactus import Spectrum, factors_at, jactus_spectrum
@@ -29,6 +30,7 @@ __all__ = [
     "GainCurve",
     "LayerStatistics",
     "Limits",
+    "Shortfall",
     "Spectrum",
     "allocate_exact",
     "allocate_greedy",
@@ -39,6 +41,7 @@ __all__ = [
     "compress",
     "compressible_layers",
     "factors_at",
+    "find_shortfall",
     "fold_all",
     "gain_curve",
     "jactus_spectrum",

@@ -20,8 +20,8 @@ class Cost:
 class CostTable:
     """Layer -> rank (None: dense) -> cost, and what the rest of the model costs whatever is chosen.
 
-    `latency_scale` corrects sums of layers to whole models, fitted on whole models measured on the same board. A process
-    peaks at `base_peak_bytes`, `peak_per_byte` for every byte of the model, and the largest of its layers' activations.
+    `latency_scale` corrects sums of layers to whole models, fitted on whole models measured on the same board. A
+    process peaks at `base_peak_bytes`, `peak_per_byte` for a byte of the model, and its layers' largest activations.
     """
 
     layers: dict[str, dict[int | None, Cost]]

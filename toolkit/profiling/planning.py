@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from toolkit.compression import Cost, CostTable, Limits, matrix
-from toolkit.compression.knapsack import fastest_within
+from toolkit.compression import Cost, CostTable, Limits, find_shortfall, matrix
+from toolkit.compression.feasibility import Resource
 from toolkit.errors import BudgetError
+from toolkit.profiling.activations import activation_bytes
 from toolkit.profiling.budget import Budget
 from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.profile import Profile
@@ -24,19 +25,15 @@ _MOST_SPREAD = 1.3
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """Peak bytes of a serving process: a line through two measured ones, a minute program and the dense model."""
+    """Peak bytes of a serving process besides activations: a line through a minute program and the dense model."""
 
     base_bytes: float
     per_byte: float
 
-    def peak_bytes(self, size_bytes: int) -> int:
-        """Predicted peak of a process that serves a model of that size."""
-        return round(self.base_bytes + self.per_byte * size_bytes)
 
-
-def memory_model(minute: WholeModel, dense: WholeModel) -> MemoryModel:
-    """The line through both; at least one byte a byte of weights."""
-    slope = (dense.peak_bytes - minute.peak_bytes) / max(1, dense.size_bytes - minute.size_bytes)
+def memory_model(minute: WholeModel, dense: WholeModel, activation_bytes: int) -> MemoryModel:
+    """The line through both; at least one byte a byte of weights. `activation_bytes`: what the dense layers hold."""
+    slope = (dense.peak_bytes - activation_bytes - minute.peak_bytes) / max(1, dense.size_bytes - minute.size_bytes)
     slope = max(1.0, slope)
     return MemoryModel(minute.peak_bytes - slope * minute.size_bytes, slope)
 
@@ -47,6 +44,7 @@ def cost_table(
     multiple: int,
     profile: Profile,
     dense: WholeModel,
+    memory: MemoryModel,
 ) -> CostTable:
     """Measured costs of every layer and choice. What the dense whole took beyond its layers is the rest."""
     table: dict[str, dict[int | None, Cost]] = {}
@@ -58,7 +56,8 @@ def cost_table(
             latency_ms = profile.rows[str(signature_of(layer, input_shapes[name], rank))].median_ms
             # A compact layer stores U, V and the core; the core folds away only when it is loaded.
             weights = m * n if rank is None else rank * (m + n + rank)
-            row[rank] = Cost(latency_ms, 4 * weights + bias)
+            held = activation_bytes(layer, input_shapes[name], rank)
+            row[rank] = Cost(latency_ms, 4 * weights + bias, held)
         table[name] = row
     dense_ms = sum(row[None].latency_ms for row in table.values())
     dense_bytes = sum(row[None].weight_bytes for row in table.values())
@@ -66,6 +65,8 @@ def cost_table(
         table,
         rest_latency_ms=max(0.0, dense.measurement.median_ms - dense_ms),
         rest_bytes=max(0, dense.size_bytes - dense_bytes),
+        base_peak_bytes=memory.base_bytes,
+        peak_per_byte=memory.per_byte,
     )
 
 
@@ -97,56 +98,47 @@ def _compact_layers(ranks: dict[str, int | None]) -> int:
     return sum(rank is not None for rank in ranks.values())
 
 
-def plan_limits(budget: Budget, clock: str, dense: WholeModel, memory: MemoryModel, costs: CostTable) -> Limits:
-    """What an allocation may spend so that the budget holds: a median below the p95, a size below the peak memory.
+def plan_limits(budget: Budget, clock: str, dense: WholeModel, costs: CostTable) -> Limits:
+    """What an allocation may spend so that the budget holds: a median below the p95.
 
-    Raises BudgetError, with the nearest feasible budget, if the limits cannot be met.
+    Raises BudgetError, with the nearest feasible budget, if nothing meets it.
     """
-    fastest = {layer: min(row, key=lambda rank: row[rank].latency_ms) for layer, row in costs.layers.items()}
-    smallest = {layer: min(row, key=lambda rank: row[rank].weight_bytes) for layer, row in costs.layers.items()}
-    least_bytes = costs.size_bytes(smallest)
-    latency, sizes = None, []
-    if budget.latency_ms is not None:
-        share = median_share(clock, dense)
-        latency = budget.latency_ms.value * share
-        least_ms = costs.latency_ms(fastest) / share
-        if costs.latency_ms(fastest) > latency:
-            raise _infeasible(
-                "latency",
-                f"no allocation keeps p95 within {format_milliseconds(budget.latency_ms.value)}: "
-                f"the fastest is predicted to need {format_milliseconds(least_ms)}",
-                option_ms(least_ms),
-            )
-    if budget.size_bytes is not None:
-        sizes.append(budget.size_bytes.value)
-        if least_bytes > budget.size_bytes.value:
-            raise _infeasible(
-                "size",
-                f"no allocation fits {format_bytes(budget.size_bytes.value)}: "
-                f"the smallest takes {format_bytes(least_bytes)}",
-                f"--size {math.ceil(least_bytes / 1e3)}KB",
-            )
-    if budget.peak_memory_bytes is not None:
-        sizes.append(int((budget.peak_memory_bytes.value - memory.base_bytes) / memory.per_byte))
-        if least_bytes > sizes[-1]:
-            least_peak = memory.peak_bytes(least_bytes)
-            raise _infeasible(
-                "memory",
-                f"no allocation peaks below {format_bytes(budget.peak_memory_bytes.value)}: the smallest is predicted "
-                f"at {format_bytes(least_peak)}, the runtime alone takes {format_bytes(memory.base_bytes)}",
-                f"--memory {math.ceil(least_peak / 1e6) + 1}MB",
-            )
-    limits = Limits(latency, min(sizes) if sizes else None)
-    if latency is not None and sizes:
-        together = fastest_within(costs, min(sizes))
-        if together is not None and costs.latency_ms(together) > latency:
-            raise BudgetError(
-                "no allocation meets the latency and the size or memory budget at once",
-                where="budget",
-                next=f"The nearest feasible is {option_ms(costs.latency_ms(together) / median_share(clock, dense))} "
-                "with this size; or raise --size or --memory.",
-            )
-    return limits
+    share = median_share(clock, dense)
+    limits = Limits(
+        latency_ms=None if budget.latency_ms is None else budget.latency_ms.value * share,
+        size_bytes=None if budget.size_bytes is None else budget.size_bytes.value,
+        peak_bytes=None if budget.peak_memory_bytes is None else budget.peak_memory_bytes.value,
+    )
+    shortfall = find_shortfall(costs, limits)
+    if shortfall is None:
+        return limits
+    given = {
+        "latency_ms": budget.latency_ms and f"p95 within {format_milliseconds(budget.latency_ms.value)}",
+        "size_bytes": budget.size_bytes and f"size within {format_bytes(budget.size_bytes.value)}",
+        "peak_bytes": budget.peak_memory_bytes and f"peak memory within {format_bytes(budget.peak_memory_bytes.value)}",
+    }
+    wrong = [given[each] for each in shortfall.alone] or [each for each in given.values() if each]
+    raise BudgetError(
+        f"no allocation keeps {' and '.join(map(str, wrong))}" + ("" if shortfall.alone else " at once"),
+        where=f"{_NAMES[shortfall.alone[0]]} budget" if len(shortfall.alone) == 1 else "budget",
+        next=f"The nearest feasible is {' '.join(_options(shortfall.nearest, shortfall.raised, share))}; "
+        "or give a smaller model.",
+    )
+
+
+_NAMES: dict[Resource, str] = {"latency_ms": "latency", "size_bytes": "size", "peak_bytes": "memory"}
+
+
+def _options(nearest: Limits, raised: tuple[Resource, ...], share: float) -> list[str]:
+    """The options of the command line that grant the limits that had to be raised, rounded up."""
+    options = []
+    if "latency_ms" in raised and nearest.latency_ms is not None:
+        options.append(option_ms(nearest.latency_ms / share))
+    if "size_bytes" in raised and nearest.size_bytes is not None:
+        options.append(f"--size {math.ceil(nearest.size_bytes / 1e3)}KB")
+    if "peak_bytes" in raised and nearest.peak_bytes is not None:
+        options.append(f"--memory {math.ceil(nearest.peak_bytes / 1e5) / 10:g}MB")
+    return options
 
 
 def median_share(clock: str, dense: WholeModel) -> float:
@@ -159,7 +151,3 @@ def option_ms(value: float) -> str:
     """The `--latency` that grants this p95: three digits, rounded up."""
     step = 10.0 ** (math.floor(math.log10(value)) - 2)
     return f"--latency {math.ceil(value / step + 1e-9) * step:.6g}ms"
-
-
-def _infeasible(what: str, why: str, nearest: str) -> BudgetError:
-    return BudgetError(why, where=f"{what} budget", next=f"The nearest feasible is {nearest}; or give a smaller model.")

@@ -56,14 +56,19 @@ def allocate(board: Board, job: Job, profile: Profiled, budget: Budget, request:
             for name, layer in job.layers.items()
         }
         costs = profiling.cost_table(
-            job.layers, profile.input_shapes, board.target.rank_multiple, profile.profile, profile.dense
+            job.layers,
+            profile.input_shapes,
+            board.target.rank_multiple,
+            profile.profile,
+            profile.dense,
+            profile.memory,
         )
         gains = {
             name: gain_curve(name, spectra[name], tuple(rank for rank in row if rank is not None))
             for name, row in costs.layers.items()
         }
         costs, frontier = _frontier(board, job, profile, spectra, gains, costs, watch)
-        limits = profiling.plan_limits(budget, board.target.clock, profile.dense, profile.memory, costs)
+        limits = profiling.plan_limits(budget, board.target.clock, profile.dense, costs)
         allocation = ALLOCATORS[request.allocator](gains, costs, limits)
         return Planned(spectra, gains, costs, allocation, limits, frontier)
 

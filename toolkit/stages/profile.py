@@ -9,6 +9,7 @@ from torch import nn
 
 from toolkit import profiling
 from toolkit.profiling import MemoryModel, Profile, WholeModel
+from toolkit.profiling.activations import largest_activation_bytes
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.watch import Watch
@@ -42,7 +43,8 @@ def profile(board: Board, job: Job, watch: Watch) -> Profiled:
             board.agent, job.runtime, job.network.backbone, job.dense_head, job.example, now, path
         )
         watch.was_cached = len(now.rows) == len(kept.rows)
-        return Profiled(now, path, dense, profiling.memory_model(minute, dense), shapes)
+        memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
+        return Profiled(now, path, dense, memory, shapes)
 
 
 @torch.no_grad()

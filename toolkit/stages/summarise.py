@@ -90,7 +90,7 @@ def summarise(
         peak_memory_bytes=Bytes(
             budget=budget.peak_memory_bytes.value if budget.peak_memory_bytes else None,
             source=budget.peak_memory_bytes.source if budget.peak_memory_bytes else "no limit",
-            predicted=profile.memory.peak_bytes(allocation.size_bytes),
+            predicted=allocation.peak_bytes,
             measured=verified.peak_bytes if verified else None,
             dense=profile.dense.peak_bytes,
         ),
