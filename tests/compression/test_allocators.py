@@ -22,6 +22,9 @@ from toolkit.compression import (
     Limits,
     allocate_exact,
     allocate_greedy,
+    allocate_magnitude,
+    allocate_uniform,
+    allocator_named,
     find_shortfall,
 )
 from toolkit.compression.allocation import fits
@@ -40,7 +43,8 @@ def problems(draw: st.DrawFn) -> Problem:
         ranks = [8 * (step + 1) for step in range(draw(st.integers(0, 3)))]
         amounts = st.floats(0, 10) | st.floats(0, 1e-6)
         rising = list(itertools.accumulate(draw(st.lists(amounts, min_size=len(ranks) + 1, max_size=len(ranks) + 1))))
-        gains[name] = GainCurve(name, dict(zip(ranks, rising, strict=False)), rising[-1])
+        energy = {rank: (place + 1) / (len(ranks) + 1) for place, rank in enumerate(ranks)}
+        gains[name] = GainCurve(name, dict(zip(ranks, rising, strict=False)), rising[-1], energy)
         layers[name] = {
             rank: Cost(draw(st.floats(1e-3, 5)), draw(st.integers(4, 10**6)), draw(st.integers(4, 10**6)))
             for rank in (None, *ranks)
@@ -121,6 +125,54 @@ def test_greedy_keeps_the_limits_and_never_beats_exact(problem: Problem) -> None
         assert greedy.gain <= exact.gain_bound * (1 + 1e-5) + 1e-12
 
 
+@settings(max_examples=80, deadline=None)
+@given(problems(), st.sampled_from(["uniform", "magnitude", "random"]))
+def test_a_baseline_keeps_the_limits_or_says_that_it_cannot(problem: Problem, name: str) -> None:
+    gains, costs, limits = problem
+    clearly = any(_keeps(ranks, costs, limits, -1e-5) for ranks in _every(costs))
+    refusal = None
+    try:
+        found = ALLOCATORS[name](gains, costs, limits)
+    except BudgetError as error:
+        refusal = str(error.next)
+    if refusal is not None:
+        assert not clearly or (name != "random" and "Choose --allocator exact" in refusal)
+        return
+    assert _keeps(found.ranks, costs, limits)
+    if clearly:
+        assert found.gain <= allocate_exact(gains, costs, limits).gain_bound * (1 + 1e-5) + 1e-12
+
+
+def ladder(milliseconds: float) -> dict[int | None, Cost]:
+    """Time in proportion to rank, up to four times 8."""
+    return {rank: Cost(milliseconds * (rank or 40), 4) for rank in (None, 8, 16, 24, 32)}
+
+
+FLAT = GainCurve("a", {8: 1.0, 16: 2.0, 24: 3.0, 32: 4.0}, 5.0, {8: 0.23, 16: 0.44, 24: 0.63, 32: 0.8})
+STEEP = GainCurve("b", {8: 1.0, 16: 1.0, 24: 1.0, 32: 1.0}, 1.0, {8: 0.97, 16: 0.98, 24: 0.99, 32: 0.995})
+
+
+def test_uniform_keeps_one_ratio_the_largest_that_fits() -> None:
+    costs = CostTable({"a": ladder(1.0), "b": {**ladder(1.0), 64: Cost(64, 4)}}, 0.0, 0)
+    gains = {"a": FLAT, "b": replace(STEEP, by_rank={**STEEP.by_rank, 64: 1.0})}
+    assert allocate_uniform(gains, costs, Limits(latency_ms=48.0)).ranks == {"a": 16, "b": 32}
+    assert allocate_uniform(gains, costs, Limits(latency_ms=47.9)).ranks == {"a": 8, "b": 24}
+
+
+def test_magnitude_spends_where_the_weights_energy_is_whatever_the_task_says() -> None:
+    costs = CostTable({"a": ladder(1.0), "b": ladder(1.0)}, 0.0, 0)
+    for gains in ({"a": FLAT, "b": STEEP}, {"a": replace(FLAT, by_rank=dict.fromkeys(FLAT.by_rank, 0.0)), "b": STEEP}):
+        assert allocate_magnitude(gains, costs, Limits(latency_ms=33.0)).ranks == {"a": 24, "b": 8}
+
+
+def test_random_is_another_with_another_seed_and_the_same_with_the_same() -> None:
+    costs = CostTable({name: ladder(1.0) for name in "abcdefgh"}, 0.0, 0)
+    gains = {name: replace(FLAT, layer=name) for name in "abcdefgh"}
+    found = [allocator_named("random", seed)(gains, costs, Limits(latency_ms=150.0)).ranks for seed in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+    assert all(140 < costs.latency_ms(ranks) <= 150 for ranks in found)
+
+
 @settings(max_examples=120, deadline=None)
 @given(problems())
 def test_the_nearest_feasible_limits_are_feasible_and_no_nearer_ones_are(problem: Problem) -> None:
@@ -179,7 +231,7 @@ def test_greedy_finds_what_fits_both_limits_where_the_cheapest_in_sum_does_not()
 @pytest.mark.parametrize("allocate", ALLOCATORS.values(), ids=ALLOCATORS)
 def test_no_limit_leaves_every_layer_dense(allocate: Allocator) -> None:
     costs = CostTable({"a": {None: Cost(2.0, 400), 8: Cost(1.0, 100)}}, 0.0, 0)
-    found = allocate({"a": GainCurve("a", {8: 0.5}, 1.0)}, costs, Limits())
+    found = allocate({"a": GainCurve("a", {8: 0.5}, 1.0, {8: 0.9})}, costs, Limits())
     assert (found.ranks, found.gain, found.bound_gap) == ({"a": None}, 1.0, 0.0)
 
 

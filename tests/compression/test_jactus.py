@@ -95,6 +95,8 @@ def test_zero_weights_are_worth_nothing() -> None:
 def test_a_gain_curve_never_falls_and_dense_is_worth_most() -> None:
     weight, statistics = _problem(8, 6, 0)
     spectrum = jactus_spectrum(weight, statistics, 6)
-    curve = gain_curve("layer", spectrum, (1, 3, 5))
+    curve = gain_curve("layer", weight, spectrum, (1, 3, 5))
     assert 0 < curve.of(1) <= curve.of(3) <= curve.of(5) <= curve.of(None)
     assert curve.of(None) == pytest.approx(spectrum.gain(6))  # the union is full: all of the loss is inside it
+    squares = torch.linalg.svdvals(weight) ** 2
+    assert curve.energy == {rank: pytest.approx(float(squares[:rank].sum() / squares.sum())) for rank in (1, 3, 5)}

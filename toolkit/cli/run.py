@@ -49,7 +49,8 @@ RuntimeName = Annotated[
     ),
 ]
 AllocatorName = Annotated[
-    Literal["exact", "greedy"], typer.Option("--allocator", help="How ranks are chosen.", rich_help_panel="How")
+    Literal["exact", "greedy", "uniform", "magnitude", "random"],
+    typer.Option("--allocator", help="How ranks are chosen; the last three to compare with.", rich_help_panel="How"),
 ]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the task's draw and of all training.", rich_help_panel="How")

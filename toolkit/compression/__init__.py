@@ -1,6 +1,8 @@
 """Compact layers, what their components are worth, and how many of them a budget buys. Knows nothing of devices."""
 
 from toolkit.compression.allocation import Allocation, Allocator, Limits
+from toolkit.compression.allocators import ALLOCATORS, allocator_named
+from toolkit.compression.baselines import allocate_magnitude, allocate_random, allocate_uniform
 from toolkit.compression.calibration import LayerStatistics, calibrate, compressible_layers
 from toolkit.compression.compress import compact_layers, compress, fold_all
 from toolkit.compression.costs import Cost, CostTable
@@ -17,8 +19,6 @@ from toolkit.compression.layers import (
     matrix,
 )
 
-ALLOCATORS: dict[str, Allocator] = {"exact": allocate_exact, "greedy": allocate_greedy}
-
 __all__ = [
     "ALLOCATORS",
     "Allocation",
@@ -34,6 +34,10 @@ __all__ = [
     "Spectrum",
     "allocate_exact",
     "allocate_greedy",
+    "allocate_magnitude",
+    "allocate_random",
+    "allocate_uniform",
+    "allocator_named",
     "break_even_rank",
     "build_compact",
     "calibrate",

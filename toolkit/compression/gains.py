@@ -1,23 +1,36 @@
 """Gain curves: what each layer's components are worth to the task, in one unit for all layers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import torch
 
 from toolkit.compression.jactus import Spectrum
 
 
 @dataclass(frozen=True)
 class GainCurve:
-    """Estimated loss (nats an example) that one layer saves over being removed, by rank kept and when left dense."""
+    """Estimated loss (nats an example) that one layer saves over being removed, by rank kept and when left dense.
+
+    `energy` is what knows nothing of the task: the share of the weight's squared singular values that a rank keeps.
+    """
 
     layer: str
     by_rank: dict[int, float]
     dense: float
+    energy: dict[int, float] = field(default_factory=dict)
 
     def of(self, rank: int | None) -> float:
         """The gain at that rank; None is dense."""
         return self.dense if rank is None else self.by_rank[rank]
 
 
-def gain_curve(layer: str, spectrum: Spectrum, ranks: tuple[int, ...]) -> GainCurve:
-    """The curve of one layer at its candidate ranks."""
-    return GainCurve(layer, {rank: spectrum.gain(rank) for rank in ranks}, spectrum.removal)
+def gain_curve(layer: str, weight: torch.Tensor, spectrum: Spectrum, ranks: tuple[int, ...]) -> GainCurve:
+    """The curve of one layer, with that weight (m, n), at its candidate ranks."""
+    squares = torch.linalg.svdvals(weight.double()) ** 2
+    total = float(squares.sum()) or 1.0
+    return GainCurve(
+        layer,
+        {rank: spectrum.gain(rank) for rank in ranks},
+        spectrum.removal,
+        {rank: float(squares[:rank].sum()) / total for rank in ranks},
+    )

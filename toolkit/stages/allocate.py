@@ -14,6 +14,7 @@ from toolkit.compression import (
     GainCurve,
     Limits,
     Spectrum,
+    allocator_named,
     break_even_rank,
     calibrate,
     compress,
@@ -64,12 +65,12 @@ def allocate(board: Board, job: Job, profile: Profiled, budget: Budget, request:
             profile.memory,
         )
         gains = {
-            name: gain_curve(name, spectra[name], tuple(rank for rank in row if rank is not None))
+            name: gain_curve(name, matrix(job.layers[name]), spectra[name], tuple(rank for rank in row if rank))
             for name, row in costs.layers.items()
         }
         costs, frontier = _frontier(board, job, profile, spectra, gains, costs, watch)
         limits = profiling.plan_limits(budget, board.target.clock, profile.dense, costs)
-        allocation = ALLOCATORS[request.allocator](gains, costs, limits)
+        allocation = allocator_named(request.allocator, request.seed)(gains, costs, limits)
         return Planned(spectra, gains, costs, allocation, limits, frontier)
 
 
