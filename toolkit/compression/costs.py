@@ -2,18 +2,22 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Cost:
     """One layer under one choice: median latency on the board, bytes of weights, and bytes that it holds as it runs.
 
-    `activation_bytes` are its input, its output and, where it is compact, what lies between its factors.
+    `activation_bytes` are its input, its output and, where it is compact, what lies between its factors. A latency that
+    was not measured has a standard deviation, and its source says how it was come by.
     """
 
     latency_ms: float
     weight_bytes: int
     activation_bytes: int = 0
+    latency_std_ms: float = 0.0
+    source: Literal["measured", "interpolated", "predicted", "estimate"] = "measured"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""Models with random choices a layer, exported once and timed on a board; what was done before is not done again."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolkit.cache import cache_folder, digest
+from toolkit.compression import Spectrum, break_even_rank, compress, matrix
+from toolkit.devices import hold
+from toolkit.profiling.candidates import candidate_ranks
+from toolkit.profiling.signature import signature_of
+from toolkit.profiling.time_programs import Timeable, time_programs
+from toolkit.progress import Silent
+from toolkit.request import Request
+from toolkit.runtimes import Program
+from toolkit.runtimes.bundle import export_inference, serving_tensors
+from toolkit.runtimes.program import Nodes
+from toolkit.stages import Watch, load, probe, profile
+from toolkit.stages.load import Job
+from toolkit.targets import Target
+
+MODELS = {
+    "digits ViT": ("toolkit.examples.digits:model", "toolkit.examples.digits:task"),
+    "ResNet-20": ("benchmarks.models.resnet:resnet20", "benchmarks.models.resnet:task"),
+    "speech DS-CNN": ("benchmarks.models.speech:model", "benchmarks.models.speech:task"),
+}
+_TOGETHER = 8  # programs timed by one process
+
+Ranks = dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model in one runtime on one board: layers by signature, whole models by their choices; medians in ms."""
+
+    signatures: dict[str, dict[int | None, str]]
+    rows: dict[str, dict[str, Any]]
+    dense: dict[str, Any]
+    wholes: list[tuple[Ranks, dict[str, Any]]]
+
+
+def measure(
+    model: str, runtime: str, target: Target, count: int, seed: int, tell: Callable[[str], None] = print
+) -> Measured:
+    """Every layer under every choice, the dense model, and `count` random allocations. Resumes where it stopped."""
+    watch = Watch(Silent())
+    request = Request(*MODELS[model], runtime)
+    kept = _kept("times", model, runtime, target.name, seed)
+    times: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    job = load(request, target, watch)
+    with hold(target) as home:
+        board = probe(home, target, job, watch)
+        profiled = profile(board, job, watch)
+        tell(f"{model}, {runtime}, {target.name}: {len(profiled.profile.rows)} rows")
+        ranks = {name: (None, *candidate_ranks(layer, target.rank_multiple)) for name, layer in job.layers.items()}
+        drawn = _draw(ranks, count, seed)
+        todo = [index for index in range(count) if str(index) not in times]
+        for start in range(0, len(todo), _TOGETHER):
+            batch = todo[start : start + _TOGETHER]
+            programs = {str(index): _program(model, job, drawn[index], seed, index) for index in batch}
+            for key, row in time_programs(board.agent, job.runtime, target.threads, programs).rows.items():
+                times[key] = row.model_dump()
+            kept.write_text(json.dumps(times))
+            tell(f"{model}, {runtime}, {target.name}: {len(times)} of {count} whole models")
+    signatures = {
+        name: {rank: str(signature_of(job.layers[name], profiled.input_shapes[name], rank)) for rank in choices}
+        for name, choices in ranks.items()
+    }
+    rows = {key: row.model_dump() for key, row in profiled.profile.rows.items()}
+    wholes = [(drawn[index], times[str(index)]) for index in range(count)]
+    return Measured(signatures, rows, profiled.dense.measurement.model_dump(), wholes)
+
+
+def _draw(ranks: dict[str, tuple[int | None, ...]], count: int, seed: int) -> list[Ranks]:
+    """Each allocation leans towards small or large choices by a lean of its own, so that all speeds occur."""
+    chance = random.Random(seed)
+    drawn = []
+    for _ in range(count):
+        lean = chance.uniform(-2, 2)
+        allocation: Ranks = {}
+        for name, choices in ranks.items():
+            ordered = [*choices[1:], None]
+            weights = [2.0 ** (lean * index / max(1, len(ordered) - 1)) for index in range(len(ordered))]
+            allocation[name] = chance.choices(ordered, weights)[0]
+        drawn.append(allocation)
+    return drawn
+
+
+def _program(model: str, job: Job, ranks: Ranks, seed: int, index: int) -> Timeable:
+    """The whole model under those choices: its own weights, truncated; time does not depend on them."""
+    backbone = compress(
+        job.network.backbone, {name: _truncated(job, name) for name, rank in ranks.items() if rank}, ranks
+    )
+    shapes = {name: tuple(value.shape) for name, value in serving_tensors(backbone, job.dense_head).items()}
+    kept = _kept("programs", model, job.runtime.name, job.key, ranks).with_suffix(job.runtime.suffix)
+    if not kept.exists():
+        program = export_inference(job.runtime, backbone, job.dense_head, job.example)
+        kept.with_suffix(".holes").write_text(json.dumps(program.holes))
+        kept.write_bytes(program.data)
+    holes = tuple(json.loads(kept.with_suffix(".holes").read_text()))
+    return Timeable(Program(kept.read_bytes(), Nodes(0, 0, 0), holes), tuple(job.example.shape), shapes)
+
+
+def _truncated(job: Job, name: str) -> Spectrum:
+    layer = job.layers[name]
+    k = max(1, break_even_rank(layer))
+    u, values, vh = torch.linalg.svd(matrix(layer).double(), full_matrices=False)
+    u, v = u[:, :k], vh[:k].T
+    return Spectrum(u, values[:k], v, u, v, float((values**2).sum()))
+
+
+def _kept(what: str, *parts: object) -> Path:
+    folder = cache_folder() / "benchmarks" / "random_models"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{what}-{digest(*parts)[:16]}.json"

@@ -1,0 +1,83 @@
+"""A layer that was measured, one between two that were, one whose shape is new."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from toolkit.profiling import Measurement
+from toolkit.profiling.layer_times import layer_time
+from toolkit.profiling.predictor import fit_predictor
+from toolkit.profiling.signature import Signature, parse_signature, signature_of
+from toolkit.shipped import shipped_folder
+
+
+def row(ms: float) -> Measurement:
+    return Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=10, warmups=1, load_ms=1.0)
+
+
+def linear(rank: int | None, outputs: int = 576) -> Signature:
+    return signature_of(nn.Linear(192, outputs), (1, 16, 192), rank)
+
+
+ROWS = {str(linear(rank)): row(ms) for rank, ms in ((None, 1.2), (8, 0.2), (64, 0.6), (136, 1.2))}
+
+
+def test_what_was_measured_is_taken_as_it_is() -> None:
+    found = layer_time(ROWS, None, linear(64))
+    assert found is not None
+    assert (found.ms, found.std_ms, found.source) == (0.6, 0.0, "measured")
+
+
+@given(st.integers(9, 135).filter(lambda rank: rank != 64))
+def test_between_two_measured_ranks_time_lies_between_theirs(rank: int) -> None:
+    found = layer_time(ROWS, None, linear(rank))
+    assert found is not None
+    assert found.source == "interpolated"
+    low, high = (0.2, 0.6) if rank < 64 else (0.6, 1.2)
+    assert low <= found.ms <= high
+    assert found.std_ms == pytest.approx((high - low) / 12**0.5)
+
+
+@pytest.mark.parametrize("layer", [linear(144), linear(None, 577), linear(64, 577)])
+def test_outside_nothing_is_claimed_without_a_predictor(layer: Signature) -> None:
+    assert layer_time(ROWS, None, layer) is None
+
+
+def test_a_longer_shape_is_another_layer() -> None:
+    longer = Signature("linear", 192, 576, True, (1, 16, 1921), 32)
+    assert layer_time(ROWS, None, longer) is None
+
+
+def shipped_rows() -> dict[str, Measurement]:
+    """What the package itself ships: layers of the digits transformer on the emulated board."""
+    [file] = shipped_folder("profiles").glob("emulated-pi-onnxruntime-*.json")
+    rows = {text: Measurement.model_validate(row) for text, row in json.loads(file.read_text())["rows"].items()}
+    return {text: row for text, row in rows.items() if parse_signature(text)}
+
+
+def test_a_layer_left_out_of_a_real_profile_is_predicted_within_its_uncertainty() -> None:
+    rows = shipped_rows()
+    left_out = {text: row for text, row in rows.items() if text.startswith("linear 192->768 ")}
+    predictor = fit_predictor({text: row for text, row in rows.items() if text not in left_out})
+    assert predictor is not None
+    for text, found in zip(left_out, predictor.predict(list(left_out)), strict=True):
+        assert found.ms == pytest.approx(left_out[text].median_ms, rel=max(0.02, 4 * found.relative_std))
+
+
+def test_a_shape_far_from_all_that_was_measured_is_uncertain() -> None:
+    rows = shipped_rows()
+    wide = {text: row for text, row in rows.items() if text.startswith("linear 768->192 ")}
+    predictor = fit_predictor({text: row for text, row in rows.items() if text not in wide})
+    assert predictor is not None
+    inside, outside = (
+        max(each.relative_std for each in predictor.predict(texts))
+        for texts in ([text for text in rows if text not in wide], list(wide))
+    )
+    assert outside > 5 * inside
+
+
+def test_too_few_rows_teach_nothing() -> None:
+    assert fit_predictor(ROWS) is None

@@ -1,0 +1,132 @@
+"""LatencyModel: what a whole model takes under some choices, and how sure that is.
+
+A layer timed alone is not the layer inside a model: runtimes fuse neighbours, convert layouts at a program's ends, keep
+values in the cache. So the sum of the layers' *differences from dense* is added to the measured dense model, where what
+both have in common cancels; and what then is still missed is regressed on a few measured whole models, by the kind of
+layer (Bayesian linear regression, MacKay 1992; its predictive distribution is the interval). Everything is linear in
+the choices, so that an allocator sees a plain cost table.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t as student_t
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import BayesianRidge
+
+from toolkit.compression import CostTable
+
+# Where nothing is known yet: the spread of whole models around sums of layers, as a share, by the target's clock.
+_PRIOR_NOISE = {"wall": 0.05, "instructions": 0.01}
+_PRIOR_WEIGHT = 0.2
+_PRIOR_STRENGTH = 1.0
+
+Ranks = dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A predicted median and the ends of its 90 % interval, milliseconds."""
+
+    ms: float
+    low_ms: float
+    high_ms: float
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """`costs` as corrected by measured whole models; `kinds` of layers, as runtimes have kernels for them."""
+
+    costs: CostTable
+    plain: CostTable
+    kinds: dict[str, str]
+    dense_ms: float
+    covariance: np.ndarray
+    noise: float
+    degrees: int
+
+    def predict(self, ranks: Ranks, coverage: float = 0.9) -> Interval:
+        """The median of the whole model under those choices, with the interval that holds it so often."""
+        ms, std = self.costs.latency_ms(ranks), self.std_ms(ranks)
+        reach = float(student_t.ppf(0.5 + coverage / 2, self.degrees)) * std
+        return Interval(ms, max(0.0, ms - reach), ms + reach)
+
+    def upper_ms(self, ranks: Ranks, confidence: float) -> float:
+        """What the median stays below with that confidence."""
+        return self.costs.latency_ms(ranks) + float(student_t.ppf(confidence, self.degrees)) * self.std_ms(ranks)
+
+    def std_ms(self, ranks: Ranks) -> float:
+        """Standard deviation of the prediction: of the regression, and of the layers that were not measured."""
+        x = _features(self.plain, self.kinds, self.dense_ms, ranks)
+        whole = self.costs.latency_ms(ranks) * float(np.sqrt(self.noise**2 + x @ self.covariance @ x))
+        layers = sum(self.plain.layers[name][rank].latency_std_ms ** 2 for name, rank in ranks.items())
+        return float(np.hypot(whole, np.sqrt(layers)))
+
+
+def fit_latency_model(
+    costs: CostTable, kinds: dict[str, str], clock: str, measured: Sequence[tuple[Ranks, float]]
+) -> LatencyModel:
+    """Correct `costs` by whole models: choices and their measured median, milliseconds. None measured is allowed."""
+    dense_ms = costs.latency_ms(dict.fromkeys(costs.layers))
+    width = 2 * len(_kinds(kinds))
+    prior = _PRIOR_NOISE[clock]
+    covariance, noise, weights = np.eye(width) * _PRIOR_WEIGHT**2, prior, np.zeros(width)
+    if measured:
+        x = np.array([_features(costs, kinds, dense_ms, ranks) for ranks, _ in measured])
+        sums = np.array([costs.latency_ms(ranks) for ranks, _ in measured])
+        missed = np.array([ms for _, ms in measured]) / sums - 1
+        regression = BayesianRidge(
+            fit_intercept=False,
+            alpha_1=_PRIOR_STRENGTH,
+            alpha_2=_PRIOR_STRENGTH * prior**2,
+            lambda_1=_PRIOR_STRENGTH,
+            lambda_2=_PRIOR_STRENGTH * _PRIOR_WEIGHT**2,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            regression.fit(x, missed)
+        weights, covariance, noise = regression.coef_, regression.sigma_, float(regression.alpha_**-0.5)
+    return LatencyModel(
+        _corrected(costs, kinds, weights), costs, kinds, dense_ms, covariance, noise, max(1, len(measured))
+    )
+
+
+def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, ranks: Ranks) -> np.ndarray:
+    """By kind: milliseconds saved, and compact layers counted at the mean layer's time; both as shares of the sum."""
+    saved, count = dict.fromkeys(_kinds(kinds), 0.0), dict.fromkeys(_kinds(kinds), 0.0)
+    for name, rank in ranks.items():
+        if rank is not None:
+            row = costs.layers[name]
+            saved[kinds[name]] += row[rank].latency_ms - row[None].latency_ms
+            count[kinds[name]] += _unit_ms(dense_ms, kinds)
+    return np.array([*saved.values(), *count.values()]) / costs.latency_ms(ranks)
+
+
+def _corrected(costs: CostTable, kinds: dict[str, str], weights: np.ndarray) -> CostTable:
+    """The same sums as the regression's, as costs of single choices."""
+    names = _kinds(kinds)
+    slope, offset = dict(zip(names, weights, strict=False)), dict(zip(names, weights[len(names) :], strict=True))
+    unit = _unit_ms(costs.latency_ms(dict.fromkeys(costs.layers)), kinds)
+    layers = {}
+    for name, row in costs.layers.items():
+        kind, dense = kinds[name], row[None].latency_ms
+        layers[name] = {
+            rank: cost
+            if rank is None
+            else replace(
+                cost,
+                latency_ms=cost.latency_ms + float(slope[kind] * (cost.latency_ms - dense) + offset[kind] * unit),
+            )
+            for rank, cost in row.items()
+        }
+    return replace(costs, layers=layers)
+
+
+def _unit_ms(dense_ms: float, kinds: dict[str, str]) -> float:
+    return dense_ms / len(kinds)
+
+
+def _kinds(kinds: dict[str, str]) -> list[str]:
+    return sorted(set(kinds.values()))
