@@ -1,0 +1,62 @@
+"""A model deployed for a test: everything `deploy` does up to its acceptance on the board, in the tests' own folder."""
+
+from dataclasses import dataclass
+
+import torch
+
+from toolkit import stages
+from toolkit.adaptation import infer_on_device
+from toolkit.deployment import Deployment
+from toolkit.devices import Home
+from toolkit.errors import BudgetError
+from toolkit.progress import Silent
+from toolkit.request import Overrides, Request
+from toolkit.runtimes.bundle import Bundle
+from toolkit.stages.probe import Board
+from toolkit.targets import Target
+from toolkit.testing.sample import sample
+from toolkit.testing.samples import Samples
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A release that the board accepted, with all that was predicted and measured on the way (`result`)."""
+
+    result: Deployment
+    board: Board
+    bundle: Bundle
+
+    def measure(self) -> Samples:
+        """Its latency, in the rounds that `regression` compares. Raises BoardError."""
+        return sample(self.board, self.bundle)
+
+    def infer(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (N, classes) of the board for inputs (N, *input_shape), one at a time. Raises BoardError."""
+        return infer_on_device(
+            self.board.agent, self.bundle.digest, x, adapted=False, threads=self.board.target.threads
+        )
+
+
+def deploy_for_test(home: Home, target: Target, request: Request, overrides: Overrides) -> Deployed:
+    """The stages of `pipeline.deploy` but for the adaptation; what was done in an earlier session is not repeated.
+
+    Raises BadInput or BoardError; BudgetError also where the board measured more than the budget allows.
+    """
+    watch = stages.Watch(Silent())
+    job = stages.load(request, target, watch)
+    board = stages.probe(home, target, job, watch)
+    profile = stages.profile(board, job, watch)
+    budget = stages.budget(board, profile, overrides, watch)
+    planned = stages.allocate(board, job, profile, budget, request, watch)
+    compact = stages.compress(job, planned, request, watch)
+    bundle = stages.export(job, board, compact, watch)
+    stages.install(board, bundle, request.sign, watch)
+    verified = stages.verify(board, bundle, budget, watch)
+    if verified.refusals:
+        raise BudgetError(
+            f"the release was refused: {'; '.join(verified.refusals)}",
+            where=f"{target.name}, {request.model}",
+            next="Raise the budget, or make the model smaller.",
+        )
+    result = stages.summarise(request, job, board, profile, budget, planned, watch, compact, bundle, verified)
+    return Deployed(result, board, bundle)
