@@ -1,6 +1,5 @@
 """The whole loop on this machine, once, with a small model: nothing in it is faked."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +10,7 @@ from workplace import FEW_STEPS, MODEL, TASK, Workplace, inside, make_workplace,
 from toolkit import pipeline
 from toolkit.deployment import Deployment, load_deployment
 from toolkit.errors import BadInput, BudgetError
+from toolkit.profiling import read_profile, save_profile
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
 from toolkit.units import parse_bytes, parse_milliseconds
@@ -165,9 +165,9 @@ def test_a_release_that_misses_its_budget_is_not_activated(
     """A profile that promises a quarter of the memory: the plan holds, the board's own measurement does not."""
     [path] = (shared.cache / "profiles").iterdir()
     kept, before = path.read_text(), shared.releases()
-    profile = json.loads(kept)
-    profile["process_bytes"] = {key: value // 4 for key, value in profile["process_bytes"].items()}
-    path.write_text(json.dumps(profile))
+    profile = read_profile(path)
+    light = {key: value // 4 for key, value in profile.process_bytes.items()}
+    save_profile(profile.model_copy(update={"process_bytes": light}), path)
     try:
         done = shared.deploy(
             *("--target", "desk", "--model", MODEL, "--task", TASK, *FEW_STEPS),

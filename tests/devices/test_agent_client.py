@@ -33,7 +33,7 @@ def test_this_machine_tells_its_facts(agent: Agent) -> None:
     assert facts.ram_bytes is not None
     assert facts.ram_bytes > 1e8
     assert "onnxruntime" in facts.runtimes
-    assert set(facts.conditions) == {"governor", "frequency_mhz", "temperature_c", "load_1min"}
+    assert facts.conditions.keys() >= {"governor", "frequency_mhz", "temperature_c", "load_1min", "zones"}
 
 
 def test_conditions_are_no_part_of_what_a_board_is(agent: Agent) -> None:

@@ -1,23 +1,44 @@
 """Profiles: measured once, kept, resumed after an interruption, refused when damaged."""
 
+import copy
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from workplace import Workplace, inside, local_agent
 
 from toolkit.devices import Agent, probe
 from toolkit.errors import BadInput
-from toolkit.profiling import Measurement, Profile, open_profile, profile_layers, save_profile, variants_of
+from toolkit.profiling import (
+    Measurement,
+    Profile,
+    open_profile,
+    profile_layers,
+    read_profile,
+    save_profile,
+    stored_profile,
+    variants_of,
+)
+from toolkit.profiling.profile import DeviceIdentity
+from toolkit.profiling.profile_file import parse_profile
 from toolkit.runtimes import RUNTIMES
 from toolkit.shipped import shipped_folder
 
 LAYERS = {"a": nn.Linear(32, 32), "b": nn.Linear(32, 16)}
 VARIANTS = variants_of(LAYERS, dict.fromkeys(LAYERS, (1, 32)), 8)
 ROW = Measurement(median_ms=1.0, p95_ms=1.1, min_ms=0.9, runs=10, warmups=5, load_ms=2.0)
+DEVICE = DeviceIdentity(
+    machine="aarch64", cpu="a", cores=4, ram_bytes=10**9, kernel="6.1", libc="glibc 2.36", board="a board"
+)
+PROFILE = Profile(
+    target="t", device=DEVICE, runtime="r", runtime_version="1", threads=1, clock="wall", rows={"a": ROW, "é": ROW}
+)
 
 
 @pytest.fixture
@@ -50,7 +71,7 @@ def test_shipped_profiles_are_of_this_schema_and_name_their_target() -> None:
     shipped = sorted(shipped_folder("profiles").glob("*.json"))
     assert shipped
     for file in shipped:
-        profile = Profile.model_validate_json(file.read_text())
+        profile = read_profile(file)
         assert file.name.startswith(f"{profile.target}-{profile.runtime}-")
 
 
@@ -95,16 +116,7 @@ def test_a_profile_belongs_to_device_runtime_version_and_threads(place: Workplac
 
 
 def test_newer_rows_win() -> None:
-    profile = Profile(
-        target="t",
-        device={},
-        runtime="r",
-        runtime_version="1",
-        threads=1,
-        clock="wall",
-        measured_at="",
-        rows={"a": ROW},
-    )
+    profile = PROFILE.model_copy(update={"rows": {"a": ROW}})
     newer = ROW.model_copy(update={"median_ms": 1.05})
     later = profile.with_rows({"a": newer, "b": ROW}, {"b": 7})
     assert later.rows == {"a": newer, "b": ROW}
@@ -114,27 +126,125 @@ def test_newer_rows_win() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "why"),
     [
-        lambda text: text[: len(text) // 2],
-        lambda text: "",
-        lambda text: "[]",
-        lambda text: "\x00" * 10,
-        lambda text: text.replace('"median_ms": 1.0', '"median_ms": -1.0'),
-        lambda text: text.replace('"threads"', '"strands"'),
+        (lambda text: text[: len(text) // 2], r"damaged \(.*line \d+ column \d+"),
+        (lambda text: "", "damaged .*line 1"),
+        (lambda text: "[]", "damaged .*not a JSON object"),
+        (lambda text: "\x00" * 10, "damaged"),
+        (lambda text: "[" * 100_000, "damaged"),
+        (lambda text: text.replace('"median_ms": 1.0', '"median_ms": -1.0'), r"damaged \(rows.a.median_ms: .*greater"),
+        (lambda text: text.replace('"median_ms": 1.0', '"median_ms": 0'), r"damaged \(rows.a.median_ms: .*greater"),
+        (lambda text: text.replace('"median_ms": 1.0', '"median_ms": NaN'), "NaN is no number"),
+        (lambda text: text.replace('"median_ms": 1.0', '"median_ms": 1e999'), r"rows.a.median_ms: .*finite"),
+        (
+            lambda text: text.replace('"median_ms": 1.0', '"median_ms": 1.2'),
+            r"rows.a: .*median 1.2, p95 1.1 are not",
+        ),
+        (lambda text: text.replace('"min_ms": 0.9', '"min_ms": 1.01'), r"rows.a: .*min 1.01, .* are not in order"),
+        (lambda text: text.replace('"median_ms": 1.0', '"median_ms": 1.05'), "changed after it was measured"),
+        (lambda text: text.replace('"median_ms": 1.0', '"median_ms": 1.0, "median_ms": 1.05'), "occurs twice"),
+        (lambda text: text.replace('"runs": 10', '"runs": 11'), "changed after it was measured"),
+        (lambda text: text.replace('"threads"', '"strands"'), "damaged .*strands|damaged .*threads"),
+        (lambda text: text.replace('"schema_version": 2', '"schema_version": 1'), "of schema 1, .* reads schema 2"),
+        (lambda text: text.replace('"schema_version": 2', '"schema_version": 99'), "of schema 99"),
+        (lambda text: text.replace('"flags": []', '"flags": ["estimate"]'), "holds an estimate for a"),
     ],
-    ids=["cut", "empty", "list", "zeros", "negative", "renamed"],
 )
-def test_a_damaged_profile_is_named(kept: Callable[[], tuple[Profile, Path]], damage: Callable[[str], str]) -> None:
+def test_a_damaged_profile_is_named_with_what_is_wrong(
+    kept: Callable[[], tuple[Profile, Path]], damage: Callable[[str], str], why: str
+) -> None:
     profile, path = kept()
     save_profile(profile.with_rows({"a": ROW}, {}), path)
     path.write_text(damage(json.dumps(json.loads(path.read_text()))))
-    with pytest.raises(BadInput, match="is damaged") as caught:
+    with pytest.raises(BadInput, match=why) as caught:
         kept()
     assert caught.value.where == str(path)
     assert "Delete it" in str(caught.value.next)
+    assert "\n" not in caught.value.what
     path.unlink()
     assert kept()[0].rows == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("runtime_version", "0.9", "runtime version 0.9, here 1"),
+        ("device", {"cpu": "another"}, "measured on another board .cpu another, here"),
+        ("device", {"ram_bytes": 1}, "measured on another board .ram_bytes 1, here"),
+        ("clock", "instructions", "clock instructions, here wall"),
+        ("threads", 9, "threads 9, here 1"),
+    ],
+)
+def test_a_profile_under_anothers_name_is_refused(
+    kept: Callable[[], tuple[Profile, Path]], field: str, value: Any, why: str
+) -> None:
+    profile, path = kept()
+    value = profile.device.model_copy(update=value) if field == "device" else value
+    save_profile(profile.model_copy(update={field: value}), path)
+    with pytest.raises(BadInput, match=why):
+        kept()
+
+
+def test_without_a_board_only_a_profile_of_this_runtime_version_serves(
+    place: Workplace, kept: Callable[[], tuple[Profile, Path]]
+) -> None:
+    profile, path = kept()
+    with inside(place), pytest.raises(BadInput, match="no profile of it") as caught:
+        stored_profile(place.target, "onnxruntime", "1")
+    assert "deploy profile --target desk --runtime onnxruntime" in str(caught.value.next)
+    save_profile(profile.with_rows({"a": ROW}, {}), path)
+    with inside(place):
+        assert stored_profile(place.target, "onnxruntime", "1").rows == {"a": ROW}
+        with pytest.raises(BadInput, match="is of runtime version 1, here 2"):
+            stored_profile(place.target, "onnxruntime", "2")
+
+
+def test_what_is_saved_is_read_back_to_the_digit(tmp_path: Path) -> None:
+    row = ROW.model_copy(update={"median_ms": 1 / 3, "min_ms": 1e-17, "paced_rate_hz": 29.97})
+    row = row.model_copy(update={"paced_median_ms": 0.1 + 0.2, "paced_p95_ms": 2 / 3, "flags": ("throttled",)})
+    save_profile(PROFILE.with_rows({"odd": row}, {"odd": 7}), tmp_path / "file")
+    read = read_profile(tmp_path / "file")
+    assert read.rows["odd"] == row
+    assert read.flagged() == {"odd": ("throttled",)}
+
+
+def _paths(content: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    children = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    return [path, *(inner for key, value in children for inner in _paths(value, (*path, key)))]
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
+
+
+@given(st.data())
+def test_whatever_is_changed_in_a_profile_it_is_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "profile.json"
+    if not file.exists():
+        save_profile(PROFILE, file)
+    content = json.loads(file.read_text())
+    changed = copy.deepcopy(content)
+    *way, last = data.draw(st.sampled_from(_paths(content)[1:]))
+    place: Any = changed
+    for key in way:
+        place = place[key]
+    place[last] = data.draw(ANYTHING)
+    # As texts: true == 1 and 1 == 1.0 in Python.
+    if json.dumps(changed, sort_keys=True) == json.dumps(content, sort_keys=True):
+        return
+    with pytest.raises(BadInput) as caught:
+        parse_profile(json.dumps(changed), "here")
+    assert len(str(caught.value).splitlines()) <= 2
+    str(caught.value).encode()
+
+
+@given(st.text() | ANYTHING.map(json.dumps))
+def test_no_text_is_more_than_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        parse_profile(text, "here")
 
 
 def test_saving_leaves_one_file(kept: Callable[[], tuple[Profile, Path]]) -> None:

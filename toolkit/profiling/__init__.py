@@ -3,11 +3,21 @@
 from toolkit.profiling.acceptance import Accepted, accept
 from toolkit.profiling.budget import Budget, Limit, derive_budget
 from toolkit.profiling.measurement import Measurement
-from toolkit.profiling.planning import MemoryModel, corrected, cost_table, memory_model, plan_limits
-from toolkit.profiling.profile import Profile, open_profile, save_profile
-from toolkit.profiling.profile_layers import profile_layers, variants_of
+from toolkit.profiling.planning import (
+    MemoryModel,
+    cost_table,
+    memory_model,
+    p95_over_median,
+    plan_limits,
+    with_overheads,
+)
+from toolkit.profiling.profile import Profile
+from toolkit.profiling.profile_file import read_profile, save_profile
+from toolkit.profiling.profile_layers import profile_layers
+from toolkit.profiling.stored import open_profile, stored_profile
 from toolkit.profiling.time_programs import timing
-from toolkit.profiling.whole_models import WholeModel, time_model, time_program
+from toolkit.profiling.variants import variants_of
+from toolkit.profiling.whole_models import NotStored, Untimed, WholeModel, time_model, time_models
 
 __all__ = [
     "Accepted",
@@ -15,19 +25,24 @@ __all__ = [
     "Limit",
     "Measurement",
     "MemoryModel",
+    "NotStored",
     "Profile",
+    "Untimed",
     "WholeModel",
     "accept",
-    "corrected",
     "cost_table",
     "derive_budget",
     "memory_model",
     "open_profile",
+    "p95_over_median",
     "plan_limits",
     "profile_layers",
+    "read_profile",
     "save_profile",
+    "stored_profile",
     "time_model",
-    "time_program",
+    "time_models",
     "timing",
     "variants_of",
+    "with_overheads",
 ]

@@ -1,16 +1,41 @@
 """Measurement: what one program took on one board."""
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import model_validator as validator
+
+# `throttled`: the board slowed itself down; `drifted`: its clocks moved meanwhile; `contended`: other programs had the
+# processor; `estimate`: nothing was measured.
+Flag = Literal["throttled", "drifted", "contended", "estimate"]
 
 
 class Measurement(BaseModel):
-    """Times of single calls in a tight loop, milliseconds of the target's clock."""
+    """Times of single calls in a tight loop, milliseconds of the target's clock.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Whole models are also called at the application's rate, with the pauses in which clocks and caches go cold.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     median_ms: PositiveFloat
     p95_ms: PositiveFloat
     min_ms: PositiveFloat
     runs: PositiveInt
-    warmups: int
-    load_ms: float
+    warmups: NonNegativeInt
+    load_ms: NonNegativeFloat
+    paced_rate_hz: PositiveFloat | None = None
+    paced_median_ms: PositiveFloat | None = None
+    paced_p95_ms: PositiveFloat | None = None
+    flags: tuple[Flag, ...] = Field(default=(), description="what disturbed it every time it was repeated")
+
+    @validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.min_ms <= self.median_ms <= self.p95_ms:
+            raise ValueError(f"min {self.min_ms:g}, median {self.median_ms:g}, p95 {self.p95_ms:g} are not in order")
+        paced = (self.paced_rate_hz, self.paced_median_ms, self.paced_p95_ms)
+        if any(value is None for value in paced) and any(value is not None for value in paced):
+            raise ValueError("a paced time needs its rate, median and p95")
+        if self.paced_median_ms and self.paced_p95_ms and self.paced_median_ms > self.paced_p95_ms:
+            raise ValueError(f"paced median {self.paced_median_ms:g} is above paced p95 {self.paced_p95_ms:g}")
+        return self

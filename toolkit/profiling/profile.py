@@ -1,92 +1,94 @@
-"""Profile: measurements of one board, kept by signature and reused across models.
-
-Keyed by what latencies depend on: the device's identity, runtime and version, threads. Saved after every batch, so
-that an interrupted profile goes on where it stopped.
-"""
+"""Profile: measurements of one board, kept by signature and reused across models."""
 
 import datetime
-import json
-import os
-import tempfile
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from toolkit.cache import cache_folder, digest
-from toolkit.devices import DeviceFacts
-from toolkit.errors import BadInput
-from toolkit.profiling.measurement import Measurement
-from toolkit.shipped import shipped_folder
-from toolkit.targets import Target
+from toolkit import __version__
+from toolkit.profiling.measurement import Flag, Measurement
+from toolkit.targets import Clock
+
+SCHEMA_VERSION: Literal[2] = 2
 
 
-class Profile(BaseModel):
-    """Rows by signature (a layer under one choice, or `program <sha256>` for a whole model), with their provenance.
-
-    `process_bytes` holds peak memory of the process that ran a program, by the program's signature.
-    """
+class DeviceIdentity(BaseModel):
+    """The facts of a board that latencies depend on; see `DeviceFacts.identity`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    machine: str
+    cpu: str | None
+    cores: PositiveInt
+    ram_bytes: PositiveInt | None
+    kernel: str
+    libc: str | None
+    board: str | None
+
+
+class Batch(BaseModel):
+    """Programs timed in one process, and the state of the board before and after, as its agent told it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    measured_at: str
+    rows: tuple[str, ...]
+    attempts: PositiveInt
+    seconds: NonNegativeFloat
+    before: dict[str, Any]
+    after: dict[str, Any]
+    flags: tuple[Flag, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+class Profile(BaseModel):
+    """Rows by signature (a layer under one choice, or `program <digest>` for a whole model), with their provenance.
+
+    By a program's signature, `process_bytes` holds peak memory of a process that did nothing but run it once, and
+    `program_bytes` the size of its file.
+    `rate_hz` is the pace of the paced rows still to be measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    toolkit_version: str = __version__
     target: str
-    device: dict[str, Any]
+    device: DeviceIdentity
     runtime: str
     runtime_version: str
-    threads: int
-    clock: str
-    measured_at: str
+    threads: PositiveInt
+    clock: Clock
+    rate_hz: PositiveFloat | None = None
+    measured_at: str = ""
     rows: dict[str, Measurement] = {}
-    process_bytes: dict[str, int] = {}
+    process_bytes: dict[str, PositiveInt] = {}
+    program_bytes: dict[str, PositiveInt] = {}
+    batches: tuple[Batch, ...] = ()
 
-    def with_rows(self, rows: dict[str, Measurement], process_bytes: dict[str, int]) -> "Profile":
-        """The profile with further rows; newer ones win."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    def with_rows(
+        self,
+        rows: dict[str, Measurement],
+        process_bytes: dict[str, int],
+        batch: Batch | None = None,
+        program_bytes: dict[str, int] | None = None,
+    ) -> "Profile":
+        """The profile with further rows; newer ones win, and leave the batch that they were in."""
+        older = [
+            each.model_copy(update={"rows": tuple(key for key in each.rows if key not in rows)})
+            for each in self.batches
+        ]
         return self.model_copy(
             update={
                 "rows": {**self.rows, **rows},
                 "process_bytes": {**self.process_bytes, **process_bytes},
-                "measured_at": now,
+                "program_bytes": {**self.program_bytes, **(program_bytes or {})},
+                "batches": (*(each for each in older if each.rows), *([batch] if batch else [])),
+                "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "toolkit_version": __version__,
             }
         )
 
-
-def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_version: str) -> tuple[Profile, Path]:
-    """What was measured on such a board before (or an empty profile), and the file that keeps it.
-
-    This user's own measurements win over `profiles/` in the working folder, and those over the shipped ones. Raises
-    BadInput if the file is damaged.
-    """
-    empty = Profile(
-        target=target.name,
-        device=facts.identity(),
-        runtime=runtime,
-        runtime_version=runtime_version,
-        threads=target.threads,
-        clock=target.clock,
-        measured_at="",
-    )
-    key = digest(empty.device, runtime, runtime_version, target.threads, target.clock)[:16]
-    name = f"{target.name}-{runtime}-{key}.json"
-    own = cache_folder() / "profiles" / name
-    found = next(
-        (path for path in (own, Path("profiles") / name, shipped_folder("profiles") / name) if path.exists()), None
-    )
-    if found is None:
-        return empty, own
-    try:
-        return Profile.model_validate(json.loads(found.read_text(encoding="utf-8"))), own
-    except (ValidationError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(
-            f"is damaged ({reason})", where=str(found), next="Delete it; the board is measured again."
-        ) from None
-
-
-def save_profile(profile: Profile, path: Path) -> None:
-    """Write the profile; a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as file:
-        file.write(profile.model_dump_json(indent=1))
-    os.replace(file.name, path)  # noqa: PTH105
+    def flagged(self) -> dict[str, tuple[Flag, ...]]:
+        """Rows that were disturbed every time, with how."""
+        return {key: row.flags for key, row in self.rows.items() if row.flags}

@@ -1,43 +1,19 @@
-"""Time each distinct layer shape of a model, dense and at each candidate rank, in the runtime to be deployed."""
+"""Time the layers of a model, dense and at candidate ranks, in the runtime to be deployed: as many as it takes."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import nn
-
-from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.devices import Agent
-from toolkit.profiling.candidates import candidate_ranks
-from toolkit.profiling.profile import Profile, save_profile
-from toolkit.profiling.signature import signature_of
-from toolkit.profiling.time_programs import Timeable, time_programs
+from toolkit.profiling.active import spread, unsure
+from toolkit.profiling.profile import Profile
+from toolkit.profiling.profile_file import save_profile
+from toolkit.profiling.steady import time_steadily
+from toolkit.profiling.time_programs import layer_timing
+from toolkit.profiling.variants import Variant, export_variants
 from toolkit.runtimes import Runtime
 
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One layer under one choice, ready to be exported alone."""
-
-    signature: str
-    layer: nn.Linear | nn.Conv2d
-    input_shape: tuple[int, ...]
-    rank: int | None
-
-
-def variants_of(
-    layers: dict[str, nn.Linear | nn.Conv2d], input_shapes: dict[str, tuple[int, ...]], multiple: int
-) -> dict[str, Variant]:
-    """Every distinct choice by signature."""
-    variants: dict[str, Variant] = {}
-    for name, layer in layers.items():
-        for rank in (None, *candidate_ranks(layer, multiple)):
-            key = str(signature_of(layer, input_shapes[name], rank))
-            variants.setdefault(key, Variant(key, layer, input_shapes[name], rank))
-    return variants
 
 
 def profile_layers(
@@ -47,40 +23,47 @@ def profile_layers(
     profile: Profile,
     path: Path,
     on_progress: Callable[[int, int], None],
+    *,
+    budget_s: float | None = None,
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> Profile:
-    """The profile with every variant in it; only those not yet measured are. Saved after each batch."""
-    missing = [each for key, each in variants.items() if key not in profile.rows]
-    done = 0
-    for start in range(0, len(missing), _BATCH):
-        batch = missing[start : start + _BATCH]
-        modules = [_module(variant) for variant in batch]
-        programs = runtime.export_layers(modules, [torch.randn(variant.input_shape) for variant in batch])
-        timeables = {
-            variant.signature: Timeable(
-                program, variant.input_shape, {key: tuple(value.shape) for key, value in module.named_parameters()}
-            )
-            for variant, program, module in zip(batch, programs, modules, strict=True)
-        }
+    """The profile with what it takes to know every variant: a spread over each layer, then what is hard to predict.
 
-        def on_row(_: str) -> None:
-            nonlocal done
-            done += 1
-            on_progress(done, len(missing))
+    Stops when all are sure or `budget_s` is spent; the spread is timed in any case. Only what was not measured
+    before is; saved after each batch.
+    """
+    started = time.monotonic()
+    timed = 0
+    while True:
+        first = [key for key in spread(variants) if key not in profile.rows]
+        wanted = first or unsure(variants, profile.rows)
+        spent_s = time.monotonic() - started
+        if not first and budget_s is not None:
+            each_s = spent_s / timed if timed else 0.0
+            affordable = int((budget_s - spent_s) / each_s) if each_s else len(wanted)
+            if wanted and affordable < 1:
+                on_note(f"{budget_s:g} s are spent: {len(wanted)} programs are predicted with less certainty")
+            wanted = wanted[: max(0, affordable)]
+        if not wanted:
+            return profile
+        batch = wanted[:_BATCH]
+        done: set[str] = set()
 
-        timed = time_programs(agent, runtime, profile.threads, timeables, on_row)
-        profile = profile.with_rows(timed.rows, {})
+        def on_row(name: str, done: set[str] = done, before: int = timed, total: int = timed + len(wanted)) -> None:
+            done.add(name)  # a disturbed batch is timed again
+            on_progress(before + len(done), total)
+
+        programs = export_variants(runtime, [variants[key] for key in batch])
+        found = time_steadily(
+            agent,
+            runtime,
+            profile.threads,
+            profile.clock,
+            programs,
+            layer_timing(profile.clock),
+            on_row=on_row,
+            on_note=on_note,
+        )
+        timed += len(batch)
+        profile = profile.with_rows(found.rows, {}, found.batch)
         save_profile(profile, path)
-    return profile
-
-
-def _module(variant: Variant) -> nn.Module:
-    """The layer as it will be deployed: dense, or folded into two factors. Time does not depend on the weights."""
-    if variant.rank is None:
-        return variant.layer
-    layer = variant.layer
-    compact = (
-        CompactLinear(layer.in_features, layer.out_features, variant.rank)
-        if isinstance(layer, nn.Linear)
-        else CompactConv2d(layer, variant.rank)
-    )
-    return compact.fold()

@@ -1,4 +1,4 @@
-"""Time programs on a board, through the agent."""
+"""Time programs on a board, through the agent, all in one process."""
 
 import shlex
 import tempfile
@@ -7,20 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from toolkit.devices import Agent, call, check, scratch
+from toolkit.errors import BoardError
 from toolkit.profiling.measurement import Measurement
 from toolkit.runtimes import Program, Runtime
+from toolkit.targets import Clock
 
-_WARMUPS = 5
+_REFERENCE = ("reference at the start", "reference at the end")
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Measurements by identifier, and the peak memory of the one process that made them."""
+    """Measurements by identifier, and the peak memory of the one process that made them.
+
+    `conditions` are the board's before and after; `reference_ms` are medians of one program, timed first and last;
+    `busy_share` is the least share of the processor that one of them had.
+    """
 
     rows: dict[str, Measurement]
     peak_bytes: int
     conditions: dict[str, Any]
+    busy_share: float
+    reference_ms: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -32,20 +42,41 @@ class Timeable:
     hole_shapes: dict[str, tuple[int, ...]]
 
 
+def timing(*, runs: int = 200, warmups: int = 5, limit_ms: float = 400.0) -> dict[str, float]:
+    """How often a program is called, as the agent's verbs take it: as many as fit the limit, ten at the least."""
+    return {"runs": runs, "warmups": warmups, "budget_ms": limit_ms}
+
+
+def layer_timing(clock: Clock) -> dict[str, float]:
+    """For a layer, of which the median counts. Instructions repeat to under 1 %: few calls tell as much."""
+    return timing() if clock == "wall" else timing(runs=5, warmups=2)
+
+
+def model_timing(clock: Clock) -> dict[str, float]:
+    """For a whole model, whose p95 counts too."""
+    return timing() if clock == "wall" else timing(runs=10, warmups=2)
+
+
 def time_programs(
     agent: Agent,
     runtime: Runtime,
     threads: int,
     programs: dict[str, Timeable],
     on_row: Callable[[str], None] = lambda name: None,
+    *,
+    calls: dict[str, float] | None = None,
+    reference: Timeable | None = None,
 ) -> Timed:
     """Push the programs, time them in one process on the board, remove them. Raises BoardError."""
     rows: dict[str, Measurement] = {}
+    shares: list[float] = []
 
     def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "measured":
-            rows[event["id"]] = Measurement.model_validate({key: event[key] for key in Measurement.model_fields})
-            on_row(event["id"])
+            rows[event["id"]] = _measurement(event, agent.home.where)
+            shares.append(event["busy_share"])
+            if event["id"] not in _REFERENCE:
+                on_row(event["id"])
 
     with scratch(agent.home, "bench") as folder:
         check(agent.home.device.run(f"mkdir {shlex.quote(folder)}"), "making room", agent.home.where)
@@ -53,9 +84,26 @@ def time_programs(
             _push_program(agent, f"{folder}/{index}{runtime.suffix}", name, timeable)
             for index, (name, timeable) in enumerate(programs.items())
         ]
-        spec = {"runtime": runtime.name, "threads": threads, **timing(), "programs": entries}
+        if reference:
+            first = _push_program(agent, f"{folder}/reference{runtime.suffix}", _REFERENCE[0], reference)
+            entries = [first, *entries, first | {"id": _REFERENCE[1]}]
+        spec = {"runtime": runtime.name, "threads": threads, **(calls or timing()), "programs": entries}
         done = call(agent, "bench", spec, on_event=on_event, timeout_s=120.0 + 30.0 * len(entries))
-    return Timed(rows, done["peak_bytes"], done["conditions"])
+    absent = [entry["id"] for entry in entries if entry["id"] not in rows]
+    if absent:
+        raise BoardError(f"the agent did not time {absent[0]}", where=agent.home.where)
+    references = [rows.pop(name).median_ms for name in _REFERENCE if name in rows]
+    ends = (references[0], references[1]) if len(references) == 2 else None
+    return Timed(rows, done["peak_bytes"], done["conditions"], min(shares), ends)
+
+
+def _measurement(event: dict[str, Any], where: str) -> Measurement:
+    try:
+        return Measurement.model_validate({key: event[key] for key in Measurement.model_fields if key in event})
+    except ValidationError as error:
+        wrong = error.errors(include_input=False)[0]
+        said = f"{'.'.join(map(str, wrong['loc']))} {wrong['msg']}".strip()
+        raise BoardError(f"its agent measured what cannot be ({said})", where=where, next="Run again.") from None
 
 
 def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> dict[str, Any]:
@@ -66,8 +114,3 @@ def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> d
         agent.home.device.push(file, remote)
     holes = {hole: timeable.hole_shapes[hole] for hole in timeable.program.holes}
     return {"id": name, "path": remote, "inputs": [timeable.input_shape], "holes": holes}
-
-
-def timing(*, runs: int = 200, limit_ms: float = 400.0) -> dict[str, float]:
-    """How often a program is called, as the agent's verbs take it: as many as fit the limit, ten at the least."""
-    return {"runs": runs, "warmups": _WARMUPS, "budget_ms": limit_ms}

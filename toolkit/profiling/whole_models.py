@@ -1,6 +1,6 @@
 """Time whole models on the board: what sums of layers miss, and what a process of this size needs in memory."""
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +8,24 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 from torch import nn
+from torch.export import ExportedProgram
 
+from toolkit.cache import digest
 from toolkit.devices import Agent
+from toolkit.errors import BadInput
 from toolkit.profiling.measurement import Measurement
-from toolkit.profiling.profile import Profile, save_profile
-from toolkit.profiling.time_programs import Timeable, time_programs
-from toolkit.runtimes import Program, Runtime
-from toolkit.runtimes.bundle import export_inference, serving_tensors
+from toolkit.profiling.profile import Profile
+from toolkit.profiling.profile_file import save_profile
+from toolkit.profiling.steady import time_steadily
+from toolkit.profiling.time_programs import Timeable, model_timing, time_programs
+from toolkit.runtimes import Runtime
+from toolkit.runtimes.bundle import inference_graph, serving_tensors
+
+_ONCE = {"runs": 1, "warmups": 0, "budget_ms": 0.0}
+
+
+class NotStored(BadInput):
+    """A whole model is not in the profile, and no board is at hand to time it on."""
 
 
 @dataclass(frozen=True)
@@ -26,34 +37,91 @@ class WholeModel:
     size_bytes: int
 
 
-def time_model(
-    agent: Agent, runtime: Runtime, backbone: nn.Module, head: nn.Linear, x: torch.Tensor, profile: Profile, path: Path
-) -> tuple[WholeModel, Profile]:
-    """Export and time a (compact) model in a process of its own, unless this very program was timed before."""
-    program = export_inference(runtime, backbone, head, x)
-    shapes = {name: value.shape for name, value in serving_tensors(backbone, head).items()}
-    return time_program(agent, runtime, program, tuple(x.shape), shapes, profile, path)
+@dataclass(frozen=True)
+class Untimed:
+    """A (compact) backbone with a head, and one example for it (1, *input_shape)."""
+
+    backbone: nn.Module
+    head: nn.Linear
+    x: torch.Tensor
 
 
-def time_program(
-    agent: Agent,
+def time_models(
+    agent: Agent | None,
     runtime: Runtime,
-    program: Program,
-    input_shape: tuple[int, ...],
-    hole_shapes: dict[str, tuple[int, ...]],
+    models: list[Untimed],
+    profile: Profile,
+    path: Path,
+    *,
+    on_note: Callable[[str], None] = lambda text: None,
+) -> tuple[list[WholeModel], Profile]:
+    """Export and time models, unless ones of the same operations were timed before.
+
+    Times come from one process for all, peak memory from one for each that runs it once and does nothing else. Raises
+    NotStored if one was not timed before and there is no agent.
+    """
+    graphs = [inference_graph(each.backbone, each.head, each.x) for each in models]
+    keys = [program_key(graph) for graph, _ in graphs]
+    shapes = [
+        {name: value.shape for name, value in serving_tensors(each.backbone, each.head).items()} for each in models
+    ]
+    missing = {key: index for index, key in enumerate(keys) if not _is_timed(key, profile, agent)}
+    if missing:
+        if agent is None:
+            raise NotStored(
+                "a whole model is not in its stored profile",
+                where=f"target {profile.target}",
+                next=f"Measure it once: `deploy profile --target {profile.target}` with this --model and --task.",
+            )
+        timeables = {
+            key: Timeable(runtime.export(*graphs[index]), tuple(models[index].x.shape), shapes[index])
+            for key, index in missing.items()
+        }
+        calls = model_timing(profile.clock) | ({"rate_hz": profile.rate_hz} if profile.rate_hz else {})
+        found = time_steadily(agent, runtime, profile.threads, profile.clock, timeables, calls, on_note=on_note)
+        peaks = {
+            key: time_programs(agent, runtime, profile.threads, {key: timeable}, calls=_ONCE).peak_bytes
+            for key, timeable in timeables.items()
+        }
+        sizes = {key: len(timeable.program.data) for key, timeable in timeables.items()}
+        profile = profile.with_rows(found.rows, peaks, found.batch, sizes)
+        save_profile(profile, path)
+    return [
+        WholeModel(profile.rows[key], profile.process_bytes[key], profile.program_bytes[key] + _tensors_bytes(each))
+        for key, each in zip(keys, shapes, strict=True)
+    ], profile
+
+
+def time_model(
+    agent: Agent | None,
+    runtime: Runtime,
+    backbone: nn.Module,
+    head: nn.Linear,
+    x: torch.Tensor,
     profile: Profile,
     path: Path,
 ) -> tuple[WholeModel, Profile]:
-    """Time one program in a process of its own, unless this very program was timed before."""
-    key = "program " + hashlib.sha256(program.data).hexdigest()
-    if key not in profile.rows or key not in profile.process_bytes:
-        timeable = Timeable(program, input_shape, hole_shapes)
-        timed = time_programs(agent, runtime, profile.threads, {key: timeable})
-        profile = profile.with_rows(timed.rows, {key: timed.peak_bytes})
-        save_profile(profile, path)
-    return WholeModel(
-        profile.rows[key], profile.process_bytes[key], len(program.data) + _tensors_bytes(hole_shapes)
-    ), profile
+    """`time_models` of one."""
+    [whole], profile = time_models(agent, runtime, [Untimed(backbone, head, x)], profile, path)
+    return whole, profile
+
+
+def _is_timed(key: str, profile: Profile, agent: Agent | None) -> bool:
+    """In full, and at the pace that is asked for now if a board is at hand."""
+    row = profile.rows.get(key)
+    if row is None or key not in profile.process_bytes or key not in profile.program_bytes:
+        return False
+    return agent is None or row.paced_rate_hz == profile.rate_hz
+
+
+def program_key(graph: ExportedProgram) -> str:
+    """What names a whole model in a profile: its operations and shapes. Time does not depend on the weights."""
+    nodes = []
+    for node in graph.graph.nodes:
+        value = node.meta.get("val")
+        shape = (tuple(value.shape), str(value.dtype)) if isinstance(value, torch.Tensor) else None
+        nodes.append((node.op, node.name, str(node.target), str(node.args), str(node.kwargs), shape))
+    return "program " + digest(nodes)
 
 
 def _tensors_bytes(shapes: dict[str, tuple[int, ...]]) -> int:

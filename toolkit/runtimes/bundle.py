@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch import nn
+from torch.export import ExportedProgram
 
 from toolkit.compression import compact_layers, fold_all
 from toolkit.devices.digests import sha256_of
@@ -55,11 +56,15 @@ def trainable_names(backbone: nn.Module) -> tuple[str, ...]:
     return (*(f"backbone.{name}.core.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
 
 
+def inference_graph(backbone: nn.Module, head: nn.Linear, x: torch.Tensor) -> tuple[ExportedProgram, tuple[str, ...]]:
+    """What a (compact) backbone and head compute on one example `x` (1, *input_shape), and the holes in it."""
+    holes = serving_holes(backbone)
+    return export_with_holes(Served(fold_all(backbone), head), x, holes), holes
+
+
 def export_inference(runtime: Runtime, backbone: nn.Module, head: nn.Linear, x: torch.Tensor) -> Program:
     """The inference program of a (compact) backbone and head, on one example `x` (1, *input_shape)."""
-    served = Served(fold_all(backbone), head)
-    holes = serving_holes(backbone)
-    return runtime.export(export_with_holes(served, x, holes), holes)
+    return runtime.export(*inference_graph(backbone, head, x))
 
 
 def serving_tensors(backbone: nn.Module, head: nn.Linear) -> dict[str, np.ndarray]:

@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 from toolkit import profiling
-from toolkit.profiling import MemoryModel, Profile, WholeModel
+from toolkit.profiling import MemoryModel, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
+from toolkit.profiling.variants import Variant
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.watch import Watch
+from toolkit.units import format_milliseconds
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,34 @@ def profile(board: Board, job: Job, watch: Watch) -> Profiled:
         shapes = _input_shapes(job)
         variants = profiling.variants_of(job.layers, shapes, target.rank_multiple)
         missing = sum(key not in kept.rows for key in variants)
-        watch.progress.note(f"{len(variants)} distinct programs, {missing} to time")
-        now = profiling.profile_layers(board.agent, job.runtime, variants, kept, path, watch.progress.advance)
-        minute, now = profiling.time_model(
-            board.agent, job.runtime, nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4), now, path
+        watch.progress.note(f"{len(variants)} distinct programs, {missing} of them not timed before")
+        now = profiling.profile_layers(
+            board.agent, job.runtime, variants, kept, path, watch.progress.advance, on_note=watch.note
         )
-        dense, now = profiling.time_model(
-            board.agent, job.runtime, job.network.backbone, job.dense_head, job.example, now, path
-        )
+        models = [
+            Untimed(nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4)),
+            Untimed(job.network.backbone, job.dense_head, job.example),
+        ]
+        (minute, dense), now = profiling.time_models(board.agent, job.runtime, models, now, path, on_note=watch.note)
+        _tell(now, variants, dense, watch)
         watch.was_cached = len(now.rows) == len(kept.rows)
         memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
         return Profiled(now, path, dense, memory, shapes)
+
+
+def _tell(profile: Profile, variants: dict[str, Variant], dense: WholeModel, watch: Watch) -> None:
+    """What was disturbed is said wherever it is used, however long ago it was measured."""
+    flagged = [flags for key in variants if key in profile.rows and (flags := profile.rows[key].flags)]
+    if flagged:
+        words = ", ".join(sorted({flag for flags in flagged for flag in flags}))
+        watch.note(f"{len(flagged)} of {len(variants)} layer times were disturbed ({words}): take them with caution")
+    if dense.measurement.flags:
+        watch.note(f"the dense model's time was disturbed ({', '.join(dense.measurement.flags)})")
+    if dense.measurement.paced_median_ms and dense.measurement.paced_rate_hz:
+        watch.progress.note(
+            f"dense: {format_milliseconds(dense.measurement.median_ms)} in a tight loop, "
+            f"{format_milliseconds(dense.measurement.paced_median_ms)} at {dense.measurement.paced_rate_hz:g} Hz"
+        )
 
 
 @torch.no_grad()

@@ -4,20 +4,24 @@ import time
 
 import numpy as np
 
+from .conditions import conditions, conditions_at_work
 from .digests import sha256
-from .facts import conditions, peak_bytes
+from .facts import peak_bytes
 from .runtime import load
 
 _CALLS_AT_LEAST = 10
+_PACED_CALLS = 20
+_PACED_CALLS_AT_LEAST = 5
+_PACED_S = 5
 
 
 def bench(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: runtime, threads, warmups, runs, budget_ms, programs: [{id, path, inputs: [shape], holes}].
 
     Emits one `measured` line a program. `budget_ms` bounds the time one program is repeated for: big ones get
-    fewer runs.
+    fewer runs. With `rate_hz` each is also called that often a second, and idle between.
     """
-    before = conditions()
+    before = conditions_at_work()
     for program in spec["programs"]:
         emit("measured", **measure(spec, program))
     return {"peak_bytes": peak_bytes(), "conditions": {"before": before, "after": conditions()}}
@@ -39,22 +43,50 @@ def measure(spec, program):  # type: ignore[no-untyped-def]
 
 
 def timed(run, inputs, spec):  # type: ignore[no-untyped-def]
-    """Warm up, then time single calls; times in milliseconds."""
+    """Warm up, then time single calls; times in milliseconds.
+
+    `busy_share` is this process's own processor time as a share of the time that passed: below one for a single
+    thread, others had the processor meanwhile.
+    """
     for _ in range(spec["warmups"]):
         run(inputs)
-    started = time.perf_counter()
-    run(inputs)
-    one_ms = (time.perf_counter() - started) * 1e3
-    runs = max(_CALLS_AT_LEAST, min(spec["runs"], int(spec["budget_ms"] / max(one_ms, 1e-3))))
-    times = np.empty(runs)
+    runs = spec["runs"]
+    if runs > _CALLS_AT_LEAST:
+        one_ms = _call_ms(run, inputs)
+        runs = min(runs, max(_CALLS_AT_LEAST, int(spec["budget_ms"] / max(one_ms, 1e-3))))
+    times, busy = np.empty(runs), np.empty(runs)
     for index in range(runs):
-        started_ns = time.perf_counter_ns()
-        run(inputs)
-        times[index] = (time.perf_counter_ns() - started_ns) / 1e6
+        started_ns = time.process_time_ns()
+        times[index] = _call_ms(run, inputs)
+        busy[index] = (time.process_time_ns() - started_ns) / 1e6
     return {
         "median_ms": float(np.median(times)),
         "p95_ms": float(np.percentile(times, 95)),
         "min_ms": float(times.min()),
         "runs": runs,
         "warmups": spec["warmups"],
+        # Of both, the one that a coarse processor clock or a single long pause hurts less.
+        "busy_share": float(max(busy.sum() / times.sum(), np.median(busy) / np.median(times))),
+        **(_paced(run, inputs, spec["rate_hz"], runs) if spec.get("rate_hz") else {}),
     }
+
+
+def _paced(run, inputs, rate_hz, runs):  # type: ignore[no-untyped-def]
+    """Calls at the application's rate: what it sees when clocks and caches go cold in between."""
+    times = np.empty(min(runs, _PACED_CALLS, max(_PACED_CALLS_AT_LEAST, int(_PACED_S * rate_hz))))
+    due = time.perf_counter()
+    for index in range(len(times)):
+        due += 1 / rate_hz
+        time.sleep(max(0.0, due - time.perf_counter()))
+        times[index] = _call_ms(run, inputs)
+    return {
+        "paced_rate_hz": rate_hz,
+        "paced_median_ms": float(np.median(times)),
+        "paced_p95_ms": float(np.percentile(times, 95)),
+    }
+
+
+def _call_ms(run, inputs):  # type: ignore[no-untyped-def]
+    started_ns = time.perf_counter_ns()
+    run(inputs)
+    return (time.perf_counter_ns() - started_ns) / 1e6

@@ -3,8 +3,9 @@
 import numpy as np
 
 from .bench import timed
+from .conditions import conditions, conditions_at_work
 from .digests import corrupt_files, read_manifest
-from .facts import conditions, peak_bytes
+from .facts import peak_bytes
 from .release import load_inference, load_tensors
 from .tensors import read_arrays
 
@@ -16,7 +17,7 @@ def verify(spec, emit):  # type: ignore[no-untyped-def]
     if corrupt:
         return {"corrupt": corrupt}
     manifest = read_manifest(folder)
-    before = conditions()
+    before = conditions_at_work()
     run = load_inference(folder, manifest, load_tensors(folder, None), spec["threads"])
     accepted = read_arrays(folder + "/acceptance.safetensors")
     difference = 0.0

@@ -1,5 +1,6 @@
 // Time programs in one process: load, warm up, repeat; as agent/bench.py.
 #include "clock.hpp"
+#include "conditions.hpp"
 #include "facts.hpp"
 #include "failure.hpp"
 #include "program.hpp"
@@ -49,7 +50,7 @@ Json bench(const Json& spec) {
   const auto runtime = spec.at("runtime").get<std::string>();
   if (runtime != "executorch") throw Failure("ValueError", "unknown runtime: " + runtime);
   set_threads(spec);
-  const Json before = conditions();
+  const Json before = conditions_at_work();
   Json digests = Json::object();
   for (const Json& entry : spec.at("programs")) {
     const Json row = measure(spec, entry);

@@ -1,6 +1,5 @@
 #include "facts.hpp"
 
-#include <glob.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -9,10 +8,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <optional>
 #include <sstream>
 
 #include "board_libc.hpp"
+#include "conditions.hpp"
 #include "files.hpp"
 
 namespace runner {
@@ -73,22 +72,6 @@ Json free_disk() {
   return static_cast<std::uint64_t>(found.f_bavail) * found.f_frsize;
 }
 
-// One number of each file that matches, in the order of their names.
-std::vector<double> numbers(const char* pattern) {
-  std::vector<double> values;
-  glob_t found{};
-  if (glob(pattern, 0, nullptr, &found) == 0) {
-    for (std::size_t i = 0; i < found.gl_pathc; ++i) {
-      const std::string text = read_line(found.gl_pathv[i]);
-      char* end = nullptr;
-      const double value = std::strtod(text.c_str(), &end);
-      if (!text.empty() && *end == 0) values.push_back(value / 1000);
-    }
-  }
-  globfree(&found);
-  return values;
-}
-
 }  // namespace
 
 Json facts() {
@@ -107,17 +90,6 @@ Json facts() {
           {"board", or_null(read_line("/proc/device-tree/model"))},
           {"runtimes", {{"executorch", EXECUTORCH_VERSION}}},
           {"conditions", conditions()}};
-}
-
-Json conditions() {
-  const auto frequencies = numbers("/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq");
-  const auto temperatures = numbers("/sys/class/thermal/thermal_zone*/temp");
-  const auto hottest = std::max_element(temperatures.begin(), temperatures.end());
-  const std::string load = read_line("/proc/loadavg");
-  return {{"governor", or_null(read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"))},
-          {"frequency_mhz", frequencies.empty() ? Json() : Json(frequencies)},
-          {"temperature_c", temperatures.empty() ? Json() : Json(*hottest)},
-          {"load_1min", load.empty() ? Json() : Json(std::strtod(load.c_str(), nullptr))}};
 }
 
 Json peak_bytes() { return kibibytes("/proc/self/status", "vmhwm"); }

@@ -1,4 +1,4 @@
-// What this board is, and in what state: the same facts as agent/facts.py, null where they cannot be read.
+// What this board is: the same facts as agent/facts.py, null where they cannot be read.
 #pragma once
 
 #include "lines.hpp"
@@ -6,9 +6,6 @@
 namespace runner {
 
 Json facts();
-
-// What changes from one minute to the next and moves latencies.
-Json conditions();
 
 // Peak resident memory of this process so far (VmHWM).
 Json peak_bytes();

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "conditions.hpp"
 #include "facts.hpp"
 #include "failure.hpp"
 #include "release.hpp"
@@ -36,7 +37,7 @@ Json verify(const Json& spec) {
   if (!corrupt.empty()) return {{"corrupt", corrupt}};
   set_threads(spec);
   const Json manifest = read_manifest(folder);
-  const Json before = conditions();
+  const Json before = conditions_at_work();
   const auto program = load_inference(folder, manifest, load_tensors(folder, nullptr));
   const Tensors accepted = read_tensors(folder + "/acceptance.safetensors");
   const Tensor &x = accepted.at("x"), &logits = accepted.at("logits"), &features = accepted.at("features");

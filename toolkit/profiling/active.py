@@ -1,0 +1,31 @@
+"""Which programs to time next: a spread over every layer first, then always those that are hardest to predict."""
+
+from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.predictor import fit_predictor
+from toolkit.profiling.variants import Variant
+
+# A prediction this sure (standard deviation, as a share) is as good as a measurement on a steady board.
+_SURE = 0.02
+
+
+def spread(variants: dict[str, Variant]) -> list[str]:
+    """Of every distinct layer: dense, and its smallest, middle and largest rank."""
+    families: dict[str, list[Variant]] = {}
+    for key, variant in variants.items():
+        families.setdefault(key.rpartition(":")[0], []).append(variant)
+    chosen = []
+    for family in families.values():
+        ranked = sorted((each for each in family if each.rank is not None), key=lambda each: each.rank or 0)
+        ends = [ranked[index] for index in (0, len(ranked) // 2, -1)] if ranked else []
+        chosen += [each.signature for each in (*(each for each in family if each.rank is None), *ends)]
+    return list(dict.fromkeys(chosen))
+
+
+def unsure(variants: dict[str, Variant], rows: dict[str, Measurement]) -> list[str]:
+    """What is still worth timing, the least sure first; nothing once all are predicted well enough."""
+    unseen = [key for key in variants if key not in rows]
+    predictor = fit_predictor(rows)
+    if predictor is None:
+        return unseen
+    doubts = {key: each.relative_std for key, each in zip(unseen, predictor.predict(unseen), strict=True)}
+    return sorted((key for key, doubt in doubts.items() if not doubt <= _SURE), key=lambda key: -doubts[key])

@@ -1,0 +1,117 @@
+"""Time a batch on a board that holds still: cool down and repeat where it did not, then flag, never keep in silence."""
+
+import datetime
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from toolkit.devices import Agent, probe
+from toolkit.profiling.conditions import Disturbance, disturbances, too_hot
+from toolkit.profiling.measurement import Flag, Measurement
+from toolkit.profiling.profile import Batch
+from toolkit.profiling.time_programs import Timeable, Timed, time_programs
+from toolkit.runtimes import RUNTIMES, Runtime
+from toolkit.targets import Clock
+
+# One program timed first and last in a batch: further apart, and the clock is not the same one.
+_MOST_REFERENCE_DRIFT = 0.10
+_REFERENCE_SHAPE = (16, 512)
+_LEAST_BUSY_SHARE = 0.9
+_MOMENT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a disturbed batch is timed in all, and how long a hot board is waited for in between."""
+
+    attempts: int = 3
+    cool_down_s: float = 120.0
+    look_every_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Rows, flagged if every attempt was disturbed, and the batch that they make in a profile."""
+
+    rows: dict[str, Measurement]
+    batch: Batch
+
+
+def time_steadily(
+    agent: Agent,
+    runtime: Runtime,
+    threads: int,
+    clock: Clock,
+    programs: dict[str, Timeable],
+    calls: dict[str, float],
+    *,
+    on_row: Callable[[str], None] = lambda name: None,
+    on_note: Callable[[str], None] = lambda text: None,
+    patience: Patience = Patience(),
+) -> Steady:
+    """Time programs in one process, again while something disturbs them. Raises BoardError.
+
+    An instruction clock counts the same at every temperature and frequency: there only other programs disturb.
+    """
+    started = time.monotonic()
+    attempts = patience.attempts
+    reference = _reference(runtime.name) if clock == "wall" else None
+    for attempt in range(1, attempts + 1):
+        timed = time_programs(agent, runtime, threads, programs, on_row, calls=calls, reference=reference)
+        found = _disturbed(timed, clock)
+        if not found:
+            break
+        reasons = "; ".join(each.reason for each in found)
+        if attempt == attempts:
+            on_note(f"{len(programs)} programs are flagged, disturbed {attempts} times: {reasons}")
+        else:
+            on_note(f"disturbed ({reasons}): timed again once the board is calm, {attempt + 1} of {attempts}")
+            _cool_down(agent, patience, on_note)
+    flags: tuple[Flag, ...] = tuple(dict.fromkeys(each.flag for each in found))
+    batch = Batch(
+        measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        rows=tuple(timed.rows),
+        attempts=attempt,
+        seconds=round(time.monotonic() - started, 3),
+        before=timed.conditions["before"],
+        after=timed.conditions["after"],
+        flags=flags,
+        reasons=tuple(each.reason for each in found),
+    )
+    return Steady({key: row.model_copy(update={"flags": flags}) for key, row in timed.rows.items()}, batch)
+
+
+def _disturbed(timed: Timed, clock: Clock) -> tuple[Disturbance, ...]:
+    found: tuple[Disturbance, ...] = ()
+    if timed.busy_share < _LEAST_BUSY_SHARE:
+        found += (Disturbance("contended", f"other programs had {1 - timed.busy_share:.0%} of the processor"),)
+    if clock == "wall":
+        found += disturbances(timed.conditions["before"], timed.conditions["after"])
+    if timed.reference_ms:
+        first, last = timed.reference_ms
+        if abs(last / first - 1) > _MOST_REFERENCE_DRIFT:
+            found += (Disturbance("drifted", f"one program took {first:.3g} ms first and {last:.3g} ms last"),)
+    return found
+
+
+def _cool_down(agent: Agent, patience: Patience, on_note: Callable[[str], None]) -> None:
+    """Until the board no longer slows itself down; a moment at least, in which other programs may end."""
+    until = time.monotonic() + patience.cool_down_s
+    time.sleep(_MOMENT_S)
+    while too_hot(now := probe(agent).conditions) and time.monotonic() < until:
+        temperature = now.get("temperature_c")
+        on_note("cooling down" + (f", {temperature:.0f} °C" if temperature is not None else ""))
+        time.sleep(patience.look_every_s)
+
+
+@functools.cache
+def _reference(runtime: str) -> Timeable:
+    """Some 0.2 ms of work on a small board: long enough to be timed well, too short to heat anything."""
+    rows, width = _REFERENCE_SHAPE
+    with torch.random.fork_rng():
+        [program] = RUNTIMES[runtime].export_layers([nn.Linear(width, width)], [torch.zeros(rows, width)])
+    return Timeable(program, (rows, width), {})

@@ -1,0 +1,87 @@
+"""Profiles on disk: which file keeps what was measured on a board, and what is known of one that is not at hand.
+
+Keyed by what latencies depend on: the device's identity, runtime and version, threads, clock. This user's own
+measurements win over `profiles/` in the working folder, and those over the shipped ones.
+"""
+
+from pathlib import Path
+
+from toolkit.cache import cache_folder, digest
+from toolkit.devices import DeviceFacts
+from toolkit.errors import BadInput
+from toolkit.profiling.profile import SCHEMA_VERSION, DeviceIdentity, Profile
+from toolkit.profiling.profile_file import read_profile
+from toolkit.shipped import shipped_folder
+from toolkit.targets import Target
+
+
+def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_version: str) -> tuple[Profile, Path]:
+    """What was measured on such a board before (or an empty profile), and the file that keeps it.
+
+    Raises BadInput if the file is damaged, or its content is of another board or version than its name says.
+    """
+    empty = Profile(
+        target=target.name,
+        device=DeviceIdentity(**facts.identity()),
+        runtime=runtime,
+        runtime_version=runtime_version,
+        threads=target.threads,
+        clock=target.clock,
+        rate_hz=target.budget.rate_hz,
+    )
+    identity = empty.device.model_dump()
+    key = digest(SCHEMA_VERSION, identity, runtime, runtime_version, target.threads, target.clock)[:16]
+    name = f"{target.name}-{runtime}-{key}.json"
+    own, *others = (folder / name for folder in _folders())
+    found = next((path for path in (own, *others) if path.exists()), None)
+    if found is None:
+        return empty, own
+    kept = read_profile(found)
+    for what in ("target", "runtime", "runtime_version", "threads", "clock", "device"):
+        theirs, ours = getattr(kept, what), getattr(empty, what)
+        if theirs != ours:
+            raise BadInput(
+                f"is not what its name says: {_difference(what, theirs, ours)}",
+                where=str(found),
+                next="Delete it; the board is measured again.",
+            )
+    return kept.model_copy(update={"rate_hz": target.budget.rate_hz}), own
+
+
+def stored_profile(target: Target, runtime: str, runtime_version: str) -> Profile:
+    """What is known of a target whose board is not at hand.
+
+    Raises BadInput if nothing is, or only of another runtime version, thread count or clock.
+    """
+    wanted = {"runtime_version": runtime_version, "threads": target.threads, "clock": target.clock}
+    unfit: list[str] = []
+    for path in stored_files():
+        if not path.name.startswith(f"{target.name}-{runtime}-"):
+            continue
+        kept = read_profile(path)
+        differing = [key for key, value in wanted.items() if getattr(kept, key) != value]
+        if not differing:
+            return kept
+        unfit.append(f"{path} is of {_difference(differing[0], getattr(kept, differing[0]), wanted[differing[0]])}")
+    raise BadInput(
+        f"no profile of it with {runtime} {runtime_version} is stored" + (f"; {unfit[0]}" if unfit else ""),
+        where=f"target {target.name}",
+        next=f"Measure the board once: `deploy profile --target {target.name} --runtime {runtime}`.",
+    )
+
+
+def stored_files() -> list[Path]:
+    """Every profile on this machine, the ones that count first."""
+    return [path for folder in _folders() for path in sorted(folder.glob("*.json"))]
+
+
+def _folders() -> tuple[Path, Path, Path]:
+    return cache_folder() / "profiles", Path("profiles"), shipped_folder("profiles")
+
+
+def _difference(what: str, theirs: object, ours: object) -> str:
+    if isinstance(theirs, DeviceIdentity) and isinstance(ours, DeviceIdentity):
+        other, here = theirs.model_dump(), ours.model_dump()
+        key = next(key for key in here if here[key] != other[key])
+        return f"measured on another board ({key} {other[key]}, here {here[key]})"
+    return f"{what.replace('_', ' ')} {theirs}, here {ours}"
