@@ -18,6 +18,7 @@ from toolkit.compression.layers import (
     build_compact,
     matrix,
 )
+from toolkit.compression.true_loss import corrected_gains, measure_losses, ranks_to_measure
 
 __all__ = [
     "ALLOCATORS",
@@ -44,10 +45,13 @@ __all__ = [
     "compact_layers",
     "compress",
     "compressible_layers",
+    "corrected_gains",
     "factors_at",
     "find_shortfall",
     "fold_all",
     "gain_curve",
     "jactus_spectrum",
     "matrix",
+    "measure_losses",
+    "ranks_to_measure",
 ]

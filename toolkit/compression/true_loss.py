@@ -1,0 +1,73 @@
+"""Gain curves corrected by what compact layers truly cost.
+
+The estimate of a gain is a second-order one: far from the dense weight it may be wrong by an order of magnitude, and by
+another in another layer. So the true loss is measured with one layer compact at a time, at a few of its ranks, and a
+monotone map from estimated to true loss is drawn through them.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.interpolate import PchipInterpolator
+from sklearn.isotonic import IsotonicRegression
+from torch import nn
+
+from toolkit.compression.compress import compress
+from toolkit.compression.gains import GainCurve
+from toolkit.compression.jactus import Spectrum
+
+Losses = dict[int, float]
+
+
+def ranks_to_measure(ranks: tuple[int, ...]) -> tuple[int, ...]:
+    """The lowest, a middle and the highest of a layer's ranks."""
+    ordered = sorted(ranks)
+    return tuple(dict.fromkeys(ordered[place] for place in (0, len(ordered) // 2, -1))) if ordered else ()
+
+
+@torch.no_grad()
+def measure_losses(
+    model: nn.Module,
+    spectra: dict[str, Spectrum],
+    ranks: dict[str, tuple[int, ...]],
+    loss: Callable[[nn.Module], float],
+    on_progress: Callable[[int, int], None],
+) -> dict[str, Losses]:
+    """`loss(model with one layer compact)` by layer and rank; no core is trained."""
+    total, done = sum(map(len, ranks.values())), 0
+    found: dict[str, Losses] = {layer: {} for layer in ranks}
+    for layer, measured in ranks.items():
+        for rank in measured:
+            found[layer][rank] = loss(compress(model, spectra, {layer: rank}))
+            done += 1
+            on_progress(done, total)
+    return found
+
+
+def corrected_gains(curve: GainCurve, losses: Losses) -> GainCurve:
+    """The curve whose losses meet the measured ones, and never rise with rank.
+
+    Between measured ranks the map is a monotone cubic in logarithms; beyond them it is a proportion.
+    """
+    estimated = {rank: curve.dense - curve.of(rank) for rank in losses}
+    floor = 1e-12 * max(curve.dense, 1e-30)
+    ordered = sorted(losses, key=lambda rank: estimated[rank])
+    before = np.log(np.maximum([estimated[rank] for rank in ordered], floor))
+    after = np.log(np.maximum([losses[rank] for rank in ordered], 1e-9))
+    after = IsotonicRegression().fit_transform(before, after)
+    places, first = np.unique(before, return_index=True)
+    values = after[first]
+
+    def true_loss(estimate: float) -> float:
+        at = float(np.log(max(estimate, floor)))
+        if at <= places[0]:
+            return float(np.exp(at - places[0] + values[0]))
+        if at >= places[-1]:
+            return float(np.exp(at - places[-1] + values[-1]))
+        return float(np.exp(PchipInterpolator(places, values)(at)))
+
+    removed = true_loss(curve.dense)
+    by_rank = {rank: removed - true_loss(curve.dense - gain) for rank, gain in curve.by_rank.items()}
+    return replace(curve, by_rank=by_rank, dense=removed)

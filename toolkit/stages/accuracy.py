@@ -1,0 +1,59 @@
+"""True accuracy of a compact model before its cores are trained."""
+
+import torch
+from torch import nn
+
+from toolkit.adaptation import features_of, prototype_linear
+from toolkit.compression import Spectrum, compress
+from toolkit.profiling.latency_model import Ranks
+from toolkit.stages.load import Job
+from toolkit.tasks import Examples
+
+_FOLDS = 5
+
+
+def accuracy_before_recovery(job: Job, spectra: dict[str, Spectrum], ranks: Ranks) -> float:
+    """On held-out examples of the general classes if the task has them, else on the task's queries."""
+    backbone = compress(job.network.backbone, spectra, ranks)
+    if job.task.general_query is not None:
+        return _share_right(job.general_logits(features_of(backbone, job.task.general_query.x)), job.task.general_query)
+    return _share_right(job.dense_head(features_of(backbone, job.task.query.x)), job.task.query)
+
+
+def expected_accuracy(job: Job, spectra: dict[str, Spectrum], ranks: Ranks) -> float:
+    """What a choice may be made by, which the task's queries are not: see `judged_on`."""
+    if job.task.general_query is not None:
+        return accuracy_before_recovery(job, spectra, ranks)
+    return _cross_validated(job, compress(job.network.backbone, spectra, ranks))
+
+
+def judged_on(job: Job) -> str:
+    """What `expected_accuracy` is measured on."""
+    if job.task.general_query is not None:
+        return f"{len(job.task.general_query)} held-out examples of the general classes"
+    return f"{len(job.task.support)} support examples, cross-validated (the task has no general data)"
+
+
+@torch.no_grad()
+def _cross_validated(job: Job, backbone: nn.Module) -> float:
+    """Every support example judged by a head that did not see it; the pretrained head, where that is the start."""
+    support, classes = job.task.support, len(job.task.classes)
+    if job.start == "pretrained":
+        return _share_right(job.dense_head(features_of(backbone, support.x)), support)
+    place = torch.zeros(len(support), dtype=torch.int64)  # of an example among those of its class
+    for label in range(classes):
+        of_class = support.y == label
+        place[of_class] = torch.arange(int(of_class.sum()))
+    right = 0.0
+    for fold in range(_FOLDS):
+        out = (place % _FOLDS == fold) & (torch.bincount(support.y, minlength=classes)[support.y] > 1)
+        if out.any():
+            head = prototype_linear(backbone, Examples(support.x[~out], support.y[~out]), classes)
+            held_out = Examples(support.x[out], support.y[out])
+            right += len(held_out) * _share_right(head(features_of(backbone, held_out.x)), held_out)
+    return right / len(support)
+
+
+@torch.no_grad()
+def _share_right(logits: torch.Tensor, examples: Examples) -> float:
+    return float((logits.argmax(1) == examples.y).float().mean())
