@@ -8,7 +8,8 @@ from pathlib import Path
 class Request:
     """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path.
 
-    `sign` is an ed25519 private key for boards that demand signed releases.
+    `sign` is an ed25519 private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on
+    layers that can be predicted.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -20,12 +21,14 @@ class Request:
     recovery_steps: int = 400
     adapt_steps: int = 40
     sign: Path | None = None
+    profile_budget_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """Limits from the command line; None leaves the target's default."""
+    """Limits from the command line; None leaves the target's default. `keep_accuracy` is a share of the dense one."""
 
     latency_ms: float | None = None
     memory_bytes: int | None = None
     size_bytes: int | None = None
+    keep_accuracy: float | None = None

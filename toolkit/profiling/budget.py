@@ -21,11 +21,15 @@ class Limit(Generic[Number]):
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits on p95 latency, peak memory of the serving process, and bytes that it loads; None is no limit."""
+    """Limits on p95 latency, peak memory of the serving process, and bytes that it loads; None is no limit.
+
+    With `keep_accuracy`, a share of the dense model's, latency is to be as low as that allows.
+    """
 
     latency_ms: Limit[float] | None
     peak_memory_bytes: Limit[int] | None
     size_bytes: Limit[int] | None
+    keep_accuracy: float | None = None
 
 
 def derive_budget(
@@ -36,12 +40,18 @@ def derive_budget(
     latency_ms: float | None = None,
     memory_bytes: int | None = None,
     size_bytes: int | None = None,
+    keep_accuracy: float | None = None,
 ) -> Budget:
-    """The budget from the command line's values where given, else from the target's defaults and the board's facts."""
+    """The budget from the command line's values where given, else from the target's defaults and the board's facts.
+
+    Where accuracy is what must be kept, latency has no default.
+    """
+    default = None if keep_accuracy is not None else _latency(target, dense)
     return Budget(
-        Limit(latency_ms, "--latency") if latency_ms is not None else _latency(target, dense),
+        Limit(latency_ms, "--latency") if latency_ms is not None else default,
         Limit(memory_bytes, "--memory") if memory_bytes is not None else _memory(target, facts),
         Limit(size_bytes, "--size") if size_bytes is not None else None,
+        keep_accuracy,
     )
 
 

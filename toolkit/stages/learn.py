@@ -1,0 +1,65 @@
+"""What may be chosen, what it costs on this board and what it is worth: all that allocation decides on."""
+
+from dataclasses import dataclass
+
+from toolkit import profiling
+from toolkit.compression import CostTable
+from toolkit.profiling.latency_model import LatencyModel, Ranks, fit_latency_model
+from toolkit.profiling.signature import signature_of
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Known
+from toolkit.stages.profile import Profiled
+from toolkit.stages.watch import Watch
+from toolkit.stages.whole_models import Whole, time_wholes, worth_timing
+from toolkit.stages.worth import Worth, weigh
+from toolkit.targets import Clock
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The worth of each choice, a latency model with the cost table, and the whole models that it was fitted on.
+
+    `spread` is how far a p95 is above its median on this board.
+    """
+
+    worth: Worth
+    model: LatencyModel
+    wholes: list[Whole]
+    spread: float
+    profile: Profiled
+
+    @property
+    def likely(self) -> list[Ranks]:
+        """Allocations of the kind that is asked for."""
+        return [whole.ranks for whole in self.wholes] or [dict.fromkeys(self.model.costs.layers)]
+
+
+def learn(board: Known, job: Job, profile: Profiled, seed: int, watch: Watch) -> Learned:
+    """Weigh the layers' components, and correct the cost table by whole models timed on the board."""
+    costs = profiling.cost_table(
+        job.layers,
+        profile.input_shapes,
+        board.target.rank_multiple,
+        profile.profile,
+        profile.dense,
+        profile.memory,
+    )
+    worth = weigh(job, {name: tuple(filter(None, row)) for name, row in costs.layers.items()}, seed, watch)
+    choices = list(worth_timing(worth.gains, costs, seed))
+    wholes, profile = time_wholes(board, job, profile, worth.spectra, choices, watch)
+    spread = profiling.p95_over_median(
+        board.target.clock, [profile.dense.measurement, *(whole.timed.measurement for whole in wholes)]
+    )
+    return Learned(worth, _fitted(job, profile, costs, wholes, board.target.clock), wholes, spread, profile)
+
+
+def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], clock: Clock) -> LatencyModel:
+    """The cost table corrected by the whole models that were timed."""
+    pairs = [(whole.ranks, whole.timed) for whole in wholes]
+    kinds = {name: signature_of(layer, profile.input_shapes[name], None).kind for name, layer in job.layers.items()}
+    return fit_latency_model(
+        profiling.with_overheads(costs, pairs),
+        kinds,
+        clock,
+        [(ranks, timed.measurement.median_ms) for ranks, timed in pairs],
+    )
