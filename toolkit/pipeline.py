@@ -11,7 +11,19 @@ from toolkit.devices import hold
 from toolkit.progress import Progress
 from toolkit.request import Overrides, Request
 from toolkit.stages import Watch
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Known
+from toolkit.stages.profile import Profiled
 from toolkit.targets import Target
+
+
+def profile(request: Request, target: Target, progress: Progress) -> Profiled:
+    """Stages 1-2: measure the model's layers, and the dense whole, on the board; what was measured before is kept."""
+    watch = Watch(progress)
+    with hold(target) as home:
+        job = stages.load(request, target, watch)
+        board = stages.probe(home, target, job, watch)
+        return stages.profile(board, job, watch, request.profile_budget_s)
 
 
 def plan(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Deployment:
@@ -23,10 +35,25 @@ def plan(request: Request, target: Target, overrides: Overrides, progress: Progr
     with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
         job = stages.load(request, target, watch)
         board = stages.probe(home, target, job, watch)
-        profile = stages.profile(board, job, watch)
-        budget = stages.budget(board, profile, overrides, watch)
-        planned = stages.allocate(board, job, profile, budget, request, watch)
-        return stages.summarise(request, job, board, profile, budget, planned, watch)
+        profile = stages.profile(board, job, watch, request.profile_budget_s)
+        return _planned(request, job, board, profile, overrides, watch)
+
+
+def plan_offline(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Deployment:
+    """The same without the board: what its stored profile does not hold is predicted, or refused."""
+    watch = Watch(progress)
+    job = stages.load(request, target, watch)
+    board = stages.recall(target, job, watch)
+    profile = stages.profile(board, job, watch)
+    return _planned(request, job, board, profile, overrides, watch)
+
+
+def _planned(
+    request: Request, job: Job, board: Known, profile: Profiled, overrides: Overrides, watch: Watch
+) -> Deployment:
+    budget = stages.budget(board, profile, overrides, watch)
+    planned = stages.allocate(board, job, profile, budget, request, watch)
+    return stages.summarise(request, job, board, profile, budget, planned, watch)
 
 
 def deploy(request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path) -> Deployment:
@@ -39,7 +66,7 @@ def deploy(request: Request, target: Target, overrides: Overrides, progress: Pro
     with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
         job = stages.load(request, target, watch)
         board = stages.probe(home, target, job, watch)
-        profile = stages.profile(board, job, watch)
+        profile = stages.profile(board, job, watch, request.profile_budget_s)
         budget = stages.budget(board, profile, overrides, watch)
         planned = stages.allocate(board, job, profile, budget, request, watch)
         compact = stages.compress(job, planned, request, watch)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
-from toolkit.cli import lab, report, rollback, run, status, targets, trust, unlock
+from toolkit.cli import lab, profile, report, rollback, run, status, targets, trust, unlock
 
 app = typer.Typer(
     name="deploy",
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("run", epilog=run.RUN_EPILOG)(run.run)
 app.command("plan", epilog=run.PLAN_EPILOG)(run.plan)
+app.command("profile", epilog=profile.EPILOG)(profile.profile)
 app.command("targets", epilog="Example: [bold]deploy targets --json[/bold]")(targets.targets)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)

@@ -22,7 +22,9 @@ RUN_EPILOG = (
     "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
 )
 PLAN_EPILOG = (
-    "Examples:  [bold]deploy plan --target host[/bold]\n\n[bold]deploy plan --target host --latency 0.5ms --json[/bold]"
+    "Examples:  [bold]deploy plan --target host[/bold]\n\n"
+    "[bold]deploy plan --target host --latency 0.5ms --json[/bold]\n\n"
+    "[bold]deploy plan --target emulated-pi --offline[/bold]   (from a stored profile, without the board)"
 )
 
 Model = Annotated[
@@ -63,6 +65,16 @@ Sign = Annotated[
     Path | None,
     typer.Option(help="ed25519 private key that signs the release, for boards that trust one.", rich_help_panel="How"),
 ]
+ProfileBudget = Annotated[
+    str | None,
+    typer.Option(
+        help="Time to spend on measuring what can be predicted, e.g. 60s; all that is worth it if left out, or 0s.",
+        rich_help_panel="How",
+    ),
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Plan from the stored profile; the board is not asked.", rich_help_panel="How")
+]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that receives <time>-<target>/.", rich_help_panel="How")]
 
 
@@ -80,6 +92,7 @@ def run(
     adapt_steps: AdaptSteps = 40,
     seed: Seed = 0,
     sign: Sign = None,
+    profile_budget: ProfileBudget = None,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +100,16 @@ def run(
     board = load_target(target)
     overrides = _overrides(latency, memory, size)
     request = Request(
-        model, task, runtime or board.runtimes[0], allocator, shots, seed, recovery_steps, adapt_steps, sign
+        model,
+        task,
+        runtime or board.runtimes[0],
+        allocator,
+        shots,
+        seed,
+        recovery_steps,
+        adapt_steps,
+        sign,
+        parse_profile_budget(profile_budget),
     )
     if sign and not sign.is_file():
         raise BadInput("no such file", where=f"--sign {sign}", next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
@@ -124,21 +146,39 @@ def plan(
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     seed: Seed = 0,
+    profile_budget: ProfileBudget = None,
+    offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the board and allocate; nothing is installed."""
     board = load_target(target)
     overrides = _overrides(latency, memory, size)
-    request = Request(model, task, runtime or board.runtimes[0], allocator, shots, seed)
+    request = Request(
+        model,
+        task,
+        runtime or board.runtimes[0],
+        allocator,
+        shots,
+        seed,
+        profile_budget_s=parse_profile_budget(profile_budget),
+    )
     from toolkit import pipeline
 
+    make = pipeline.plan_offline if offline else pipeline.plan
     with render.RichProgress(Console(stderr=True, highlight=False)) as progress:
-        result = pipeline.plan(request, board, overrides, progress)
+        result = make(request, board, overrides, progress)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
         render.allocation(Console(highlight=False), result)
         render.predicted(Console(highlight=False), result)
+
+
+def parse_profile_budget(text: str | None) -> float | None:
+    """Seconds; None for no bound. Raises BadInput."""
+    if text is None or text.strip() in ("0", "0s"):
+        return None
+    return parse_milliseconds(text) / 1e3
 
 
 def _require_writable(runs: Path) -> None:

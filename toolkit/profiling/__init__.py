@@ -17,7 +17,7 @@ from toolkit.profiling.profile_layers import profile_layers
 from toolkit.profiling.stored import open_profile, stored_profile
 from toolkit.profiling.time_programs import timing
 from toolkit.profiling.variants import variants_of
-from toolkit.profiling.whole_models import NotStored, Untimed, WholeModel, time_model, time_models
+from toolkit.profiling.whole_models import NotStored, Untimed, WholeModel, is_stored, time_model, time_models
 
 __all__ = [
     "Accepted",
@@ -32,6 +32,7 @@ __all__ = [
     "accept",
     "cost_table",
     "derive_budget",
+    "is_stored",
     "memory_model",
     "open_profile",
     "p95_over_median",

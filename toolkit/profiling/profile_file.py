@@ -16,6 +16,10 @@ from toolkit.profiling.profile import SCHEMA_VERSION, Profile
 _AGAIN = "Delete it; the board is measured again."
 
 
+class OtherSchema(BadInput):
+    """A profile that another version of this toolkit wrote."""
+
+
 def save_profile(profile: Profile, path: Path) -> None:
     """Write the profile; a reader sees the old file or the new one."""
     content = profile.model_dump(mode="json")
@@ -46,7 +50,7 @@ def parse_profile(text: str, where: str) -> Profile:
         raise BadInput("is damaged (not a JSON object)", where=where, next=_AGAIN)
     version = content.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise BadInput(
+        raise OtherSchema(
             f"is a profile of schema {_printable(version)}, this version reads schema {SCHEMA_VERSION}",
             where=where,
             next=_AGAIN,

@@ -10,7 +10,7 @@ from toolkit.cache import cache_folder, digest
 from toolkit.devices import DeviceFacts
 from toolkit.errors import BadInput
 from toolkit.profiling.profile import SCHEMA_VERSION, DeviceIdentity, Profile
-from toolkit.profiling.profile_file import read_profile
+from toolkit.profiling.profile_file import OtherSchema, read_profile
 from toolkit.shipped import shipped_folder
 from toolkit.targets import Target
 
@@ -51,14 +51,19 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
 def stored_profile(target: Target, runtime: str, runtime_version: str) -> Profile:
     """What is known of a target whose board is not at hand.
 
-    Raises BadInput if nothing is, or only of another runtime version, thread count or clock.
+    Raises BadInput if nothing is, or only of another runtime version, thread count, clock or schema, or if it is
+    damaged.
     """
     wanted = {"runtime_version": runtime_version, "threads": target.threads, "clock": target.clock}
     unfit: list[str] = []
     for path in stored_files():
         if not path.name.startswith(f"{target.name}-{runtime}-"):
             continue
-        kept = read_profile(path)
+        try:
+            kept = read_profile(path)
+        except OtherSchema as error:
+            unfit.append(f"{path} {error.what}")
+            continue
         differing = [key for key, value in wanted.items() if getattr(kept, key) != value]
         if not differing:
             return kept

@@ -106,6 +106,12 @@ def time_model(
     return whole, profile
 
 
+def is_stored(model: Untimed, profile: Profile) -> bool:
+    """Whether `time_models` needs no board for it."""
+    graph, _ = inference_graph(model.backbone, model.head, model.x)
+    return _is_timed(program_key(graph), profile, None)
+
+
 def _is_timed(key: str, profile: Profile, agent: Agent | None) -> bool:
     """In full, and at the pace that is asked for now if a board is at hand."""
     row = profile.rows.get(key)

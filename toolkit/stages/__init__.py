@@ -7,7 +7,7 @@ from toolkit.stages.compress import compress
 from toolkit.stages.export import export
 from toolkit.stages.install import install
 from toolkit.stages.load import load
-from toolkit.stages.probe import probe
+from toolkit.stages.probe import probe, recall
 from toolkit.stages.profile import profile
 from toolkit.stages.report import report
 from toolkit.stages.summarise import summarise
@@ -25,6 +25,7 @@ __all__ = [
     "load",
     "probe",
     "profile",
+    "recall",
     "report",
     "summarise",
     "verify",

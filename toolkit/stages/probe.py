@@ -1,15 +1,33 @@
-"""Stage 1: ask the board what it is, and give it the agent and what the runtime needs."""
+"""Stage 1: ask the board what it is, and give it the agent and what the runtime needs; or recall what it was."""
 
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Protocol
 
 from toolkit.devices import Agent, DeviceFacts, Home, ensure_packages, install_agent
 from toolkit.devices import probe as ask
 from toolkit.devices.python_agent import board_python
+from toolkit.profiling import stored_profile
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.units import format_bytes
+
+
+class Known(Protocol):
+    """What a plan needs to know of a board; `agent` is None where the board is not at hand."""
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def agent(self) -> Agent | None: ...
+
+    @property
+    def facts(self) -> DeviceFacts: ...
+
+    @property
+    def runtime_version(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,16 @@ class Board:
         return self.agent.home
 
 
+@dataclass(frozen=True)
+class Absent:
+    """A board that is not at hand: what its stored profile, or its datasheet, knows of it."""
+
+    target: Target
+    facts: DeviceFacts
+    runtime_version: str
+    agent: None = None
+
+
 def probe(home: Home, target: Target, job: Job, watch: Watch) -> Board:
     """Facts of the device. Raises BoardError if it cannot run the runtime."""
     with watch.stage("probe"):
@@ -39,6 +67,42 @@ def probe(home: Home, target: Target, job: Job, watch: Watch) -> Board:
         version = metadata.version(job.runtime.name)
         note(_describe(facts, job.runtime.name, version))
         return Board(target, agent, facts, version)
+
+
+def recall(target: Target, job: Job, watch: Watch) -> Absent:
+    """The board as it was when it was profiled; nothing is asked of it. Raises BadInput without a stored profile."""
+    with watch.stage("recall"):
+        version = metadata.version(job.runtime.name)
+        stored = stored_profile(target, job.runtime.name, version)
+        watch.note(f"no board was asked: its profile is of {stored.measured_at or 'an unknown day'}")
+        return Absent(target, _facts_not_asked(**stored.device.model_dump()), version)
+
+
+def _facts_not_asked(
+    *,
+    machine: str,
+    cores: int,
+    cpu: str | None = None,
+    ram_bytes: int | None = None,
+    kernel: str = "not asked",
+    libc: str | None = None,
+    board: str | None = None,
+) -> DeviceFacts:
+    return DeviceFacts(
+        machine=machine,
+        cpu=cpu,
+        cores=cores,
+        ram_bytes=ram_bytes,
+        ram_available_bytes=None,
+        disk_free_bytes=None,
+        os="not asked",
+        kernel=kernel,
+        libc=libc,
+        python=None,
+        board=board,
+        runtimes={},
+        conditions={},
+    )
 
 
 def _describe(facts: DeviceFacts, runtime: str, version: str) -> str:

@@ -12,7 +12,7 @@ from toolkit.profiling import MemoryModel, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
 from toolkit.profiling.variants import Variant
 from toolkit.stages.load import Job
-from toolkit.stages.probe import Board
+from toolkit.stages.probe import Known
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
 
@@ -28,8 +28,12 @@ class Profiled:
     input_shapes: dict[str, tuple[int, ...]]
 
 
-def profile(board: Board, job: Job, watch: Watch) -> Profiled:
-    """Layers at every candidate rank, a minute model and the dense whole; what was measured before is not repeated."""
+def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None) -> Profiled:
+    """Layers as the predictor asks for them, a minute model and the dense whole; nothing is measured twice.
+
+    `budget_s` bounds the time spent on layers that can be predicted. Raises NotStored if the dense whole was not
+    measured before and the board is not at hand.
+    """
     with watch.stage("profile"):
         target = board.target
         kept, path = profiling.open_profile(target, board.facts, job.runtime.name, board.runtime_version)
@@ -37,18 +41,34 @@ def profile(board: Board, job: Job, watch: Watch) -> Profiled:
         variants = profiling.variants_of(job.layers, shapes, target.rank_multiple)
         missing = sum(key not in kept.rows for key in variants)
         watch.progress.note(f"{len(variants)} distinct programs, {missing} of them not timed before")
-        now = profiling.profile_layers(
-            board.agent, job.runtime, variants, kept, path, watch.progress.advance, on_note=watch.note
+        now = kept
+        if board.agent is not None:
+            now = profiling.profile_layers(
+                board.agent,
+                job.runtime,
+                variants,
+                kept,
+                path,
+                watch.progress.advance,
+                budget_s=budget_s,
+                on_note=watch.note,
+            )
+        (minute, dense), now = profiling.time_models(
+            board.agent, job.runtime, [_minute(), _dense(job)], now, path, on_note=watch.note
         )
-        models = [
-            Untimed(nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4)),
-            Untimed(job.network.backbone, job.dense_head, job.example),
-        ]
-        (minute, dense), now = profiling.time_models(board.agent, job.runtime, models, now, path, on_note=watch.note)
         _tell(now, variants, dense, watch)
         watch.was_cached = len(now.rows) == len(kept.rows)
         memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
         return Profiled(now, path, dense, memory, shapes)
+
+
+def _minute() -> Untimed:
+    """A process that runs this needs what any process of the runtime needs."""
+    return Untimed(nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4))
+
+
+def _dense(job: Job) -> Untimed:
+    return Untimed(job.network.backbone, job.dense_head, job.example)
 
 
 def _tell(profile: Profile, variants: dict[str, Variant], dense: WholeModel, watch: Watch) -> None:

@@ -1,0 +1,135 @@
+"""`deploy profile`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from toolkit.cli import render
+from toolkit.cli.options import AsJson, TargetName
+from toolkit.cli.run import Model, ProfileBudget, RuntimeName, Seed, Shots, TaskSource, parse_profile_budget
+from toolkit.errors import BadInput
+from toolkit.request import Request
+from toolkit.targets import load_target
+from toolkit.units import format_bytes, format_milliseconds
+
+EPILOG = (
+    "Examples:  [bold]deploy profile --target host --profile-budget 60s[/bold]\n\n"
+    "[bold]deploy profile --diff before.json after.json[/bold]"
+)
+
+Diff = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--diff",
+        help="Compare two profiles instead: files, or names of stored ones.",
+        metavar="A B",
+        rich_help_panel="How",
+    ),
+]
+
+
+def profile(
+    target: TargetName = "host",
+    model: Model = Request.model,
+    task: TaskSource = Request.task,
+    shots: Shots = 5,
+    runtime: RuntimeName = None,
+    profile_budget: ProfileBudget = None,
+    seed: Seed = 0,
+    diff: Diff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the model's layers on the board and keep the times; or compare two profiles."""
+    if diff is not None:
+        _difference(*diff, as_json)
+        return
+    board = load_target(target)
+    request = Request(
+        model,
+        task,
+        runtime or board.runtimes[0],
+        shots=shots,
+        seed=seed,
+        profile_budget_s=parse_profile_budget(profile_budget),
+    )
+    from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
+
+    with render.RichProgress(Console(stderr=True, highlight=False)) as progress:
+        found = pipeline.profile(request, board, progress)
+    if as_json:
+        typer.echo(json.dumps({"path": str(found.path), "profile": found.profile.model_dump(mode="json")}, indent=2))
+        return
+    rows, flagged = found.profile.rows, found.profile.flagged()
+    table = Table(title=f"{board.name}, {request.runtime} {found.profile.runtime_version}")
+    for name in ("program", "median", "p95", "disturbed"):
+        table.add_column(name, justify="right" if name in ("median", "p95") else "left")
+    for key, row in sorted(rows.items(), key=lambda each: -each[1].median_ms):
+        times = format_milliseconds(row.median_ms), format_milliseconds(row.p95_ms)
+        table.add_row(escape(_short(key)), *times, ", ".join(flagged.get(key, ())))
+    console = Console(highlight=False)
+    console.print(table)
+    dense = found.dense
+    console.print(
+        f"The dense model takes {format_milliseconds(dense.measurement.median_ms)}, its process "
+        f"{format_bytes(dense.peak_bytes)} at most."
+    )
+    console.print(f"Profile: {found.path}", soft_wrap=True)
+
+
+def _difference(first: str, second: str, as_json: bool) -> None:
+    from toolkit.profiling import read_profile
+    from toolkit.profiling.difference import compare_profiles
+
+    paths = _find(first), _find(second)
+
+    one, other = (read_profile(path) for path in paths)
+    found = compare_profiles(one, other)
+    if as_json:
+        typer.echo(json.dumps({"first": str(paths[0]), "second": str(paths[1]), **found.as_dict()}))
+        return
+    console = Console(highlight=False)
+    table = Table(title=f"{paths[0].name} and {paths[1].name}: medians, the largest change first")
+    for name in ("program", "first", "second", "ratio", "disturbed"):
+        table.add_column(name, justify="left" if name in ("program", "disturbed") else "right")
+    for row in found.changes:
+        times = format_milliseconds(row.first_ms), format_milliseconds(row.second_ms)
+        table.add_row(escape(_short(row.signature)), *times, f"{row.ratio:.3f}", ", ".join(row.flags))
+    console.print(table)
+    for name, (before, after) in found.facts.items():
+        console.print(escape(f"{name.replace('_', ' ')}: {before} and {after}"))
+    for which, only in (("first", found.only_in_first), ("second", found.only_in_second)):
+        if only:
+            console.print(f"Only in the {which}: {len(only)}")
+            for key in only:
+                console.print(f"  {escape(_short(key))}", soft_wrap=True)
+
+
+def _find(name: str) -> Path:
+    """A file, or the one stored profile of which the name begins so. Raises BadInput."""
+    from toolkit.profiling.stored import stored_files
+
+    if Path(name).is_file():
+        return Path(name)
+    found: dict[str, Path] = {}
+    for path in stored_files():  # the ones that count come first
+        if path.stem.startswith(name):
+            found.setdefault(path.stem, path)
+    if name in found:
+        return found[name]
+    if len(found) != 1:
+        names = ", ".join(found or {path.stem: path for path in stored_files()}) or "none"
+        raise BadInput(
+            "several stored profiles begin so" if found else "no such file, and no stored profile of that name",
+            where=f"--diff {name}",
+            next=f"Choose one of: {names}.",
+        )
+    return next(iter(found.values()))
+
+
+def _short(key: str) -> str:
+    return key[: len("program ") + 12] if key.startswith("program ") else key
