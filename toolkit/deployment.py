@@ -28,12 +28,17 @@ class Stage(_Record):
 
 
 class Latency(_Record):
-    """Milliseconds of one inference. `planned_median` is the most that was allocated, `attempts` the times measured."""
+    """Milliseconds of one inference. `planned_median` is the most that was allocated, `attempts` the times measured.
+
+    `predicted`, with its 90 % interval, was known before the model was ever timed whole.
+    """
 
     budget: float | None
     source: str
     planned_median: float | None
     predicted: float
+    predicted_low: float
+    predicted_high: float
     median: float | None
     p95: float | None
     min: float | None
@@ -82,6 +87,7 @@ class LayerChoice(_Record):
     full_rank: int
     precision: Literal["fp32"] = "fp32"
     predicted_ms: float
+    source: Literal["measured", "interpolated", "predicted", "estimate"]
     dense_ms: float
     gain_kept: float
     weight_bytes: int

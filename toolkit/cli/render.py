@@ -6,11 +6,11 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from toolkit.deployment import Accuracy, Deployment
-from toolkit.units import format_bytes, format_milliseconds
+from toolkit.units import format_bytes, format_interval, format_milliseconds
 
 
 class RichProgress:
@@ -24,6 +24,7 @@ class RichProgress:
             BarColumn(),
             TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=console,
             transient=True,
         )
@@ -90,6 +91,8 @@ def closing(console: Console, result: Deployment, folder: Path) -> None:
 
 
 def _clock_note(result: Deployment) -> str:
+    if any(each.source == "estimate" for each in result.allocation):
+        return "\nESTIMATE from the datasheet: nothing was measured, and the board will take longer"
     if result.latency_ms.clock == "wall":
         return ""
     return "\nlatencies are instruction counts x 2 ns, not wall time"
@@ -104,7 +107,7 @@ def _costs(result: Deployment, title: str) -> Table:
         "latency, median",
         format_milliseconds(latency.dense_median),
         "",
-        format_milliseconds(latency.predicted),
+        format_interval(latency.predicted, latency.predicted_low, latency.predicted_high),
         _or_dash(latency.median, format_milliseconds),
     )
     table.add_row(

@@ -63,7 +63,7 @@ def spend(costs: CostTable, limits: Limits, layer: str, rank: int | None) -> flo
     cost = costs.layers[layer][rank]
     shares = []
     if limits.latency_ms is not None:
-        shares.append(cost.latency_ms * costs.latency_scale / limits.latency_ms)
+        shares.append(cost.latency_ms / limits.latency_ms)
     if limits.size_bytes is not None:
         shares.append(cost.weight_bytes / limits.size_bytes)
     if limits.peak_bytes is not None:

@@ -24,21 +24,19 @@ class Cost:
 class CostTable:
     """Layer -> rank (None: dense) -> cost, and what the rest of the model costs whatever is chosen.
 
-    `latency_scale` corrects sums of layers to whole models, fitted on whole models measured on the same board. A
-    process peaks at `base_peak_bytes`, `peak_per_byte` for a byte of the model, and its layers' largest activations.
+    A process peaks at `base_peak_bytes`, `peak_per_byte` for a byte of the model, and its layers' largest activations.
     """
 
     layers: dict[str, dict[int | None, Cost]]
     rest_latency_ms: float
     rest_bytes: int
-    latency_scale: float = 1.0
     base_peak_bytes: float = 0.0
     peak_per_byte: float = 1.0
 
     def latency_ms(self, ranks: dict[str, int | None]) -> float:
         """Predicted median latency of the whole model under those choices."""
         layers_ms = sum(self.layers[layer][rank].latency_ms for layer, rank in ranks.items())
-        return self.latency_scale * (self.rest_latency_ms + layers_ms)
+        return self.rest_latency_ms + layers_ms
 
     def size_bytes(self, ranks: dict[str, int | None]) -> int:
         """Predicted bytes of the whole model under those choices."""

@@ -155,7 +155,7 @@ def _problem(cost: np.ndarray, largest: float, costs: CostTable, limits: Limits,
     columns = len(options) + peaks
     within, room = [], []
     if limits.latency_ms is not None:
-        left = limits.latency_ms / costs.latency_scale - costs.rest_latency_ms
+        left = limits.latency_ms - costs.rest_latency_ms
         within.append(_row(np.array([each.latency_ms for each in chosen]), left, columns))
         room.append(share * np.sign(left))
     if limits.size_bytes is not None:

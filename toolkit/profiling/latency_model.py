@@ -89,7 +89,7 @@ def fit_latency_model(
             regression.fit(x, missed)
         weights, covariance, noise = regression.coef_, regression.sigma_, float(regression.alpha_**-0.5)
     return LatencyModel(
-        _corrected(costs, kinds, weights), costs, kinds, dense_ms, covariance, noise, max(1, len(measured))
+        _corrected(costs, kinds, weights), costs, kinds, dense_ms, covariance, noise, len(measured) + 2
     )
 
 

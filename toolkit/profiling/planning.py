@@ -1,24 +1,30 @@
 """From measurements to what an allocator sees: a cost table, and limits with room for what prediction misses."""
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from toolkit.compression import Cost, CostTable, Limits, find_shortfall, matrix
 from toolkit.compression.feasibility import Resource
-from toolkit.errors import BudgetError
+from toolkit.errors import BadInput, BudgetError
 from toolkit.profiling.activations import activation_bytes
 from toolkit.profiling.budget import Budget
 from toolkit.profiling.candidates import candidate_ranks
+from toolkit.profiling.latency_model import LatencyModel, Ranks
+from toolkit.profiling.layer_times import layer_time
+from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.predictor import fit_predictor
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.signature import signature_of
 from toolkit.profiling.whole_models import WholeModel
+from toolkit.targets import Clock
 from toolkit.units import format_bytes, format_milliseconds
 
-# Room left between the planned median and the budget for what the table cannot know, by the target's clock.
-_HEADROOM = {"wall": 0.15, "instructions": 0.02}
+# How sure a planned median is to keep within its limit before it is measured.
+_CONFIDENCE = 0.99
 # A p95 far above the median is a disturbance of the moment, not a property of the model: plan with at most this ratio.
 _MOST_SPREAD = 1.3
 
@@ -46,43 +52,59 @@ def cost_table(
     dense: WholeModel,
     memory: MemoryModel,
 ) -> CostTable:
-    """Measured costs of every layer and choice. What the dense whole took beyond its layers is the rest."""
+    """What every layer costs under every choice; what the dense whole took beyond its layers is the rest.
+
+    The rest may be negative: a layer alone pays for a call of its own. Raises BadInput if the profile, and what can be
+    predicted from it, do not say what a layer takes.
+    """
+    chosen = {
+        name: {
+            rank: signature_of(layer, input_shapes[name], rank) for rank in (None, *candidate_ranks(layer, multiple))
+        }
+        for name, layer in layers.items()
+    }
+    complete = all(str(each) in profile.rows for row in chosen.values() for each in row.values())
+    predictor = None if complete else fit_predictor(profile.rows)
     table: dict[str, dict[int | None, Cost]] = {}
     for name, layer in layers.items():
         m, n = matrix(layer).shape
         bias = 0 if layer.bias is None else 4 * m
         row: dict[int | None, Cost] = {}
-        for rank in (None, *candidate_ranks(layer, multiple)):
-            latency_ms = profile.rows[str(signature_of(layer, input_shapes[name], rank))].median_ms
+        for rank, signature in chosen[name].items():
+            time = layer_time(profile.rows, predictor, signature)
+            if time is None:
+                raise BadInput(
+                    f"says nothing of `{signature}`",
+                    where=f"the profile of {profile.target} for {profile.runtime}",
+                    next=f"Measure it: `deploy profile --target {profile.target}` with this --model and --task.",
+                )
             # A compact layer stores U, V and the core; the core folds away only when it is loaded.
             weights = m * n if rank is None else rank * (m + n + rank)
             held = activation_bytes(layer, input_shapes[name], rank)
-            row[rank] = Cost(latency_ms, 4 * weights + bias, held)
+            row[rank] = Cost(time.ms, 4 * weights + bias, held, time.std_ms, time.source)
         table[name] = row
     dense_ms = sum(row[None].latency_ms for row in table.values())
     dense_bytes = sum(row[None].weight_bytes for row in table.values())
     return CostTable(
         table,
-        rest_latency_ms=max(0.0, dense.measurement.median_ms - dense_ms),
+        rest_latency_ms=dense.measurement.median_ms - dense_ms,
         rest_bytes=max(0, dense.size_bytes - dense_bytes),
         base_peak_bytes=memory.base_bytes,
         peak_per_byte=memory.per_byte,
     )
 
 
-def corrected(costs: CostTable, ranks: list[dict[str, int | None]], measured: list[WholeModel]) -> CostTable:
-    """The table corrected by whole compact models measured on the board.
+def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]]) -> CostTable:
+    """To the bytes of each compact choice comes what files and graphs hold besides weights.
 
-    Latencies are scaled so that their sums meet the models' (median of the ratios). To the bytes of each compact choice
-    comes what files and graphs hold besides weights, as much as the model that has most.
+    As much as in the measured model that has most of it.
     """
-    if not ranks:
-        return costs
-    pairs = list(zip(ranks, measured, strict=True))
-    ratios = torch.tensor([whole.measurement.median_ms / costs.latency_ms(choice) for choice, whole in pairs])
     beyond = max(
-        math.ceil((whole.size_bytes - costs.size_bytes(choice)) / max(1, _compact_layers(choice)))
-        for choice, whole in pairs
+        (
+            math.ceil((whole.size_bytes - costs.size_bytes(ranks)) / max(1, _compact_layers(ranks)))
+            for ranks, whole in measured
+        ),
+        default=0,
     )
     layers = {
         name: {
@@ -91,19 +113,28 @@ def corrected(costs: CostTable, ranks: list[dict[str, int | None]], measured: li
         }
         for name, row in costs.layers.items()
     }
-    return replace(costs, layers=layers, latency_scale=costs.latency_scale * float(ratios.quantile(0.5)))
+    return replace(costs, layers=layers)
+
+
+def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:
+    """How far a p95 is above its median on this board: counted instructions at worst, wall time as a rule."""
+    ratios = [min(_MOST_SPREAD, each.p95_ms / each.median_ms) for each in measured]
+    return max(ratios) if clock == "instructions" else statistics.median(ratios)
 
 
 def _compact_layers(ranks: dict[str, int | None]) -> int:
     return sum(rank is not None for rank in ranks.values())
 
 
-def plan_limits(budget: Budget, clock: str, dense: WholeModel, costs: CostTable) -> Limits:
-    """What an allocation may spend so that the budget holds: a median below the p95.
+def plan_limits(budget: Budget, model: LatencyModel, spread: float, likely: Sequence[Ranks]) -> Limits:
+    """What an allocation may spend so that the budget holds: a median that p95 is `spread` above, predicted surely.
 
-    Raises BudgetError, with the nearest feasible budget, if nothing meets it.
+    The room for the prediction's error is that of the least certain of the `likely` allocations. Raises BudgetError,
+    with the nearest feasible budget, if nothing meets it.
     """
-    share = median_share(clock, dense)
+    costs = model.costs
+    doubt = max(model.upper_ms(ranks, _CONFIDENCE) / costs.latency_ms(ranks) for ranks in likely)
+    share = 1 / (spread * doubt)
     limits = Limits(
         latency_ms=None if budget.latency_ms is None else budget.latency_ms.value * share,
         size_bytes=None if budget.size_bytes is None else budget.size_bytes.value,
@@ -139,12 +170,6 @@ def _options(nearest: Limits, raised: tuple[Resource, ...], share: float) -> lis
     if "peak_bytes" in raised and nearest.peak_bytes is not None:
         options.append(f"--memory {math.ceil(nearest.peak_bytes / 1e5) / 10:g}MB")
     return options
-
-
-def median_share(clock: str, dense: WholeModel) -> float:
-    """The planned median as a share of the p95 budget."""
-    spread = min(_MOST_SPREAD, dense.measurement.p95_ms / dense.measurement.median_ms)
-    return (1 - _HEADROOM[clock]) / spread
 
 
 def option_ms(value: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from toolkit.deployment import Accuracy, Bytes, Deployment
 from toolkit.report import words
+from toolkit.units import format_interval
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def budget_table(deployment: Deployment) -> Table:
         (
             words.with_clock("Latency, median", latency.clock),
             median,
-            words.milliseconds(latency.predicted),
+            format_interval(latency.predicted, latency.predicted_low, latency.predicted_high),
             words.milliseconds(latency.median),
             _held(latency.median, latency.planned_median),
             words.milliseconds(latency.dense_median),

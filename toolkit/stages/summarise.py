@@ -25,7 +25,7 @@ from toolkit.stages.adapt import Adapted
 from toolkit.stages.allocate import Planned
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
-from toolkit.stages.probe import Board
+from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
@@ -34,7 +34,7 @@ from toolkit.tasks import Examples
 def summarise(
     request: Request,
     job: Job,
-    board: Board,
+    board: Known,
     profile: Profiled,
     budget: Budget,
     planned: Planned,
@@ -78,6 +78,8 @@ def summarise(
             source=budget.latency_ms.source if budget.latency_ms else "no limit",
             planned_median=planned.limits.latency_ms,
             predicted=allocation.latency_ms,
+            predicted_low=planned.predicted.low_ms,
+            predicted_high=planned.predicted.high_ms,
             median=now.median_ms if now else None,
             p95=now.p95_ms if now else None,
             min=now.min_ms if now else None,
@@ -130,6 +132,7 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
                 rank=rank,
                 full_rank=min(matrix(job.layers[name]).shape),
                 predicted_ms=cost.latency_ms,
+                source=cost.source,
                 dense_ms=planned.costs.layers[name][None].latency_ms,
                 gain_kept=gains.of(rank) / gains.dense if gains.dense > 0 else 1.0,
                 weight_bytes=cost.weight_bytes,
@@ -139,7 +142,7 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
 
 
 @torch.no_grad()
-def _accuracy_table(job: Job, board: Board, compact: Compacted, adapted: Adapted | None) -> AccuracyTable:
+def _accuracy_table(job: Job, board: Known, compact: Compacted, adapted: Adapted | None) -> AccuracyTable:
     query, general = job.task.query, job.task.general_query
     on_query = f"queries of {job.task.name}, {len(job.task.support)} support examples"
 

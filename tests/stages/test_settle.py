@@ -1,0 +1,42 @@
+"""An allocation is settled on the board's word, not on a prediction's."""
+
+import pytest
+
+from toolkit.compression import ALLOCATORS, Cost, CostTable, GainCurve, Limits
+from toolkit.profiling import Measurement, WholeModel
+from toolkit.profiling.latency_model import Ranks
+from toolkit.stages.settle import settle
+
+RANKS = tuple(range(8, 200, 8))
+NAMES = [f"layer{index}" for index in range(8)]
+COSTS = CostTable(
+    {name: {None: Cost(2.1, 0), **{rank: Cost(rank / 100, 0) for rank in RANKS}} for name in NAMES},
+    rest_latency_ms=1.0,
+    rest_bytes=0,
+)
+GAINS = {name: GainCurve(name, {rank: 1 - 0.5 ** (rank / 40) for rank in RANKS}, 1.0) for name in NAMES}
+
+
+@pytest.mark.parametrize("truth_over_prediction", [0.8, 0.97, 1.0, 1.04, 1.25])
+@pytest.mark.parametrize("budget_ms", [6.0, 9.0, 14.0])
+def test_the_budget_is_held_and_used_however_wrong_the_prediction(
+    truth_over_prediction: float, budget_ms: float
+) -> None:
+    asked: list[Ranks] = []
+
+    def time(ranks: Ranks) -> WholeModel:
+        asked.append(ranks)
+        ms = COSTS.latency_ms(ranks) * truth_over_prediction
+        return WholeModel(Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=9, warmups=1, load_ms=1.0), 1, 1)
+
+    limits = Limits(latency_ms=budget_ms * 0.95)
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, limits, budget_ms, "instructions", 1.01, time)
+    assert found.timed is not None
+    assert 0.93 * budget_ms <= found.timed.measurement.median_ms * 1.01 <= budget_ms
+    assert len(asked) <= 4
+
+
+def test_without_a_latency_budget_the_board_is_not_asked() -> None:
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(), None, "wall", 1.1, lambda _: pytest.fail("asked"))
+    assert found.allocation.ranks == dict.fromkeys(NAMES)
+    assert found.timed is None

@@ -1,0 +1,77 @@
+"""Whole compact models timed on the board: they teach what sums of layers miss, and show what latency buys."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import compress as compress_by
+
+from toolkit import profiling
+from toolkit.compression import ALLOCATORS, CostTable, GainCurve, Limits, Spectrum, compress
+from toolkit.errors import BudgetError
+from toolkit.profiling import Untimed, WholeModel
+from toolkit.profiling.latency_model import Ranks
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Known
+from toolkit.stages.profile import Profiled
+from toolkit.stages.watch import Watch
+
+# Of the way from the fastest allocation to the dense model: what an allocator would choose there.
+_SHARES = (0.15, 0.4, 0.7)
+# Allocations of no allocator's taste: they teach each kind of layer apart from the others.
+_RANDOM = 3
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One whole model on the board."""
+
+    label: str
+    ranks: Ranks
+    timed: WholeModel
+
+
+def time_wholes(
+    board: Known,
+    job: Job,
+    profile: Profiled,
+    spectra: dict[str, Spectrum],
+    choices: list[tuple[str, Ranks]],
+    watch: Watch,
+) -> tuple[list[Whole], Profiled]:
+    """Time those allocations, untrained: time does not depend on the weights. What was timed before is not again."""
+    backbones = [compress(job.network.backbone, spectra, ranks) for _, ranks in choices]
+    models = [Untimed(backbone, job.dense_head, job.example) for backbone in backbones]
+    if board.agent is None:  # those that were timed when it was at hand
+        stored = [profiling.is_stored(model, profile.profile) for model in models]
+        choices, models = list(compress_by(choices, stored)), list(compress_by(models, stored))
+    timed, now = profiling.time_models(
+        board.agent, job.runtime, models, profile.profile, profile.path, on_note=watch.note
+    )
+    wholes = [Whole(label, ranks, model) for (label, ranks), model in zip(choices, timed, strict=True)]
+    return wholes, replace(profile, profile=now)
+
+
+def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> Iterator[tuple[str, Ranks]]:
+    """Distinct compact models along the way from the fastest to dense, and random ones."""
+    fastest = {name: min(row, key=lambda rank: row[rank].latency_ms) for name, row in costs.layers.items()}
+    smallest = {name: min(row, key=lambda rank: row[rank].weight_bytes) for name, row in costs.layers.items()}
+    everything_dense: Ranks = dict.fromkeys(costs.layers)
+    least_ms, most_ms = costs.latency_ms(fastest), costs.latency_ms(everything_dense)
+    chance = random.Random(seed)
+    seen = [everything_dense]
+
+    def candidates() -> Iterator[tuple[str, Ranks]]:
+        for share in _SHARES:
+            try:
+                limits = Limits(latency_ms=least_ms + share * (most_ms - least_ms))
+                yield f"exact at {share:.0%} of the way to dense", ALLOCATORS["exact"](gains, costs, limits).ranks
+            except BudgetError:
+                continue
+        for index in range(_RANDOM):
+            yield f"random {index + 1}", {name: chance.choice(list(row)) for name, row in costs.layers.items()}
+        yield "smallest", smallest
+
+    for label, ranks in candidates():
+        if ranks not in seen and (label != "smallest" or len(seen) == 1):
+            seen.append(ranks)
+            yield label, ranks
