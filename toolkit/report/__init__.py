@@ -1,5 +1,5 @@
-"""Draw a run's result as one self-contained HTML page."""
+"""Draw a run's result, or a frontier, as one self-contained HTML page."""
 
-from toolkit.report.html import write_report
+from toolkit.report.html import write_frontier, write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_frontier", "write_report"]

@@ -1,4 +1,4 @@
-"""Put the page together: one file that asks nothing of any network."""
+"""Put a page together: one file that asks nothing of any network."""
 
 import base64
 import gzip
@@ -11,7 +11,9 @@ import jinja2
 import plotly
 
 from toolkit.deployment import Deployment
+from toolkit.frontier import Frontier
 from toolkit.report import tables
+from toolkit.report.frontier import frontier_section
 from toolkit.report.sections import sections
 from toolkit.report.verdict import verdict
 from toolkit.report.words import clock_note
@@ -45,6 +47,23 @@ def render(deployment: Deployment) -> str:
         plotly=_packed_plotly() if drawn else "",
         clock=clock_note(deployment.latency_ms.clock),
     )
+
+
+def write_frontier(frontier: Frontier, path: Path) -> None:
+    """Write `frontier.html`, as self-contained as the report."""
+    section = frontier_section(frontier)
+    page = (
+        _environment()
+        .get_template("frontier.html.j2")
+        .render(
+            frontier=frontier,
+            section=section,
+            figures=_finite({section.name: section.figure.to_plotly_json()}),
+            plotly=_packed_plotly(),
+            clock=clock_note(frontier.clock),
+        )
+    )
+    path.write_text(page, encoding="utf-8")
 
 
 def _environment() -> jinja2.Environment:

@@ -34,6 +34,13 @@ def judged_on(job: Job) -> str:
     return f"{len(job.task.support)} support examples, cross-validated (the task has no general data)"
 
 
+def shown_on(job: Job) -> str:
+    """What `accuracy_before_recovery` is measured on."""
+    if job.task.general_query is not None:
+        return judged_on(job)
+    return f"{len(job.task.query)} queries of {job.task.name}"
+
+
 @torch.no_grad()
 def _cross_validated(job: Job, backbone: nn.Module) -> float:
     """Every support example judged by a head that did not see it; the pretrained head, where that is the start."""

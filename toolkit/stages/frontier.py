@@ -1,0 +1,93 @@
+"""Draw accuracy against latency: every allocator under the same limits, from the fastest model to the dense one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from toolkit import profiling
+from toolkit.compression import ALLOCATORS, Limits, allocator_named
+from toolkit.compression.allocation import Allocation, describe
+from toolkit.compression.knapsack import least
+from toolkit.errors import BudgetError
+from toolkit.frontier import Chosen, Frontier
+from toolkit.profiling import Budget
+from toolkit.profiling.latency_model import Ranks
+from toolkit.request import Request
+from toolkit.stages.accuracy import accuracy_before_recovery, shown_on
+from toolkit.stages.learn import Learned, learn
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Known
+from toolkit.stages.profile import Profiled
+from toolkit.stages.watch import Watch
+
+# Shares of the way from the fastest allocation to the dense model.
+_SHARES = (0.05, 0.15, 0.3, 0.5, 0.75, 1.0)
+
+
+def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Frontier:
+    """What each allocator would choose at a few latencies, within the size and memory of `budget`, and how it does.
+
+    Raises BudgetError if nothing fits size and memory.
+    """
+    with watch.stage("frontier"):
+        learned = learn(board, job, profile, request.seed, watch)
+        limits = profiling.plan_limits(replace(budget, latency_ms=None), learned.model, learned.spread, learned.likely)
+        everything_dense = describe(dict.fromkeys(job.layers), learned.worth.gains, learned.model.costs)
+        found = list(_allocations(learned, limits, request.seed))
+        accuracies: dict[str, float] = {}
+        for done, (_, _, allocation) in enumerate([("", 0.0, everything_dense), *found]):
+            key = _key(allocation.ranks)
+            if key not in accuracies:
+                accuracies[key] = accuracy_before_recovery(job, learned.worth.spectra, allocation.ranks)
+            watch.progress.advance(done, len(found))
+        timed = {_key(whole.ranks): whole.timed.measurement.median_ms for whole in learned.wholes}
+        timed[_key(everything_dense.ranks)] = learned.profile.dense.measurement.median_ms
+
+        def chosen(name: str, limit_ms: float, allocation: Allocation) -> Chosen:
+            key = _key(allocation.ranks)
+            return Chosen(
+                allocator=name,
+                limit_ms=limit_ms,
+                predicted_ms=allocation.latency_ms,
+                measured_ms=timed.get(key),
+                size_bytes=allocation.size_bytes,
+                peak_bytes=allocation.peak_bytes,
+                accuracy=accuracies[key],
+                gain_gap=allocation.bound_gap,
+                compact_layers=sum(rank is not None for rank in allocation.ranks.values()),
+            )
+
+        return Frontier(
+            target=board.target.name,
+            runtime=job.runtime.name,
+            runtime_version=board.runtime_version,
+            model=request.model,
+            task=job.task.name,
+            seed=request.seed,
+            clock=board.target.clock,
+            judged_on=shown_on(job),
+            layers=len(job.layers),
+            dense=chosen("dense", everything_dense.latency_ms, everything_dense),
+            points=tuple(chosen(*each) for each in found),
+        )
+
+
+def _allocations(learned: Learned, limits: Limits, seed: int) -> Iterator[tuple[str, float, Allocation]]:
+    """Each allocator's choice under each limit; none where it finds no choice that fits."""
+    costs, gains = learned.model.costs, learned.worth.gains
+    fastest = least("latency_ms", costs, limits)
+    assert fastest is not None  # `plan_limits` raises
+    low, high = costs.latency_ms(fastest), costs.latency_ms(dict.fromkeys(costs.layers))
+    for share in _SHARES:
+        limit_ms = low + share * (high - low)
+        bounds = []
+        for name in ALLOCATORS:  # the exact one first: its bound judges the others
+            try:
+                found = allocator_named(name, seed)(gains, costs, replace(limits, latency_ms=limit_ms))
+            except BudgetError:
+                continue
+            bounds.append(found.gain_bound)
+            yield name, limit_ms, replace(found, gain_bound=max(found.gain, min(bounds)))
+
+
+def _key(ranks: Ranks) -> str:
+    return str(sorted(ranks.items()))
