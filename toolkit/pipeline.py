@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit import stages
 from toolkit.deployment import Deployment
 from toolkit.devices import hold
+from toolkit.frontier import Frontier
 from toolkit.progress import Progress
 from toolkit.request import Overrides, Request
 from toolkit.stages import Watch
@@ -46,6 +47,35 @@ def plan_offline(request: Request, target: Target, overrides: Overrides, progres
     board = stages.recall(target, job, watch)
     profile = stages.profile(board, job, watch)
     return _planned(request, job, board, profile, overrides, watch)
+
+
+def frontier(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Frontier:
+    """Stages 1-3, and every allocator at latencies from the fastest to the dense model's. Nothing is installed."""
+    watch = Watch(progress)
+    with hold(target) as home:
+        job = stages.load(request, target, watch)
+        board = stages.probe(home, target, job, watch)
+        profile = stages.profile(board, job, watch, request.profile_budget_s)
+        budget = stages.budget(board, profile, overrides, watch)
+        return stages.frontier(board, job, profile, budget, request, watch)
+
+
+def frontier_offline(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Frontier:
+    """The same without the board, from its stored profile."""
+    watch = Watch(progress)
+    job = stages.load(request, target, watch)
+    board = stages.recall(target, job, watch)
+    profile = stages.profile(board, job, watch)
+    budget = stages.budget(board, profile, overrides, watch)
+    return stages.frontier(board, job, profile, budget, request, watch)
+
+
+def plan_estimate(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Deployment:
+    """The same from the target's datasheet: an estimate, and labelled as one."""
+    watch = Watch(progress)
+    job = stages.load(request, target, watch)
+    board = stages.imagine(target, job, watch)
+    return _planned(request, job, board, stages.estimate(board, job, watch), overrides, watch)
 
 
 def _planned(

@@ -52,6 +52,17 @@ class BudgetDefaults(BaseModel):
     )
 
 
+class Datasheet(BaseModel):
+    """What its makers say of a board: enough for an estimate, and for no more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    peak_gflops_fp32: PositiveFloat = Field(description="10^9 multiplications and additions a second, all cores")
+    memory_bandwidth_gb_s: PositiveFloat
+    ram_bytes: PositiveInt | None = None
+    sources: tuple[str, ...] = Field(min_length=1)
+
+
 class Target(BaseModel):
     """A board family: facts that do not change from one power-on to the next."""
 
@@ -77,6 +88,7 @@ class Target(BaseModel):
     verified: bool = Field(default=False, description="deployed to by this project's own tests")
     sources: tuple[str, ...] = Field(default=(), description="public datasheets the defaults come from")
     budget: BudgetDefaults = BudgetDefaults()
+    datasheet: Datasheet | None = Field(default=None, description="for `deploy plan --estimate`")
 
 
 def load_target(name: str) -> Target:

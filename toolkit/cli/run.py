@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from toolkit.cli import errors, render
+from toolkit.cli.frontier import draw
 from toolkit.cli.options import AsJson, TargetName
 from toolkit.errors import BadInput, BudgetError
 from toolkit.request import Overrides, Request
@@ -18,12 +19,15 @@ from toolkit.units import parse_bytes, parse_milliseconds
 RUN_EPILOG = (
     "Examples:  [bold]deploy --target host[/bold]   (the bundled example: a small vision transformer on digits)\n\n"
     "[bold]deploy --target host --latency 0.5ms --size 2MB[/bold]\n\n"
+    "[bold]deploy --target host --keep-accuracy 0.98[/bold]   (as fast as keeps 98 % of the accuracy)\n\n"
     "[bold]deploy --target host --runtime executorch[/bold]\n\n"
     "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
 )
 PLAN_EPILOG = (
     "Examples:  [bold]deploy plan --target host[/bold]\n\n"
     "[bold]deploy plan --target host --latency 0.5ms --json[/bold]\n\n"
+    "[bold]deploy plan --target host --keep-accuracy 0.98[/bold]   (as fast as keeps 98 % of the accuracy)\n\n"
+    "[bold]deploy plan --target host --frontier[/bold]   (accuracy against latency, by every allocator)\n\n"
     "[bold]deploy plan --target emulated-pi --offline[/bold]   (from a stored profile, without the board)"
 )
 
@@ -44,6 +48,21 @@ Memory = Annotated[
     str | None, typer.Option(help="Peak memory of the serving process, e.g. 64MB.", rich_help_panel="Budget")
 ]
 Size = Annotated[str | None, typer.Option(help="Bytes that serving loads, e.g. 1MB.", rich_help_panel="Budget")]
+KeepAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="As fast as keeps this share of the dense accuracy before recovery, e.g. 0.98.",
+        rich_help_panel="Budget",
+    ),
+]
+DrawFrontier = Annotated[
+    bool,
+    typer.Option(
+        "--frontier", help="Draw accuracy against latency instead, by every allocator.", rich_help_panel="How"
+    ),
+]
 RuntimeName = Annotated[
     Literal["onnxruntime", "executorch"] | None,
     typer.Option(
@@ -64,6 +83,12 @@ AdaptSteps = Annotated[int, typer.Option(min=1, help="Training steps on the devi
 Sign = Annotated[
     Path | None,
     typer.Option(help="ed25519 private key that signs the release, for boards that trust one.", rich_help_panel="How"),
+]
+Estimate = Annotated[
+    bool,
+    typer.Option(
+        "--estimate", help="Estimate from the target's datasheet; nothing is measured.", rich_help_panel="How"
+    ),
 ]
 ProfileBudget = Annotated[
     str | None,
@@ -86,6 +111,7 @@ def run(
     latency: Latency = None,
     memory: Memory = None,
     size: Size = None,
+    keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     recovery_steps: RecoverySteps = 400,
@@ -98,7 +124,7 @@ def run(
 ) -> None:
     """Deploy: measure, allocate, compress, export, install, verify and adapt on the board, report."""
     board = load_target(target)
-    overrides = _overrides(latency, memory, size)
+    overrides = _overrides(latency, memory, size, keep_accuracy)
     request = Request(
         model,
         task,
@@ -143,16 +169,22 @@ def plan(
     latency: Latency = None,
     memory: Memory = None,
     size: Size = None,
+    keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     seed: Seed = 0,
     profile_budget: ProfileBudget = None,
     offline: Offline = False,
+    estimate: Estimate = False,
+    frontier: DrawFrontier = False,
+    runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Measure the board and allocate; nothing is installed."""
+    if offline and estimate:
+        raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
     board = load_target(target)
-    overrides = _overrides(latency, memory, size)
+    overrides = _overrides(latency, memory, size, keep_accuracy)
     request = Request(
         model,
         task,
@@ -162,9 +194,12 @@ def plan(
         seed,
         profile_budget_s=parse_profile_budget(profile_budget),
     )
+    if frontier:
+        draw(request, board, overrides, runs, offline=offline, as_json=as_json)
+        return
     from toolkit import pipeline
 
-    make = pipeline.plan_offline if offline else pipeline.plan
+    make = pipeline.plan_estimate if estimate else pipeline.plan_offline if offline else pipeline.plan
     with render.RichProgress(Console(stderr=True, highlight=False)) as progress:
         result = make(request, board, overrides, progress)
     if as_json:
@@ -192,9 +227,10 @@ def _require_writable(runs: Path) -> None:
         ) from None
 
 
-def _overrides(latency: str | None, memory: str | None, size: str | None) -> Overrides:
+def _overrides(latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None) -> Overrides:
     return Overrides(
         None if latency is None else parse_milliseconds(latency),
         None if memory is None else parse_bytes(memory),
         None if size is None else parse_bytes(size),
+        keep_accuracy,
     )

@@ -12,7 +12,7 @@ from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.predictor import Predictor
 from toolkit.profiling.signature import Signature, parse_signature
 
-Source = Literal["measured", "interpolated", "predicted"]
+Source = Literal["measured", "interpolated", "predicted", "estimate"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LayerTime:
 def layer_time(rows: Mapping[str, Measurement], predictor: Predictor | None, layer: Signature) -> LayerTime | None:
     """The best that those rows say of the layer; None if they say nothing."""
     if (row := rows.get(str(layer))) is not None:
-        return LayerTime(row.median_ms, 0.0, "measured")
+        return LayerTime(row.median_ms, 0.0, "estimate" if "estimate" in row.flags else "measured")
     guesses = [_interpolated(rows, layer), _predicted(predictor, layer)]
     between, guess = guesses
     if between and guess and guess.std_ms < between.std_ms:

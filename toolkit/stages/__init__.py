@@ -5,10 +5,11 @@ from toolkit.stages.allocate import allocate
 from toolkit.stages.budget import budget
 from toolkit.stages.compress import compress
 from toolkit.stages.export import export
+from toolkit.stages.frontier import frontier
 from toolkit.stages.install import install
 from toolkit.stages.load import load
-from toolkit.stages.probe import probe, recall
-from toolkit.stages.profile import profile
+from toolkit.stages.probe import imagine, probe, recall
+from toolkit.stages.profile import estimate, profile
 from toolkit.stages.report import report
 from toolkit.stages.summarise import summarise
 from toolkit.stages.verify import verify
@@ -20,7 +21,10 @@ __all__ = [
     "allocate",
     "budget",
     "compress",
+    "estimate",
     "export",
+    "frontier",
+    "imagine",
     "install",
     "load",
     "probe",

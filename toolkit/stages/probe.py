@@ -7,6 +7,7 @@ from typing import Protocol
 from toolkit.devices import Agent, DeviceFacts, Home, ensure_packages, install_agent
 from toolkit.devices import probe as ask
 from toolkit.devices.python_agent import board_python
+from toolkit.errors import BadInput
 from toolkit.profiling import stored_profile
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
@@ -76,6 +77,21 @@ def recall(target: Target, job: Job, watch: Watch) -> Absent:
         stored = stored_profile(target, job.runtime.name, version)
         watch.note(f"no board was asked: its profile is of {stored.measured_at or 'an unknown day'}")
         return Absent(target, _facts_not_asked(**stored.device.model_dump()), version)
+
+
+def imagine(target: Target, job: Job, watch: Watch) -> Absent:
+    """A board that nobody has, from its datasheet. Raises BadInput if its target has none."""
+    with watch.stage("imagine"):
+        datasheet = target.datasheet
+        if datasheet is None:
+            raise BadInput(
+                "has no [datasheet] to estimate from",
+                where=f"target {target.name}",
+                next="Give its peak_gflops_fp32, memory_bandwidth_gb_s and their sources, or measure the board.",
+            )
+        watch.note(f"ESTIMATE from the datasheet, nothing was measured: {'; '.join(datasheet.sources)}")
+        facts = _facts_not_asked(machine=target.arch, cores=target.threads, ram_bytes=datasheet.ram_bytes)
+        return Absent(target, facts, metadata.version(job.runtime.name))
 
 
 def _facts_not_asked(

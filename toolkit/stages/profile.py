@@ -10,9 +10,12 @@ from torch import nn
 from toolkit import profiling
 from toolkit.profiling import MemoryModel, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
+from toolkit.profiling.estimate import as_estimate
+from toolkit.profiling.estimate import estimate as roofline
+from toolkit.profiling.signature import signature_of
 from toolkit.profiling.variants import Variant
 from toolkit.stages.load import Job
-from toolkit.stages.probe import Known
+from toolkit.stages.probe import Absent, Known
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
 
@@ -60,6 +63,23 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
         watch.was_cached = len(now.rows) == len(kept.rows)
         memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
         return Profiled(now, path, dense, memory, shapes)
+
+
+def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
+    """The same from the datasheet, on which nothing was measured: every row says so, and none is ever kept."""
+    with watch.stage("estimate"):
+        datasheet = board.target.datasheet
+        assert datasheet is not None  # `imagine` refuses such a target
+        shapes = _input_shapes(job)
+        variants = profiling.variants_of(job.layers, shapes, board.target.rank_multiple)
+        rows = {key: roofline(signature_of(v.layer, v.input_shape, v.rank), datasheet) for key, v in variants.items()}
+        empty, _ = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)
+        layers = [rows[str(signature_of(layer, shapes[name], None))] for name, layer in job.layers.items()]
+        parameters = sum(value.numel() for value in job.network.backbone.parameters()) + job.dense_head.weight.numel()
+        size = 4 * parameters
+        dense = WholeModel(as_estimate(sum(row.median_ms for row in layers)), size, size)
+        memory = MemoryModel(base_bytes=0.0, per_byte=1.0)
+        return Profiled(empty.model_copy(update={"rows": rows}), Path("nowhere"), dense, memory, shapes)
 
 
 def _minute() -> Untimed:
