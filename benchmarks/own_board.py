@@ -11,14 +11,21 @@ from toolkit.targets import Target, load_target
 
 @contextmanager
 def own_board(name: str) -> Iterator[Target]:
-    """The target of that name; an emulated one on a machine of its own, switched off at the end."""
+    """The target of that name; an emulated one on a machine of its own."""
     target = load_target(name)
     if target.lab is None:
         yield target
         return
-    machine = lab.Machine(f"{name}-benchmark", cache_folder() / "lab" / f"{name}-benchmark", free_ports())
+    with own_machine() as board:
+        yield lab.target_on(board, name)
+
+
+@contextmanager
+def own_machine() -> Iterator[lab.Board]:
+    """A machine of its own, switched off at the end."""
+    machine = lab.Machine("benchmark", cache_folder() / "lab" / "benchmark", free_ports())
     board = lab.power_on(machine, on_step=print)
     try:
-        yield lab.target_on(board, name)
+        yield board
     finally:
         lab.power_off(machine)

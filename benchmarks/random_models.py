@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from toolkit.cache import cache_folder, digest
-from toolkit.compression import Spectrum, break_even_rank, compress, matrix
+from toolkit.compression import CostTable, Spectrum, break_even_rank, compress, matrix
 from toolkit.devices import hold
+from toolkit.profiling import Measurement, cost_table
 from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.signature import signature_of
-from toolkit.profiling.time_programs import Timeable, time_programs
+from toolkit.profiling.steady import time_steadily
+from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.runtimes import Program
@@ -36,12 +38,14 @@ Ranks = dict[str, int | None]
 
 @dataclass(frozen=True)
 class Measured:
-    """One model in one runtime on one board: layers by signature, whole models by their choices; medians in ms."""
+    """One model in one runtime on one board: what the toolkit makes of its profile, and whole models it never saw.
 
-    signatures: dict[str, dict[int | None, str]]
-    rows: dict[str, dict[str, Any]]
-    dense: dict[str, Any]
-    wholes: list[tuple[Ranks, dict[str, Any]]]
+    `kinds` are those of the layers; `wholes` random allocations with their measurements.
+    """
+
+    costs: CostTable
+    kinds: dict[str, str]
+    wholes: list[tuple[Ranks, Measurement]]
 
 
 def measure(
@@ -62,18 +66,23 @@ def measure(
         todo = [index for index in range(count) if str(index) not in times]
         for start in range(0, len(todo), _TOGETHER):
             batch = todo[start : start + _TOGETHER]
-            programs = {str(index): _program(model, job, drawn[index], seed, index) for index in batch}
-            for key, row in time_programs(board.agent, job.runtime, target.threads, programs).rows.items():
-                times[key] = row.model_dump()
+            programs = {str(index): _program(model, job, drawn[index]) for index in batch}
+            calls = model_timing(target.clock)
+            timed = time_steadily(board.agent, job.runtime, target.threads, target.clock, programs, calls)
+            times |= {key: row.model_dump() for key, row in timed.rows.items()}
             kept.write_text(json.dumps(times))
             tell(f"{model}, {runtime}, {target.name}: {len(times)} of {count} whole models")
-    signatures = {
-        name: {rank: str(signature_of(job.layers[name], profiled.input_shapes[name], rank)) for rank in choices}
-        for name, choices in ranks.items()
-    }
-    rows = {key: row.model_dump() for key, row in profiled.profile.rows.items()}
-    wholes = [(drawn[index], times[str(index)]) for index in range(count)]
-    return Measured(signatures, rows, profiled.dense.measurement.model_dump(), wholes)
+    costs = cost_table(
+        job.layers,
+        profiled.input_shapes,
+        target.rank_multiple,
+        profiled.profile,
+        profiled.dense,
+        profiled.memory,
+    )
+    kinds = {name: signature_of(layer, profiled.input_shapes[name], None).kind for name, layer in job.layers.items()}
+    wholes = [(drawn[index], Measurement.model_validate(times[str(index)])) for index in range(count)]
+    return Measured(costs, kinds, wholes)
 
 
 def _draw(ranks: dict[str, tuple[int | None, ...]], count: int, seed: int) -> list[Ranks]:
@@ -91,7 +100,7 @@ def _draw(ranks: dict[str, tuple[int | None, ...]], count: int, seed: int) -> li
     return drawn
 
 
-def _program(model: str, job: Job, ranks: Ranks, seed: int, index: int) -> Timeable:
+def _program(model: str, job: Job, ranks: Ranks) -> Timeable:
     """The whole model under those choices: its own weights, truncated; time does not depend on them."""
     backbone = compress(
         job.network.backbone, {name: _truncated(job, name) for name, rank in ranks.items() if rank}, ranks

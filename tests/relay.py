@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 class Relay:
     """Passes bytes both ways between its own `port` and another, until `cut`; `mend` lets new connections through.
 
-    Setting `cut_after` cuts it once so many more bytes have passed, both ways together.
+    Setting `cut_after` cuts it once so many more bytes have passed, both ways together; `passed` counts them.
     """
 
     def __init__(self, to: int) -> None:
@@ -17,6 +17,7 @@ class Relay:
         self._ends: list[socket.socket] = []
         self._whole = True
         self.cut_after: int | None = None
+        self.passed = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -59,6 +60,7 @@ class Relay:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 sink.sendall(data)
+                self.passed += len(data)
                 if self.cut_after is not None:
                     self.cut_after -= len(data)
                     if self.cut_after < 0:

@@ -185,6 +185,33 @@ def test_a_console_that_another_program_has_open() -> None:
     os.close(slave)
 
 
+def test_a_console_of_a_group_that_the_user_is_not_in() -> None:
+    """As /dev/ttyUSB0 is for a new user. Root may open all, so somebody else tries, in a process of their own."""
+    master, slave = pty.openpty()
+    name = os.ttyname(slave)
+    os.chmod(name, 0o600)  # noqa: PTH101
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.getuid() == 0:
+            os.setuid(65534)
+        else:
+            os.chmod(name, 0)  # noqa: PTH101
+        try:
+            error = unopened(name)
+            os.write(writing, f"{error.what}|{error.next}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        what, _, next_step = pipe.read().partition("|")
+    os.waitpid(child, 0)
+    assert what == "permission denied"
+    assert "dialout" in next_step
+    os.close(master)
+    os.close(slave)
+
+
 def test_a_target_without_a_console() -> None:
     target = Target(name="bench", summary="", arch="any", connection={"transport": "serial"}, runtimes=("onnxruntime",))
     assert refused(target).what == "its connection names no console"

@@ -53,7 +53,21 @@ def adapt_on_device(
 
 def infer_on_device(agent: Agent, digest: str, x: torch.Tensor, *, adapted: bool, threads: int) -> torch.Tensor:
     """Logits (N, classes) of the release on the board, as installed or as adapted there. Raises BoardError."""
-    with _pushed(agent, {"x": x.numpy()}) as remote, scratch(agent.home, "logits.safetensors") as outputs:
+    with _pushed(agent, {"x": x.numpy()}) as remote:
+        return _infer(agent, digest, remote, len(x), adapted, threads)
+
+
+def infer_before_and_after(
+    agent: Agent, digest: str, x: torch.Tensor, threads: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`infer_on_device` as installed and as adapted; the inputs travel once."""
+    with _pushed(agent, {"x": x.numpy()}) as remote:
+        before = _infer(agent, digest, remote, len(x), False, threads)
+        return before, _infer(agent, digest, remote, len(x), True, threads)
+
+
+def _infer(agent: Agent, digest: str, remote: str, count: int, adapted: bool, threads: int) -> torch.Tensor:
+    with scratch(agent.home, "logits.safetensors") as outputs:
         spec = {
             "release": release_folder(agent.home, digest),
             "adapted": adapted_file(agent.home, digest) if adapted else None,
@@ -66,8 +80,8 @@ def infer_on_device(agent: Agent, digest: str, x: torch.Tensor, *, adapted: bool
             local = Path(folder, "logits.safetensors")
             agent.home.device.pull(outputs, local)
             logits = load_file(local)["logits"]
-    if len(logits) != len(x):
-        raise BoardError(f"classified {len(logits)} of {len(x)} inputs", where=agent.home.where)
+    if len(logits) != count:
+        raise BoardError(f"classified {len(logits)} of {count} inputs", where=agent.home.where)
     return torch.from_numpy(logits)
 
 

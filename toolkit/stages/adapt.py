@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from toolkit.adaptation import adapt_on_device, infer_on_device
+from toolkit.adaptation import adapt_on_device, infer_before_and_after
 from toolkit.deployment import Adaptation, CurvePoint, HeldOut
 from toolkit.profiling import Accepted
 from toolkit.request import Request
@@ -63,8 +63,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
         if not said["accepted"]:
             watch.note(f"adaptation not accepted: {said['reason']}")
         queries = _affordable(job.task.query, verified.measurement.median_ms, request.seed)
-        before = infer_on_device(board.agent, bundle.digest, queries.x, adapted=False, threads=threads)
-        after = infer_on_device(board.agent, bundle.digest, queries.x, adapted=True, threads=threads)
+        before, after = infer_before_and_after(board.agent, bundle.digest, queries.x, threads)
         adaptation = Adaptation(
             accepted=said["accepted"],
             reason=said["reason"],
