@@ -20,17 +20,17 @@ import pytest
 def measured(deployed):
     return {{
         model: deployed(f"my_package.small:{{model}}", "{TASK}", recovery_steps=0).measure()
-        for model in ("model", "slower")
+        for model in ("tiny", "slower")
     }}
 
 def test_unchanged(deployed, regression, measured):
-    regression("unchanged", measured["model"])
+    regression("unchanged", measured["tiny"])
 
 def test_grown(regression, measured, request):
-    regression("grown", measured["model" if request.config.getoption("--update-baselines") else "slower"])
+    regression("grown", measured["tiny" if request.config.getoption("--update-baselines") else "slower"])
 
 def test_answers(deployed, device):
-    release = deployed("my_package.small:model", "{TASK}", recovery_steps=0)
+    release = deployed("my_package.small:tiny", "{TASK}", recovery_steps=0)
     assert release.result.active
     assert device.root.endswith("my board-tests")
     import torch
@@ -39,7 +39,7 @@ def test_answers(deployed, device):
 _SLOWER = """
 def slower():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 2048), nn.ReLU(), nn.Linear(2048, 512), nn.Linear(512, 5))
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4096), nn.ReLU(), nn.Linear(4096, 5))
 """
 _RACK = """
 name = "rack"

@@ -69,9 +69,9 @@ def target(pytestconfig: pytest.Config) -> "Iterator[Target]":
 @pytest.fixture(scope="session")
 def device(target: "Target") -> "Iterator[Home]":
     """The tests' own folder on the board, held for the session; `device.device` runs commands and moves files."""
-    from toolkit.testing.board import held, of_tests
+    from toolkit.testing.board import held
 
-    with held(of_tests(target)) as home:
+    with held(target) as home:
         yield home
 
 
