@@ -10,6 +10,7 @@ from workplace import FEW_STEPS, WHAT, Workplace, make_workplace, one_object
 from toolkit import __version__
 from toolkit.cli.app import app
 from toolkit.deployment import Deployment
+from toolkit.frontier import Frontier
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,16 @@ def test_a_plan_is_one_object(shared: Workplace) -> None:
     assert Deployment.model_validate(one_object(done.stdout)).active is False
 
 
+def test_a_frontier_is_one_object_that_is_its_file_and_has_a_page(shared: Workplace) -> None:
+    done = shared.deploy("plan", *WHAT, "--frontier", "--runs", "drawn", "--json")
+    assert done.returncode == 0, done.stderr
+    [folder] = (shared.folder / "drawn").iterdir()
+    assert (folder / "frontier.json").read_text() == done.stdout
+    frontier = Frontier.model_validate(one_object(done.stdout))
+    assert frontier.dense.measured_ms is not None
+    assert "12 queries of blobs" in (folder / "frontier.html").read_text()
+
+
 def test_targets_are_one_object(shared: Workplace) -> None:
     found = one_object(shared.deploy("targets", "--json").stdout)
     assert {"desk", "host", "emulated-pi"} <= {each["name"] for each in found["targets"]}
@@ -54,6 +65,7 @@ def test_status_is_one_object(shared: Workplace) -> None:
         (("status", "--target", "dsek"), 2, "unknown target 'dsek'"),
         (("--latency", "5 parsecs"), 2, "'5 parsecs' is not a positive quantity"),
         (("plan", "--runtime", "abacus"), 2, "'abacus' is not one of 'onnxruntime', 'executorch'."),
+        (("plan", "--keep-accuracy", "1.5"), 2, "1.5 is not in the range 0.0<=x<=1.0."),
         (("run", "--no-such-option"), 2, "No such option: --no-such-option"),
     ],
 )

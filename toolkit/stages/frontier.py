@@ -31,31 +31,9 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
     with watch.stage("frontier"):
         learned = learn(board, job, profile, request.seed, watch)
         limits = profiling.plan_limits(replace(budget, latency_ms=None), learned.model, learned.spread, learned.likely)
-        everything_dense = describe(dict.fromkeys(job.layers), learned.worth.gains, learned.model.costs)
-        found = list(_allocations(learned, limits, request.seed))
-        accuracies: dict[str, float] = {}
-        for done, (_, _, allocation) in enumerate([("", 0.0, everything_dense), *found]):
-            key = _key(allocation.ranks)
-            if key not in accuracies:
-                accuracies[key] = accuracy_before_recovery(job, learned.worth.spectra, allocation.ranks)
-            watch.progress.advance(done, len(found))
         timed = {_key(whole.ranks): whole.timed.measurement.median_ms for whole in learned.wholes}
-        timed[_key(everything_dense.ranks)] = learned.profile.dense.measurement.median_ms
-
-        def chosen(name: str, limit_ms: float, allocation: Allocation) -> Chosen:
-            key = _key(allocation.ranks)
-            return Chosen(
-                allocator=name,
-                limit_ms=limit_ms,
-                predicted_ms=allocation.latency_ms,
-                measured_ms=timed.get(key),
-                size_bytes=allocation.size_bytes,
-                peak_bytes=allocation.peak_bytes,
-                accuracy=accuracies[key],
-                gain_gap=allocation.bound_gap,
-                compact_layers=sum(rank is not None for rank in allocation.ranks.values()),
-            )
-
+        timed[_key(dict.fromkeys(job.layers))] = learned.profile.dense.measurement.median_ms
+        dense, points = draw_frontier(job, learned, limits, timed, request.seed, watch)
         return Frontier(
             target=board.target.name,
             runtime=job.runtime.name,
@@ -66,9 +44,38 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             clock=board.target.clock,
             judged_on=shown_on(job),
             layers=len(job.layers),
-            dense=chosen("dense", everything_dense.latency_ms, everything_dense),
-            points=tuple(chosen(*each) for each in found),
+            dense=dense,
+            points=points,
         )
+
+
+def draw_frontier(
+    job: Job, learned: Learned, limits: Limits, timed: dict[str, float], seed: int, watch: Watch
+) -> tuple[Chosen, tuple[Chosen, ...]]:
+    """The dense model, and each allocator's choice under each limit; `timed` are measured medians by choice."""
+    dense = describe(dict.fromkeys(job.layers), learned.worth.gains, learned.model.costs)
+    found = [("dense", dense.latency_ms, dense), *_allocations(learned, limits, seed)]
+    accuracies: dict[str, float] = {}
+    points = []
+    for done, (name, limit_ms, allocation) in enumerate(found, start=1):
+        key = _key(allocation.ranks)
+        if key not in accuracies:
+            accuracies[key] = accuracy_before_recovery(job, learned.worth.spectra, allocation.ranks)
+        watch.progress.advance(done, len(found))
+        points.append(
+            Chosen(
+                allocator=name,
+                limit_ms=limit_ms,
+                predicted_ms=allocation.latency_ms,
+                measured_ms=timed.get(key),
+                size_bytes=allocation.size_bytes,
+                peak_bytes=allocation.peak_bytes,
+                accuracy=accuracies[key],
+                gain_gap=allocation.bound_gap,
+                compact_layers=sum(rank is not None for rank in allocation.ranks.values()),
+            )
+        )
+    return points[0], tuple(points[1:])
 
 
 def _allocations(learned: Learned, limits: Limits, seed: int) -> Iterator[tuple[str, float, Allocation]]:

@@ -1,0 +1,125 @@
+"""How little latency keeps how much accuracy: the answer keeps it, and a refusal names what can be had."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from workplace import MODEL, TASK, inside, make_workplace
+
+from toolkit import stages
+from toolkit.compression import Cost, CostTable, Limits, allocate_exact, allocate_uniform, matrix
+from toolkit.errors import BudgetError
+from toolkit.profiling.latency_model import fit_latency_model
+from toolkit.progress import Silent
+from toolkit.request import Request
+from toolkit.stages import Watch
+from toolkit.stages.accuracy import accuracy_before_recovery, expected_accuracy, judged_on, shown_on
+from toolkit.stages.frontier import draw_frontier
+from toolkit.stages.keep_accuracy import least_latency
+from toolkit.stages.learn import Learned
+from toolkit.stages.load import Job
+from toolkit.stages.worth import weigh
+from toolkit.units import parse_milliseconds
+
+RANKS = (1, 2, 4, 8)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """A small network and a small task without general data."""
+    place = make_workplace(tmp_path_factory.mktemp("place"))
+    with inside(place):
+        yield stages.load(Request(model=MODEL, task=TASK, shots=10), place.target, Watch(Silent()))
+
+
+@pytest.fixture(scope="module")
+def learned(job: Job) -> Learned:
+    """True worth; times in proportion to weights, as if each were a nanosecond."""
+    layers: dict[str, dict[int | None, Cost]] = {}
+    for name, layer in job.layers.items():
+        m, n = matrix(layer).shape
+        weights = {None: m * n, **{rank: rank * (m + n) for rank in RANKS if rank * (m + n) < m * n}}
+        layers[name] = {rank: Cost(1e-6 * count, 4 * count) for rank, count in weights.items()}
+    costs = CostTable(layers, 1e-4, 0)
+    model = fit_latency_model(costs, dict.fromkeys(layers, "linear"), "instructions", [])
+    worth = weigh(job, {name: tuple(filter(None, row)) for name, row in layers.items()}, 0, Watch(Silent()))
+    return Learned(worth, model, [], 1.0, None)  # type: ignore[arg-type]
+
+
+def kept(job: Job, learned: Learned, limits: Limits) -> float:
+    dense = expected_accuracy(job, learned.worth.spectra, dict.fromkeys(job.layers))
+    ranks = allocate_exact(learned.worth.gains, learned.model.costs, limits).ranks
+    return expected_accuracy(job, learned.worth.spectra, ranks) / dense
+
+
+@pytest.mark.parametrize("share", [0.7, 0.9, 0.98])
+def test_the_least_latency_keeps_the_accuracy_that_was_asked_for(job: Job, learned: Learned, share: float) -> None:
+    watch = Watch(Silent())
+    found = least_latency(job, learned, allocate_exact, Limits(), share, watch)
+    assert found.latency_ms is not None
+    assert kept(job, learned, found) >= share
+    assert found.latency_ms < learned.model.costs.latency_ms(dict.fromkeys(job.layers))
+    assert "30 support examples, cross-validated (the task has no general data)" in watch.notes[0]
+
+
+def test_more_accuracy_takes_more_latency(job: Job, learned: Learned) -> None:
+    found = [least_latency(job, learned, allocate_exact, Limits(), share, Watch(Silent())) for share in (0.4, 0.7, 1.0)]
+    taken = [each.latency_ms or 0.0 for each in found]
+    assert taken == sorted(taken)
+    assert taken[0] < taken[2]
+
+
+def test_other_limits_stay(job: Job, learned: Learned) -> None:
+    found = least_latency(job, learned, allocate_exact, Limits(size_bytes=20_000), 0.5, Watch(Silent()))
+    assert found.size_bytes == 20_000
+
+
+def test_a_latency_that_is_too_short_is_answered_with_one_that_is_not(job: Job, learned: Learned) -> None:
+    costs = learned.model.costs
+    fastest = costs.rest_latency_ms + sum(
+        min(cost.latency_ms for cost in row.values()) for row in costs.layers.values()
+    )
+    with pytest.raises(BudgetError, match=r"within --latency keeps 100.0% of the dense accuracy") as caught:
+        least_latency(job, learned, allocate_exact, Limits(latency_ms=fastest * 1.001), 1.0, Watch(Silent()))
+    advice = re.fullmatch(r"Give --latency (\S+), or --keep-accuracy (\S+)\.", str(caught.value.next))
+    assert advice, caught.value.next
+    assert kept(job, learned, Limits(latency_ms=parse_milliseconds(advice[1]))) >= 1.0
+    assert kept(job, learned, Limits(latency_ms=fastest * 1.001)) >= float(advice[2])
+
+
+def test_a_size_that_is_too_small_is_named(job: Job, learned: Learned) -> None:
+    smallest = sum(min(cost.weight_bytes for cost in row.values()) for row in learned.model.costs.layers.values())
+    with pytest.raises(BudgetError, match=r"within the budget keeps 100.0%") as caught:
+        least_latency(job, learned, allocate_exact, Limits(size_bytes=smallest), 1.0, Watch(Silent()))
+    assert re.fullmatch(r"Raise --size, or give --keep-accuracy \S+\.", str(caught.value.next))
+
+
+def test_an_allocator_that_finds_nothing_at_the_fast_end_is_asked_further_on(job: Job, learned: Learned) -> None:
+    found = least_latency(job, learned, allocate_uniform, Limits(), 0.7, Watch(Silent()))
+    assert found.latency_ms is not None
+
+
+def test_queries_are_shown_but_choose_nothing(job: Job, learned: Learned) -> None:
+    dense = dict.fromkeys(job.layers)
+    assert judged_on(job).startswith("30 support examples")
+    assert shown_on(job) == "12 queries of blobs"
+    for accuracy in (expected_accuracy, accuracy_before_recovery):
+        assert 0.5 < accuracy(job, learned.worth.spectra, dense) <= 1.0
+
+
+def test_a_frontier_has_every_allocator_at_every_limit_and_none_above_it(job: Job, learned: Learned) -> None:
+    dense, points = draw_frontier(job, learned, Limits(), {"[]": 1.0}, 0, Watch(Silent()))
+    limits = sorted({point.limit_ms for point in points})
+    assert len(limits) == 6
+    assert {point.allocator for point in points if point.limit_ms == limits[-1]} == {
+        "exact",
+        "greedy",
+        "uniform",
+        "magnitude",
+        "random",
+    }
+    assert all(point.predicted_ms <= point.limit_ms * (1 + 1e-9) for point in points)
+    assert dense.compact_layers == 0
+    assert dense.measured_ms is None
+    best = {point.limit_ms: point.gain_gap for point in points if point.allocator == "exact"}
+    assert all(point.gain_gap >= best[point.limit_ms] - 1e-9 for point in points)
