@@ -72,6 +72,16 @@ def test_what_is_faster_passes_with_a_warning(tmp_path: Path) -> None:
         check(tmp_path, 22.8)
 
 
+def test_a_disturbed_measurement_is_said_to_be(tmp_path: Path) -> None:
+    check(tmp_path, 24.0, update=True)
+    hot = counted_samples(24.72, 0).model_copy(update={"disturbed": ("cpu at or above 80 °C",)})
+    with (
+        pytest.warns(UserWarning, match=r"disturbed on desk \(cpu at or above 80 °C\)"),
+        pytest.raises(pytest.fail.Exception, match=r"  disturbed cpu at or above 80 °C\n"),
+    ):
+        regress("digits", hot, tmp_path, update=False, done=[], record=lambda *_: None)
+
+
 def test_properties_say_latency_baseline_and_ratio(tmp_path: Path) -> None:
     check(tmp_path, 24.0, update=True)
     _, recorded = check(tmp_path, 24.1)

@@ -45,7 +45,7 @@ def deploy_for_test(home: Home, target: Target, request: Request, overrides: Ove
     watch = stages.Watch(Silent())
     job = stages.load(request, target, watch)
     board = stages.probe(home, target, job, watch)
-    profile = stages.profile(board, job, watch)
+    profile = stages.profile(board, job, watch, request.profile_budget_s)
     budget = stages.budget(board, profile, overrides, watch)
     planned = stages.allocate(board, job, profile, budget, request, watch)
     compact = stages.compress(job, planned, request, watch)

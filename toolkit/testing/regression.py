@@ -12,7 +12,7 @@ from toolkit.testing.compare import compare
 from toolkit.testing.openmetrics import Regression
 from toolkit.testing.options import board_required
 from toolkit.testing.samples import Samples
-from toolkit.testing.words import faster, missing, slower
+from toolkit.testing.words import disturbed, faster, missing, slower
 
 
 def regress(
@@ -32,6 +32,8 @@ def regress(
     if any(each.name == name and each.now.runtime == now.runtime for each in done):
         raise BadInput(f"there are two regressions '{name}' of {now.runtime}", next="Give each a name of its own.")
     record(f"{name}.latency_ms", now.median_ms)
+    if now.disturbed:
+        warnings.warn(disturbed(name, now), stacklevel=3)
     if update:
         write_baseline(path, name, now)
     if not path.exists():

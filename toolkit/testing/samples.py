@@ -28,6 +28,7 @@ class Samples(BaseModel):
     reference_ms: tuple[PositiveFloat, ...] = ()
     measured_at: str
     conditions: dict[str, Any] = Field(description="the board's before the first round and after the last")
+    disturbed: tuple[str, ...] = Field(default=(), description="what disturbed rounds each time they were repeated")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -38,12 +38,22 @@ def missing(name: str, now: Samples, found: list[str]) -> str:
     )
 
 
+def disturbed(name: str, samples: Samples) -> str:
+    """A warning: the figures are those of a board in an unusual state."""
+    return (
+        f"{name} was disturbed on {samples.target} ({'; '.join(samples.disturbed)}), also when it was repeated: "
+        "let the board cool down or finish its other work, then run again."
+    )
+
+
 def _both(baseline: Baseline, now: Samples, found: Comparison) -> tuple[str, ...]:
     then = baseline.samples
     return (
         f"  measured  {_times(now)}, release {now.release[:12]}",
         f"  baseline  {_times(then)}, release {then.release[:12]}, made {then.measured_at} "
         f"by toolkit {baseline.toolkit_version} with {then.runtime} {then.runtime_version}",
+        *([f"  disturbed {'; '.join(now.disturbed)}"] if now.disturbed else []),
+        *([f"  disturbed {'; '.join(then.disturbed)} (the baseline)"] if then.disturbed else []),
         f"  change    {found.change:+.1%} [{found.low:+.1%}, {found.high:+.1%}], {found.how}",
     )
 
