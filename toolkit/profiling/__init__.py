@@ -17,7 +17,13 @@ from toolkit.profiling.profile_layers import profile_layers
 from toolkit.profiling.stored import open_profile, stored_profile
 from toolkit.profiling.time_programs import timing
 from toolkit.profiling.variants import variants_of
-from toolkit.profiling.whole_models import NotStored, Untimed, WholeModel, is_stored, time_model, time_models
+from toolkit.profiling.whole_models import (
+    NotStored,
+    Untimed,
+    WholeModel,
+    is_stored,
+    time_models,
+)
 
 __all__ = [
     "Accepted",
@@ -41,7 +47,6 @@ __all__ = [
     "read_profile",
     "save_profile",
     "stored_profile",
-    "time_model",
     "time_models",
     "timing",
     "variants_of",

@@ -88,7 +88,7 @@ def time_programs(
             first = _push_program(agent, f"{folder}/reference{runtime.suffix}", _REFERENCE[0], reference)
             entries = [first, *entries, first | {"id": _REFERENCE[1]}]
         spec = {"runtime": runtime.name, "threads": threads, **(calls or timing()), "programs": entries}
-        done = call(agent, "bench", spec, on_event=on_event, timeout_s=120.0 + 30.0 * len(entries))
+        done = call(agent, "bench", spec, on_event=on_event, timeout_s=300.0 + 60.0 * len(entries))
     absent = [entry["id"] for entry in entries if entry["id"] not in rows]
     if absent:
         raise BoardError(f"the agent did not time {absent[0]}", where=agent.home.where)

@@ -21,6 +21,7 @@ from toolkit.profiling.time_programs import Timeable, model_timing, time_program
 from toolkit.runtimes import Runtime
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
 
+_BATCH = 4
 _ONCE = {"runs": 1, "warmups": 0, "budget_ms": 0.0}
 
 
@@ -55,67 +56,74 @@ def time_models(
     *,
     on_note: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[WholeModel], Profile]:
-    """Export and time models, unless ones of the same operations were timed before.
+    """Export and time models, unless ones of the same operations were timed before; saved after each batch.
 
-    Times come from one process for all, peak memory from one for each that runs it once and does nothing else. Raises
-    NotStored if one was not timed before and there is no agent.
+    Peak memory is that of a process for each that runs it once and does nothing else. Raises NotStored if something
+    was not measured before and there is no agent.
     """
-    graphs = [inference_graph(each.backbone, each.head, each.x) for each in models]
-    keys = [program_key(graph) for graph, _ in graphs]
-    shapes = [
-        {name: value.shape for name, value in serving_tensors(each.backbone, each.head).items()} for each in models
-    ]
-    missing = {key: index for index, key in enumerate(keys) if not _is_timed(key, profile, agent)}
-    if missing:
+    drawn = [_draw(each) for each in models]
+    missing = {each.key: each for each in drawn if not _is_timed(each.key, profile, agent)}
+    heavy = {each.key: each for each in drawn if each.key not in profile.process_bytes}
+    if missing or heavy:
         if agent is None:
             raise NotStored(
                 "a whole model is not in its stored profile",
                 where=f"target {profile.target}",
                 next=f"Measure it once: `deploy profile --target {profile.target}` with this --model and --task.",
             )
-        timeables = {
-            key: Timeable(runtime.export(*graphs[index]), tuple(models[index].x.shape), shapes[index])
-            for key, index in missing.items()
-        }
+        programs = {key: _timeable(runtime, each) for key, each in (missing | heavy).items()}
         calls = model_timing(profile.clock) | ({"rate_hz": profile.rate_hz} if profile.rate_hz else {})
-        found = time_steadily(agent, runtime, profile.threads, profile.clock, timeables, calls, on_note=on_note)
-        peaks = {
-            key: time_programs(agent, runtime, profile.threads, {key: timeable}, calls=_ONCE).peak_bytes
-            for key, timeable in timeables.items()
-        }
-        sizes = {key: len(timeable.program.data) for key, timeable in timeables.items()}
-        profile = profile.with_rows(found.rows, peaks, found.batch, sizes)
-        save_profile(profile, path)
+        for start in range(0, len(missing), _BATCH):
+            batch = {key: programs[key] for key in list(missing)[start : start + _BATCH]}
+            found = time_steadily(agent, runtime, profile.threads, profile.clock, batch, calls, on_note=on_note)
+            sizes = {key: len(timeable.program.data) for key, timeable in batch.items()}
+            profile = profile.with_rows(found.rows, {}, found.batch, sizes)
+            save_profile(profile, path)
+        for key in heavy:
+            once = time_programs(agent, runtime, profile.threads, {key: programs[key]}, calls=_ONCE)
+            profile = profile.with_rows({}, {key: once.peak_bytes})
+            save_profile(profile, path)
     return [
-        WholeModel(profile.rows[key], profile.process_bytes[key], profile.program_bytes[key] + _tensors_bytes(each))
-        for key, each in zip(keys, shapes, strict=True)
+        WholeModel(
+            profile.rows[each.key],
+            profile.process_bytes[each.key],
+            profile.program_bytes[each.key] + _tensors_bytes(each.shapes),
+        )
+        for each in drawn
     ], profile
-
-
-def time_model(
-    agent: Agent | None,
-    runtime: Runtime,
-    backbone: nn.Module,
-    head: nn.Linear,
-    x: torch.Tensor,
-    profile: Profile,
-    path: Path,
-) -> tuple[WholeModel, Profile]:
-    """`time_models` of one."""
-    [whole], profile = time_models(agent, runtime, [Untimed(backbone, head, x)], profile, path)
-    return whole, profile
 
 
 def is_stored(model: Untimed, profile: Profile) -> bool:
     """Whether `time_models` needs no board for it."""
-    graph, _ = inference_graph(model.backbone, model.head, model.x)
-    return _is_timed(program_key(graph), profile, None)
+    key = _draw(model).key
+    return _is_timed(key, profile, None) and key in profile.process_bytes
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A model as a graph, with what names it and the shapes of what it loads."""
+
+    key: str
+    graph: ExportedProgram
+    holes: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def _draw(model: Untimed) -> _Drawn:
+    graph, holes = inference_graph(model.backbone, model.head, model.x)
+    shapes = {name: value.shape for name, value in serving_tensors(model.backbone, model.head).items()}
+    return _Drawn(program_key(graph), graph, holes, tuple(model.x.shape), shapes)
+
+
+def _timeable(runtime: Runtime, model: _Drawn) -> Timeable:
+    return Timeable(runtime.export(model.graph, model.holes), model.input_shape, model.shapes)
 
 
 def _is_timed(key: str, profile: Profile, agent: Agent | None) -> bool:
     """In full, and at the pace that is asked for now if a board is at hand."""
     row = profile.rows.get(key)
-    if row is None or key not in profile.process_bytes or key not in profile.program_bytes:
+    if row is None or key not in profile.program_bytes:
         return False
     return agent is None or row.paced_rate_hz == profile.rate_hz
 
