@@ -119,6 +119,16 @@ def test_whole_models_show_what_files_hold_besides_weights() -> None:
     assert with_overheads(COSTS, []) == COSTS
 
 
+def test_no_measured_model_peaks_above_its_prediction() -> None:
+    choices: list[Ranks] = [{"a": 8, "b": None}, {"a": 8, "b": 8}]
+    measured = [
+        (ranks, WholeModel(DENSE.measurement, COSTS.peak_bytes(ranks) + beyond, COSTS.size_bytes(ranks)))
+        for ranks, beyond in zip(choices, (300_000, -500_000), strict=True)
+    ]
+    better = with_overheads(COSTS, measured)
+    assert [better.peak_bytes(ranks) - COSTS.peak_bytes(ranks) for ranks in choices] == [300_000, 300_000]
+
+
 def test_wall_time_is_spread_as_a_rule_and_counted_instructions_at_worst() -> None:
     rows = [DENSE.measurement.model_copy(update={"p95_ms": p95}) for p95 in (10.1, 10.2, 11.0, 30.0)]
     assert p95_over_median("wall", rows) == pytest.approx((1.02 + 1.1) / 2)

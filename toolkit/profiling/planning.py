@@ -97,7 +97,8 @@ def cost_table(
 def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]]) -> CostTable:
     """To the bytes of each compact choice comes what files and graphs hold besides weights.
 
-    As much as in the measured model that has most of it.
+    As much as in the measured model that has most of it. To every peak comes the most that any measured one was above
+    its prediction: a limit on memory is a hard one.
     """
     beyond = max(
         (
@@ -113,7 +114,9 @@ def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]
         }
         for name, row in costs.layers.items()
     }
-    return replace(costs, layers=layers)
+    sized = replace(costs, layers=layers)
+    above = max((whole.peak_bytes - sized.peak_bytes(ranks) for ranks, whole in measured), default=0)
+    return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
 
 
 def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:
