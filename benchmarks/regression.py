@@ -70,8 +70,14 @@ def _runs(home: Home, target: Target, runtime: str, unchanged: int, planted: int
         for run in range(count):
             now = sample(board, bundle)
             found = compare(now, baseline)
-            said = {"verdict": found.verdict, "change": found.change, "low": found.low, "high": found.high}
-            rows.append({"runtime": runtime, "release": label, "run": run, "loads_ms": now.release_ms, **said})
+            said: dict[str, Any] = {
+                "verdict": found.verdict,
+                "change": found.change,
+                "low": found.low,
+                "high": found.high,
+            }
+            said |= {"loads_ms": now.release_ms, "disturbed": now.disturbed}
+            rows.append({"runtime": runtime, "release": label, "run": run, **said})
             print(f"{runtime} {label} {run}: {found.change:+.2%} {found.verdict}", flush=True)
     return rows
 
