@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from workplace import Workplace, inside, local_agent
@@ -218,6 +218,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_is_changed_in_a_profile_it_is_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -241,6 +242,7 @@ def test_whatever_is_changed_in_a_profile_it_is_refused_in_one_line(
     str(caught.value).encode()
 
 
+@settings(deadline=None)
 @given(st.text() | ANYTHING.map(json.dumps))
 def test_no_text_is_more_than_refused(text: str) -> None:
     with pytest.raises(BadInput):
