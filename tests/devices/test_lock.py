@@ -49,6 +49,25 @@ def another_deployer(place: Workplace) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.mark.parametrize("lease", [b"", b"\n\n", b"\0\0\0"])
+def test_a_lock_whose_lease_went_with_the_power_is_taken_over(ours: Home, place: Workplace, lease: bytes) -> None:
+    with another_deployer(place) as other:
+        other.kill()
+        other.wait()
+    Path(ours.at("lease")).write_bytes(lease)  # its size was on the disk before its bytes were
+    with locked(ours):
+        found = holder(ours)
+        assert found is not None
+        assert found.pid == os.getpid()
+
+
+def test_what_is_no_link_at_all_is_a_dead_lock(ours: Home) -> None:
+    Path(ours.at("lock")).touch()
+    with locked(ours):
+        assert holder(ours) is not None
+    assert holder(ours) is None
+
+
 def test_a_lock_is_taken_and_given_back(ours: Home) -> None:
     with locked(ours):
         found = holder(ours)

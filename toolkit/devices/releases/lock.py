@@ -92,9 +92,11 @@ def locked(home: Home) -> Iterator[Home]:
 def holder(home: Home) -> Holder | None:
     """Who holds the board now."""
     lock, lease = shlex.quote(home.at("lock")), shlex.quote(home.at("lease"))
-    script = f'{_CLOCK}; echo "$B"; echo "$U"; readlink {lock} || echo -; cat {lease} 2>/dev/null || echo -'
+    # A line each, come what may: a power cut leaves the lease empty, and whatever has the lock's name is a lock.
+    text = f'if [ -L {lock} ] || [ -e {lock} ]; then echo "$(readlink {lock})"; else echo -; fi'
+    script = f'{_CLOCK}; echo "$B"; echo "$U"; {text}; echo "$(cat {lease} 2>/dev/null)"'
     lines = check(home.device.run(script), "reading the lock", home.where).stdout.decode(errors="replace").splitlines()
-    if len(lines) < 4 or lines[2] == "-":
+    if lines[2] == "-":
         return None
     return parse_holder(lines[2], boot=lines[0], uptime_s=_number(lines[1]), lease=lines[3])
 
