@@ -11,6 +11,7 @@ an agent process of its own.
 
 import argparse
 import statistics
+import sys
 import time
 from typing import Any
 
@@ -65,6 +66,8 @@ def _runs(home: Home, target: Target, runtime: str, unchanged: int, planted: int
     board, before = _install(home, target, runtime, "dense")
     _, after = _install(home, target, runtime, "slower")
     baseline = sample(board, before)
+    if baseline.disturbed:  # `regression` refuses such a baseline, too
+        sys.exit(f"{target.name}: {'; '.join(baseline.disturbed)}. Run again when nobody else works there.")
     rows = []
     for label, bundle, count in (("unchanged", before, unchanged), ("slower", after, planted)):
         for run in range(count):

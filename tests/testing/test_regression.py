@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from testing.made import counted_samples
 
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, BoardError
 from toolkit.testing.openmetrics import Regression, openmetrics, write_openmetrics
 from toolkit.testing.options import REQUIRE
 from toolkit.testing.regression import regress
@@ -80,6 +80,13 @@ def test_a_disturbed_measurement_is_said_to_be(tmp_path: Path) -> None:
         pytest.raises(pytest.fail.Exception, match=r"  disturbed cpu at or above 80 °C\n"),
     ):
         regress("digits", hot, tmp_path, update=False, done=[], record=lambda *_: None)
+
+
+def test_no_baseline_is_made_of_a_disturbed_instruction_count(tmp_path: Path) -> None:
+    busy = counted_samples(44.0, 0).model_copy(update={"disturbed": ("other programs had 46% of the processor",)})
+    with pytest.warns(UserWarning, match="disturbed"), pytest.raises(BoardError, match="let the board cool down or"):
+        regress("digits", busy, tmp_path, update=True, done=[], record=lambda *_: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_properties_say_latency_baseline_and_ratio(tmp_path: Path) -> None:
