@@ -5,8 +5,8 @@
 
 Runs against an emulated board of its own, whose network is QEMU's. Each push is compared with the plain tool's in the
 same run, in turns; ratios are of medians. A push is the transport's own verb; a transfer is what releases do: pieces
-that outlive a broken line, joined on the board, and the digest checked there. The emulated core takes 0.9 s for 50 MB of
-SHA-256, which over adb is nearly as long as the push itself.
+that outlive a broken line, joined on the board, and the digest checked there. The emulated core takes 0.9 s for 50 MB
+of SHA-256, which over adb is nearly as long as the push itself.
 """
 
 import argparse

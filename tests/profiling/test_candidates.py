@@ -6,7 +6,7 @@ from torch import nn
 
 from toolkit.compression import break_even_rank
 from toolkit.profiling.candidates import candidate_ranks
-from toolkit.profiling.profile_layers import variants_of
+from toolkit.profiling.variants import variants_of
 
 
 @given(st.integers(1, 600), st.integers(1, 600), st.sampled_from([4, 8, 16]))

@@ -88,9 +88,7 @@ def fit_latency_model(
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.fit(x, missed)
         weights, covariance, noise = regression.coef_, regression.sigma_, float(regression.alpha_**-0.5)
-    return LatencyModel(
-        _corrected(costs, kinds, weights), costs, kinds, dense_ms, covariance, noise, len(measured) + 2
-    )
+    return LatencyModel(_corrected(costs, kinds, weights), costs, kinds, dense_ms, covariance, noise, len(measured) + 2)
 
 
 def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, ranks: Ranks) -> np.ndarray:
