@@ -64,7 +64,7 @@ def test_a_layer_left_out_of_a_real_profile_is_predicted_within_its_uncertainty(
     predictor = fit_predictor({text: row for text, row in rows.items() if text not in left_out})
     assert predictor is not None
     for text, found in zip(left_out, predictor.predict(list(left_out)), strict=True):
-        assert found.ms == pytest.approx(left_out[text].median_ms, rel=max(0.02, 4 * found.relative_std))
+        assert found.ms == pytest.approx(left_out[text].median_ms, rel=max(0.05, 4 * found.relative_std))
 
 
 def test_a_shape_far_from_all_that_was_measured_is_uncertain() -> None:
