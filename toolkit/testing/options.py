@@ -10,7 +10,7 @@ REQUIRE = "EDGE_DEPLOY_REQUIRE_BOARD"
 TARGET = "edge_deploy_target"
 _OPTIONS: tuple[tuple[str, str, str | None, str], ...] = (
     ("--target", "store", "NAME", "board to test on (`deploy targets` lists them); ini-file: edge_deploy_target"),
-    ("--require-board", "store_true", None, f"fail where a board or a baseline is missing, not skip ({REQUIRE}=1)"),
+    ("--require-board", "store_true", None, f"fail where the board is missing, not skip ({REQUIRE}=1)"),
     ("--update-baselines", "store_true", None, "what `regression` measures becomes the baseline"),
     ("--baselines", "store", "DIR", "folder of the baselines (default: baselines/ in the root folder)"),
     ("--openmetrics", "store", "FILE", "write what `regression` measured in OpenMetrics' text format"),
