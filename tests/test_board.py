@@ -15,7 +15,7 @@ from toolkit.devices import Agent, connect, open_home, probe
 from toolkit.devices.python_agent import install_python_agent, with_site
 from toolkit.devices.releases import release
 from toolkit.profiling import profile_layers, variants_of
-from toolkit.profiling.profile import Profile
+from toolkit.profiling.profile import DeviceIdentity, Profile
 from toolkit.report.words import INSTRUCTION_CLOCK
 from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
@@ -109,12 +109,11 @@ def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None
     variants = dict(list(variants_of(layers, {"layer": (1, 96)}, 96).items())[:1])
     empty = Profile(
         target="t",
-        device={},
+        device=DeviceIdentity(**probe(agent).identity()),
         runtime="onnxruntime",
         runtime_version="",
         threads=1,
         clock="instructions",
-        measured_at="",
     )
     medians = []
     for name in ("one", "two"):

@@ -53,7 +53,6 @@ def problems(draw: st.DrawFn) -> Problem:
         layers,
         draw(st.floats(0, 2)),
         draw(st.integers(0, 10**5)),
-        draw(st.floats(0.5, 2)),
         base_peak_bytes=draw(st.floats(0, 10**5)),
         peak_per_byte=draw(st.floats(1, 3)),
     )
