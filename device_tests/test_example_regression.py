@@ -1,6 +1,7 @@
-"""What a user's own regression test looks like: the digits model, in a budget that leaves it dense."""
+"""What a user's own regression test looks like."""
 
 
-def test_digits_are_as_fast_as_they_were(deployed, regression):  # type: ignore[no-untyped-def]
-    release = deployed("toolkit.examples.digits:model", "toolkit.examples.digits:task", latency="50ms")
-    regression("digits", release.measure())
+def test_the_small_model_is_as_fast_as_it_was(deployed, regression):  # type: ignore[no-untyped-def]
+    release = deployed("device_tests.small:model", "device_tests.small:task", latency="50ms")
+    assert release.result.active
+    regression("small model", release.measure())
