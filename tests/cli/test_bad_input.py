@@ -188,7 +188,7 @@ def test_a_cache_folder_that_cannot_be_made_is_named(shared: Workplace) -> None:
 def test_a_budget_that_nothing_meets_names_the_nearest(shared: Workplace) -> None:
     done = shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, *FEW_STEPS, "--size", "1KB")
     assert done.returncode == 4
-    assert "no allocation fits 1 kB" in refusal(done)
+    assert "no allocation keeps size within 1 kB" in refusal(done)
     assert "The nearest feasible is --size " in refusal(done)
     assert nothing_was_done(shared)
 

@@ -110,6 +110,7 @@ LONG = (
     "deploy --target",
     "deploy run",
     "deploy plan",
+    "deploy profile",
     "deploy lab up",
     "deploy lab down",
     "deploy lab cut",
@@ -122,6 +123,7 @@ def test_every_verb_shows_an_example() -> None:
     for verb in (
         "--target host",
         "plan",
+        "profile",
         "targets",
         "status",
         "rollback",
