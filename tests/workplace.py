@@ -85,7 +85,7 @@ class Workplace:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(CHECKOUT), "EDGE_DEPLOY_CACHE": str(self.cache)}
 
-    def deploy(self, *arguments: str, timeout_s: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+    def deploy(self, *arguments: str, timeout_s: float = 550, **environment: str) -> subprocess.CompletedProcess[str]:
         """The real command line, as its own process in this folder."""
         return subprocess.run(
             command(*arguments),
