@@ -44,6 +44,8 @@ def _parse(text: str, units: dict[str, float] | dict[str, int], example: str) ->
     scale = units.get(match.group(2).upper()) if match else None
     value = float(match.group(1)) * scale if match and scale else 0.0
     if not 0 < value < math.inf:
+        unit_is_missing = re.fullmatch(r"\s*\d+(\.\d+)?\s*", text, re.ASCII) is not None and float(text) > 0
+        what = "has no unit" if unit_is_missing else "is not a positive quantity"
         known = ", ".join(unit.lower() if unit in _MILLISECONDS else unit for unit in units)
-        raise BadInput(f"'{text}' is not a positive quantity", next=f"Write a number and unit ({known}): {example}")
+        raise BadInput(f"'{text}' {what}", next=f"Write a number and unit ({known}): {example}")
     return value

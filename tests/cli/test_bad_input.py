@@ -76,10 +76,22 @@ def test_an_unknown_target_names_the_nearest(shared: Workplace) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [("--latency", "5"), ("--latency", ""), ("--memory", "-3MB"), ("--size", "many"), ("--latency", "nanms")]
+    "option",
+    [("--latency", "0ms"), ("--latency", ""), ("--memory", "-3MB"), ("--size", "many"), ("--latency", "nanms")],
 )
 def test_a_quantity_without_sense_is_named(shared: Workplace, option: tuple[str, str]) -> None:
     assert f"'{option[1]}' is not a positive quantity" in refusal(shared.deploy(*option))
+
+
+def test_a_quantity_without_a_unit_is_named(shared: Workplace) -> None:
+    assert refusal(shared.deploy("--memory", "64")).startswith(
+        "error '64' has no unit\nWrite a number and unit (B, KB,"
+    )
+
+
+def test_a_models_name_is_shown_as_it_is(shared: Workplace) -> None:
+    """`:x:` stands for a pictogram elsewhere."""
+    assert refusal(shared.deploy("--target", "desk", "--model", "nope:x:y")).startswith("error nope:x:y: ")
 
 
 def test_a_host_that_is_off_is_said_before_a_model_is_made(shared: Workplace) -> None:

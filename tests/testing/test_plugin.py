@@ -153,7 +153,7 @@ def test_what_is_wrong_with_the_input_is_said_without_a_traceback(shared: Workpl
     done = run(shared, "test_wrong.py", "--target", "desk")
     assert done.returncode == 1
     assert "no module named no_such" in done.stdout
-    assert "'5' is not a positive quantity" in done.stdout
+    assert "'5' has no unit" in done.stdout
     assert "Traceback" not in done.stdout
     unknown = run(shared, "test_device.py", "--target", "dsek")
     assert "unknown target 'dsek'\nDid you mean desk?" in unknown.stdout

@@ -59,4 +59,4 @@ def _ignore_interrupts(raised: "sys.UnraisableHookArgs") -> None:
 
 
 def _console() -> Console:
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)

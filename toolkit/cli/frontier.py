@@ -4,11 +4,11 @@ import datetime
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cli import render
+from toolkit.cli.console import stderr, stdout
 from toolkit.errors import BadInput
 from toolkit.frontier import Chosen, Frontier, save_frontier
 from toolkit.request import Overrides, Request
@@ -28,7 +28,7 @@ def draw(request: Request, board: Target, overrides: Overrides, runs: Path, *, o
     from toolkit.report import write_frontier
 
     make = pipeline.frontier_offline if offline else pipeline.frontier
-    with render.RichProgress(Console(stderr=True, highlight=False)) as progress:
+    with render.RichProgress(stderr()) as progress:
         frontier = make(request, board, overrides, progress)
     folder = runs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{board.name}"
     try:
@@ -42,7 +42,7 @@ def draw(request: Request, board: Target, overrides: Overrides, runs: Path, *, o
     if as_json:
         typer.echo(frontier.model_dump_json(indent=2))
         return
-    console = Console(highlight=False)
+    console = stdout()
     console.print(_table(frontier))
     console.print(f"Page: {folder / 'frontier.html'}", soft_wrap=True)
 

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from toolkit import lab
+from toolkit.cli.console import stderr
 
 app = typer.Typer(
     name="lab",
@@ -32,7 +32,7 @@ def up(name: Name = EMULATED_PI, keep_disk: KeepDisk = False, as_json: AsJson = 
     A board that already runs is left as it is. It runs until [bold]deploy lab down[/bold], and forgets all
     that was put on its disk then, unless told to keep it. The emulated targets are ways to one machine.
     """
-    console = Console(stderr=True, highlight=False)
+    console = stderr()
     with console.status("") as spinner:
 
         def on_step(text: str) -> None:

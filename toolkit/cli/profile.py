@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cli import render
+from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import AsJson, TargetName
 from toolkit.cli.run import Model, ProfileBudget, RuntimeName, Seed, Shots, TaskSource, parse_profile_budget
 from toolkit.errors import BadInput
@@ -59,7 +59,7 @@ def profile(
     )
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
-    with render.RichProgress(Console(stderr=True, highlight=False)) as progress:
+    with render.RichProgress(stderr()) as progress:
         found = pipeline.profile(request, board, progress)
     if as_json:
         typer.echo(json.dumps({"path": str(found.path), "profile": found.profile.model_dump(mode="json")}, indent=2))
@@ -71,7 +71,7 @@ def profile(
     for key, row in sorted(rows.items(), key=lambda each: -each[1].median_ms):
         times = format_milliseconds(row.median_ms), format_milliseconds(row.p95_ms)
         table.add_row(escape(_short(key)), *times, ", ".join(flagged.get(key, ())))
-    console = Console(highlight=False)
+    console = stdout()
     console.print(table)
     dense = found.dense
     console.print(
@@ -92,7 +92,7 @@ def _difference(first: str, second: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"first": str(paths[0]), "second": str(paths[1]), **found.as_dict()}))
         return
-    console = Console(highlight=False)
+    console = stdout()
     table = Table(title=f"{paths[0].name} and {paths[1].name}: medians, the largest change first")
     for name in ("program", "first", "second", "ratio", "disturbed"):
         table.add_column(name, justify="left" if name in ("program", "disturbed") else "right")

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from toolkit.cli import errors, render
+from toolkit.cli.console import stderr, stdout
 from toolkit.cli.frontier import draw
 from toolkit.cli.options import AsJson, TargetName
+from toolkit.deployment import Deployment
+from toolkit.devices.releases.signature import require_signing_key
 from toolkit.errors import BadInput, BudgetError
 from toolkit.request import Overrides, Request
 from toolkit.targets import load_target
@@ -30,6 +32,8 @@ PLAN_EPILOG = (
     "[bold]deploy plan --target host --frontier[/bold]   (accuracy against latency, by every allocator)\n\n"
     "[bold]deploy plan --target emulated-pi --offline[/bold]   (from a stored profile, without the board)"
 )
+
+_DISTURBED = 1.3  # p95 over median: more is no property of a model
 
 Model = Annotated[
     str, typer.Option(help="Dense model: package.module:factory that returns an nn.Module.", rich_help_panel="What")
@@ -137,28 +141,37 @@ def run(
         sign,
         parse_profile_budget(profile_budget),
     )
-    if sign and not sign.is_file():
-        raise BadInput("no such file", where=f"--sign {sign}", next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
+    if sign:
+        require_signing_key(sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     _require_writable(runs)
     folder = runs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{board.name}"
-    console = Console(stderr=True, highlight=False)
+    console = stderr()
     with render.RichProgress(console) as progress:
         result = pipeline.deploy(request, board, overrides, progress, folder)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
-        render.allocation(Console(highlight=False), result)
-        render.closing(Console(highlight=False), result, folder)
+        render.allocation(stdout(), result)
+        render.closing(stdout(), result, folder)
     if not result.active:
         refused = BudgetError(
             "not activated: " + "; ".join(result.refusals),
             where=board.name,
-            next=f"The board serves what it served before. See {folder / 'report.html'}, then raise the budget.",
+            next=f"The board serves what it served before. {_advice(result)} See {folder / 'report.html'}.",
         )
         errors.show(refused)
         raise typer.Exit(refused.exit_code)
+
+
+def _advice(result: Deployment) -> str:
+    """A median within the budget under a p95 far beyond it is a disturbed board, not a slow model."""
+    latency = result.latency_ms
+    median, p95, budget = latency.median, latency.p95, latency.budget
+    if median and p95 and budget and median < budget < p95 and p95 > _DISTURBED * median:
+        return "The median is within it: something else had the processor. Run again when the board is idle."
+    return "Raise the budget, or give a smaller model."
 
 
 def plan(
@@ -200,13 +213,13 @@ def plan(
     from toolkit import pipeline
 
     make = pipeline.plan_estimate if estimate else pipeline.plan_offline if offline else pipeline.plan
-    with render.RichProgress(Console(stderr=True, highlight=False)) as progress:
+    with render.RichProgress(stderr()) as progress:
         result = make(request, board, overrides, progress)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
-        render.allocation(Console(highlight=False), result)
-        render.predicted(Console(highlight=False), result)
+        render.allocation(stdout(), result)
+        render.predicted(stdout(), result)
 
 
 def parse_profile_budget(text: str | None) -> float | None:

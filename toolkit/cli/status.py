@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from toolkit.cli.console import stdout
 from toolkit.cli.options import AsJson, TargetName
 from toolkit.devices import visit
 from toolkit.devices.releases.health import BoardStatus, read_status
@@ -30,7 +30,7 @@ def status(target: TargetName = "host", as_json: AsJson = False) -> None:
         table.add_row(digest[:12], _state(found, digest), "damaged: " + ", ".join(wrong) if wrong else "right")
     if not found.available:
         table.add_row("none", f"deploy --target {board.name}", "")
-    console = Console(highlight=False)
+    console = stdout()
     console.print(table)
     if found.signatures_demanded:
         console.print("Only signed releases are activated (`--sign`).")

@@ -3,9 +3,9 @@
 import json
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from toolkit.cli.console import stdout
 from toolkit.cli.options import AsJson
 from toolkit.targets import read_target, target_files
 
@@ -23,4 +23,4 @@ def targets(as_json: AsJson = False) -> None:
         at = f" {each.connection.user or ''}@{each.connection.host}" if each.connection.host else ""
         verified = "yes" if each.verified else "not on hardware"
         table.add_row(each.name, each.summary, each.connection.transport + at, ", ".join(each.runtimes), verified)
-    Console(highlight=False).print(table)
+    stdout().print(table)

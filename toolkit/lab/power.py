@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 from toolkit.errors import BoardError
 from toolkit.lab import qemu
-from toolkit.lab.board import LOCK, Board, Machine
+from toolkit.lab.board import DISK, LOCK, Board, Machine
 from toolkit.lab.image import board_image
 from toolkit.lab.keys import ensure_keys
 from toolkit.lab.ssh_banner import wait_for_banner
@@ -33,6 +33,8 @@ def power_on(machine: Machine, *, on_step: Callable[[str], None]) -> Board:
             for port in qemu.ports(machine.ssh_port):
                 require_free(port, machine.name)
             image = board_image(on_step)
+            if not machine.keep_disk and (machine.folder / DISK).exists():
+                on_step(f"Its kept disk stays aside: `deploy lab up {machine.name} --keep-disk` boots that")
             on_step(f"Booting {machine.name}")
             ensure_keys(machine.folder, "127.0.0.1", machine.ssh_port)
             board = qemu.start(machine, image)

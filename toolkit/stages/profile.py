@@ -43,7 +43,7 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
         shapes = _input_shapes(job)
         variants = profiling.variants_of(job.layers, shapes, target.rank_multiple)
         missing = sum(key not in kept.rows for key in variants)
-        watch.progress.note(f"{len(variants)} distinct programs, {missing} of them not timed before")
+        watch.progress.note(f"{len(variants)} distinct programs, {len(variants) - missing} of them measured before")
         now = kept
         if board.agent is not None:
             now = profiling.profile_layers(

@@ -21,13 +21,28 @@ from toolkit.errors import BadInput, BoardError
 _NAMESPACE, _SIGNER = "edge-deploy", "deployer"
 
 
-@contextmanager
-def signed(bundle: Path, key: Path) -> Iterator[Path]:
-    """A detached signature of the bundle's manifest by an ed25519 private key. Raises BadInput if it cannot sign."""
+def require_signing_key(key: Path) -> None:
+    """Raises BadInput, before any work is done, unless releases can be signed with that private key."""
     if not key.is_file():
         raise BadInput("no such file", where=f"--sign {key}", next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
     if shutil.which("ssh-keygen") is None:
         raise BadInput("signing needs ssh-keygen", where="--sign", next="apt-get install openssh-client")
+    command = ["ssh-keygen", "-y", "-P", "", "-f", str(key)]
+    public = subprocess.run(command, capture_output=True, text=True, check=False)
+    if public.returncode != 0:
+        said = (public.stderr.strip().splitlines() or ["ssh-keygen cannot read it"])[-1]
+        raise BadInput(
+            f"cannot sign: {said}", where=f"--sign {key}", next="Name an ed25519 private key without a passphrase."
+        )
+    if not public.stdout.startswith("ssh-ed25519 "):
+        kind = public.stdout.partition(" ")[0]
+        raise BadInput(f"is a key of kind {kind}", where=f"--sign {key}", next="Name an ed25519 private key.")
+
+
+@contextmanager
+def signed(bundle: Path, key: Path) -> Iterator[Path]:
+    """A detached signature of the bundle's manifest by an ed25519 private key. Raises BadInput if it cannot sign."""
+    require_signing_key(key)
     with TemporaryDirectory() as folder:
         manifest = Path(folder, NAME)
         manifest.write_bytes((bundle / NAME).read_bytes())
@@ -46,7 +61,9 @@ def signed(bundle: Path, key: Path) -> Iterator[Path]:
 
 def trust(home: Home, public_key: Path) -> None:
     """From now on the board activates only releases signed with that key, or one trusted before. Raises BadInput."""
-    words = public_key.read_text(encoding="utf-8").split() if public_key.is_file() else []
+    if not public_key.is_file():
+        raise BadInput("no such file", where=str(public_key), next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
+    words = public_key.read_text(encoding="utf-8", errors="replace").split()
     if len(words) < 2 or words[0] != "ssh-ed25519":
         raise BadInput("is no ed25519 public key", where=str(public_key), next="Name the .pub file beside the key.")
     old = home.device.run(f"cat {shlex.quote(_trusted(home))}").stdout.decode(errors="replace")
