@@ -1,7 +1,9 @@
 """An emulated board that nobody else works on: its clock counts instructions, whoever runs them."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.ports import free_ports
 from toolkit import lab
@@ -23,9 +25,17 @@ def own_board(name: str) -> Iterator[Target]:
 @contextmanager
 def own_machine() -> Iterator[lab.Board]:
     """A machine of its own, switched off at the end."""
-    machine = lab.Machine("benchmark", cache_folder() / "lab" / "benchmark", free_ports())
-    board = lab.power_on(machine, on_step=print)
-    try:
-        yield board
-    finally:
-        lab.power_off(machine)
+    with tempfile.TemporaryDirectory(prefix="board-", dir=_folder()) as folder:
+        machine = lab.Machine("benchmark", Path(folder), free_ports())
+        board = lab.power_on(machine, on_step=print)
+        try:
+            yield board
+        finally:
+            lab.power_off(machine)
+
+
+def _folder() -> Path:
+    """Where machines are kept; not /tmp, which may be memory."""
+    folder = cache_folder() / "lab"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

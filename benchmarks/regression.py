@@ -1,8 +1,8 @@
 """Does the regression guard catch a model that got 3 % slower, and leave one alone that did not?
 
-    python benchmarks/regression.py                         # 71 processes on the emulated board: 5 to 25 minutes
-    python benchmarks/regression.py --runtime executorch
-    python benchmarks/regression.py --quick                 # five of each
+    PYTHONPATH=. python benchmarks/regression.py                         # 71 processes on the board: 5 to 25 minutes
+    PYTHONPATH=. python benchmarks/regression.py --runtime executorch
+    PYTHONPATH=. python benchmarks/regression.py --quick                 # five of each
 
 One block of the digits' vision transformer on `emulated-pi`, whose clock counts instructions, through what the fixture
 `regression` calls: `sample` and `compare`. The slowdown is planted in the model, as a wider hidden layer. Every run is
@@ -19,7 +19,8 @@ import torch
 from record import Figure, write
 from torch import nn
 
-from toolkit import lab, stages
+from benchmarks.own_board import own_board
+from toolkit import stages
 from toolkit.cache import digest
 from toolkit.devices import Home, hold
 from toolkit.examples.digits import DigitsViT
@@ -29,7 +30,7 @@ from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.compress import Compacted
 from toolkit.stages.probe import Board
-from toolkit.targets import Target, load_target
+from toolkit.targets import Target
 from toolkit.testing.compare import TOLERANCE_INSTRUCTIONS, compare
 from toolkit.testing.sample import sample
 
@@ -54,9 +55,7 @@ def main() -> None:
     quick, runtime = parser.parse_args().quick, parser.parse_args().runtime
     started = time.monotonic()
     unchanged, planted = (5, 5) if quick else (50, 20)
-    lab.up("emulated-pi", on_step=print)
-    target = load_target("emulated-pi").model_copy(update={"root": "~/.edge-deploy-regression"})
-    with hold(target) as home:
+    with own_board("emulated-pi") as target, hold(target) as home:
         rows = _runs(home, target, runtime, unchanged, planted)
     figures = _figures(f"{'quick_' if quick else ''}{runtime}", rows, unchanged, planted)
     write(f"regression-{runtime}{'-quick' if quick else ''}", figures, rows, seeds=[0], started=started)
