@@ -1,6 +1,7 @@
 """A layer that was measured, one between two that were, one whose shape is new."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,20 @@ def test_a_layer_left_out_of_a_real_profile_is_predicted_within_a_twentieth() ->
     assert predictor is not None
     for text, found in zip(left_out, predictor.predict(list(left_out)), strict=True):
         assert found.ms == pytest.approx(left_out[text].median_ms, rel=0.05)
+
+
+def test_a_prediction_of_an_unseen_layer_knows_how_wrong_it_may_be() -> None:
+    """Each layer is left out in turn; unstretched, the process is wrong by up to nine of its standard deviations."""
+    rows = shipped_rows()
+    wrong = []
+    for family in {text.rpartition(":")[0] for text in rows}:
+        left_out = {text: row for text, row in rows.items() if text.rpartition(":")[0] == family}
+        predictor = fit_predictor({text: row for text, row in rows.items() if text not in left_out})
+        assert predictor is not None
+        for found, row in zip(predictor.predict(list(left_out)), left_out.values(), strict=True):
+            wrong.append(abs(math.log(found.ms / row.median_ms)) / found.relative_std)
+    assert sum(each < 2 for each in wrong) > 0.6 * len(wrong)
+    assert max(wrong) < 5
 
 
 def test_a_shape_far_from_all_that_was_measured_is_uncertain() -> None:
