@@ -179,6 +179,7 @@ class Deployment(_Record):
     accuracy: AccuracyTable | None = None
     host_device_max_abs_difference: float | None = None
     nodes: NodeCounts | None = None
+    distill: str | None = Field(default=None, description="the losses that trained the cores")
     frontier: tuple[FrontierPoint, ...]
     adaptation: Adaptation | None = None
     release: str | None = None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.recipe import DEFAULT_RECIPE, Recipe
+
 
 @dataclass(frozen=True)
 class Request:
@@ -19,6 +21,7 @@ class Request:
     shots: int = 5
     seed: int = 0
     recovery_steps: int = 400
+    distill: Recipe = DEFAULT_RECIPE
     adapt_steps: int = 40
     sign: Path | None = None
     profile_budget_s: float | None = None

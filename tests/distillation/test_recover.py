@@ -1,6 +1,8 @@
 """Recovery trains cores and nothing else, towards the teacher, the same way each time."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -8,7 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from toolkit.compression import calibrate, compress, compressible_layers, jactus_spectrum, matrix
-from toolkit.distillation import kd, recover
+from toolkit.distillation import kd, recover, teach, terms_of
+from toolkit.distillation.terms import Seen
+from toolkit.errors import BadInput
+from toolkit.recipe import DEFAULT_RECIPE, Recipe, parse_recipe
 from toolkit.tasks import Examples
 
 _Trained = tuple[nn.Module, nn.Module, nn.Linear, Examples]
@@ -27,10 +32,20 @@ def compressed() -> _Trained:
     return student, teacher, head, Examples(x, head(teacher(x)).argmax(1).detach())
 
 
-def _recover(trained: _Trained, steps: int) -> list[tuple[int, int]]:
+def _recover(trained: _Trained, steps: int, recipe: Recipe = DEFAULT_RECIPE) -> list[tuple[int, int]]:
     student, teacher, head, examples = trained
     seen: list[tuple[int, int]] = []
-    recover(student, teacher, head, examples, steps=steps, jitter=0.1, seed=0, on_progress=lambda *at: seen.append(at))
+    recover(
+        student,
+        teacher,
+        head,
+        examples,
+        recipe=recipe,
+        steps=steps,
+        jitter=0.1,
+        seed=0,
+        on_progress=lambda *at: seen.append(at),
+    )
     return seen
 
 
@@ -40,10 +55,90 @@ def _distance(trained: _Trained) -> float:
     return float(kd(head(student(examples.x)), head(teacher(examples.x)), 2.0))
 
 
-def test_the_student_comes_closer_to_the_teacher(compressed: _Trained) -> None:
+@pytest.mark.parametrize("recipe", ["kd", "kd+gradient+beta", "kd+beta-terms", "kd+beta-instances"])
+def test_the_student_comes_closer_to_the_teacher(compressed: _Trained, recipe: str) -> None:
     before = _distance(compressed)
-    assert _recover(compressed, 120)[-1] == (120, 120)
+    assert _recover(compressed, 120, parse_recipe(recipe))[-1] == (120, 120)
     assert _distance(compressed) < 0.7 * before
+
+
+def test_labels_alone_teach_the_labels(compressed: _Trained) -> None:
+    student, teacher, head, examples = compressed
+    other = Examples(examples.x, (examples.y + 1) % 3)
+    before = F.cross_entropy(head(student(other.x)), other.y)
+    _recover((student, teacher, head, other), 60, parse_recipe("task"))
+    assert F.cross_entropy(head(student(other.x)), other.y) < 0.85 * before
+
+
+def test_gradients_are_turned_towards_the_teachers(compressed: _Trained) -> None:
+    student, teacher, head, examples = compressed
+
+    def turned() -> float:
+        features = student(examples.x)
+        seen = Seen(features, head(features), teacher(examples.x), head(teacher(examples.x)), examples.y, head)
+        return float(terms_of(parse_recipe("gradient"), seen)["gradient"].each.detach().mean())
+
+    before = turned()
+    _recover(compressed, 60, parse_recipe("gradient"))
+    assert turned() < 0.8 * before
+
+
+def test_a_student_is_narrowed_as_it_runs_and_at_no_other_time(compressed: _Trained) -> None:
+    student, teacher, head, examples = compressed
+    inside, seen = [False], []
+    student.register_forward_hook(lambda *_: seen.append(inside[0]))
+
+    @contextmanager
+    def narrowed(generator: torch.Generator) -> Iterator[None]:
+        inside[0] = True
+        yield
+        inside[0] = False
+
+    recover(student, teacher, head, examples, steps=3, jitter=0, seed=0, on_progress=lambda *_: None, narrowed=narrowed)
+    assert seen == [True] * 3
+    assert inside == [False]
+
+
+def test_diverging_training_names_its_step(compressed: _Trained) -> None:
+    student, teacher, head, examples = compressed
+    examples.x[5] = float("nan")
+    with pytest.raises(BadInput, match=r"^training the cores: the loss is nan at step \d of 50\n"):
+        _recover((student, teacher, head, examples), 50)
+
+
+def test_a_gradient_that_is_not_finite_names_its_step(compressed: _Trained) -> None:
+    student, teacher, head, examples = compressed
+    next(parameter for parameter in student.parameters() if parameter.requires_grad).register_hook(lambda g: g / 0)
+    with pytest.raises(BadInput, match=r"^training the cores: its gradient is (nan|inf) at step 1 of 5\n"):
+        _recover((student, teacher, head, examples), 5)
+
+
+def test_nothing_is_learned_from_no_examples(compressed: _Trained) -> None:
+    student, teacher, head, examples = compressed
+    none = Examples(examples.x[:0], examples.y[:0])
+    with pytest.raises(BadInput, match="there is no example to learn from"):
+        _recover((student, teacher, head, none), 5)
+
+
+def test_a_teacher_is_the_dense_model_that_learned_the_task(compressed: _Trained) -> None:
+    _, dense, head, examples = compressed
+    y = (examples.y + 1) % 3
+    before = copy.deepcopy((dense.state_dict(), head.state_dict()))
+    taught, reads = teach(
+        dense,
+        head,
+        Examples(examples.x, y),
+        steps=100,
+        learning_rate=1e-2,
+        batch=32,
+        seed=0,
+        on_progress=lambda *_: None,
+    )
+    assert (reads(taught(examples.x)).argmax(1) == y).float().mean() > 0.9
+    assert not any(parameter.requires_grad for module in (taught, reads) for parameter in module.parameters())
+    for old, module in zip(before, (dense, head), strict=True):
+        for name, value in module.state_dict().items():
+            torch.testing.assert_close(value, old[name], atol=0, rtol=0)
 
 
 def test_only_cores_move(compressed: _Trained) -> None:
@@ -73,11 +168,3 @@ def test_no_step_and_one_step_are_steps_like_any_other(compressed: _Trained, ste
 def test_a_model_that_stayed_dense_has_nothing_to_recover(compressed: _Trained) -> None:
     _, teacher, head, examples = compressed
     assert _recover((copy.deepcopy(teacher).requires_grad_(False), teacher, head, examples), 5) == []
-
-
-def test_kd_is_the_scaled_divergence_of_softened_predictions() -> None:
-    # Hinton et al. 2015, section 2: KL(p_teacher^T || p_student^T) * T^2, here written out.
-    student, teacher = torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[0.0, 2.0, 0.0]])
-    p, q = F.softmax(teacher / 2, -1), F.softmax(student / 2, -1)
-    assert float(kd(student, teacher, 2.0)) == pytest.approx(4 * float((p * (p / q).log()).sum()), rel=1e-5)
-    assert float(kd(teacher, teacher, 2.0)) == pytest.approx(0, abs=1e-6)

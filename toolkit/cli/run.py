@@ -14,6 +14,7 @@ from toolkit.cli.options import AsJson, TargetName
 from toolkit.deployment import Deployment
 from toolkit.devices.releases.signature import require_signing_key
 from toolkit.errors import BadInput, BudgetError
+from toolkit.recipe import DEFAULT_RECIPE, parse_recipe
 from toolkit.request import Overrides, Request
 from toolkit.targets import load_target
 from toolkit.units import parse_bytes, parse_milliseconds
@@ -83,6 +84,14 @@ Seed = Annotated[
 RecoverySteps = Annotated[
     int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")
 ]
+Distill = Annotated[
+    str,
+    typer.Option(
+        help="What trains the cores beside the labels: kd, gradient, or kd+gradient, each also with +beta, +beta-terms "
+        "or +beta-instances (weights by uncertainty); task: labels alone.",
+        rich_help_panel="How",
+    ),
+]
 AdaptSteps = Annotated[int, typer.Option(min=1, help="Training steps on the device.", rich_help_panel="How")]
 Sign = Annotated[
     Path | None,
@@ -119,6 +128,7 @@ def run(
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     recovery_steps: RecoverySteps = 400,
+    distill: Distill = str(DEFAULT_RECIPE),
     adapt_steps: AdaptSteps = 40,
     seed: Seed = 0,
     sign: Sign = None,
@@ -137,6 +147,7 @@ def run(
         shots,
         seed,
         recovery_steps,
+        parse_recipe(distill),
         adapt_steps,
         sign,
         parse_profile_budget(profile_budget),

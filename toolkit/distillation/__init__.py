@@ -1,6 +1,10 @@
 """Recover accuracy after compression: losses, and the loop that composes them."""
 
-from toolkit.distillation.losses import kd
+from toolkit.distillation.fit import fit
+from toolkit.distillation.losses import divergence, kd, misdirection
 from toolkit.distillation.recover import recover
+from toolkit.distillation.teach import teach
+from toolkit.distillation.terms import terms_of
+from toolkit.distillation.weighing import weighing_of
 
-__all__ = ["kd", "recover"]
+__all__ = ["divergence", "fit", "kd", "misdirection", "recover", "teach", "terms_of", "weighing_of"]

@@ -1,4 +1,4 @@
-"""Losses as plain functions of outputs; the training loop adds them up."""
+"""Losses as plain functions of what student and teacher say; the training loop adds them up."""
 
 import torch
 import torch.nn.functional as F
@@ -6,6 +6,21 @@ import torch.nn.functional as F
 
 def kd(student_logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
     """KL from teacher to student, both softened, times T^2 (Hinton et al. 2015). (N, classes) -> ()."""
+    return divergence(student_logits, teacher_logits, temperature).mean()
+
+
+def divergence(student_logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """`kd` of each example. (N, classes) -> (N,)."""
     student = F.log_softmax(student_logits / temperature, -1)
     teacher = F.log_softmax(teacher_logits / temperature, -1)
-    return F.kl_div(student, teacher, log_target=True, reduction="batchmean") * temperature**2
+    return F.kl_div(student, teacher, log_target=True, reduction="none").sum(-1) * temperature**2
+
+
+def misdirection(student_gradient: torch.Tensor, teacher_gradient: torch.Tensor) -> torch.Tensor:
+    """1 - cos between two gradients of the task loss at the shared features. (N, features) -> (N,), 0..2.
+
+    Keeps the directions that few-shot adaptation will use (AdaCompact, abstract; where the gradients are taken is our
+    reading). An example whose task the teacher has solved has no direction, and counts 0.
+    """
+    each = 1 - F.cosine_similarity(student_gradient, teacher_gradient, dim=-1, eps=1e-12)
+    return torch.where(teacher_gradient.norm(dim=-1) > 1e-9, each, torch.zeros_like(each))

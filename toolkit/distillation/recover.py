@@ -1,17 +1,18 @@
 """Train the cores of a compact model with the dense model as teacher."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from toolkit.distillation.losses import kd
+from toolkit.distillation.fit import fit
+from toolkit.distillation.terms import Head, Seen, terms_of
+from toolkit.distillation.weighing import weighing_of
+from toolkit.recipe import DEFAULT_RECIPE, Recipe
 from toolkit.tasks import Examples
 
-Head = Callable[[torch.Tensor], torch.Tensor]
-
-_BATCH, _LEARNING_RATE, _TEMPERATURE, _TASK_WEIGHT = 64, 2e-3, 2.0, 0.3
+_BATCH, _LEARNING_RATE, _WEIGHING_RATE = 64, 2e-3, 2e-2
 
 
 def recover(
@@ -24,29 +25,45 @@ def recover(
     jitter: float,
     seed: int,
     on_progress: Callable[[int, int], None],
+    recipe: Recipe = DEFAULT_RECIPE,
+    learning_rate: float = _LEARNING_RATE,
+    batch: int = _BATCH,
+    narrowed: Callable[[torch.Generator], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> None:
-    """Move the student's cores, in place, towards the teacher: temperature KL plus cross-entropy on the labels.
+    """Move what requires a gradient in the student, in place, towards the teacher by the losses of the recipe.
 
-    Student and teacher are backbones (x -> features) read by the same frozen `head`. Inputs get Gaussian noise of
-    `jitter` standard deviations of the data, so that a small set is not learned by heart.
+    Student and teacher are backbones (x -> features) read by the same `head`, which does not train. Inputs get Gaussian
+    noise of `jitter` standard deviations of the data, so that a small set is not learned by heart. The student runs
+    inside `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. Raises
+    BadInput where there are no examples or training diverges, with the step.
     """
-    cores = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    cores: list[torch.Tensor] = [parameter for parameter in student.parameters() if parameter.requires_grad]
     if not cores or steps == 0:
         return
-    generator = torch.Generator().manual_seed(seed)
-    noise = jitter * float(examples.x.std())
-    optimizer = torch.optim.Adam(cores, lr=_LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
-    for step in range(steps):
-        index = torch.randint(len(examples), (min(_BATCH, len(examples)),), generator=generator)
+    noise = jitter * float(examples.x.std()) if jitter and len(examples) > 1 else 0.0
+    with torch.no_grad():
+        feature_size = teacher(examples.x[:1]).shape[1] if len(examples) else 0
+    weighing = weighing_of(recipe, feature_size)
+
+    def loss(index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         x = examples.x[index]
-        x = x + noise * torch.randn(x.shape, generator=generator)
+        if noise:
+            x = x + noise * torch.randn(x.shape, generator=generator)
         with torch.no_grad():
-            taught = head(teacher(x))
-        logits = head(student(x))
-        loss = kd(logits, taught, _TEMPERATURE) + _TASK_WEIGHT * F.cross_entropy(logits, examples.y[index])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        on_progress(step + 1, steps)
+            taught = teacher(x)
+            taught_logits = head(taught)
+        with narrowed(generator):
+            features = student(x)
+        seen = Seen(features, head(features), taught, taught_logits, examples.y[index], head)
+        return weighing(terms_of(recipe, seen), taught)
+
+    fit(
+        [(cores, learning_rate), (weighing.parameters, _WEIGHING_RATE)],
+        loss,
+        len(examples),
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        where="training the cores",
+        on_progress=on_progress,
+    )

@@ -10,7 +10,7 @@ from toolkit import compression
 from toolkit.adaptation import task_head
 from toolkit.cache import cached, code_digest, digest
 from toolkit.compression import build_compact, calibrate, compact_layers, jactus_spectrum
-from toolkit.distillation import kd, recover
+from toolkit.distillation import fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
@@ -32,8 +32,10 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
     """Train the cores on the general data if the task has any, else on its support; a finished training is reused."""
     with watch.stage("compress"):
         backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
-        code = code_digest(calibrate, jactus_spectrum, build_compact, kd, recover)
-        key = digest(job.key, planned.allocation.ranks, request.recovery_steps, request.seed, code)
+        code = code_digest(calibrate, jactus_spectrum, build_compact, kd, terms_of, weighing_of, fit, recover)
+        key = digest(
+            job.key, planned.allocation.ranks, request.recovery_steps, str(request.distill), request.seed, code
+        )
 
         def train(folder: Path) -> None:
             general = job.task.general
@@ -42,6 +44,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
                 job.network.backbone,
                 job.general_logits if general else job.dense_head,
                 general or job.task.support,
+                recipe=request.distill,
                 steps=request.recovery_steps,
                 jitter=_JITTER,
                 seed=request.seed,

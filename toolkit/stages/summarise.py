@@ -110,6 +110,7 @@ def summarise(
         compressible_parameters_compact=sum(compact_weights.values()),
         accuracy=accuracy,
         host_device_max_abs_difference=verified.max_abs_difference if verified else None,
+        distill=str(request.distill) if compact else None,
         nodes=NodeCounts(**vars(bundle.nodes)) if bundle else None,
         frontier=(*planned.frontier, *_deployed_point(planned, bundle, verified, accuracy)),
         adaptation=adapted.adaptation if adapted else None,

@@ -1,0 +1,58 @@
+"""Gradient descent with one schedule, for everything that this package trains."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from toolkit.errors import BadInput
+
+Groups = list[tuple[list[torch.Tensor], float]]
+Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+
+def fit(
+    groups: Groups,
+    loss: Draw,
+    examples: int,
+    *,
+    steps: int,
+    batch: int,
+    seed: int,
+    where: str,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Adam with a one-cycle schedule (Smith & Topin 2018) on `loss(index, generator)`; `index` (batch,) draws examples.
+
+    `groups` are parameters with their highest learning rate. Raises BadInput that names the step where there is nothing
+    to learn from, or the loss or its gradient is no longer finite.
+    """
+    if examples == 0:
+        raise BadInput("there is no example to learn from", where=where, next="Give the task examples.")
+    if steps == 0:
+        return
+    groups = [(parameters, rate) for parameters, rate in groups if parameters]
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam([{"params": parameters, "lr": rate} for parameters, rate in groups])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [rate for _, rate in groups], total_steps=steps)
+    trained = [parameter for parameters, _ in groups for parameter in parameters]
+    for step in range(steps):
+        index = torch.randint(examples, (min(batch, examples),), generator=generator)
+        optimizer.zero_grad()
+        value = loss(index, generator)
+        _require_finite("the loss", float(value.detach()), step + 1, steps, where)
+        value.backward()
+        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
+        _require_finite("its gradient", float(torch.nn.utils.get_total_norm(gradients)), step + 1, steps, where)
+        optimizer.step()
+        schedule.step()
+        on_progress(step + 1, steps)
+
+
+def _require_finite(what: str, value: float, step: int, steps: int, where: str) -> None:
+    if not math.isfinite(value):
+        raise BadInput(
+            f"{what} is {value} at step {step} of {steps}",
+            where=where,
+            next="Look for extreme values in inputs and weights; --recovery-steps 0 deploys untrained cores.",
+        )

@@ -1,0 +1,44 @@
+"""Recipe: which losses train the cores of a compact model, and how they are weighed against each other."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from toolkit.errors import BadInput
+
+Loss = Literal["kd", "gradient"]
+Weighing = Literal["fixed", "beta", "beta-terms", "beta-instances"]
+# The cross-entropy on the labels is part of every recipe; alone it is the recipe without a teacher.
+TASK = "task"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the teacher teaches beside the cross-entropy of the task, and the weights: fixed, or one form of beta."""
+
+    losses: tuple[Loss, ...] = ("kd",)
+    weighing: Weighing = "fixed"
+
+    def __str__(self) -> str:
+        return "+".join([*(self.losses or [TASK]), *([] if self.weighing == "fixed" else [self.weighing])])
+
+
+# The best of those that were tried, on the digits and on a text task.
+DEFAULT_RECIPE = Recipe()
+
+
+def parse_recipe(text: str) -> Recipe:
+    """`kd+gradient+beta` and the like, in any order. Raises BadInput that names every part that is wrong."""
+    parts = [part.strip() for part in text.split("+")]
+    losses = tuple(name for name in get_args(Loss) if name in parts)
+    weighings = tuple(name for name in get_args(Weighing) if name != "fixed" and name in parts)
+    known = {TASK, *get_args(Loss), *get_args(Weighing)} - {"fixed"}
+    wrong = [f"'{part}' is not known" for part in dict.fromkeys(parts) if part not in known]
+    wrong += [f"'{part}' is there twice" for part in dict.fromkeys(parts) if part in known and parts.count(part) > 1]
+    if len(weighings) > 1:
+        wrong.append(f"{' and '.join(weighings)} exclude each other")
+    if weighings and not losses:
+        wrong.append(f"{weighings[0]} has no loss of a teacher to weigh")
+    if wrong:
+        names = f"{', '.join(get_args(Loss))} and at most one of {', '.join(get_args(Weighing)[1:])}"
+        raise BadInput("; ".join(wrong), where="--distill", next=f"Join {names} with +, or give {TASK} alone.")
+    return Recipe(losses, weighings[0] if weighings else "fixed")
