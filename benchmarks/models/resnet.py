@@ -13,7 +13,7 @@ from toolkit.tasks import Examples, Task, split_support
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_GENERAL, _GENERAL_QUERY, _QUERY = 2000, 2000, 2000
+_GENERAL, _GENERAL_QUERY, _QUERY, _HELD_OUT = 2000, 2000, 2000, 1000
 
 
 class Block(nn.Module):
@@ -75,15 +75,17 @@ def task(shots: int = 5, seed: int = 0) -> Task:
     train, test = arrays["train_labels"].astype(np.int64), arrays["test_labels"].astype(np.int64)
     order = np.random.default_rng(seed).permutation(len(test))
     ours, theirs = order[:_GENERAL_QUERY], order[_GENERAL_QUERY : _GENERAL_QUERY + _QUERY]
+    shuffled = np.random.default_rng(0).permutation(len(train))  # the file is sorted by class
+    general, held_out = shuffled[:_GENERAL], shuffled[-_HELD_OUT:]
     support, _ = split_support(
-        normalise(arrays["train_images"][-1000:]), train[-1000:], shots=shots, seed=seed, where="CIFAR-10"
+        normalise(arrays["train_images"][held_out]), train[held_out], shots=shots, seed=seed, where="CIFAR-10"
     )
     return Task(
         "CIFAR-10",
         CLASSES,
         support,
         _examples(arrays["test_images"][theirs], test[theirs]),
-        _examples(arrays["train_images"][:_GENERAL], train[:_GENERAL]),
+        _examples(arrays["train_images"][general], train[general]),
         _examples(arrays["test_images"][ours], test[ours]),
     )
 
