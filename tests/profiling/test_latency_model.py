@@ -51,17 +51,19 @@ def test_a_few_whole_models_teach_what_sums_miss() -> None:
     assert max(errors) < 0.006 < 0.02 < max(plain)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+@pytest.mark.parametrize("noise", [0.0005, 0.0015, 0.005])
+def test_intervals_hold_the_truth_as_often_as_they_say(noise: float) -> None:
+    """Whatever the board's own spread is, around what is expected of an instruction clock."""
     chance = random.Random(2)
     held = total = 0
     for _ in range(20):
-        taught = [(ranks, truth(ranks, chance.gauss(0, 0.01))) for ranks in (draw(chance) for _ in range(8))]
+        taught = [(ranks, truth(ranks, chance.gauss(0, noise))) for ranks in (draw(chance) for _ in range(8))]
         model = fit_latency_model(COSTS, KINDS, "instructions", taught)
         for ranks in (draw(chance) for _ in range(20)):
             interval = model.predict(ranks)
-            held += interval.low_ms <= truth(ranks, chance.gauss(0, 0.01)) <= interval.high_ms
+            held += interval.low_ms <= truth(ranks, chance.gauss(0, noise)) <= interval.high_ms
             total += 1
-    assert 0.85 < held / total < 0.97
+    assert 0.83 < held / total < 0.99
 
 
 def test_a_dense_model_is_what_was_measured() -> None:

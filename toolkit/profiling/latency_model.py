@@ -4,7 +4,8 @@ A layer timed alone is not the layer inside a model: runtimes fuse neighbours, c
 values in the cache. So the sum of the layers' *differences from dense* is added to the measured dense model, where what
 both have in common cancels; and what then is still missed is regressed on a few measured whole models, by the kind of
 layer (Bayesian linear regression, MacKay 1992; its predictive distribution is the interval). Everything is linear in
-the choices, so that an allocator sees a plain cost table.
+the choices, so that an allocator sees a plain cost table. What measured wholes are off by when left out, against what
+was expected of them, stretches or shrinks the interval: priors are guesses, and errors of many layers cancel.
 """
 
 import warnings
@@ -19,9 +20,10 @@ from sklearn.linear_model import BayesianRidge
 from toolkit.compression import CostTable
 
 # Where nothing is known yet: the spread of whole models around sums of layers, as a share, by the target's clock.
-_PRIOR_NOISE = {"wall": 0.05, "instructions": 0.01}
-_PRIOR_WEIGHT = 0.2
+_PRIOR_NOISE = {"wall": 0.05, "instructions": 0.0015}
+_PRIOR_WEIGHT = 0.05
 _PRIOR_STRENGTH = 1.0
+_STRETCH_STRENGTH = 1.0
 
 Ranks = dict[str, int | None]
 
@@ -45,6 +47,7 @@ class LatencyModel:
     dense_ms: float
     covariance: np.ndarray
     noise: float
+    stretch: float
     degrees: int
 
     def predict(self, ranks: Ranks, coverage: float = 0.9) -> Interval:
@@ -61,8 +64,7 @@ class LatencyModel:
         """Standard deviation of the prediction: of the regression, and of the layers that were not measured."""
         x = _features(self.plain, self.kinds, self.dense_ms, ranks)
         whole = self.costs.latency_ms(ranks) * float(np.sqrt(self.noise**2 + x @ self.covariance @ x))
-        layers = sum(self.plain.layers[name][rank].latency_std_ms ** 2 for name, rank in ranks.items())
-        return float(np.hypot(whole, np.sqrt(layers)))
+        return self.stretch * float(np.hypot(whole, _layers_std_ms(self.plain, ranks)))
 
 
 def fit_latency_model(
@@ -72,7 +74,7 @@ def fit_latency_model(
     dense_ms = costs.latency_ms(dict.fromkeys(costs.layers))
     width = 2 * len(_kinds(kinds))
     prior = _PRIOR_NOISE[clock]
-    covariance, noise, weights = np.eye(width) * _PRIOR_WEIGHT**2, prior, np.zeros(width)
+    covariance, noise, weights, stretch = np.eye(width) * _PRIOR_WEIGHT**2, prior, np.zeros(width), 1.0
     if measured:
         x = np.array([_features(costs, kinds, dense_ms, ranks) for ranks, _ in measured])
         sums = np.array([costs.latency_ms(ranks) for ranks, _ in measured])
@@ -88,7 +90,24 @@ def fit_latency_model(
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.fit(x, missed)
         weights, covariance, noise = regression.coef_, regression.sigma_, float(regression.alpha_**-0.5)
-    return LatencyModel(_corrected(costs, kinds, weights), costs, kinds, dense_ms, covariance, noise, len(measured) + 2)
+        layers = np.array([_layers_std_ms(costs, ranks) for ranks, _ in measured]) / sums
+        stretch = _stretch(x, missed - x @ weights, covariance, noise, layers)
+    corrected = _corrected(costs, kinds, weights)
+    return LatencyModel(corrected, costs, kinds, dense_ms, covariance, noise, stretch, len(measured) + 2)
+
+
+def _stretch(x: np.ndarray, residuals: np.ndarray, covariance: np.ndarray, noise: float, layers: np.ndarray) -> float:
+    """How many of its standard deviations a whole is off when left out, root mean square, drawn towards one.
+
+    Leaving one out divides its residual, and its variance, by one minus its leverage (Cook and Weisberg 1982, 2.2).
+    """
+    left = 1 - np.einsum("ni,ij,nj->n", x, covariance, x) / noise**2
+    squares = (residuals / left) ** 2 / (noise**2 / left + layers**2)
+    return float(np.sqrt((_STRETCH_STRENGTH + squares.sum()) / (_STRETCH_STRENGTH + len(squares))))
+
+
+def _layers_std_ms(costs: CostTable, ranks: Ranks) -> float:
+    return float(np.sqrt(sum(costs.layers[name][rank].latency_std_ms ** 2 for name, rank in ranks.items())))
 
 
 def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, ranks: Ranks) -> np.ndarray:
