@@ -4,6 +4,8 @@ The paper counts parameters as cost; here cost is the share of each limited reso
 measured milliseconds decide where latency is limited.
 """
 
+from collections.abc import Mapping
+
 from toolkit.compression.allocation import Allocation, Limits, describe, fits, spend
 from toolkit.compression.costs import CostTable
 from toolkit.compression.feasibility import infeasible
@@ -16,7 +18,14 @@ def allocate_greedy(gains: dict[str, GainCurve], costs: CostTable, limits: Limit
 
     The bound is the gain of leaving every layer dense. Raises BudgetError if nothing fits.
     """
-    ranks = cheapest(costs, limits)
+    ranks = grow(cheapest(costs, limits), gains, costs, limits, dict.fromkeys(costs.layers, 1.0))
+    return describe(ranks, gains, costs)
+
+
+def grow(
+    ranks: Ranks, gains: dict[str, GainCurve], costs: CostTable, limits: Limits, prices: Mapping[str, float]
+) -> Ranks:
+    """Those choices with the best-paying steps that still fit, one by one; a layer's price multiplies its costs."""
     while True:
         best: tuple[float, str, int | None] | None = None
         for layer, row in costs.layers.items():
@@ -25,13 +34,13 @@ def allocate_greedy(gains: dict[str, GainCurve], costs: CostTable, limits: Limit
                 gained = gains[layer].of(rank) - gains[layer].of(now)
                 if gained <= 0 or not fits({**ranks, layer: rank}, costs, limits):
                     continue
-                spent = spend(costs, limits, layer, rank) - spend(costs, limits, layer, now)
+                spent = prices[layer] * (spend(costs, limits, layer, rank) - spend(costs, limits, layer, now))
                 pays = gained / spent if spent > 0 else float("inf")
                 if best is None or pays > best[0]:
                     best = (pays, layer, rank)
         if best is None:
-            return describe(ranks, gains, costs)
-        ranks[best[1]] = best[2]
+            return ranks
+        ranks = {**ranks, best[1]: best[2]}
 
 
 def cheapest(costs: CostTable, limits: Limits) -> Ranks:

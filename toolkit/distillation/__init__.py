@@ -5,6 +5,7 @@ from toolkit.distillation.losses import divergence, kd, misdirection
 from toolkit.distillation.recover import recover
 from toolkit.distillation.teach import teach
 from toolkit.distillation.terms import terms_of
+from toolkit.distillation.train_policy import train_policy
 from toolkit.distillation.weighing import weighing_of
 
-__all__ = ["divergence", "fit", "kd", "misdirection", "recover", "teach", "terms_of", "weighing_of"]
+__all__ = ["divergence", "fit", "kd", "misdirection", "recover", "teach", "terms_of", "train_policy", "weighing_of"]
