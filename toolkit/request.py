@@ -10,8 +10,9 @@ from toolkit.recipe import DEFAULT_RECIPE, Recipe
 class Request:
     """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path.
 
-    `sign` is an ed25519 private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on
-    layers that can be predicted.
+    `policy` is a trained policy for the allocator of that name; the bundled example has one. `sign` is an ed25519
+    private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
+    predicted.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -25,6 +26,7 @@ class Request:
     adapt_steps: int = 40
     sign: Path | None = None
     profile_budget_s: float | None = None
+    policy: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,14 @@ RuntimeName = Annotated[
     ),
 ]
 AllocatorName = Annotated[
-    Literal["exact", "greedy", "uniform", "magnitude", "random"],
+    Literal["exact", "greedy", "policy", "uniform", "magnitude", "random"],
     typer.Option("--allocator", help="How ranks are chosen; the last three to compare with.", rich_help_panel="How"),
+]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", help="Trained policy of --allocator policy; the bundled example has one.", rich_help_panel="How"
+    ),
 ]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the task's draw and of all training.", rich_help_panel="How")
@@ -127,6 +133,7 @@ def run(
     keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
+    policy: PolicyFile = None,
     recovery_steps: RecoverySteps = 400,
     distill: Distill = str(DEFAULT_RECIPE),
     adapt_steps: AdaptSteps = 40,
@@ -151,7 +158,9 @@ def run(
         adapt_steps,
         sign,
         parse_profile_budget(profile_budget),
+        policy,
     )
+    _check_policy(allocator, policy)
     if sign:
         require_signing_key(sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
@@ -196,6 +205,7 @@ def plan(
     keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
+    policy: PolicyFile = None,
     seed: Seed = 0,
     profile_budget: ProfileBudget = None,
     offline: Offline = False,
@@ -217,7 +227,9 @@ def plan(
         shots,
         seed,
         profile_budget_s=parse_profile_budget(profile_budget),
+        policy=policy,
     )
+    _check_policy(allocator, policy)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)
         return
@@ -238,6 +250,14 @@ def parse_profile_budget(text: str | None) -> float | None:
     if text is None or text.strip() in ("0", "0s"):
         return None
     return parse_milliseconds(text) / 1e3
+
+
+def _check_policy(allocator: str, policy: Path | None) -> None:
+    """Raises BadInput before anything is loaded."""
+    if policy is not None and allocator != "policy":
+        raise BadInput(f"is not read by --allocator {allocator}", where="--policy", next="Give --allocator policy.")
+    if policy is not None and not policy.is_file():
+        raise BadInput("no such file", where=f"--policy {policy}", next="Name a file that a policy was saved in.")
 
 
 def _require_writable(runs: Path) -> None:

@@ -9,7 +9,6 @@ from toolkit.compression import (
     GainCurve,
     Limits,
     Spectrum,
-    allocator_named,
 )
 from toolkit.deployment import FrontierPoint
 from toolkit.profiling import Budget, WholeModel
@@ -44,10 +43,9 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
     with watch.stage("allocate"):
         learned = learn(board, job, profile, request.seed, watch)
         worth, model, profile = learned.worth, learned.model, learned.profile
-        allocator = allocator_named(request.allocator, request.seed)
         limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
         if budget.keep_accuracy is not None:
-            limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
+            limits = least_latency(job, learned, job.allocator, limits, budget.keep_accuracy, watch)
 
         def time_chosen(ranks: Ranks) -> WholeModel:
             nonlocal profile
@@ -55,7 +53,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             return chosen.timed
 
         settled = settle(
-            allocator,
+            job.allocator,
             worth.gains,
             model.costs,
             limits,

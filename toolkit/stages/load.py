@@ -8,11 +8,12 @@ from torch import nn
 from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
-from toolkit.compression import compressible_layers
+from toolkit.compression import Allocator, compressible_layers
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
 from toolkit.request import Request
 from toolkit.runtimes import RUNTIMES, Runtime
+from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
@@ -20,13 +21,14 @@ from toolkit.tasks import Task, load_task
 
 @dataclass(frozen=True)
 class Job:
-    """A dense network and the task for it. `dense_head` reads the task's classes from dense features."""
+    """A dense network and the task for it, and what chooses ranks. `dense_head` reads the task's classes."""
 
     network: Network
     task: Task
     layers: dict[str, nn.Linear | nn.Conv2d]
     start: HeadStart
     dense_head: nn.Linear
+    allocator: Allocator
     runtime: Runtime
     key: str
 
@@ -62,6 +64,7 @@ def load(request: Request, target: Target, watch: Watch) -> Job:
         layers = compressible_layers(network.backbone, task.support.x[:1])
         _check_general(task, network)
         start = head_start(network, task)
+        dense_head = task_head(start, network, network.backbone, task)
         state = [value.numpy().tobytes() for value in model.state_dict().values()]
         parts = [part for part in (task.support, task.general) if part is not None]
         data = [value.numpy().tobytes() for part in parts for value in (part.x, part.y)]
@@ -70,7 +73,8 @@ def load(request: Request, target: Target, watch: Watch) -> Job:
             task=task,
             layers=layers,
             start=start,
-            dense_head=task_head(start, network, network.backbone, task),
+            dense_head=dense_head,
+            allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
             key=digest(*state, *data, task.classes, start, repr(model)),
         )

@@ -1,0 +1,43 @@
+"""The allocator that the user asked for; one that reads a policy looks at the task and the backbone first."""
+
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+
+from toolkit import examples
+from toolkit.compression import Allocator, allocator_named
+from toolkit.compression.policy import allocate_policy, embed_task, fingerprint, load_policy
+from toolkit.errors import BadInput
+from toolkit.models import Network
+from toolkit.request import Request
+from toolkit.tasks import Task
+
+_SHIPPED = Path(examples.__file__).with_name("digits_policy.safetensors")
+
+
+def choose_allocator(
+    request: Request,
+    network: Network,
+    layers: dict[str, nn.Linear | nn.Conv2d],
+    task: Task,
+    head: nn.Linear,
+) -> Allocator:
+    """By name. For `policy`: one forward and backward pass of the dense backbone over the task's support.
+
+    Raises BadInput if the policy is missing, damaged, or trained for another backbone.
+    """
+    if request.allocator != "policy":
+        return allocator_named(request.allocator, request.seed)
+    file = request.policy or (_SHIPPED if request.model == Request.model else None)
+    if file is None:
+        raise BadInput(
+            "needs a policy that was trained for this model",
+            where="--allocator policy",
+            next="Name its file with --policy, or choose --allocator exact.",
+        )
+    policy, backbone = load_policy(file), fingerprint(layers)
+    policy.require_backbone(backbone)
+    support, classes = task.support, len(task.classes)
+    embedding = embed_task(network.backbone, layers, support, head, classes, seed=request.seed, seen=backbone)
+    return partial(allocate_policy, policy=policy, embedding=embedding)
