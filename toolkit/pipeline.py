@@ -3,17 +3,23 @@
 measure -> budget -> allocate -> compress -> export -> install -> verify on the board -> adapt on the board -> report.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit import stages
 from toolkit.deployment import Deployment
-from toolkit.devices import hold
+from toolkit.devices import Home, hold
 from toolkit.frontier import Frontier
+from toolkit.profiling import Accepted, Budget
 from toolkit.progress import Progress
 from toolkit.request import Overrides, Request
+from toolkit.runtimes.bundle import Bundle
 from toolkit.stages import Watch
+from toolkit.stages.adapt import Adapted
+from toolkit.stages.allocate import Planned
+from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
-from toolkit.stages.probe import Known
+from toolkit.stages.probe import Board, Known
 from toolkit.stages.profile import Profiled
 from toolkit.targets import Target
 
@@ -27,26 +33,29 @@ def profile(request: Request, target: Target, progress: Progress) -> Profiled:
         return stages.profile(board, job, watch, request.profile_budget_s)
 
 
-def plan(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Deployment:
+def plan(request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path) -> Deployment:
     """Stages 1-4: what would be deployed and what it is predicted to cost. Nothing is installed.
 
-    Raises BadInput, BoardError or BudgetError, each with what to do next.
+    `folder` receives result.json and report.html. Raises BadInput, BoardError or BudgetError, each with what to do
+    next.
     """
     watch = Watch(progress)
     with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
         job = stages.load(request, target, watch)
         board = stages.probe(home, target, job, watch)
         profile = stages.profile(board, job, watch, request.profile_budget_s)
-        return _planned(request, job, board, profile, overrides, watch)
+        return _planned(request, job, board, profile, overrides, watch, folder)
 
 
-def plan_offline(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Deployment:
+def plan_offline(
+    request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path
+) -> Deployment:
     """The same without the board: what its stored profile does not hold is predicted, or refused."""
     watch = Watch(progress)
-    job = stages.load(request, target, watch)
+    job = stages.load(request, target, watch, offline=True)
     board = stages.recall(target, job, watch)
     profile = stages.profile(board, job, watch)
-    return _planned(request, job, board, profile, overrides, watch)
+    return _planned(request, job, board, profile, overrides, watch, folder)
 
 
 def frontier(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Frontier:
@@ -63,27 +72,31 @@ def frontier(request: Request, target: Target, overrides: Overrides, progress: P
 def frontier_offline(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Frontier:
     """The same without the board, from its stored profile."""
     watch = Watch(progress)
-    job = stages.load(request, target, watch)
+    job = stages.load(request, target, watch, offline=True)
     board = stages.recall(target, job, watch)
     profile = stages.profile(board, job, watch)
     budget = stages.budget(board, profile, overrides, watch)
     return stages.frontier(board, job, profile, budget, request, watch)
 
 
-def plan_estimate(request: Request, target: Target, overrides: Overrides, progress: Progress) -> Deployment:
+def plan_estimate(
+    request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path
+) -> Deployment:
     """The same from the target's datasheet: an estimate, and labelled as one."""
     watch = Watch(progress)
-    job = stages.load(request, target, watch)
+    job = stages.load(request, target, watch, offline=True)
     board = stages.imagine(target, job, watch)
-    return _planned(request, job, board, stages.estimate(board, job, watch), overrides, watch)
+    return _planned(request, job, board, stages.estimate(board, job, watch), overrides, watch, folder)
 
 
 def _planned(
-    request: Request, job: Job, board: Known, profile: Profiled, overrides: Overrides, watch: Watch
+    request: Request, job: Job, board: Known, profile: Profiled, overrides: Overrides, watch: Watch, folder: Path
 ) -> Deployment:
     budget = stages.budget(board, profile, overrides, watch)
     planned = stages.allocate(board, job, profile, budget, request, watch)
-    return stages.summarise(request, job, board, profile, budget, planned, watch)
+    result = stages.summarise(request, job, board, profile, budget, planned, watch)
+    stages.report(result, folder, watch)
+    return result
 
 
 def deploy(request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path) -> Deployment:
@@ -94,18 +107,41 @@ def deploy(request: Request, target: Target, overrides: Overrides, progress: Pro
     """
     watch = Watch(progress)
     with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
-        job = stages.load(request, target, watch)
-        board = stages.probe(home, target, job, watch)
-        profile = stages.profile(board, job, watch, request.profile_budget_s)
-        budget = stages.budget(board, profile, overrides, watch)
-        planned = stages.allocate(board, job, profile, budget, request, watch)
-        compact = stages.compress(job, planned, request, watch)
-        bundle = stages.export(job, board, compact, watch)
-        stages.install(board, bundle, request.sign, watch)
-        verified = stages.verify(board, bundle, budget, watch)
-        adapted = stages.adapt(board, job, bundle, verified, request, watch)
-        result = stages.summarise(
-            request, job, board, profile, budget, planned, watch, compact, bundle, verified, adapted
-        )
+        done = release(home, request, target, overrides, watch)
+        adapted = stages.adapt(done.board, done.job, done.bundle, done.verified, request, watch)
+        result = done.summarise(request, watch, adapted)
         stages.report(result, folder, watch)
         return result
+
+
+@dataclass(frozen=True)
+class Released:
+    """A release on its board, accepted or refused, with all that it was made of and decided on."""
+
+    job: Job
+    board: Board
+    profile: Profiled
+    budget: Budget
+    planned: Planned
+    compact: Compacted
+    bundle: Bundle
+    verified: Accepted
+
+    def summarise(self, request: Request, watch: Watch, adapted: Adapted | None = None) -> Deployment:
+        """The result so far."""
+        decided = self.job, self.board, self.profile, self.budget, self.planned
+        return stages.summarise(request, *decided, watch, self.compact, self.bundle, self.verified, adapted)
+
+
+def release(home: Home, request: Request, target: Target, overrides: Overrides, watch: Watch) -> Released:
+    """Stages 1-8 on a board that is held: what fits its budget is then in service. Raises as `deploy` does."""
+    job = stages.load(request, target, watch)
+    board = stages.probe(home, target, job, watch)
+    profile = stages.profile(board, job, watch, request.profile_budget_s)
+    budget = stages.budget(board, profile, overrides, watch)
+    planned = stages.allocate(board, job, profile, budget, request, watch)
+    compact = stages.compress(job, planned, request, watch)
+    bundle = stages.export(job, board, compact, watch)
+    stages.install(board, bundle, request.sign, watch)
+    verified = stages.verify(board, bundle, budget, watch)
+    return Released(job, board, profile, budget, planned, compact, bundle, verified)

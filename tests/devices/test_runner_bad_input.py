@@ -68,10 +68,10 @@ def test_a_specification_that_is_no_object(tmp_path: Path, text: str) -> None:
     [
         ({}, "runtime"),
         ({"runtime": "onnxruntime"}, "unknown runtime: onnxruntime"),
-        ({"runtime": "executorch", "threads": 0, "programs": []}, "threads is 0"),
-        ({"runtime": "executorch", "threads": "two", "programs": []}, "string"),
-        ({"runtime": "executorch", "threads": 1, "cpu_affinity": [4000], "programs": []}, "core 4000"),
-        ({"runtime": "executorch", "threads": 1, "cpu_affinity": [900], "programs": []}, "[900]"),
+        ({"runtime": "executorch", "threads": 0, "programs": [{}]}, "threads is 0"),
+        ({"runtime": "executorch", "threads": "two", "programs": [{}]}, "string"),
+        ({"runtime": "executorch", "threads": 1, "cpu_affinity": [4000], "programs": [{}]}, "core 4000"),
+        ({"runtime": "executorch", "threads": 1, "cpu_affinity": [900], "programs": [{}]}, "[900]"),
     ],
 )
 def test_a_specification_with_fields_that_do_not_work(tmp_path: Path, spec: dict[str, Any], words: str) -> None:

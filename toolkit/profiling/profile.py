@@ -27,7 +27,7 @@ class DeviceIdentity(BaseModel):
 
 
 class Batch(BaseModel):
-    """Programs timed in one process, and the state of the board before and after, as its agent told it."""
+    """Programs timed one after another, and the state of the board before and after, as its agent told it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -44,7 +44,7 @@ class Batch(BaseModel):
 class Profile(BaseModel):
     """Rows by signature (a layer under one choice, or `program <digest>` for a whole model), with their provenance.
 
-    By a program's signature, `process_bytes` holds peak memory of a process that did nothing but run it once, and
+    By a program's signature, `process_bytes` holds the peak memory of a process that ran nothing else, and
     `program_bytes` the size of its file.
     `rate_hz` is the pace of the paced rows still to be measured.
     """

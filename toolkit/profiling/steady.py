@@ -35,9 +35,10 @@ class Patience:
 
 @dataclass(frozen=True)
 class Steady:
-    """Rows, flagged if every attempt was disturbed, and the batch that they make in a profile."""
+    """Rows, flagged if every attempt was disturbed, with peak memory, and the batch that they make in a profile."""
 
     rows: dict[str, Measurement]
+    peak_bytes: dict[str, int]
     batch: Batch
 
 
@@ -53,7 +54,7 @@ def time_steadily(
     on_note: Callable[[str], None] = lambda text: None,
     patience: Patience = Patience(),
 ) -> Steady:
-    """Time programs in one process, again while something disturbs them. Raises BoardError.
+    """Time programs in one batch, again while something disturbs them. Raises BoardError.
 
     An instruction clock counts the same at every temperature and frequency: there only other programs disturb.
     """
@@ -82,7 +83,8 @@ def time_steadily(
         flags=flags,
         reasons=tuple(each.reason for each in found),
     )
-    return Steady({key: row.model_copy(update={"flags": flags}) for key, row in timed.rows.items()}, batch)
+    rows = {key: row.model_copy(update={"flags": flags}) for key, row in timed.rows.items()}
+    return Steady(rows, timed.peak_bytes, batch)
 
 
 def _disturbed(timed: Timed, clock: Clock) -> tuple[Disturbance, ...]:

@@ -1,4 +1,4 @@
-"""Time programs on a board, through the agent, all in one process."""
+"""Time programs on a board, through the agent, each in a process of its own there."""
 
 import shlex
 import tempfile
@@ -20,14 +20,14 @@ _REFERENCE = ("reference at the start", "reference at the end")
 
 @dataclass(frozen=True)
 class Timed:
-    """Measurements by identifier, and the peak memory of the one process that made them.
+    """Measurements by identifier, and the peak memory of the process that made each.
 
     `conditions` are the board's before and after; `reference_ms` are medians of one program, timed first and last;
     `busy_share` is the least share of the processor that one of them had.
     """
 
     rows: dict[str, Measurement]
-    peak_bytes: int
+    peak_bytes: dict[str, int]
     conditions: dict[str, Any]
     busy_share: float
     reference_ms: tuple[float, float] | None = None
@@ -67,8 +67,9 @@ def time_programs(
     calls: dict[str, float] | None = None,
     reference: Timeable | None = None,
 ) -> Timed:
-    """Push the programs, time them in one process on the board, remove them. Raises BoardError."""
+    """Push the programs, time them on the board, remove them. Raises BoardError."""
     rows: dict[str, Measurement] = {}
+    peaks: dict[str, int] = {}
     shares: list[float] = []
 
     def on_event(event: dict[str, Any]) -> None:
@@ -76,6 +77,7 @@ def time_programs(
             rows[event["id"]] = _measurement(event, agent.home.where)
             shares.append(event["busy_share"])
             if event["id"] not in _REFERENCE:
+                peaks[event["id"]] = event["peak_bytes"]
                 on_row(event["id"])
 
     with scratch(agent.home, "bench") as folder:
@@ -94,7 +96,7 @@ def time_programs(
         raise BoardError(f"the agent did not time {absent[0]}", where=agent.home.where)
     references = [rows.pop(name).median_ms for name in _REFERENCE if name in rows]
     ends = (references[0], references[1]) if len(references) == 2 else None
-    return Timed(rows, done["peak_bytes"], done["conditions"], min(shares), ends)
+    return Timed(rows, peaks, done["conditions"], min(shares), ends)
 
 
 def _measurement(event: dict[str, Any], where: str) -> Measurement:

@@ -10,19 +10,20 @@ from safetensors.numpy import save
 from torch import nn
 from torch.export import ExportedProgram
 
-from toolkit.cache import digest
+from toolkit.cache import cached, code_digest, digest
+from toolkit.compression import build_compact, fold_all
 from toolkit.devices import Agent
 from toolkit.errors import BadInput
+from toolkit.profiling.anatomy import anatomy
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import save_profile
 from toolkit.profiling.steady import time_steadily
-from toolkit.profiling.time_programs import Timeable, model_timing, time_programs
+from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.runtimes import Runtime
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
 
-_BATCH = 4
-_ONCE = {"runs": 1, "warmups": 0, "budget_ms": 0.0}
+_BATCH = 8
 
 
 class NotStored(BadInput):
@@ -58,30 +59,24 @@ def time_models(
 ) -> tuple[list[WholeModel], Profile]:
     """Export and time models, unless ones of the same operations were timed before; saved after each batch.
 
-    Peak memory is that of a process for each that runs it once and does nothing else. Raises NotStored if something
-    was not measured before and there is no agent.
+    Peak memory is that of a process that runs nothing else. Raises NotStored if something was not measured before and
+    there is no agent.
     """
-    drawn = [_draw(each) for each in models]
-    missing = {each.key: each for each in drawn if not _is_timed(each.key, profile, agent)}
-    heavy = {each.key: each for each in drawn if each.key not in profile.process_bytes}
-    if missing or heavy:
+    named = [_name(each) for each in models]
+    missing = {each.key: each for each in named if not _is_timed(each.key, profile, agent)}
+    if missing:
         if agent is None:
             raise NotStored(
                 "a whole model is not in its stored profile",
                 where=f"target {profile.target}",
                 next=f"Measure it once: `deploy profile --target {profile.target}` with this --model and --task.",
             )
-        programs = {key: _timeable(runtime, each) for key, each in (missing | heavy).items()}
         calls = model_timing(profile.clock) | ({"rate_hz": profile.rate_hz} if profile.rate_hz else {})
         for start in range(0, len(missing), _BATCH):
-            batch = {key: programs[key] for key in list(missing)[start : start + _BATCH]}
+            batch = {key: _timeable(runtime, missing[key]) for key in list(missing)[start : start + _BATCH]}
             found = time_steadily(agent, runtime, profile.threads, profile.clock, batch, calls, on_note=on_note)
             sizes = {key: len(timeable.program.data) for key, timeable in batch.items()}
-            profile = profile.with_rows(found.rows, {}, found.batch, sizes)
-            save_profile(profile, path)
-        for key in heavy:
-            once = time_programs(agent, runtime, profile.threads, {key: programs[key]}, calls=_ONCE)
-            profile = profile.with_rows({}, {key: once.peak_bytes})
+            profile = profile.with_rows(found.rows, found.peak_bytes, found.batch, sizes)
             save_profile(profile, path)
     return [
         WholeModel(
@@ -89,41 +84,56 @@ def time_models(
             profile.process_bytes[each.key],
             profile.program_bytes[each.key] + _tensors_bytes(each.shapes),
         )
-        for each in drawn
+        for each in named
     ], profile
 
 
 def is_stored(model: Untimed, profile: Profile) -> bool:
     """Whether `time_models` needs no board for it."""
-    key = _draw(model).key
-    return _is_timed(key, profile, None) and key in profile.process_bytes
+    return _is_timed(_name(model).key, profile, None)
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """A model as a graph, with what names it and the shapes of what it loads."""
+class _Named:
+    """A model, what names it in a profile, the shapes of what it loads, and its graph with holes if it was drawn."""
 
     key: str
-    graph: ExportedProgram
-    holes: tuple[str, ...]
-    input_shape: tuple[int, ...]
+    model: Untimed
     shapes: dict[str, tuple[int, ...]]
+    graph: tuple[ExportedProgram, tuple[str, ...]] | None
 
 
-def _draw(model: Untimed) -> _Drawn:
-    graph, holes = inference_graph(model.backbone, model.head, model.x)
+def _name(model: Untimed) -> _Named:
+    """Its graph is drawn if no model of this anatomy was named before."""
     shapes = {name: value.shape for name, value in serving_tensors(model.backbone, model.head).items()}
-    return _Drawn(program_key(graph), graph, holes, tuple(model.x.shape), shapes)
+    known = anatomy(nn.ModuleList([model.backbone, model.head]))
+    if known is None:
+        graph = _graph(model)
+        return _Named(program_key(graph[0]), model, shapes, graph)
+    drawn = []
+
+    def draw(folder: Path) -> None:
+        drawn.append(_graph(model))
+        (folder / "key").write_text(program_key(drawn[0][0]), encoding="utf-8")
+
+    code = code_digest(inference_graph, fold_all, build_compact, program_key)
+    folder, _ = cached("program-keys", digest(known, tuple(model.x.shape), code), draw)
+    return _Named((folder / "key").read_text(encoding="utf-8"), model, shapes, next(iter(drawn), None))
 
 
-def _timeable(runtime: Runtime, model: _Drawn) -> Timeable:
-    return Timeable(runtime.export(model.graph, model.holes), model.input_shape, model.shapes)
+def _graph(model: Untimed) -> tuple[ExportedProgram, tuple[str, ...]]:
+    return inference_graph(model.backbone, model.head, model.x)
+
+
+def _timeable(runtime: Runtime, named: _Named) -> Timeable:
+    graph, holes = named.graph or _graph(named.model)
+    return Timeable(runtime.export(graph, holes), tuple(named.model.x.shape), named.shapes)
 
 
 def _is_timed(key: str, profile: Profile, agent: Agent | None) -> bool:
     """In full, and at the pace that is asked for now if a board is at hand."""
     row = profile.rows.get(key)
-    if row is None or key not in profile.program_bytes:
+    if row is None or key not in profile.program_bytes or key not in profile.process_bytes:
         return False
     return agent is None or row.paced_rate_hz == profile.rate_hz
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from toolkit import stages
+from toolkit import pipeline, stages
 from toolkit.adaptation import infer_on_device
 from toolkit.deployment import Deployment
 from toolkit.devices import Home
@@ -38,25 +38,16 @@ class Deployed:
 
 
 def deploy_for_test(home: Home, target: Target, request: Request, overrides: Overrides) -> Deployed:
-    """The stages of `pipeline.deploy` but for the adaptation; what was done in an earlier session is not repeated.
+    """What `pipeline.deploy` does but for the adaptation; what was done in an earlier session is not repeated.
 
     Raises BadInput or BoardError; BudgetError also where the board measured more than the budget allows.
     """
     watch = stages.Watch(Silent())
-    job = stages.load(request, target, watch)
-    board = stages.probe(home, target, job, watch)
-    profile = stages.profile(board, job, watch, request.profile_budget_s)
-    budget = stages.budget(board, profile, overrides, watch)
-    planned = stages.allocate(board, job, profile, budget, request, watch)
-    compact = stages.compress(job, planned, request, watch)
-    bundle = stages.export(job, board, compact, watch)
-    stages.install(board, bundle, request.sign, watch)
-    verified = stages.verify(board, bundle, budget, watch)
-    if verified.refusals:
+    done = pipeline.release(home, request, target, overrides, watch)
+    if done.verified.refusals:
         raise BudgetError(
-            f"the release was refused: {'; '.join(verified.refusals)}",
+            f"the release was refused: {'; '.join(done.verified.refusals)}",
             where=f"{target.name}, {request.model}",
             next="Raise the budget, or make the model smaller.",
         )
-    result = stages.summarise(request, job, board, profile, budget, planned, watch, compact, bundle, verified)
-    return Deployed(result, board, bundle)
+    return Deployed(done.summarise(request, watch), done.board, done.bundle)

@@ -1,13 +1,13 @@
-"""Time programs in one process: load, warm up, repeat; median, p95 and minimum of single calls."""
+"""Time programs, each in a process of its own: load, warm up, repeat; median, p95 and minimum of single calls."""
 
 import time
 
 import numpy as np
 
+from .apart import apart
 from .conditions import conditions, conditions_at_work
 from .digests import sha256
-from .facts import peak_bytes
-from .runtime import load
+from .runtime import bring_in, load
 
 _CALLS_AT_LEAST = 10
 _PACED_CALLS = 20
@@ -18,13 +18,19 @@ _PACED_S = 5
 def bench(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: runtime, threads, warmups, runs, budget_ms, programs: [{id, path, inputs: [shape], holes}].
 
-    Emits one `measured` line a program. `budget_ms` bounds the time one program is repeated for: big ones get
-    fewer runs. With `rate_hz` each is also called that often a second, and idle between.
+    Emits one `measured` line a program, with the peak memory of a process that runs nothing else. `budget_ms` bounds
+    the time one program is repeated for: big ones get fewer runs. With `rate_hz` each is also called that often a
+    second, and idle between.
     """
+    bring_in(spec["runtime"])
     before = conditions_at_work()
     for program in spec["programs"]:
-        emit("measured", **measure(spec, program))
-    return {"peak_bytes": peak_bytes(), "conditions": {"before": before, "after": conditions()}}
+
+        def work(peak, program=program):  # type: ignore[no-untyped-def]
+            emit("measured", **measure(spec, program), peak_bytes=peak())
+
+        apart(work)
+    return {"conditions": {"before": before, "after": conditions()}}
 
 
 def measure(spec, program):  # type: ignore[no-untyped-def]

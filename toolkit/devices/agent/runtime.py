@@ -11,6 +11,12 @@ import numpy as np
 Program = Callable[[Sequence[np.ndarray]], "list[np.ndarray]"]
 
 
+def bring_in(runtime: str) -> None:
+    """Import it, which takes longer than all else."""
+    if runtime == "onnxruntime":
+        import onnxruntime  # noqa: F401
+
+
 def load(runtime: str, path: str, holes: Mapping[str, np.ndarray], threads: int) -> Program:
     """The program at `path` with its holes filled. Raises what the runtime raises when it cannot be loaded."""
     if runtime == "onnxruntime":

@@ -1,0 +1,44 @@
+"""A program in a fork weighs what a whole process weighs, and what it leaves behind is not counted for the next."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from workplace import CHECKOUT
+
+_BOTH = """
+import json, sys
+sys.path.insert(0, {devices!r})
+from agent.apart import apart
+from agent.facts import peak_bytes
+import numpy as np
+
+def work(peak, megabytes):
+    np.linalg.svd(np.ones((60, 60)) * np.ones(megabytes << 17).sum())
+    print(json.dumps(peak()), flush=True)
+"""
+_APART = _BOTH + "import numpy.fft, numpy.random\nfor size in {sizes}:\n    apart(lambda peak: work(peak, size))\n"
+_ALONE = _BOTH + "import numpy.fft, numpy.random\nwork(peak_bytes, {sizes}[0])\n"
+
+
+def said(script: str, *sizes: int) -> list[Any]:
+    text = script.replace("{devices!r}", repr(str(CHECKOUT / "toolkit/devices"))).replace("{sizes}", str(sizes))
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_fork_weighs_what_a_process_of_its_own_weighs() -> None:
+    large, small = said(_APART, 64, 8)
+    assert large == pytest.approx(said(_ALONE, 64)[0], rel=0.03)
+    assert small == pytest.approx(said(_ALONE, 8)[0], rel=0.03)
+
+
+@pytest.mark.parametrize(("how", "status"), [("os.kill(os.getpid(), 9)", 137), ("raise SystemExit(7)", 7)])
+def test_a_fork_that_dies_ends_the_agent_in_the_same_way(how: str, status: int) -> None:
+    script = f"import os\ndef work(peak):\n    {how}\napart(work)\nprint('went on')\n"
+    text = _BOTH.replace("{devices!r}", repr(str(CHECKOUT / "toolkit/devices"))) + script
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
