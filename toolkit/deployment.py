@@ -30,7 +30,8 @@ class Stage(_Record):
 class Latency(_Record):
     """Milliseconds of one inference. `planned_median` is the most that was allocated, `attempts` the times measured.
 
-    `predicted`, with its 90 % interval, was known before the model was ever timed whole.
+    `predicted`, with its 90 % interval, was known before the model was ever timed whole. An estimate from a datasheet
+    is a lower bound: it has no `predicted_high`, and no p95.
     """
 
     budget: float | None
@@ -38,14 +39,14 @@ class Latency(_Record):
     planned_median: float | None
     predicted: float
     predicted_low: float
-    predicted_high: float
+    predicted_high: float | None
     median: float | None
     p95: float | None
     min: float | None
     runs: int | None
     attempts: int | None
     dense_median: float
-    dense_p95: float
+    dense_p95: float | None
     clock: Clock
 
 
@@ -79,7 +80,10 @@ class AccuracyTable(_Record):
 
 
 class LayerChoice(_Record):
-    """What one layer became. `rank` None is dense; `gain_kept` is the share of the layer's gain that is kept."""
+    """What one layer became. `rank` None is dense; `gain_kept` is the share of the layer's gain that is kept.
+
+    `loss_nats` is what the choice is expected to add to the loss of an example before recovery.
+    """
 
     layer: str
     choice: Literal["dense", "compact"]
@@ -90,6 +94,7 @@ class LayerChoice(_Record):
     source: Literal["measured", "interpolated", "predicted", "estimate"]
     dense_ms: float
     gain_kept: float
+    loss_nats: float
     weight_bytes: int
 
 
@@ -186,6 +191,11 @@ class Deployment(_Record):
     active: bool = False
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether its times and memory are lower bounds from a datasheet."""
+        return any(each.source == "estimate" for each in self.allocation)
 
 
 def save_deployment(deployment: Deployment, path: Path) -> None:

@@ -20,8 +20,12 @@ def parse_milliseconds(text: str) -> float:
     return _parse(text, _MILLISECONDS, "5ms")
 
 
-def format_interval(value: float, low: float, high: float) -> str:
-    """A predicted time with how far it may be off: `0.362 ms ±3 %`."""
+def format_interval(value: float, low: float, high: float | None) -> str:
+    """A predicted time with how far it may be off, `0.362 ms ±3 %`, if it may be; a lower bound as `over 0.362 ms`."""
+    if high is None:
+        return f"over {format_milliseconds(value)}"
+    if low == high:
+        return format_milliseconds(value)
     reach = max(high - value, value - low) / value if value > 0 else 0.0
     return f"{format_milliseconds(value)} ±{100 * reach:.2g} %"
 
@@ -44,8 +48,12 @@ def _parse(text: str, units: dict[str, float] | dict[str, int], example: str) ->
     scale = units.get(match.group(2).upper()) if match else None
     value = float(match.group(1)) * scale if match and scale else 0.0
     if not 0 < value < math.inf:
-        unit_is_missing = re.fullmatch(r"\s*\d+(\.\d+)?\s*", text, re.ASCII) is not None and float(text) > 0
-        what = "has no unit" if unit_is_missing else "is not a positive quantity"
         known = ", ".join(unit.lower() if unit in _MILLISECONDS else unit for unit in units)
-        raise BadInput(f"'{text}' {what}", next=f"Write a number and unit ({known}): {example}")
+        raise BadInput(f"'{text}' {_wrong(text, match, scale)}", next=f"Write a number and unit ({known}): {example}")
     return value
+
+
+def _wrong(text: str, match: re.Match[str] | None, scale: float | None) -> str:
+    if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text, re.ASCII) and float(text) > 0:
+        return "has no unit"
+    return f"has the unknown unit '{match.group(2)}'" if match and not scale else "is not a positive quantity"

@@ -183,6 +183,7 @@ def layer(name: str, rank: int | None, full_rank: int, gain_kept: float) -> Laye
         source="measured",
         dense_ms=0.001 * full_rank,
         gain_kept=gain_kept,
+        loss_nats=0.4 * (1 - gain_kept),
         weight_bytes=4 * 256 * (rank or full_rank),
     )
 

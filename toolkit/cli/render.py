@@ -60,24 +60,25 @@ class RichProgress:
 
 
 def allocation(console: Console, result: Deployment) -> None:
-    """Layer, choice, rank, predicted time, share of the gain kept."""
+    """Layer, choice, rank, predicted time, what the choice is expected to cost."""
     table = Table(title=f"Allocation ({result.allocator}, at most {result.bound_gap:.2%} below the best possible gain)")
     table.add_column("layer")
     table.add_column("choice")
     table.add_column("rank", justify="right")
     table.add_column("predicted", justify="right")
     table.add_column("dense", justify="right")
-    table.add_column("gain kept", justify="right")
+    table.add_column("loss paid, nats", justify="right")
     for each in result.allocation:
         rank = "" if each.rank is None else f"{each.rank}/{each.full_rank}"
         times = f"{each.predicted_ms:.4f} ms", f"{each.dense_ms:.4f} ms"
-        table.add_row(escape(each.layer), each.choice, rank, *times, f"{each.gain_kept:.4%}")
+        table.add_row(escape(each.layer), each.choice, rank, *times, f"{each.loss_nats:.2g}")
     console.print(table)
 
 
-def predicted(console: Console, result: Deployment) -> None:
-    """What a plan promises."""
+def predicted(console: Console, result: Deployment, folder: Path) -> None:
+    """What a plan promises, and where it is written."""
     console.print(_costs(result, f"Plan for {result.target}, nothing installed{_clock_note(result)}"))
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
 def closing(console: Console, result: Deployment, folder: Path) -> None:
@@ -91,8 +92,10 @@ def closing(console: Console, result: Deployment, folder: Path) -> None:
 
 
 def _clock_note(result: Deployment) -> str:
-    if any(each.source == "estimate" for each in result.allocation):
-        return "\nESTIMATE from the datasheet: nothing was measured, and the board will take longer"
+    if result.is_estimate:
+        return (
+            "\nESTIMATE from the datasheet: nothing was measured; the board will take longer, its process more memory"
+        )
     if result.latency_ms.clock == "wall":
         return ""
     return "\nlatencies are instruction counts x 2 ns, not wall time"
@@ -103,26 +106,27 @@ def _costs(result: Deployment, title: str) -> Table:
     for name in ("", "dense", "budget", "predicted", "measured"):
         table.add_column(name, justify="left" if not name else "right")
     latency, memory, size = result.latency_ms, result.peak_memory_bytes, result.size_bytes
+    over = "over " if result.is_estimate else ""
     table.add_row(
         "latency, median",
-        format_milliseconds(latency.dense_median),
+        over + format_milliseconds(latency.dense_median),
         "",
         format_interval(latency.predicted, latency.predicted_low, latency.predicted_high),
         _or_dash(latency.median, format_milliseconds),
     )
     table.add_row(
         "latency, p95",
-        format_milliseconds(latency.dense_p95),
+        _or_dash(latency.dense_p95, format_milliseconds),
         _or_dash(latency.budget, format_milliseconds),
         "",
         _or_dash(latency.p95, format_milliseconds),
     )
-    for name, quantity in (("peak memory", memory), ("size", size)):
+    for name, quantity, at_least in (("peak memory", memory, over), ("size", size, "")):
         table.add_row(
             name,
-            format_bytes(quantity.dense),
+            at_least + format_bytes(quantity.dense),
             _or_dash(quantity.budget, format_bytes),
-            format_bytes(quantity.predicted),
+            at_least + format_bytes(quantity.predicted),
             _or_dash(quantity.measured, format_bytes),
         )
     compact, dense = result.parameters_compact, result.parameters_dense

@@ -62,7 +62,7 @@ def accuracy_plot(deployment: Deployment) -> go.Figure:
 
 
 def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
-    """Per layer: bar, the rank as share of the full rank; diamond, the share of the gain that is kept."""
+    """Per layer: bar, the rank as share of the full rank; diamond, its share of the loss that all choices cost."""
     places = list(range(len(allocation)))
     names = [plain(c.layer) for c in allocation]
     figure = go.Figure()
@@ -91,17 +91,19 @@ def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
             customdata=[names[place] for place, _ in rows],
             hovertemplate="%{customdata}: %{text}<extra></extra>",
         )
-    figure.add_scatter(
-        x=[100 * c.gain_kept for c in allocation],
-        y=places,
-        mode="markers",
-        name="share of gain kept",
-        marker={"symbol": "diamond", "size": 10, "color": ORANGE},
-        customdata=names,
-        hovertemplate="%{customdata}: %{x:.1f} % of the gain<extra></extra>",
-    )
+    paid = sum(c.loss_nats for c in allocation)
+    if paid > 0:
+        figure.add_scatter(
+            x=[100 * c.loss_nats / paid for c in allocation],
+            y=places,
+            mode="markers",
+            name="share of the loss paid",
+            marker={"symbol": "diamond", "size": 10, "color": ORANGE},
+            customdata=names,
+            hovertemplate="%{customdata}: %{x:.1f} % of the loss<extra></extra>",
+        )
     figure.update_layout(barmode="overlay", bargap=0.25)
-    title_axes(figure, "% of full rank, % of gain", "")
+    title_axes(figure, "% of full rank, % of the loss paid", "")
     figure.update_xaxes(range=[0, 103])
     name_rows(figure, [c.layer for c in allocation])
     return finished(figure, 130 + BAR_PX * len(places))

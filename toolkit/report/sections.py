@@ -63,17 +63,17 @@ def _ranks(deployment: Deployment) -> Section:
     compact = sum(choice.choice == "compact" for choice in deployment.allocation)
     says = (
         f"{compact} of {len(deployment.allocation)} layers are compact, the others dense. Bars: rank kept,"
-        " as share of the full rank. Diamonds: share of the layer's gain that is kept."
+        " as share of the full rank. Diamonds: the layer's share of the loss that is expected before recovery."
     )
     rows = tuple(
         (
             choice.layer,
             "dense" if choice.rank is None else f"{choice.rank} of {choice.full_rank}",
-            words.share(choice.gain_kept),
+            words.number(choice.loss_nats),
         )
         for choice in deployment.allocation
     )
-    table = Table("Rank and gain per layer.", ("Layer", "Rank", "Gain kept"), rows)
+    table = Table("Rank per layer, and what it is expected to cost.", ("Layer", "Rank", "Loss paid, nats"), rows)
     return Section("ranks", "Rank per layer", says, plots.rank_plot(deployment.allocation), table)
 
 

@@ -41,7 +41,7 @@ def budget_table(deployment: Deployment) -> Table:
             _held(latency.median, latency.planned_median),
             words.milliseconds(latency.dense_median),
         ),
-        _bytes_row("Peak memory", deployment.peak_memory_bytes),
+        _bytes_row("Peak memory" + (", weights alone" if deployment.is_estimate else ""), deployment.peak_memory_bytes),
         _bytes_row("Model size", deployment.size_bytes),
     ]
     runs = "" if latency.runs is None else f" Latency over {words.count(latency.runs)} runs"
@@ -131,7 +131,7 @@ def allocation_table(deployment: Deployment) -> Table:
             choice.precision,
             words.milliseconds(choice.predicted_ms),
             words.milliseconds(choice.dense_ms),
-            words.share(choice.gain_kept),
+            words.number(choice.loss_nats),
             words.size(choice.weight_bytes),
         )
         for choice in deployment.allocation
@@ -139,7 +139,7 @@ def allocation_table(deployment: Deployment) -> Table:
     gap = f"at most {words.share(deployment.bound_gap, 2)} below the best possible gain"
     bound = gap if math.isfinite(deployment.bound_gap) else "distance from the best possible gain unknown"
     caption = f"Allocation: {deployment.allocator}, {bound}"
-    head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Gain kept", "Weights")
+    head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Loss paid, nats", "Weights")
     return Table(words.with_clock(caption, clock) + ".", head, rows)
 
 

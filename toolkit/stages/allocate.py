@@ -10,17 +10,18 @@ from toolkit.compression import (
     Limits,
     Spectrum,
 )
+from toolkit.compression.allocation import fits
 from toolkit.deployment import FrontierPoint
 from toolkit.profiling import Budget, WholeModel
 from toolkit.profiling.latency_model import Interval, Ranks
 from toolkit.request import Request
 from toolkit.stages.accuracy import accuracy_before_recovery
 from toolkit.stages.keep_accuracy import least_latency
-from toolkit.stages.learn import Learned, learn
+from toolkit.stages.learn import learn, plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
-from toolkit.stages.settle import settle
+from toolkit.stages.settle import most_median_ms, settle
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import Whole, time_wholes
 
@@ -41,6 +42,9 @@ class Planned:
 def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Planned:
     """Choose a rank, or dense, for every layer. Raises BudgetError with the nearest feasible budget."""
     with watch.stage("allocate"):
+        if (dense := stay_dense(board, job, profile, budget)) is not None:
+            watch.note("the dense model already fits the budget: it stays dense")
+            return dense
         learned = learn(board, job, profile, request.seed, watch)
         worth, model, profile = learned.worth, learned.model, learned.profile
         limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
@@ -69,20 +73,55 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             allocation=settled.allocation,
             predicted=model.predict(settled.allocation.ranks),
             limits=settled.limits,
-            frontier=_frontier(job, learned),
+            frontier=_frontier(job, model.costs, worth.spectra, [_dense(job, profile), *learned.wholes]),
         )
 
 
-def _frontier(job: Job, learned: Learned) -> tuple[FrontierPoint, ...]:
+def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Planned | None:
+    """The dense model, if it fits the budget as it was measured: no gain is higher, and nothing need be weighed.
+
+    None where it does not fit, or where latency is to be as low as an accuracy allows.
+    """
+    if budget.keep_accuracy is not None:
+        return None
+    ranks: Ranks = dict.fromkeys(job.layers)
+    costs = plain_costs(board, job, profile)
+    took = profile.dense.measurement
+    spread = profiling.p95_over_median(board.target.clock, [took])
+    limits = Limits(
+        latency_ms=most_median_ms(budget.latency_ms.value, board.target.clock, spread) if budget.latency_ms else None,
+        size_bytes=budget.size_bytes.value if budget.size_bytes else None,
+        peak_bytes=budget.peak_memory_bytes.value if budget.peak_memory_bytes else None,
+    )
+    if not fits(ranks, costs, limits):
+        return None
+    spent = costs.latency_ms(ranks), costs.size_bytes(ranks), costs.peak_bytes(ranks)
+    return Planned(
+        spectra={},
+        gains={},
+        costs=costs,
+        allocation=Allocation(ranks, 0.0, 0.0, *spent),
+        predicted=Interval(took.median_ms, took.median_ms, took.median_ms),
+        limits=limits,
+        frontier=_frontier(job, costs, {}, [_dense(job, profile)]),
+    )
+
+
+def _dense(job: Job, profile: Profiled) -> Whole:
+    return Whole("dense", dict.fromkeys(job.layers), profile.dense)
+
+
+def _frontier(
+    job: Job, costs: CostTable, spectra: dict[str, Spectrum], points: list[Whole]
+) -> tuple[FrontierPoint, ...]:
     """What latency buys before recovery."""
-    points = [Whole("dense", dict.fromkeys(job.layers), learned.profile.dense), *learned.wholes]
     return tuple(
         FrontierPoint(
             label=point.label,
             latency_ms=point.timed.measurement.median_ms,
-            predicted_ms=learned.model.costs.latency_ms(point.ranks),
+            predicted_ms=costs.latency_ms(point.ranks),
             size_bytes=point.timed.size_bytes,
-            accuracy=accuracy_before_recovery(job, learned.worth.spectra, point.ranks),
+            accuracy=accuracy_before_recovery(job, spectra, point.ranks),
             recovered=point.label == "dense",
         )
         for point in points

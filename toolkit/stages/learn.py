@@ -36,14 +36,7 @@ class Learned:
 
 def learn(board: Known, job: Job, profile: Profiled, seed: int, watch: Watch) -> Learned:
     """Weigh the layers' components, and correct the cost table by whole models timed on the board."""
-    costs = profiling.cost_table(
-        job.layers,
-        profile.input_shapes,
-        board.target.rank_multiple,
-        profile.profile,
-        profile.dense,
-        profile.memory,
-    )
+    costs = plain_costs(board, job, profile)
     worth = weigh(job, {name: tuple(filter(None, row)) for name, row in costs.layers.items()}, seed, watch)
     choices = list(worth_timing(worth.gains, costs, seed))
     wholes, profile = time_wholes(board, job, profile, worth.spectra, choices, watch)
@@ -51,6 +44,18 @@ def learn(board: Known, job: Job, profile: Profiled, seed: int, watch: Watch) ->
         board.target.clock, [profile.dense.measurement, *(whole.timed.measurement for whole in wholes)]
     )
     return Learned(worth, _fitted(job, profile, costs, wholes, board.target.clock), wholes, spread, profile)
+
+
+def plain_costs(board: Known, job: Job, profile: Profiled) -> CostTable:
+    """What each choice costs as measured layer by layer; exact for the dense model."""
+    return profiling.cost_table(
+        job.layers,
+        profile.input_shapes,
+        board.target.rank_multiple,
+        profile.profile,
+        profile.dense,
+        profile.memory,
+    )
 
 
 def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], clock: Clock) -> LatencyModel:

@@ -54,6 +54,7 @@ def summarise(
     parameters = sum(value.numel() for value in job.network.backbone.parameters()) + _numel(job.dense_head)
     saved = sum(dense_weights.values()) - sum(compact_weights.values())
     now = verified.measurement if verified else None
+    estimate = "estimate" in profile.dense.measurement.flags
     accuracy = _accuracy_table(job, board, compact, adapted) if compact else None
     return Deployment(
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -78,15 +79,15 @@ def summarise(
             source=budget.latency_ms.source if budget.latency_ms else "no limit",
             planned_median=planned.limits.latency_ms,
             predicted=allocation.latency_ms,
-            predicted_low=planned.predicted.low_ms,
-            predicted_high=planned.predicted.high_ms,
+            predicted_low=allocation.latency_ms if estimate else planned.predicted.low_ms,
+            predicted_high=None if estimate else planned.predicted.high_ms,
             median=now.median_ms if now else None,
             p95=now.p95_ms if now else None,
             min=now.min_ms if now else None,
             runs=now.runs if now else None,
             attempts=verified.attempts if verified else None,
             dense_median=profile.dense.measurement.median_ms,
-            dense_p95=profile.dense.measurement.p95_ms,
+            dense_p95=None if estimate else profile.dense.measurement.p95_ms,
             clock=board.target.clock,
         ),
         peak_memory_bytes=Bytes(
@@ -125,7 +126,7 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
     choices = []
     for name, rank in planned.allocation.ranks.items():
         cost = planned.costs.layers[name][rank]
-        gains = planned.gains[name]
+        loss = 0.0 if rank is None else planned.gains[name].dense - planned.gains[name].of(rank)
         choices.append(
             LayerChoice(
                 layer=name,
@@ -135,7 +136,8 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
                 predicted_ms=cost.latency_ms,
                 source=cost.source,
                 dense_ms=planned.costs.layers[name][None].latency_ms,
-                gain_kept=gains.of(rank) / gains.dense if gains.dense > 0 else 1.0,
+                gain_kept=1.0 if loss == 0 else 1 - loss / planned.gains[name].dense,
+                loss_nats=loss,
                 weight_bytes=cost.weight_bytes,
             )
         )
