@@ -24,6 +24,7 @@ def failing():
     raise KeyError("its own")
 
 not_callable = 3
+instance = "made"
 """
 
 
@@ -38,8 +39,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_factory_gets_what_its_signature_names() -> None:
-    assert call_factory("my_factories:plain", "task", shots=5, seed=0) == "made"
-    assert call_factory("my_factories:some", "task", shots=5, seed=0) == (5, 1)
+    assert call_factory("my_factories:plain", "task", str, shots=5, seed=0) == "made"
+    assert call_factory("my_factories:some", "task", tuple, shots=5, seed=0) == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,9 @@ def test_a_factory_gets_what_its_signature_names() -> None:
         ("my_factories:missing", "has no 'missing'"),
         ("my_factories:not_callable", "has no callable 'not_callable'"),
         ("my_factories:needy", "width"),
+        ("my_factories:instance", "is a task, not a function that returns one"),
+        ("my_factories:some", "wants shots"),
+        ("my_factories:everything", "returned dict, not a task"),
         ("my_typo:broken", "cannot be imported"),
         ("my_needs:task", "needs the module a_package_nobody_has"),
         ("my_from:task", "nothing_like_it"),
@@ -62,11 +66,11 @@ def test_a_factory_gets_what_its_signature_names() -> None:
 )
 def test_what_cannot_be_called_is_refused(spec: str, said: str) -> None:
     with pytest.raises(BadInput) as caught:
-        call_factory(spec, "task")
+        call_factory(spec, "task", str)
     assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
 
 
 def test_errors_inside_a_factory_are_its_own() -> None:
     with pytest.raises(KeyError, match="its own"):
-        call_factory("my_factories:failing", "task")
+        call_factory("my_factories:failing", "task", str)

@@ -39,6 +39,10 @@ class Recorded(Silent):
             self.cached.append(stage)
 
 
+def plan(request: Request, place: Workplace, overrides: Overrides) -> Deployment:
+    return pipeline.plan(request, place.target, overrides, Silent(), place.folder / "plan")
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """One working folder for this file: what is measured there once serves all."""
@@ -133,10 +137,34 @@ def test_a_second_run_resumes_from_the_cache(first: tuple[Deployment, Recorded],
 
 def test_a_plan_installs_nothing(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
     before = shared.releases()
-    result = pipeline.plan(REQUEST, shared.target, replace(ROOMY, size_bytes=40_000), Recorded())
+    result = pipeline.plan(
+        REQUEST, shared.target, replace(ROOMY, size_bytes=40_000), Recorded(), shared.folder / "plan"
+    )
     assert (result.release, result.active, result.accuracy) == (None, False, None)
     assert result.allocation
+    assert load_deployment(shared.folder / "plan" / "result.json") == result
     assert shared.releases() == before
+
+
+def test_a_dense_model_that_fits_stays_dense_and_nothing_is_weighed(
+    first: tuple[Deployment, Recorded], shared: Workplace
+) -> None:
+    progress = Recorded()
+    result = pipeline.deploy(REQUEST, shared.target, Overrides(latency_ms=50.0), progress, shared.folder / "dense")
+    assert "the dense model already fits the budget: it stays dense" in progress.notes
+    assert not any("true loss" in note for note in progress.notes)
+    assert {each.choice for each in result.allocation} == {"dense"}
+    assert (result.parameters_compact, result.bound_gap) == (result.parameters_dense, 0.0)
+    assert result.latency_ms.predicted == pytest.approx(result.latency_ms.dense_median)
+    assert result.size_bytes.predicted == result.size_bytes.dense
+    assert result.size_bytes.measured == pytest.approx(result.size_bytes.dense, rel=0.02)
+    assert result.active
+    assert result.adaptation is not None
+    assert result.adaptation.trained_values > 0
+    share_kept = pipeline.plan(
+        REQUEST, shared.target, Overrides(latency_ms=50.0, keep_accuracy=0.5), Recorded(), shared.folder / "kept"
+    )
+    assert {each.choice for each in share_kept.allocation} != {"dense"}
 
 
 @pytest.mark.parametrize("option", ["latency", "memory", "size"])
@@ -145,7 +173,7 @@ def test_the_nearest_feasible_budget_is_feasible(
 ) -> None:
     impossible = {"latency": {"latency_ms": 1e-5}, "memory": {"memory_bytes": 1_000_000}, "size": {"size_bytes": 99}}
     with pytest.raises(BudgetError, match="no allocation") as caught:
-        pipeline.plan(REQUEST, shared.target, Overrides(**impossible[option]), Silent())  # type: ignore[arg-type]
+        plan(REQUEST, shared, Overrides(**impossible[option]))  # type: ignore[arg-type]
     assert caught.value.where == f"{option} budget"
     named, value = str(caught.value.next).removeprefix("The nearest feasible is ").split(";")[0].split()
     assert named == f"--{option}"
@@ -156,7 +184,7 @@ def test_the_nearest_feasible_budget_is_feasible(
             nearest = Overrides(memory_bytes=parse_bytes(value))
         case _:
             nearest = Overrides(size_bytes=parse_bytes(value))
-    assert pipeline.plan(REQUEST, shared.target, nearest, Silent()).allocation
+    assert plan(REQUEST, shared, nearest).allocation
 
 
 def test_a_release_that_misses_its_budget_is_not_activated(
@@ -195,10 +223,7 @@ def test_a_task_from_a_folder_and_from_an_archive(first: tuple[Deployment, Recor
         folder = shared.folder / "insects" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / f"{index:02}.npy", example)
-    results = [
-        pipeline.plan(replace(REQUEST, task=source), shared.target, ROOMY, Silent())
-        for source in ("insects.npz", "insects")
-    ]
+    results = [plan(replace(REQUEST, task=source), shared, ROOMY) for source in ("insects.npz", "insects")]
     assert [result.classes for result in results] == [("ant", "bee", "cat")] * 2
     assert [result.task for result in results] == ["insects"] * 2
     assert results[0].allocation == results[1].allocation

@@ -97,8 +97,8 @@ class Workplace:
             check=False,
         )
 
-    def interrupt(self, stage: str, *arguments: str) -> tuple[int, str]:
-        """Send SIGINT once the stage has begun; exit code and stderr."""
+    def interrupt(self, stage: str, *arguments: str, by: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+        """Send a signal once the stage has begun; exit code and stderr."""
         process = subprocess.Popen(
             command(*arguments),
             cwd=self.folder,
@@ -113,7 +113,7 @@ class Workplace:
             for line in process.stderr:
                 said.append(line)
                 if line.strip() == f"· {stage}":
-                    process.send_signal(signal.SIGINT)
+                    process.send_signal(by)
         return process.returncode, "".join(said)
 
     def releases(self) -> dict[str, Any]:

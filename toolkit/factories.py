@@ -5,14 +5,18 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from toolkit.errors import BadInput
 
+Product = TypeVar("Product")
 
-def call_factory(spec: str, kind: str, **offered: object) -> object:
+
+def call_factory(spec: str, kind: str, product: type[Product], **offered: object) -> Product:
     """Import and call the factory, with those of `offered` that its signature names.
 
-    Raises BadInput if the module or the name is missing or is not callable; errors inside the factory are its own.
+    Raises BadInput if the module or the name is missing, is no factory, or makes no `product`; errors inside the
+    factory are its own.
     """
     module_name, _, name = spec.partition(":")
     example = f"Give the {kind} as package.module:factory, e.g. toolkit.examples.digits:{kind}."
@@ -31,6 +35,10 @@ def call_factory(spec: str, kind: str, **offered: object) -> object:
     except (ImportError, SyntaxError) as error:
         raise BadInput(f"cannot be imported: {error}", where=spec, next="Mend it and run again.") from None
     factory = getattr(module, name, None)
+    if isinstance(factory, product):
+        raise BadInput(
+            f"is a {kind}, not a function that returns one", where=spec, next=f"Name a function that returns {name}."
+        )
     if not callable(factory):
         state = "has no" if factory is None else "has no callable"
         raise BadInput(f"{module_name} {state} '{name}'", where=spec, next=example)
@@ -45,7 +53,11 @@ def call_factory(spec: str, kind: str, **offered: object) -> object:
         raise BadInput(
             f"wants {', '.join(missing)}", where=spec, next=f"Name a function that is called without arguments{known}."
         )
-    return factory(**{key: value for key, value in offered.items() if key in accepted})
+    made = factory(**{key: value for key, value in offered.items() if key in accepted})
+    if not isinstance(made, product):
+        wanted = f"{product.__module__}.{product.__name__}"
+        raise BadInput(f"returned {type(made).__name__}, not a {kind}", where=spec, next=f"Return a {wanted}.")
+    return made
 
 
 _OPEN_ENDED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

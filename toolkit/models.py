@@ -30,11 +30,7 @@ def load_model(spec: str, on_progress: Callable[[int, int], None] | None = None)
 
     Raises BadInput if the factory is missing, returns something else, or the weights hold NaN or infinity.
     """
-    model = call_factory(spec, "model", on_progress=on_progress)
-    if not isinstance(model, nn.Module):
-        raise BadInput(
-            f"returned {type(model).__name__}, not a torch.nn.Module", where=spec, next="Return the model itself."
-        )
+    model = call_factory(spec, "model", nn.Module, on_progress=on_progress)
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise BadInput(

@@ -138,7 +138,7 @@ def test_a_changed_host_key_is_refused(place: Workplace, start_sshd: Callable[..
         ("no_such_package:model", "no module named no_such_package"),
         ("my_package.small:modle", "my_package.small has no 'modle'"),
         ("my_package.small", "'my_package.small' names no factory"),
-        ("my_package.mistakes:text", "returned str, not a torch.nn.Module"),
+        ("my_package.mistakes:text", "returned str, not a model"),
         ("my_package.mistakes:needs", "wants width"),
         ("my_package.imports:model", "cannot be imported: cannot import name 'no_such_name'"),
         ("my_package.needs_more:model", "needs the module no_such_distribution"),

@@ -1,6 +1,8 @@
 """Ctrl-C at any stage: exit code 130, the board serves what it served, and the next run goes on from there."""
 
+import os
 import re
+import signal
 
 import pytest
 from workplace import FEW_STEPS, WHAT, Workplace, make_workplace
@@ -32,6 +34,15 @@ def test_interrupted(shared: Workplace, stage: str) -> None:
         assert found["available"] == []
     assert not list(shared.cache.glob("*/.building-*"))
     assert not list((shared.folder / "runs").glob("*/result.json"))
+
+
+def test_a_process_that_is_asked_to_end_lets_go_of_the_board(shared: Workplace) -> None:
+    exit_code, said = shared.interrupt("load", *RUN, by=signal.SIGTERM)
+    assert exit_code == 143, said
+    assert "\nInterrupted. The board serves what it served before" in said, said
+    assert "Traceback" not in said, said
+    assert not os.path.lexists(shared.root / "lock")
+    assert not list((shared.folder / "runs").iterdir())
 
 
 def test_the_next_run_resumes_what_was_finished(shared: Workplace) -> None:

@@ -173,6 +173,7 @@ def test_an_npz_may_name_its_classes(tmp_path: Path) -> None:
     [
         ({}, "has no array x and y (it has none)"),
         ({"x": _X, "labels": _Y}, "has no array y (it has x, labels)"),
+        ({"x": _X, "y": _Y.astype(float)}, "y is float64: labels are integers or names"),
         ({"x": _X, "y": _Y[:5]}, "y is int64 (5,)"),
         ({"x": _X, "y": np.array(0)}, "y is int64 ()"),
         ({"x": np.array(0.0), "y": _Y}, "x is float64 ()"),

@@ -94,6 +94,8 @@ def test_update_baselines_writes_them(updated: subprocess.CompletedProcess[str],
     assert updated.returncode == 0, updated.stdout
     names = [path.name.split(".")[0] for path in (shared.folder / "baselines" / "desk").iterdir()]
     assert sorted(names) == ["grown", "unchanged"]
+    assert "baselines written" in updated.stdout
+    assert str(shared.folder / "baselines" / "desk" / "grown.") in updated.stdout
 
 
 def test_an_unchanged_model_passes_and_a_slower_one_fails(later: subprocess.CompletedProcess[str]) -> None:

@@ -1,7 +1,9 @@
 """How the command line ends: an exit code, and one or two lines for what a user can do something about."""
 
 import json
+import signal
 import sys
+from types import FrameType
 
 import typer
 from rich.console import Console
@@ -10,14 +12,19 @@ from typer.exceptions import Abort, TyperException
 
 from toolkit.errors import DeployError
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 _GO_ON = "run the same command again to go on."
+
+
+class Terminated(BaseException):
+    """This process was asked to end: a board that it holds is let go as for Ctrl-C. Nobody catches it on the way."""
 
 
 def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that are no DeployError are bugs and show their traceback."""
     if arguments and arguments[0].startswith("-") and arguments[0] not in ("--help", "--version"):
         arguments = ["run", *arguments]
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         exit_code = app(arguments, prog_name="deploy", standalone_mode=False)
     except DeployError as error:
@@ -27,6 +34,8 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, Abort):
         exit_code = INTERRUPTED
+    except Terminated:
+        exit_code = TERMINATED
     except TyperException as error:
         usage = getattr(error, "show", None)
         if usage is None:
@@ -35,7 +44,7 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
             print(json.dumps({"error": error.format_message(), "where": None, "next": "See --help."}))
         usage()
         return error.exit_code
-    if exit_code == INTERRUPTED:  # typer, too, ends with it
+    if exit_code in (INTERRUPTED, TERMINATED):  # typer, too, ends with the former
         if "--json" in arguments:
             print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON}))
         sys.unraisablehook = _ignore_interrupts
@@ -52,9 +61,14 @@ def show(error: DeployError) -> None:
         _console().print(error.next.replace("\n", " "), markup=False)
 
 
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+    raise Terminated
+
+
 def _ignore_interrupts(raised: "sys.UnraisableHookArgs") -> None:
     """What libraries' destructors say while the process ends of an interrupt is no news."""
-    if not isinstance(raised.exc_value, KeyboardInterrupt):
+    if not isinstance(raised.exc_value, KeyboardInterrupt | Terminated):
         sys.__unraisablehook__(raised)
 
 

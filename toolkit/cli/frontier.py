@@ -1,6 +1,5 @@
 """`deploy plan --frontier`: accuracy against predicted latency, by every allocator."""
 
-import datetime
 from pathlib import Path
 
 import typer
@@ -9,6 +8,7 @@ from rich.table import Table
 
 from toolkit.cli import render
 from toolkit.cli.console import stderr, stdout
+from toolkit.cli.runs import run_folder
 from toolkit.errors import BadInput
 from toolkit.frontier import Chosen, Frontier, save_frontier
 from toolkit.request import Overrides, Request
@@ -28,17 +28,10 @@ def draw(request: Request, board: Target, overrides: Overrides, runs: Path, *, o
     from toolkit.report import write_frontier
 
     make = pipeline.frontier_offline if offline else pipeline.frontier
-    with render.RichProgress(stderr()) as progress:
+    with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
         frontier = make(request, board, overrides, progress)
-    folder = runs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{board.name}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
         save_frontier(frontier, folder / "frontier.json")
         write_frontier(frontier, folder / "frontier.html")
-    except OSError as error:
-        raise BadInput(
-            f"cannot receive results: {error.strerror}", where=str(runs), next="Choose another folder with --runs."
-        ) from None
     if as_json:
         typer.echo(frontier.model_dump_json(indent=2))
         return

@@ -33,6 +33,9 @@ Diff = Annotated[
 ]
 
 
+_MEASURE_AGAIN = "Compare others, or measure it again with `deploy profile`."
+
+
 def profile(
     target: TargetName = "host",
     model: Model = Request.model,
@@ -87,7 +90,7 @@ def _difference(first: str, second: str, as_json: bool) -> None:
 
     paths = _find(first), _find(second)
 
-    one, other = (read_profile(path) for path in paths)
+    one, other = (read_profile(path, _MEASURE_AGAIN) for path in paths)
     found = compare_profiles(one, other)
     if as_json:
         typer.echo(json.dumps({"first": str(paths[0]), "second": str(paths[1]), **found.as_dict()}))
@@ -99,9 +102,9 @@ def _difference(first: str, second: str, as_json: bool) -> None:
     for row in found.changes:
         times = format_milliseconds(row.first_ms), format_milliseconds(row.second_ms)
         table.add_row(escape(_short(row.signature)), *times, f"{row.ratio:.3f}", ", ".join(row.flags))
-    console.print(table)
-    for name, (before, after) in found.facts.items():
+    for name, (before, after) in found.facts.items():  # first: it may say why the times cannot be compared
         console.print(escape(f"{name.replace('_', ' ')}: {before} and {after}"))
+    console.print(table)
     for which, only in (("first", found.only_in_first), ("second", found.only_in_second)):
         if only:
             console.print(f"Only in the {which}: {len(only)}")

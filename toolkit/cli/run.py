@@ -1,7 +1,5 @@
 """`deploy run` and `deploy plan`."""
 
-import datetime
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +9,7 @@ from toolkit.cli import errors, render
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.frontier import draw
 from toolkit.cli.options import AsJson, TargetName
+from toolkit.cli.runs import run_folder
 from toolkit.deployment import Deployment
 from toolkit.devices.releases.signature import require_signing_key
 from toolkit.errors import BadInput, BudgetError
@@ -165,10 +164,7 @@ def run(
         require_signing_key(sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
-    _require_writable(runs)
-    folder = runs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{board.name}"
-    console = stderr()
-    with render.RichProgress(console) as progress:
+    with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
         result = pipeline.deploy(request, board, overrides, progress, folder)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
@@ -236,13 +232,13 @@ def plan(
     from toolkit import pipeline
 
     make = pipeline.plan_estimate if estimate else pipeline.plan_offline if offline else pipeline.plan
-    with render.RichProgress(stderr()) as progress:
-        result = make(request, board, overrides, progress)
+    with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
+        result = make(request, board, overrides, progress, folder)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
         render.allocation(stdout(), result)
-        render.predicted(stdout(), result)
+        render.predicted(stdout(), result, folder)
 
 
 def parse_profile_budget(text: str | None) -> float | None:
@@ -258,17 +254,6 @@ def _check_policy(allocator: str, policy: Path | None) -> None:
         raise BadInput(f"is not read by --allocator {allocator}", where="--policy", next="Give --allocator policy.")
     if policy is not None and not policy.is_file():
         raise BadInput("no such file", where=f"--policy {policy}", next="Name a file that a policy was saved in.")
-
-
-def _require_writable(runs: Path) -> None:
-    """Raises BadInput before the work rather than after it."""
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=runs).close()
-    except OSError as error:
-        raise BadInput(
-            f"cannot receive results: {error.strerror}", where=str(runs), next="Choose another folder with --runs."
-        ) from None
 
 
 def _overrides(latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None) -> Overrides:

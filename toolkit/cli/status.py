@@ -32,6 +32,8 @@ def status(target: TargetName = "host", as_json: AsJson = False) -> None:
         table.add_row("none", f"deploy --target {board.name}", "")
     console = stdout()
     console.print(table)
+    if found.damaged:
+        console.print("A damaged release is never activated. To mend one, run again the deployment that made it.")
     if found.signatures_demanded:
         console.print("Only signed releases are activated (`--sign`).")
     if found.held_by:

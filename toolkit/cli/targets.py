@@ -3,6 +3,8 @@
 import json
 
 import typer
+from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cli.console import stdout
@@ -16,11 +18,12 @@ def targets(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"targets": [each.model_dump() for each in found]}, indent=2))
         return
-    table = Table()
-    for name in ("target", "what", "reached by", "runtimes", "verified"):
-        table.add_column(name, no_wrap=name == "target")
+    table = Table(box=SIMPLE)
+    table.add_column("target", no_wrap=True)
+    table.add_column("what it is, how it is reached, what it runs")
     for each in found:
         at = f" {each.connection.user or ''}@{each.connection.host}" if each.connection.host else ""
-        verified = "yes" if each.verified else "not on hardware"
-        table.add_row(each.name, each.summary, each.connection.transport + at, ", ".join(each.runtimes), verified)
+        verified = "verified" if each.verified else "not verified on hardware"
+        facts = f"{each.connection.transport}{at}; {', '.join(each.runtimes)}; {verified}"
+        table.add_row(each.name, f"{escape(each.summary)}\n[dim]{escape(facts)}[/]")
     stdout().print(table)

@@ -29,31 +29,31 @@ def save_profile(profile: Profile, path: Path) -> None:
     os.replace(file.name, path)  # noqa: PTH105
 
 
-def read_profile(path: Path) -> Profile:
+def read_profile(path: Path, advice: str = _AGAIN) -> Profile:
     """The profile in a file. Raises BadInput: cut off, edited by hand, of another schema, or no file at all."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError:
-        raise BadInput("is damaged (no UTF-8)", where=str(path), next=_AGAIN) from None
-    return parse_profile(text, str(path))
+        raise BadInput("is damaged (no UTF-8)", where=str(path), next=advice) from None
+    return parse_profile(text, str(path), advice)
 
 
-def parse_profile(text: str, where: str) -> Profile:
-    """The profile that a text holds. Raises BadInput."""
+def parse_profile(text: str, where: str, advice: str = _AGAIN) -> Profile:
+    """The profile that a text holds. Raises BadInput, with the `advice` what to do about it."""
     try:
         content = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"is damaged ({_printable(error)})", where=where, next=_AGAIN) from None
+        raise BadInput(f"is damaged ({_printable(error)})", where=where, next=advice) from None
     if not isinstance(content, dict):
-        raise BadInput("is damaged (not a JSON object)", where=where, next=_AGAIN)
+        raise BadInput("is damaged (not a JSON object)", where=where, next=advice)
     version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise OtherSchema(
             f"is a profile of schema {_printable(version)}, this version reads schema {SCHEMA_VERSION}",
             where=where,
-            next=_AGAIN,
+            next=advice,
         )
     checksum = content.pop("checksum", None)
     try:
@@ -62,13 +62,13 @@ def parse_profile(text: str, where: str) -> Profile:
         first = error.errors(include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise BadInput(
-            f"is damaged ({_printable(place)}: {_printable(first['msg'])})", where=where, next=_AGAIN
+            f"is damaged ({_printable(place)}: {_printable(first['msg'])})", where=where, next=advice
         ) from None
     estimates = [key for key, flags in profile.flagged().items() if "estimate" in flags]
     if estimates:
-        raise BadInput(f"holds an estimate for {_printable(estimates[0])}", where=where, next=_AGAIN)
+        raise BadInput(f"holds an estimate for {_printable(estimates[0])}", where=where, next=advice)
     if checksum != digest(content):
-        raise BadInput("was changed after it was measured (its checksum differs)", where=where, next=_AGAIN)
+        raise BadInput("was changed after it was measured (its checksum differs)", where=where, next=advice)
     return profile
 
 

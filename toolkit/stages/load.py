@@ -1,5 +1,6 @@
 """Stage 0: the dense model and the task, checked against each other before anything is touched."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,10 @@ from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
 from toolkit.compression import Allocator, compressible_layers
+from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
+from toolkit.profiling.anatomy import code_of
 from toolkit.request import Request
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
@@ -42,8 +45,8 @@ class Job:
         return self.network.head(features) if self.network.head is not None else features
 
 
-def load(request: Request, target: Target, watch: Watch) -> Job:
-    """Build and check model and task. Raises BadInput."""
+def load(request: Request, target: Target, watch: Watch, *, offline: bool = False) -> Job:
+    """Build and check model and task. Raises BadInput, unless `offline` also for a compiler that is missing."""
     if request.runtime not in target.runtimes:
         raise BadInput(
             f"does not run {request.runtime}",
@@ -58,10 +61,13 @@ def load(request: Request, target: Target, watch: Watch) -> Job:
         torch.manual_seed(request.seed)
         runtime = RUNTIMES[request.runtime]
         runtime.check()
+        if not offline:
+            require_tools(target, runtime.agent)
         task = load_task(request.task, shots=request.shots, seed=request.seed)
         model = load_model(request.model, watch.progress.advance)
         network = split_head(model, task.support.x[:1])
         layers = compressible_layers(network.backbone, task.support.x[:1])
+        _tell_dense(network.backbone, layers, watch)
         _check_general(task, network)
         start = head_start(network, task)
         dense_head = task_head(start, network, network.backbone, task)
@@ -76,7 +82,21 @@ def load(request: Request, target: Target, watch: Watch) -> Job:
             dense_head=dense_head,
             allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
-            key=digest(*state, *data, task.classes, start, repr(model)),
+            key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
+        )
+
+
+def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], watch: Watch) -> None:
+    """Whoever wonders why a layer is not in the allocation finds it here."""
+    kinds: Counter[str] = Counter()
+    for name, module in backbone.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        if name not in layers and any("weight" in key and value.dim() > 1 for key, value in own.items()):
+            kinds[type(module).__name__] += 1
+    if kinds:
+        watch.note(
+            f"{', '.join(f'{count} {kind}' for kind, count in kinds.items())} stay dense: only nn.Linear and nn.Conv2d "
+            "(groups=1) that run as modules, each with a weight of its own, can become compact"
         )
 
 

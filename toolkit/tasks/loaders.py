@@ -26,10 +26,7 @@ def load_task(source: str, *, shots: int, seed: int) -> Task:
     elif path.suffix == ".npz":
         task = _from_npz(path, shots, seed)
     elif ":" in source and not path.exists():
-        made = call_factory(source, "task", shots=shots, seed=seed)
-        if not isinstance(made, Task):
-            raise BadInput(f"returned {type(made).__name__}, not a toolkit.tasks.Task", where=source)
-        task = made
+        task = call_factory(source, "task", Task, shots=shots, seed=seed)
     else:
         raise BadInput(
             "no such task" if not path.exists() else "not a task",
@@ -77,7 +74,13 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
     if missing:
         raise BadInput(f"has no array {' and '.join(missing)} (it has {', '.join(arrays) or 'none'})", where=str(path))
     x, y = arrays["x"], arrays["y"]
-    unusable = x.dtype.kind not in "fiu" or y.dtype.kind not in "biufU"
+    if y.dtype.kind == "f":
+        raise BadInput(
+            f"y is {y.dtype}: labels are integers or names, and targets of a regression cannot be learned",
+            where=str(path),
+            next="If they are classes, save y.astype(int).",
+        )
+    unusable = x.dtype.kind not in "fiu" or y.dtype.kind not in "biuU"
     if unusable or x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
         raise BadInput(
             f"x is {x.dtype} {x.shape} and y is {y.dtype} {y.shape}; expected numbers (N, ...) and labels (N,)",

@@ -8,6 +8,8 @@ import pytest
 
 REQUIRE = "EDGE_DEPLOY_REQUIRE_BOARD"
 TARGET = "edge_deploy_target"
+# Ends the name of the JUnit property that says where a baseline was written.
+WRITTEN = ".baseline_written"
 _OPTIONS: tuple[tuple[str, str, str | None, str], ...] = (
     ("--target", "store", "NAME", "board to test on (`deploy targets` lists them); ini-file: edge_deploy_target"),
     ("--require-board", "store_true", None, f"fail where the board is missing, not skip ({REQUIRE}=1)"),

@@ -136,6 +136,17 @@ def regression(request: pytest.FixtureRequest) -> "Callable[[str, Samples], None
     return check
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where new baselines lie: they are to be committed."""
+    reports = (report for each in terminalreporter.stats.values() for report in each)
+    properties = (pair for report in reports for pair in getattr(report, "user_properties", ()))
+    written = dict.fromkeys(str(value) for key, value in properties if key.endswith(options.WRITTEN))
+    if written:
+        terminalreporter.section("baselines written, to be committed")
+        for path in written:
+            terminalreporter.write_line(path)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the metrics, if anything was measured."""
     done, path = session.config.stash[_DONE], options.openmetrics_file(session.config)

@@ -10,6 +10,7 @@ from toolkit.errors import BadInput, BoardError
 from toolkit.testing.baselines import baseline_path, others, read_baseline, write_baseline
 from toolkit.testing.compare import compare
 from toolkit.testing.openmetrics import Regression
+from toolkit.testing.options import WRITTEN
 from toolkit.testing.samples import Samples
 from toolkit.testing.words import disturbed, faster, missing, slower
 
@@ -38,10 +39,11 @@ def regress(
         if now.disturbed and now.clock == "instructions":  # no reference was slowed with it: it would hide a slowdown
             raise BoardError(disturbed(name, now), where=str(path), next="The baseline stays as it was.")
         write_baseline(path, name, now)
+        record(f"{name}{WRITTEN}", str(path))
     if not path.exists():
         done.append(Regression(name, now, None, None))
         # Not a failure where a board is required either: a kernel update makes another board of it.
-        pytest.skip(missing(name, now, others(path, name)))
+        pytest.skip(missing(name, now, others(path, name), path))
     baseline = read_baseline(path)
     found = compare(now, baseline.samples)
     done.append(Regression(name, now, baseline.samples, found))

@@ -1,5 +1,7 @@
 """What a regression test says: slower, faster, or nothing to compare with."""
 
+from pathlib import Path
+
 from toolkit.testing.baselines import Baseline
 from toolkit.testing.compare import Comparison
 from toolkit.testing.samples import Samples
@@ -28,13 +30,13 @@ def faster(baseline: Baseline, now: Samples, found: Comparison) -> str:
     )
 
 
-def missing(name: str, now: Samples, found: list[str]) -> str:
+def missing(name: str, now: Samples, found: list[str], path: Path) -> str:
     """Nothing was compared, and why."""
     same = f" There are others, not for this device or version: {', '.join(found)}." if found else ""
     return (
         f"NO BASELINE of {name} for {now.target} ({now.runtime} {now.runtime_version}): "
         f"{format_milliseconds(now.median_ms)} were measured and NOT compared.{same} "
-        "Run again with --update-baselines and commit what it writes."
+        f"Run again with --update-baselines and commit {path}."
     )
 
 
