@@ -25,6 +25,7 @@ from toolkit.profiling import (
     stored_profile,
     variants_of,
 )
+from toolkit.profiling.predictor import ROWS_AT_LEAST
 from toolkit.profiling.profile import DeviceIdentity
 from toolkit.profiling.profile_file import parse_profile
 from toolkit.runtimes import RUNTIMES
@@ -89,7 +90,7 @@ def test_rows_measured_before_are_not_measured_again(
     with pytest.raises(KeyboardInterrupt):
         profile_layers(agent, RUNTIMES["onnxruntime"], VARIANTS, empty, path, stop_in_the_second_batch)
     first, _ = kept()
-    assert list(first.rows) == list(VARIANTS)[:2]
+    assert list(first.rows) == [key for key in VARIANTS if key.endswith("dense")]
 
     timed: list[tuple[int, int]] = []
     whole = profile_layers(
@@ -100,6 +101,21 @@ def test_rows_measured_before_are_not_measured_again(
     assert {key: whole.rows[key] for key in first.rows} == first.rows
     assert kept()[0].rows == whole.rows
     assert all(row.min_ms <= row.median_ms <= row.p95_ms and row.runs >= 10 for row in whole.rows.values())
+
+
+def test_a_budget_that_is_spent_leaves_the_rest_to_be_predicted(
+    agent: Agent, kept: Callable[[], tuple[Profile, Path]]
+) -> None:
+    layers = {str(width): nn.Linear(width, 128) for width in (96, 128, 160)}
+    variants = variants_of(layers, {name: (1, int(name)) for name in layers}, 8)
+    empty, path = kept()
+    notes: list[str] = []
+    found = profile_layers(
+        agent, RUNTIMES["onnxruntime"], variants, empty, path, lambda *_: None, budget_s=1e-6, on_note=notes.append
+    )
+    assert len(found.rows) == ROWS_AT_LEAST < len(variants)
+    assert {key for key in variants if key.endswith("dense")} <= found.rows.keys()
+    assert any("1e-06 s are spent" in note for note in notes)
 
 
 def test_a_profile_belongs_to_device_runtime_version_and_threads(place: Workplace, agent: Agent) -> None:

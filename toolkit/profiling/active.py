@@ -1,7 +1,9 @@
 """Which programs to time next: a spread over every layer first, then always those that are hardest to predict."""
 
+from itertools import zip_longest
+
 from toolkit.profiling.measurement import Measurement
-from toolkit.profiling.predictor import fit_predictor
+from toolkit.profiling.predictor import ROWS_AT_LEAST, fit_predictor
 from toolkit.profiling.variants import Variant
 
 # A prediction this sure (standard deviation, as a share) is as good as a measurement on a steady board.
@@ -9,16 +11,21 @@ _SURE = 0.02
 
 
 def spread(variants: dict[str, Variant]) -> list[str]:
-    """Of every distinct layer: dense, and its smallest, middle and largest rank."""
+    """All distinct layers dense, then all at their smallest rank, then at their largest, then at one in the middle."""
     families: dict[str, list[Variant]] = {}
     for key, variant in variants.items():
         families.setdefault(key.rpartition(":")[0], []).append(variant)
     chosen = []
     for family in families.values():
         ranked = sorted((each for each in family if each.rank is not None), key=lambda each: each.rank or 0)
-        ends = [ranked[index] for index in (0, len(ranked) // 2, -1)] if ranked else []
-        chosen += [each.signature for each in (*(each for each in family if each.rank is None), *ends)]
-    return list(dict.fromkeys(chosen))
+        ends = [ranked[index] for index in (0, -1, len(ranked) // 2)] if ranked else []
+        chosen.append([each.signature for each in (*(each for each in family if each.rank is None), *ends)])
+    return list(dict.fromkeys(key for turn in zip_longest(*chosen) for key in turn if key is not None))
+
+
+def necessary(variants: dict[str, Variant]) -> int:
+    """How many of the spread must be timed whatever it takes: all layers dense, and enough to predict the others by."""
+    return max(ROWS_AT_LEAST, sum(variant.rank is None for variant in variants.values()))
 
 
 def unsure(variants: dict[str, Variant], rows: dict[str, Measurement]) -> list[str]:

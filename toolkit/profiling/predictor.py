@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.signature import Signature, parse_signature
 
-_ROWS_AT_LEAST = 8
+ROWS_AT_LEAST = 8
 _ROWS_AT_MOST = 400  # fitting takes the cube of this
 _FOLDS = 5
 _USUAL_STRETCH = 3.0  # where no layer can be left out; 2 to 5 were seen on profiles of several layers
@@ -57,7 +57,7 @@ class Predictor:
 def fit_predictor(rows: dict[str, Measurement]) -> Predictor | None:
     """A predictor from a profile's rows; None if too few layers were timed to learn from."""
     layers = {text: row for text, row in rows.items() if parse_signature(text)}
-    if len(layers) < _ROWS_AT_LEAST:
+    if len(layers) < ROWS_AT_LEAST:
         return None
     texts = list(layers)
     if len(texts) > _ROWS_AT_MOST:

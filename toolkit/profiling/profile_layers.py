@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.devices import Agent
-from toolkit.profiling.active import spread, unsure
+from toolkit.profiling.active import necessary, spread, unsure
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import save_profile
 from toolkit.profiling.steady import time_steadily
@@ -14,6 +14,8 @@ from toolkit.profiling.variants import Variant, export_variants
 from toolkit.runtimes import Runtime
 
 _BATCH = 16
+# The first batch where time is short: it teaches how long one program takes.
+_TRIAL = 4
 
 
 def profile_layers(
@@ -29,21 +31,21 @@ def profile_layers(
 ) -> Profile:
     """The profile with what it takes to know every variant: a spread over each layer, then what is hard to predict.
 
-    Stops when all are sure or `budget_s` is spent; the spread is timed in any case. Only what was not measured
-    before is; saved after each batch.
+    Stops when all are sure or `budget_s` is spent; all layers dense are timed in any case. Only what was not
+    measured before is; saved after each batch.
     """
     started = time.monotonic()
     timed = 0
     while True:
         first = [key for key in spread(variants) if key not in profile.rows]
         wanted = first or unsure(variants, profile.rows)
-        spent_s = time.monotonic() - started
-        if not first and budget_s is not None:
-            each_s = spent_s / timed if timed else 0.0
-            affordable = int((budget_s - spent_s) / each_s) if each_s else len(wanted)
-            if wanted and affordable < 1:
+        if budget_s is not None:
+            left_s = budget_s - (time.monotonic() - started)
+            affordable = int(left_s / (budget_s - left_s) * timed) if timed else _TRIAL
+            needed = sum(key in first for key in spread(variants)[: necessary(variants)])
+            if wanted and max(needed, affordable) < 1:
                 on_note(f"{budget_s:g} s are spent: {len(wanted)} programs are predicted with less certainty")
-            wanted = wanted[: max(0, affordable)]
+            wanted = wanted[: max(0, needed, affordable)]
         if not wanted:
             return profile
         batch = wanted[:_BATCH]
