@@ -31,8 +31,11 @@ def test_a_run_is_one_object_that_is_its_result(shared: Workplace) -> None:
 
 
 def test_a_plan_is_one_object(shared: Workplace) -> None:
-    done = shared.deploy("plan", *WHAT, "--latency", "50ms", "--json")
+    done = shared.deploy("plan", *WHAT, "--latency", "50ms", "--runs", "planned", "--json")
     assert done.returncode == 0, done.stderr
+    [folder] = (shared.folder / "planned").iterdir()
+    assert (folder / "result.json").read_text() == done.stdout
+    assert (folder / "report.html").is_file()
     assert Deployment.model_validate(one_object(done.stdout)).active is False
 
 
@@ -63,7 +66,7 @@ def test_status_is_one_object(shared: Workplace) -> None:
     [
         (("rollback", "--target", "desk"), 3, "has no previous release to roll back to"),
         (("status", "--target", "dsek"), 2, "unknown target 'dsek'"),
-        (("--latency", "5 parsecs"), 2, "'5 parsecs' is not a positive quantity"),
+        (("--latency", "5 parsecs"), 2, "'5 parsecs' has the unknown unit 'parsecs'"),
         (("plan", "--runtime", "abacus"), 2, "'abacus' is not one of 'onnxruntime', 'executorch'."),
         (("plan", "--keep-accuracy", "1.5"), 2, "should be less than or equal to 1"),
         (("plan", "--frontier", "--latency", "5ms"), 2, "draws every latency there is"),
