@@ -23,6 +23,8 @@ identity_file = "{identity}"
 known_hosts_file = "{known_hosts}"
 """
 
+DIGITS_POLICY = CHECKOUT / "toolkit" / "examples" / "digits_policy.safetensors"
+
 MISTAKES = """
 import torch
 from torch import nn
@@ -151,6 +153,25 @@ def test_a_model_that_cannot_be_used(shared: Workplace, model: str, reason: str)
     done = shared.deploy("--target", "desk", "--model", model, "--task", TASK)
     assert done.returncode == 2
     assert reason in refusal(done)
+    assert nothing_was_done(shared)
+
+
+def test_a_policy_that_cannot_be_used(shared: Workplace, tmp_path: Path) -> None:
+    file = tmp_path / "policy.safetensors"
+    what = ("--target", "desk", "--model", MODEL, "--task", TASK)
+    for options, reason in (
+        (("--policy", str(file)), "is not read by --allocator exact"),
+        (("--allocator", "policy", "--policy", str(file)), "no such file"),
+        (("--allocator", "policy"), "needs a policy that was trained for this model"),
+        (("--allocator", "policy", "--policy", str(DIGITS_POLICY)), "trained for another backbone than this model's"),
+    ):
+        done = shared.deploy("plan", *what, *options)
+        assert done.returncode == 2
+        assert reason in refusal(done)
+    file.write_text("no policy")
+    assert "cannot be read as a policy" in refusal(
+        shared.deploy("plan", *what, "--allocator", "policy", "--policy", str(file))
+    )
     assert nothing_was_done(shared)
 
 

@@ -14,9 +14,10 @@ def compress_nested(model: nn.Module, spectra: dict[str, Spectrum], ranks: dict[
     """
     nested = compress(model, spectra, ranks)
     for name, layer in compact_layers(nested).items():
-        spectrum, rank = spectra[name], layer.rank
-        root = spectrum.values[:rank].sqrt()
-        layer.down.weight.copy_((spectrum.right[:, :rank] * root).T.reshape(layer.down.weight.shape))
-        layer.core.weight.copy_(torch.eye(rank).reshape(layer.core.weight.shape))
-        layer.up.weight.copy_((spectrum.left[:, :rank] * root).reshape(layer.up.weight.shape))
+        left, right = spectra[name].left * spectra[name].values, spectra[name].right
+        left, right = left[:, : layer.rank], right[:, : layer.rank]
+        balance = (right.norm(dim=0) / left.norm(dim=0).clamp_min(1e-30)).clamp(1e-6, 1e6).sqrt()
+        layer.down.weight.copy_((right / balance).T.reshape(layer.down.weight.shape))
+        layer.core.weight.copy_(torch.eye(layer.rank).reshape(layer.core.weight.shape))
+        layer.up.weight.copy_((left * balance).reshape(layer.up.weight.shape))
     return nested
