@@ -1,7 +1,7 @@
 """A depthwise-separable CNN (Zhang et al. 2017, "Hello Edge", section 4.5) on log-mel spectrograms of spoken digits.
 
-Trained here on five speakers of the Free Spoken Digit Dataset (a few minutes on two cores, then cached); the sixth
-speaker is the few-shot task.
+Trained here on five speakers of the Free Spoken Digit Dataset (a minute or two on one core, then cached); the sixth
+speaker is the few-shot task. Which one that is can be chosen.
 """
 
 import inspect
@@ -21,9 +21,10 @@ from toolkit.cache import cached, digest
 from toolkit.tasks import Examples, Task, split_support
 
 CLASSES = tuple(map(str, range(10)))
-HELD_OUT_SPEAKER = "theo"
+SPEAKERS = ("theo", "jackson", "nicolas", "george", "lucas", "yweweler")
+HELD_OUT_SPEAKER = SPEAKERS[0]
 _RATE, _LENGTH, _WINDOW, _HOP, _MELS = 8000, 6000, 256, 160, 40
-_EPOCHS, _BATCH, _TAKES_HELD_OUT = 20, 64, 5
+_EPOCHS, _BATCH, _TAKES_HELD_OUT = 12, 64, 5
 
 
 class Separable(nn.Module):
@@ -56,27 +57,28 @@ class SpeechCNN(nn.Module):
         return self.head(self.blocks(F.relu(self.bn(self.first(x)))).mean((2, 3)))
 
 
-def model(on_progress: Callable[[int, int], None] | None = None) -> SpeechCNN:
-    """The dense network, trained on all but one speaker on first use."""
+def model(on_progress: Callable[[int, int], None] | None = None, speaker: str = HELD_OUT_SPEAKER) -> SpeechCNN:
+    """The dense network, trained on all speakers but that one on first use."""
     source = inspect.getsource(sys.modules[__name__])
-    folder, _ = cached("examples", f"speech-{digest(source)[:16]}", lambda path: _train(path, on_progress))
+    key = f"speech-{digest(source, speaker)[:16]}"
+    folder, _ = cached("examples", key, lambda path: _train(path, speaker, on_progress))
     dense = SpeechCNN()
     dense.load_state_dict(load_file(folder / "model.safetensors"))
     return dense.eval()
 
 
-def task(shots: int = 5, seed: int = 0) -> Task:
+def task(shots: int = 5, seed: int = 0, speaker: str = HELD_OUT_SPEAKER) -> Task:
     """Digits of the held-out speaker, `shots` recordings each; the other five speakers are the general data."""
-    x, y, speaker, _ = _spectrograms()
-    new = speaker == HELD_OUT_SPEAKER
+    x, y, speakers, _ = _spectrograms()
+    new = speakers == speaker
     support, query = split_support(x[new], y[new], shots=shots, seed=seed, where="FSDD")
-    return Task(f"digits of {HELD_OUT_SPEAKER}", CLASSES, support, query, *_general())
+    return Task(f"digits of {speaker}", CLASSES, support, query, *_general(speaker))
 
 
-def _general() -> tuple[Examples, Examples]:
+def _general(new: str) -> tuple[Examples, Examples]:
     """The other speakers' recordings: the first takes of each digit are held out."""
-    x, y, speaker, take = _spectrograms()
-    known, held_out = speaker != HELD_OUT_SPEAKER, take < _TAKES_HELD_OUT
+    x, y, speakers, take = _spectrograms()
+    known, held_out = speakers != new, take < _TAKES_HELD_OUT
     train, query = (
         Examples(torch.from_numpy(x[rows]), torch.from_numpy(y[rows])) for rows in (known & ~held_out, known & held_out)
     )
@@ -111,11 +113,11 @@ def _mel_filters() -> np.ndarray:
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
-def _train(folder: Path, on_progress: Callable[[int, int], None] | None) -> None:
+def _train(folder: Path, speaker: str, on_progress: Callable[[int, int], None] | None) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        general, _ = _general()
-        dense = SpeechCNN().train()
+        general, _ = _general(speaker)
+        dense = SpeechCNN().train().to(memory_format=torch.channels_last)  # a third faster to train
         batches = len(general) // _BATCH
         optimizer = torch.optim.AdamW(dense.parameters(), lr=3e-3, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=_EPOCHS * batches)
@@ -129,4 +131,5 @@ def _train(folder: Path, on_progress: Callable[[int, int], None] | None) -> None
                 schedule.step()
             if on_progress:
                 on_progress(epoch + 1, _EPOCHS)
-    save_file(dense.eval().state_dict(), folder / "model.safetensors")
+    state = {name: value.contiguous() for name, value in dense.eval().state_dict().items()}
+    save_file(state, folder / "model.safetensors")
