@@ -83,7 +83,7 @@ def _deployments(model: str, runtime: str, target: Target, count: int) -> list[d
     job = load(request, target, watch)
     with hold(target) as home:
         board = probe(home, target, job, watch)
-        learned = learn(board, job, profile(board, job, watch), request.seed, watch)
+        learned = learn(board, job, profile(board, job, watch), request.curve, request.seed, watch)
         costs = learned.model.costs
         fastest = {name: min(row, key=lambda rank: row[rank].latency_ms) for name, row in costs.layers.items()}
         least = learned.model.upper_ms(fastest, 0.99) * learned.spread

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from toolkit.cache import cache_folder, digest
-from toolkit.compression import CostTable, Spectrum, break_even_rank, compress, matrix
+from toolkit.compression import CostTable, Spectrum, best_approximations, components_of, compress, matrix
 from toolkit.devices import hold
 from toolkit.profiling import Measurement, cost_table
 from toolkit.profiling.candidates import candidate_ranks
@@ -117,10 +115,7 @@ def _program(model: str, job: Job, ranks: Ranks) -> Timeable:
 
 def _truncated(job: Job, name: str) -> Spectrum:
     layer = job.layers[name]
-    k = max(1, break_even_rank(layer))
-    u, values, vh = torch.linalg.svd(matrix(layer).double(), full_matrices=False)
-    u, v = u[:, :k], vh[:k].T
-    return Spectrum(u, values[:k], v, u, v, float((values**2).sum()))
+    return best_approximations(matrix(layer), None, None, components_of(layer))
 
 
 def _kept(what: str, *parts: object) -> Path:

@@ -171,6 +171,7 @@ class Deployment(_Record):
     conditions: dict[str, Any]
     stages: tuple[Stage, ...]
     allocator: str
+    curve: str = "jactus"
     allocation: tuple[LayerChoice, ...]
     bound_gap: float
     latency_ms: Latency

@@ -12,7 +12,7 @@ class Request:
 
     `policy` is a trained policy for the allocator of that name; the bundled example has one. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
-    predicted.
+    predicted; `curve` names what makes one component worth more than another.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -27,6 +27,7 @@ class Request:
     sign: Path | None = None
     profile_budget_s: float | None = None
     policy: Path | None = None
+    curve: str = "jactus"
 
 
 @dataclass(frozen=True)

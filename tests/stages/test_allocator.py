@@ -45,7 +45,7 @@ def choices(worth: Worth, job: Job) -> CostTable:
 def test_a_trained_policy_chooses_within_every_limit(place: Workplace) -> None:
     job = stages.load(Request(model=MODEL, task=TASK), place.target, Watch(Silent()))
     ranks = {name: tuple(r for r in RANKS if r < min(matrix(layer).shape) // 2) for name, layer in job.layers.items()}
-    worth = weigh(job, ranks, 0, Watch(Silent()))
+    worth = weigh(job, ranks, "jactus", 0, Watch(Silent()))
     policy = train_policy(
         job.network.backbone,
         job.layers,

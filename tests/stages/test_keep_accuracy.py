@@ -42,7 +42,8 @@ def learned(job: Job) -> Learned:
         layers[name] = {rank: Cost(1e-6 * count, 4 * count) for rank, count in weights.items()}
     costs = CostTable(layers, 1e-4, 0)
     model = fit_latency_model(costs, dict.fromkeys(layers, "linear"), "instructions", [])
-    worth = weigh(job, {name: tuple(filter(None, row)) for name, row in layers.items()}, 0, Watch(Silent()))
+    ranks = {name: tuple(filter(None, row)) for name, row in layers.items()}
+    worth = weigh(job, ranks, "jactus", 0, Watch(Silent()))
     return Learned(worth, model, [], 1.0, None)  # type: ignore[arg-type]
 
 

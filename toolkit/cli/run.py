@@ -83,6 +83,15 @@ PolicyFile = Annotated[
         "--policy", help="Trained policy of --allocator policy; the bundled example has one.", rich_help_panel="How"
     ),
 ]
+CurveName = Annotated[
+    Literal["jactus", "activation", "magnitude", "random", "dual"],
+    typer.Option(
+        "--curve",
+        help="What a component is worth: weight, inputs and gradients (jactus), inputs (activation), the weight alone "
+        "(magnitude), chance (random), or the task beside the general domain (dual).",
+        rich_help_panel="How",
+    ),
+]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the task's draw and of all training.", rich_help_panel="How")
 ]
@@ -133,6 +142,7 @@ def run(
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     policy: PolicyFile = None,
+    curve: CurveName = "jactus",
     recovery_steps: RecoverySteps = 400,
     distill: Distill = str(DEFAULT_RECIPE),
     adapt_steps: AdaptSteps = 40,
@@ -158,6 +168,7 @@ def run(
         sign,
         parse_profile_budget(profile_budget),
         policy,
+        curve=curve,
     )
     _check_policy(allocator, policy)
     if sign:
@@ -202,6 +213,7 @@ def plan(
     runtime: RuntimeName = None,
     allocator: AllocatorName = "exact",
     policy: PolicyFile = None,
+    curve: CurveName = "jactus",
     seed: Seed = 0,
     profile_budget: ProfileBudget = None,
     offline: Offline = False,
@@ -224,6 +236,7 @@ def plan(
         seed,
         profile_budget_s=parse_profile_budget(profile_budget),
         policy=policy,
+        curve=curve,
     )
     _check_policy(allocator, policy)
     if frontier:

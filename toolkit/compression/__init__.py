@@ -3,14 +3,17 @@
 from toolkit.compression.allocation import Allocation, Allocator, Limits
 from toolkit.compression.allocators import ALLOCATORS, allocator_named
 from toolkit.compression.baselines import allocate_magnitude, allocate_random, allocate_uniform
-from toolkit.compression.calibration import LayerStatistics, calibrate, compressible_layers
+from toolkit.compression.calibration import LayerStatistics, calibrate
+from toolkit.compression.calibration_set import CalibrationSet, Labelled
 from toolkit.compression.compress import compact_layers, compress, fold_all
+from toolkit.compression.compressible import compressible_layers
 from toolkit.compression.costs import Cost, CostTable
+from toolkit.compression.curves import CURVES, Curve, made_by
 from toolkit.compression.exact import allocate_exact
 from toolkit.compression.feasibility import Shortfall, find_shortfall
 from toolkit.compression.gains import GainCurve, gain_curve
 from toolkit.compression.greedy import allocate_greedy
-from toolkit.compression.jactus import Spectrum, factors_at, jactus_spectrum
+from toolkit.compression.jactus import jactus_spectrum
 from toolkit.compression.layers import (
     CompactConv2d,
     CompactLinear,
@@ -18,17 +21,23 @@ from toolkit.compression.layers import (
     build_compact,
     matrix,
 )
+from toolkit.compression.sparsity import sparse_mask
+from toolkit.compression.spectrum import Spectrum, best_approximations, components_at, components_of, factors_at
 from toolkit.compression.true_loss import corrected_gains, measure_losses, ranks_to_measure
 
 __all__ = [
     "ALLOCATORS",
+    "CURVES",
     "Allocation",
     "Allocator",
+    "CalibrationSet",
     "CompactConv2d",
     "CompactLinear",
     "Cost",
     "CostTable",
+    "Curve",
     "GainCurve",
+    "Labelled",
     "LayerStatistics",
     "Limits",
     "Shortfall",
@@ -39,10 +48,13 @@ __all__ = [
     "allocate_random",
     "allocate_uniform",
     "allocator_named",
+    "best_approximations",
     "break_even_rank",
     "build_compact",
     "calibrate",
     "compact_layers",
+    "components_at",
+    "components_of",
     "compress",
     "compressible_layers",
     "corrected_gains",
@@ -51,7 +63,9 @@ __all__ = [
     "fold_all",
     "gain_curve",
     "jactus_spectrum",
+    "made_by",
     "matrix",
     "measure_losses",
     "ranks_to_measure",
+    "sparse_mask",
 ]

@@ -2,35 +2,73 @@
 
 import copy
 
+import torch
 from torch import nn
 
-from toolkit.compression.jactus import Spectrum, factors_at
-from toolkit.compression.layers import CompactConv2d, CompactLinear, build_compact
+from toolkit.compression.layers import Compact, CompactConv2d, CompactLinear, Factors, build_compact
+from toolkit.compression.sharing import holders
+from toolkit.compression.spectrum import Spectrum, factors_at
 
 
 def compress(model: nn.Module, spectra: dict[str, Spectrum], ranks: dict[str, int | None]) -> nn.Module:
-    """A copy of `model` with each layer of rank r made compact; only cores require gradients. None stays dense."""
+    """A copy of `model` with each layer of rank r made compact; only cores require gradients. None stays dense.
+
+    Layers that share a weight with it share its factors: one core for all of them.
+    """
     compact = copy.deepcopy(model).requires_grad_(False)
     for name, rank in ranks.items():
         if rank is not None:
-            layer = compact.get_submodule(name)
-            if not isinstance(layer, nn.Linear | nn.Conv2d):
-                raise TypeError(f"{name} is {type(layer).__name__}")
-            _replace(compact, name, build_compact(layer, factors_at(spectra[name], rank)))
+            _make_compact(compact, name, factors_at(spectra[name], rank))
     return compact
 
 
 def fold_all(model: nn.Module) -> nn.Module:
     """A copy of `model` for inference: every compact layer as its two folded factors, named `down` and `up`."""
     folded = copy.deepcopy(model)
-    for name, layer in compact_layers(model).items():
-        _replace(folded, name, layer.fold())
+    for first in compact_layers(folded).values():
+        pairs: dict[nn.Module, nn.Module] = {}
+        for place, layer in sharing_core(folded, first):
+            pair = pairs.setdefault(layer, layer.fold())
+            _share_weights(pair, next(iter(pairs.values())), ("down", "up"))
+            _replace(folded, place, pair)
     return folded.eval()
 
 
-def compact_layers(model: nn.Module) -> dict[str, CompactLinear | CompactConv2d]:
-    """The compact layers of a model by name."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, CompactLinear | CompactConv2d)}
+def compact_layers(model: nn.Module) -> dict[str, Compact]:
+    """The compact layers of a model by name; of those that share a core, the first."""
+    seen: set[torch.Tensor] = set()
+    layers: dict[str, Compact] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, CompactLinear | CompactConv2d) and module.core.weight not in seen:
+            seen.add(module.core.weight)
+            layers[name] = module
+    return layers
+
+
+def sharing_core(model: nn.Module, layer: Compact) -> list[tuple[str, Compact]]:
+    """Every name of a compact layer with the core of `layer`, that one included; one may have two names."""
+    return [
+        (name, module)
+        for name, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, CompactLinear | CompactConv2d) and module.core.weight is layer.core.weight
+    ]
+
+
+def _make_compact(model: nn.Module, name: str, factors: Factors) -> None:
+    first = model.get_submodule(name)
+    if not isinstance(first, nn.Linear | nn.Conv2d):
+        raise TypeError(f"{name} is {type(first).__name__}")
+    built: dict[nn.Module, nn.Module] = {}
+    for place, layer in holders(model, first):
+        compact = built.setdefault(layer, build_compact(layer, factors))
+        _share_weights(compact, next(iter(built.values())), ("down", "core", "up"))
+        _replace(model, place, compact)
+
+
+def _share_weights(module: nn.Module, first: nn.Module, parts: tuple[str, ...]) -> None:
+    """The same parameters in both, but for their biases."""
+    for part in parts:
+        module.get_submodule(part).weight = first.get_submodule(part).weight
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

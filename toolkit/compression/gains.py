@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from toolkit.compression.jactus import Spectrum
+from toolkit.compression.spectrum import Spectrum
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class GainCurve:
 
 def gain_curve(layer: str, weight: torch.Tensor, spectrum: Spectrum, ranks: tuple[int, ...]) -> GainCurve:
     """The curve of one layer, with that weight (m, n), at its candidate ranks."""
-    squares = torch.linalg.svdvals(weight.double()) ** 2
+    w = weight.double()
+    squares = torch.linalg.eigvalsh(w @ w.T if len(w) < w.shape[1] else w.T @ w).flip(0).clamp_min(0)
     total = float(squares.sum()) or 1.0
     return GainCurve(
         layer,

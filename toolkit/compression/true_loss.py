@@ -16,7 +16,7 @@ from torch import nn
 
 from toolkit.compression.compress import compress
 from toolkit.compression.gains import GainCurve
-from toolkit.compression.jactus import Spectrum
+from toolkit.compression.spectrum import Spectrum
 
 Losses = dict[int, float]
 
@@ -57,7 +57,8 @@ def corrected_gains(curve: GainCurve, losses: Losses) -> GainCurve:
     before = np.log(np.maximum([estimated[rank] for rank in ordered], floor))
     after = np.log(np.maximum([losses[rank] for rank in ordered], 1e-9))
     after = IsotonicRegression().fit_transform(before, after)
-    places, first = np.unique(before, return_index=True)
+    # Estimates that differ in their last digits are one place: a slope between them is noise, or infinite.
+    places, first = np.unique(before.round(9), return_index=True)
     values = after[first]
 
     def true_loss(estimate: float) -> float:

@@ -43,7 +43,7 @@ def main() -> None:
         ranks = {
             name: tuple(range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP)) for name, layer in job.layers.items()
         }
-        worth = weigh(job, ranks, 0, watch)
+        worth = weigh(job, ranks, Request.curve, 0, watch)
         policy = train_policy(
             job.network.backbone,
             job.layers,

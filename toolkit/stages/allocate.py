@@ -45,7 +45,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
         if (dense := stay_dense(board, job, profile, budget)) is not None:
             watch.note("the dense model already fits the budget: it stays dense")
             return dense
-        learned = learn(board, job, profile, request.seed, watch)
+        learned = learn(board, job, profile, request.curve, request.seed, watch)
         worth, model, profile = learned.worth, learned.model, learned.profile
         limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
         if budget.keep_accuracy is not None:

@@ -9,7 +9,7 @@ from torch import nn
 from toolkit import compression
 from toolkit.adaptation import task_head
 from toolkit.cache import cached, code_digest, digest
-from toolkit.compression import build_compact, calibrate, compact_layers, jactus_spectrum
+from toolkit.compression import build_compact, compact_layers, made_by
 from toolkit.distillation import fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
 from toolkit.stages.allocate import Planned
@@ -32,9 +32,15 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
     """Train the cores on the general data if the task has any, else on its support; a finished training is reused."""
     with watch.stage("compress"):
         backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
-        code = code_digest(calibrate, jactus_spectrum, build_compact, kd, terms_of, weighing_of, fit, recover)
+        code = code_digest(*made_by(request.curve), build_compact, kd, terms_of, weighing_of, fit, recover)
         key = digest(
-            job.key, planned.allocation.ranks, request.recovery_steps, str(request.distill), request.seed, code
+            job.key,
+            planned.allocation.ranks,
+            request.curve,
+            request.recovery_steps,
+            str(request.distill),
+            request.seed,
+            code,
         )
 
         def train(folder: Path) -> None:

@@ -29,7 +29,7 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
     Raises BudgetError if nothing fits size and memory.
     """
     with watch.stage("frontier"):
-        learned = learn(board, job, profile, request.seed, watch)
+        learned = learn(board, job, profile, request.curve, request.seed, watch)
         limits = profiling.plan_limits(replace(budget, latency_ms=None), learned.model, learned.spread, learned.likely)
         timed = {_key(whole.ranks): whole.timed.measurement.median_ms for whole in learned.wholes}
         timed[_key(dict.fromkeys(job.layers))] = learned.profile.dense.measurement.median_ms

@@ -34,10 +34,11 @@ class Learned:
         return [whole.ranks for whole in self.wholes] or [dict.fromkeys(self.model.costs.layers)]
 
 
-def learn(board: Known, job: Job, profile: Profiled, seed: int, watch: Watch) -> Learned:
-    """Weigh the layers' components, and correct the cost table by whole models timed on the board."""
+def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watch: Watch) -> Learned:
+    """Weigh the layers' components by that `curve`, and correct the cost table by whole models timed on the board."""
     costs = plain_costs(board, job, profile)
-    worth = weigh(job, {name: tuple(filter(None, row)) for name, row in costs.layers.items()}, seed, watch)
+    ranks = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
+    worth = weigh(job, ranks, curve, seed, watch)
     choices = list(worth_timing(worth.gains, costs, seed))
     wholes, profile = time_wholes(board, job, profile, worth.spectra, choices, watch)
     spread = profiling.p95_over_median(

@@ -72,6 +72,7 @@ def summarise(
         conditions=verified.conditions if verified else {"before": board.facts.conditions},
         stages=tuple(watch.stages),
         allocator=request.allocator,
+        curve=request.curve,
         allocation=_choices(job, planned),
         bound_gap=allocation.bound_gap,
         latency_ms=Latency(

@@ -1,7 +1,7 @@
 """What each layer's components are worth: calibrate, estimate gain curves, correct them by the true loss."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,15 @@ from torch import nn
 from toolkit.adaptation import features_of
 from toolkit.cache import cached, code_digest, digest
 from toolkit.compression import (
+    CURVES,
+    CalibrationSet,
     GainCurve,
+    Labelled,
     Spectrum,
-    break_even_rank,
     build_compact,
-    calibrate,
     corrected_gains,
     gain_curve,
-    jactus_spectrum,
+    made_by,
     matrix,
     measure_losses,
     ranks_to_measure,
@@ -26,6 +27,7 @@ from toolkit.compression import (
 from toolkit.distillation import kd
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
+from toolkit.tasks import Examples
 
 _CALIBRATION_EXAMPLES = 512
 # A loss is measured on fewer: three compact models a layer are run on them.
@@ -43,15 +45,14 @@ class Worth:
     gains: dict[str, GainCurve]
 
 
-def weigh(job: Job, ranks: dict[str, tuple[int, ...]], seed: int, watch: Watch) -> Worth:
-    """Spectra and gain curves of every layer at its candidate `ranks`. Measured losses are kept for the next time."""
-    statistics = calibrate(job.network.backbone, job.layers, _calibration(job, seed), seed=seed)
-    spectra = {
-        name: jactus_spectrum(matrix(layer), statistics[name], max(1, break_even_rank(layer)))
-        for name, layer in job.layers.items()
-    }
+def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, watch: Watch) -> Worth:
+    """Spectra by the curve of that name, and gains of every layer at its candidate `ranks`.
+
+    Measured losses are kept for the next time. Raises BadInput if the task lacks what the curve is drawn from.
+    """
+    spectra = CURVES[curve](job.network.backbone, job.layers, _calibration(job, seed), seed)
     measured = {name: ranks_to_measure(of_layer) for name, of_layer in ranks.items()}
-    code = code_digest(calibrate, jactus_spectrum, build_compact, measure_losses, kd, weigh)
+    code = code_digest(*made_by(curve), build_compact, measure_losses, kd, weigh)
 
     def measure(folder: Path) -> None:
         watch.progress.note(f"measuring the true loss of {sum(map(len, measured.values()))} single compact layers")
@@ -64,23 +65,25 @@ def weigh(job: Job, ranks: dict[str, tuple[int, ...]], seed: int, watch: Watch) 
         losses = measure_losses(job.network.backbone, spectra, measured, loss, watch.progress.advance)
         (folder / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
 
-    folder, _ = cached("true-loss", digest(job.key, measured, seed, code), measure)
+    folder, _ = cached("true-loss", digest(job.key, measured, curve, seed, code), measure)
     losses = json.loads((folder / "losses.json").read_text(encoding="utf-8"))
     gains = {}
     for name, layer in job.layers.items():
-        curve = gain_curve(name, matrix(layer), spectra[name], ranks[name])
+        estimated = gain_curve(name, matrix(layer), spectra[name], ranks[name])
         of_layer = {int(rank): loss for rank, loss in losses[name].items()}
-        gains[name] = corrected_gains(curve, of_layer) if of_layer else curve
+        gains[name] = corrected_gains(estimated, of_layer) if of_layer else estimated
     return Worth(spectra, gains)
 
 
-def _calibration(job: Job, seed: int) -> Iterator[tuple[torch.Tensor, Logits]]:
-    """What the model was pretrained for (if given), then the task."""
-    if job.task.general is not None:
-        for x in job.task.general.x[_drawn(len(job.task.general), _CALIBRATION_EXAMPLES, seed)].split(64):
-            yield x, job.general_logits
-    for x in job.task.support.x.split(64):
-        yield x, job.dense_head
+def _calibration(job: Job, seed: int) -> CalibrationSet:
+    """What the model was pretrained for (if given), and the task."""
+    general = job.task.general
+    if general is not None:
+        drawn = _drawn(len(general), _CALIBRATION_EXAMPLES, seed)
+        general = Examples(general.x[drawn], general.y[drawn])
+    return CalibrationSet(
+        Labelled(job.task.support, job.dense_head), None if general is None else Labelled(general, job.general_logits)
+    )
 
 
 def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:

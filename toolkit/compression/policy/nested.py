@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from toolkit.compression import Spectrum, compact_layers, compress
+from toolkit.compression import Spectrum, compact_layers, components_at, compress
 
 
 @torch.no_grad()
@@ -14,10 +14,8 @@ def compress_nested(model: nn.Module, spectra: dict[str, Spectrum], ranks: dict[
     """
     nested = compress(model, spectra, ranks)
     for name, layer in compact_layers(nested).items():
-        left, right = spectra[name].left * spectra[name].values, spectra[name].right
-        left, right = left[:, : layer.rank], right[:, : layer.rank]
-        balance = (right.norm(dim=0) / left.norm(dim=0).clamp_min(1e-30)).clamp(1e-6, 1e6).sqrt()
-        layer.down.weight.copy_((right / balance).T.reshape(layer.down.weight.shape))
+        left, right = components_at(spectra[name], layer.rank)
+        layer.down.weight.copy_(right.T.reshape(layer.down.weight.shape))
         layer.core.weight.copy_(torch.eye(layer.rank).reshape(layer.core.weight.shape))
-        layer.up.weight.copy_((left * balance).reshape(layer.up.weight.shape))
+        layer.up.weight.copy_(left.reshape(layer.up.weight.shape))
     return nested

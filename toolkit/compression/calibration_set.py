@@ -1,0 +1,41 @@
+"""CalibrationSet: the examples that a gain curve may be drawn from."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from toolkit.tasks import Examples
+
+# Activations of one batch are held until its gradients are known: of a ViT-Base, 90 MB an example.
+_BATCH = 16
+
+Head = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples, and the head that reads their classes: features (N, feature_size) -> logits (N, classes)."""
+
+    examples: Examples
+    head: Head
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Examples of the task and, where there are any, of the domain that the model was pretrained on."""
+
+    task: Labelled
+    general: Labelled | None = None
+
+    def batches(self) -> Iterator[tuple[torch.Tensor, Head]]:
+        """All of it: inputs (N, *input_shape) a few at a time, each with its head; the general ones first."""
+        for part in (self.general, self.task):
+            if part is not None:
+                yield from in_batches(part)
+
+
+def in_batches(part: Labelled) -> Iterator[tuple[torch.Tensor, Head]]:
+    """Inputs a few at a time, each batch with the head."""
+    for x in part.examples.x.split(_BATCH):
+        yield x, part.head
