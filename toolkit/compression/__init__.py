@@ -21,6 +21,7 @@ from toolkit.compression.layers import (
     build_compact,
     matrix,
 )
+from toolkit.compression.prefixes import draw_prefixes, prefixes, random_prefixes
 from toolkit.compression.sparsity import sparse_mask
 from toolkit.compression.spectrum import Spectrum, best_approximations, components_at, components_of, factors_at
 from toolkit.compression.true_loss import corrected_gains, measure_losses, ranks_to_measure
@@ -58,6 +59,7 @@ __all__ = [
     "compress",
     "compressible_layers",
     "corrected_gains",
+    "draw_prefixes",
     "factors_at",
     "find_shortfall",
     "fold_all",
@@ -66,6 +68,8 @@ __all__ = [
     "made_by",
     "matrix",
     "measure_losses",
+    "prefixes",
+    "random_prefixes",
     "ranks_to_measure",
     "sparse_mask",
 ]
