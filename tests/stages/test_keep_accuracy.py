@@ -1,6 +1,7 @@
 """How little latency keeps how much accuracy: the answer keeps it, and a refusal names what can be had."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ from toolkit.stages.frontier import draw_frontier
 from toolkit.stages.keep_accuracy import least_latency
 from toolkit.stages.learn import Learned
 from toolkit.stages.load import Job
+from toolkit.stages.search import searcher
 from toolkit.stages.worth import weigh
 from toolkit.units import parse_milliseconds
 
@@ -124,3 +126,17 @@ def test_a_frontier_has_every_allocator_at_every_limit_and_none_above_it(job: Jo
     assert dense.measured_ms is None
     best = {point.limit_ms: point.gain_gap for point in points if point.allocator == "exact"}
     assert all(point.gain_gap >= best[point.limit_ms] - 1e-9 for point in points)
+
+
+def test_a_search_takes_the_most_accurate_of_what_it_tried(job: Job, learned: Learned) -> None:
+    costs = learned.model.costs
+    half = Limits(size_bytes=costs.size_bytes(dict.fromkeys(costs.layers)) // 2)
+    search = searcher(job, learned, 0, Watch(Silent()))
+    found = search(learned.worth.gains, costs, half)
+    assert found.size_bytes <= half.size_bytes
+    blind = allocate_uniform(learned.worth.gains, costs, half).ranks
+    spectra = learned.worth.spectra
+    assert expected_accuracy(job, spectra, found.ranks) >= expected_accuracy(job, spectra, blind)
+    started = time.process_time()
+    assert search(learned.worth.gains, costs, half) == found
+    assert time.process_time() - started < 1.0  # nothing is judged again

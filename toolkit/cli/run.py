@@ -74,8 +74,12 @@ RuntimeName = Annotated[
     ),
 ]
 AllocatorName = Annotated[
-    Literal["exact", "greedy", "policy", "uniform", "magnitude", "random"],
-    typer.Option("--allocator", help="How ranks are chosen; the last three to compare with.", rich_help_panel="How"),
+    Literal["exact", "greedy", "policy", "search", "uniform", "magnitude", "random"],
+    typer.Option(
+        "--allocator",
+        help="How ranks are chosen; search tries hundreds of models, the last three are there to compare with.",
+        rich_help_panel="How",
+    ),
 ]
 PolicyFile = Annotated[
     Path | None,

@@ -22,6 +22,7 @@ from toolkit.compression.layers import (
     matrix,
 )
 from toolkit.compression.prefixes import draw_prefixes, prefixes, random_prefixes
+from toolkit.compression.search import allocate_search
 from toolkit.compression.sparsity import sparse_mask
 from toolkit.compression.spectrum import Spectrum, best_approximations, components_at, components_of, factors_at
 from toolkit.compression.true_loss import corrected_gains, measure_losses, ranks_to_measure
@@ -47,6 +48,7 @@ __all__ = [
     "allocate_greedy",
     "allocate_magnitude",
     "allocate_random",
+    "allocate_search",
     "allocate_uniform",
     "allocator_named",
     "best_approximations",

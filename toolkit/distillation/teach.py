@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -21,14 +22,17 @@ def teach(
     seed: int,
     on_progress: Callable[[int, int], None],
 ) -> tuple[nn.Module, nn.Linear]:
-    """Copies of backbone (x -> features) and head, all of it fine-tuned with cross-entropy on the task's examples.
+    """Copies of backbone (x -> features) and head, fine-tuned with cross-entropy on the task's examples.
 
-    What is compressed afterwards, and what its cores learn from, is then the model that has learned the task. Raises
-    BadInput where there are no examples or training diverges, with the step.
+    Frozen parameters stay as they are. What is compressed afterwards, and what its cores learn from, is then the model
+    that has learned the task. Raises BadInput where there are no examples or training diverges, with the step.
     """
-    taught, reads = copy.deepcopy(backbone).requires_grad_(True), copy.deepcopy(head).requires_grad_(True)
+    taught, reads = copy.deepcopy(backbone), copy.deepcopy(head)
+    trained: list[torch.Tensor] = [
+        each for module in (taught, reads) for each in module.parameters() if each.requires_grad
+    ]
     fit(
-        [([*taught.parameters(), *reads.parameters()], learning_rate)],
+        [(trained, learning_rate)],
         lambda index, _: F.cross_entropy(reads(taught(examples.x[index])), examples.y[index]),
         len(examples),
         steps=steps,

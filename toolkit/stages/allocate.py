@@ -21,6 +21,7 @@ from toolkit.stages.learn import learn, plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
+from toolkit.stages.search import searcher
 from toolkit.stages.settle import most_median_ms, settle
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import Whole, time_wholes
@@ -48,8 +49,9 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
         learned = learn(board, job, profile, request.curve, request.seed, watch)
         worth, model, profile = learned.worth, learned.model, learned.profile
         limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
+        allocator = job.allocator or searcher(job, learned, request.seed, watch)
         if budget.keep_accuracy is not None:
-            limits = least_latency(job, learned, job.allocator, limits, budget.keep_accuracy, watch)
+            limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
 
         def time_chosen(ranks: Ranks) -> WholeModel:
             nonlocal profile
@@ -57,7 +59,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             return chosen.timed
 
         settled = settle(
-            job.allocator,
+            allocator,
             worth.gains,
             model.costs,
             limits,

@@ -22,11 +22,14 @@ def choose_allocator(
     layers: dict[str, nn.Linear | nn.Conv2d],
     task: Task,
     head: nn.Linear,
-) -> Allocator:
-    """By name. For `policy`: one forward and backward pass of the dense backbone over the task's support.
+) -> Allocator | None:
+    """By name; None for `search`, which needs what is learned later. For `policy`: one forward and backward pass of the
+    dense backbone over the task's support.
 
     Raises BadInput if the policy is missing, damaged, or trained for another backbone.
     """
+    if request.allocator == "search":
+        return None
     if request.allocator != "policy":
         return allocator_named(request.allocator, request.seed)
     file = request.policy or (_SHIPPED if request.model == Request.model else None)

@@ -31,7 +31,7 @@ class Job:
     layers: dict[str, nn.Linear | nn.Conv2d]
     start: HeadStart
     dense_head: nn.Linear
-    allocator: Allocator
+    allocator: Allocator | None
     runtime: Runtime
     key: str
 
