@@ -91,6 +91,13 @@ def test_a_quantity_without_a_unit_is_named(shared: Workplace) -> None:
     )
 
 
+def test_a_curve_that_the_task_cannot_feed_is_refused_before_anything_is_measured(shared: Workplace) -> None:
+    said = refusal(shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, "--curve", "dual"))
+    assert "--curve dual: weighs the general domain against the task, and the task has no general data" in said
+    assert nothing_was_done(shared)
+    assert not (shared.cache / "profiles").exists()
+
+
 def test_a_models_name_is_shown_as_it_is(shared: Workplace) -> None:
     """`:x:` stands for a pictogram elsewhere."""
     assert refusal(shared.deploy("--target", "desk", "--model", "nope:x:y")).startswith("error nope:x:y: ")

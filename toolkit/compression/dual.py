@@ -30,17 +30,22 @@ _STRENGTH = 1.0
 def draw_dual(model: nn.Module, layers: dict[str, Dense], data: CalibrationSet, seed: int) -> dict[str, Spectrum]:
     """Every layer's spectrum, from general data and task apart. Raises BadInput if there are no general data."""
     if data.general is None:
-        raise BadInput(
-            "weighs the general domain against the task, and the task has no general data",
-            where="--curve dual",
-            next="Give general_x and general_y (or Task.general), or choose --curve jactus.",
-        )
+        raise without_general_data()
     general = calibrate(model, layers, in_batches(data.general), seed=seed)
     fisher = diagonal_fisher(model, layers, data.task)
     return {
         name: dual_spectrum(matrix(layer), dual_curvature(general.pop(name), fisher.pop(name)), components_of(layer))
         for name, layer in layers.items()
     }
+
+
+def without_general_data() -> BadInput:
+    """The refusal of a task that has none."""
+    return BadInput(
+        "weighs the general domain against the task, and the task has no general data",
+        where="--curve dual",
+        next="Give general_x and general_y (or Task.general), or choose --curve jactus.",
+    )
 
 
 def dual_spectrum(weight: torch.Tensor, curvature: torch.Tensor, k: int) -> Spectrum:

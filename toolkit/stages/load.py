@@ -10,6 +10,7 @@ from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
 from toolkit.compression import Allocator, compressible_layers
+from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
@@ -64,6 +65,8 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         if not offline:
             require_tools(target, runtime.agent)
         task = load_task(request.task, shots=request.shots, seed=request.seed)
+        if request.curve == "dual" and task.general is None:  # said before anything is measured
+            raise without_general_data()
         model = load_model(request.model, watch.progress.advance)
         network = split_head(model, task.support.x[:1])
         layers = compressible_layers(network.backbone, task.support.x[:1])

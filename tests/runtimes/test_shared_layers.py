@@ -1,0 +1,52 @@
+"""Layers that share a core have one hole and one trainable in the graphs that a board runs; it reaches all of them."""
+
+import torch
+from torch import nn
+
+from toolkit.adaptation import trace_train_step
+from toolkit.compression import CURVES, CalibrationSet, Labelled, compact_layers, compress, compressible_layers
+from toolkit.runtimes.bundle import inference_graph, trainable_names
+from toolkit.tasks import Examples
+
+
+class _Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.second(torch.tanh(self.first(x))))
+
+
+def test_one_hole_and_one_trainable_reach_every_layer() -> None:
+    torch.manual_seed(0)
+    backbone, head, x = _Tied().eval(), nn.Linear(8, 3), torch.randn(6, 8)
+    data = CalibrationSet(Labelled(Examples(x, torch.arange(6) % 3), head))
+    spectra = CURVES["jactus"](backbone, compressible_layers(backbone, x[:1]), data, 0)
+    compact = compress(backbone, spectra, {"first": 3})
+    names = trainable_names(compact)
+    assert names == ("backbone.first.core.weight", "head.weight", "head.bias")
+
+    graph, holes = inference_graph(compact, head, x[:1])
+    assert holes == ("backbone.first.down.weight", "head.weight", "head.bias")
+    layer = compact_layers(compact)["first"]
+    with torch.no_grad():
+        layer.core.weight *= 2
+        filled = (layer.fold().down.weight, head.weight, head.bias)
+        logits, features = graph.module()(x[:1], *filled)
+        torch.testing.assert_close(features, compact(x[:1]))
+        torch.testing.assert_close(logits, head(compact(x[:1])))
+
+    network = nn.Sequential()
+    network.add_module("backbone", compact)
+    network.add_module("head", head)
+    step = trace_train_step(network, names, x, 3)
+    values = [dict(network.named_parameters())[name].detach().clone() for name in names]
+    nothing = [torch.zeros_like(value) for value in values] * 2 + [torch.zeros(()), torch.zeros(())]
+    rate = torch.tensor(0.01)
+    found = step.module()(x, torch.eye(3)[torch.arange(6) % 3], rate, torch.tensor(1e-8), *values, *nothing)
+    # Adam's first step moves every value by the rate against its gradient's sign: that of both layers together.
+    loss = nn.functional.cross_entropy(network(x), torch.arange(6) % 3)
+    gradient = torch.autograd.grad(loss, layer.core.weight)[0]
+    torch.testing.assert_close(found[2], values[0] - 0.01 * gradient.sign(), atol=1e-4, rtol=0)
