@@ -5,8 +5,9 @@
     PYTHONPATH=. python benchmarks/latency_model.py --quick                                # digits, ONNX Runtime, few
 
 Layers are profiled and summed as `deploy` does it; a few random whole models teach what sums miss, the others were
-never seen by the fit. An error is that of the predicted median; an interval is right if it holds the measured one. What
-was measured before is not measured again: delete `benchmarks/random_models` in the cache folder to start anew.
+never seen by the fit. An error is that of the predicted median; an interval is right if it holds the measured one. The
+intervals' prior on the instruction clock was set on rows of such a run: their coverage there is no blind test. What was
+measured before is not measured again: delete `benchmarks/random_models` in the cache folder to start anew.
 """
 
 import argparse

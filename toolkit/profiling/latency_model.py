@@ -20,7 +20,7 @@ from sklearn.linear_model import BayesianRidge
 from toolkit.compression import CostTable
 
 # Where nothing is known yet: the spread of whole models around sums of layers, as a share, by the target's clock.
-_PRIOR_NOISE = {"wall": 0.05, "instructions": 0.0015}
+_PRIOR_NOISE = {"wall": 0.05, "instructions": 0.001}
 _PRIOR_WEIGHT = 0.05
 _PRIOR_STRENGTH = 1.0
 _STRETCH_STRENGTH = 1.0
