@@ -134,6 +134,7 @@ def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch:
         "low_ms": predicted.low_ms,
         "high_ms": predicted.high_ms,
         "timed_before": asked,
+        "attempts": accepted.attempts,
         "refusals": list(accepted.refusals),
         "held": not accepted.refusals,
         "ranks": list(ranks.values()),

@@ -13,8 +13,9 @@ from toolkit.profiling.time_programs import timing
 from toolkit.units import format_bytes, format_milliseconds
 
 MAX_ABS_DIFFERENCE = 1e-4
-# A noisy moment only ever adds time: a measurement over budget is repeated, and the report says how often.
-_ATTEMPTS = {"wall": 8, "instructions": 1}
+# A noisy moment only ever adds time: a measurement over budget is repeated, and the report says how often. What a board
+# that counts instructions does besides, such as its own housekeeping, counts there too.
+_ATTEMPTS = {"wall": 8, "instructions": 3}
 _PAUSE_S = 1.0
 
 
