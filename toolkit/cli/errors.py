@@ -62,7 +62,7 @@ def show(error: DeployError) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+    signal.signal(number, signal.SIG_IGN)  # some senders send two: the second must not cut the tidying up short
     raise Terminated
 
 
