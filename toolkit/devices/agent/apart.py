@@ -33,14 +33,14 @@ def apart(work: "Callable[[Callable[[], int | None]], None]") -> None:
         sys.exit(128 + os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else os.WEXITSTATUS(ended))
 
 
-def _whole_peak(before: "set[int]") -> "int | None":
+def _whole_peak(before: np.ndarray) -> "int | None":
     peak = peak_bytes()
-    return None if peak is None else peak + _PAGE * len(before - _mapped_pages())
+    return None if peak is None else peak + _PAGE * len(np.setdiff1d(before, _mapped_pages()))
 
 
-def _mapped_pages() -> "set[int]":
+def _mapped_pages() -> np.ndarray:
     """Numbers of the pages of files that this process has in memory."""
-    pages = set()  # type: set[int]
+    pages = [np.empty(0, np.int64)]
     with open("/proc/self/maps", encoding="utf-8") as maps, open("/proc/self/pagemap", "rb", 0) as pagemap:
         for line in maps:
             span, *_, name = line.split(None, 5)
@@ -49,5 +49,5 @@ def _mapped_pages() -> "set[int]":
             first, end = (int(address, 16) // _PAGE for address in span.split("-"))
             pagemap.seek(8 * first)
             entries = np.frombuffer(pagemap.read(8 * (end - first)), np.uint64)
-            pages.update((first + np.flatnonzero(entries & _PRESENT)).tolist())
-    return pages
+            pages.append(first + np.flatnonzero(entries & _PRESENT))
+    return np.concatenate(pages)
