@@ -1,0 +1,175 @@
+"""Ways to a model that is compressed and adapted to a text task, all from the same encoder and the same first head.
+
+An encoder makes features of token ids, a head reads them; a share is one of the parameters of its linear layers.
+"""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks.models.text import by_length
+from toolkit.compression import (
+    Cost,
+    CostTable,
+    LayerStatistics,
+    Limits,
+    Spectrum,
+    allocate_exact,
+    break_even_rank,
+    calibrate,
+    compress,
+    compressible_layers,
+    gain_curve,
+    jactus_spectrum,
+    matrix,
+)
+from toolkit.distillation import fit, recover
+from toolkit.recipe import Recipe
+from toolkit.tasks import Examples
+
+BATCH = 32
+_CALIBRATION_EXAMPLES, _RANK_STEP = 256, 16
+_LORA_RANK, _LORA_ALPHA = 16, 32
+_DAMPING = 1e-2
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """An encoder and head for the task, and the share of the encoder's linear parameters that inference reads."""
+
+    encoder: nn.Module
+    head: nn.Linear
+    share: float
+
+
+def statistics_of(encoder: nn.Module, head: nn.Linear, examples: Examples, seed: int) -> dict[str, LayerStatistics]:
+    """Covariances of every linear layer on some of the examples; no padded position is among them."""
+    drawn = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))[:_CALIBRATION_EXAMPLES]
+    batches = by_length(Examples(examples.x[drawn], examples.y[drawn]), BATCH)
+    encoder = copy.deepcopy(encoder)
+    encoder.bert.encoder.requires_grad_(True)  # type: ignore[union-attr]
+    return calibrate(encoder, compressible_layers(encoder, batches[0][:1]), [(x, head) for x in batches], seed=seed)
+
+
+def spectra_of(encoder: nn.Module, statistics: dict[str, LayerStatistics]) -> dict[str, Spectrum]:
+    """JACTUS components of every layer."""
+    layers = {name: encoder.get_submodule(name) for name in statistics}
+    return {
+        name: jactus_spectrum(matrix(layer), statistics[name], break_even_rank(layer))  # type: ignore[arg-type]
+        for name, layer in layers.items()
+    }
+
+
+def jactus(
+    teacher: nn.Module,
+    head: nn.Linear,
+    spectra: dict[str, Spectrum],
+    examples: Examples,
+    share: float,
+    *,
+    recipe: Recipe,
+    steps: int,
+    learning_rate: float,
+    seed: int,
+    on_progress: Progress,
+) -> Made:
+    """The adapted teacher, ranks chosen for that share of parameters, its cores trained by the recipe."""
+    gains, rows = {}, {}
+    for name, spectrum in spectra.items():
+        layer = teacher.get_submodule(name)
+        assert isinstance(layer, nn.Linear)
+        m, n = matrix(layer).shape
+        ranks = tuple(range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP))
+        gains[name] = gain_curve(name, matrix(layer), spectrum, ranks)
+        rows[name] = {None: Cost(0.0, m * n), **{rank: Cost(0.0, rank * (m + n)) for rank in ranks}}
+    costs = CostTable(rows, 0.0, 0)
+    dense = costs.size_bytes(dict.fromkeys(rows))
+    allocation = allocate_exact(gains, costs, Limits(size_bytes=int(share * dense)))
+    student = compress(teacher, spectra, allocation.ranks)
+    recover(
+        student,
+        teacher,
+        head,
+        examples,
+        recipe=recipe,
+        steps=steps,
+        jitter=0.0,
+        seed=seed,
+        learning_rate=learning_rate,
+        batch=BATCH,
+        on_progress=on_progress,
+    )
+    return Made(student, head, costs.size_bytes(allocation.ranks) / dense)
+
+
+def low_rank_adapters(
+    encoder: nn.Module,
+    head: nn.Linear,
+    examples: Examples,
+    *,
+    dora: bool,
+    steps: int,
+    learning_rate: float,
+    seed: int,
+    on_progress: Progress,
+) -> Made:
+    """LoRA (Hu et al. 2022) or DoRA (Liu et al. 2024) of rank 16 on every linear layer, by `peft`, and the head."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    torch.manual_seed(seed)
+    names = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)]
+    config = LoraConfig(r=_LORA_RANK, lora_alpha=_LORA_ALPHA, target_modules=names, use_dora=dora)
+    adapted, reads = copy.deepcopy(encoder).requires_grad_(False), copy.deepcopy(head).requires_grad_(True)
+    inject_adapter_in_model(config, adapted)
+    trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
+    fit(
+        [([*trained, *reads.parameters()], learning_rate)],
+        lambda index, _: F.cross_entropy(reads(adapted(examples.x[index])), examples.y[index]),
+        len(examples),
+        steps=steps,
+        batch=BATCH,
+        seed=seed,
+        where="adapters",
+        on_progress=on_progress,
+    )
+    return Made(adapted, reads, 1.0)
+
+
+def factorise(
+    encoder: nn.Module, share: float, statistics: dict[str, LayerStatistics] | None
+) -> tuple[nn.Module, float]:
+    """Every linear layer as two factors of that share of its parameters, and the share kept.
+
+    By the SVD of the weight; with statistics, of the weight times the root of its inputs' covariance (SVD-LLM, Wang et
+    al. 2024).
+    """
+    factored, kept, dense = copy.deepcopy(encoder), 0, 0
+    for name, layer in [(n, each) for n, each in encoder.named_modules() if isinstance(each, nn.Linear)]:
+        m, n = layer.weight.shape
+        rank = int(share * m * n / (m + n))
+        weight = layer.weight.detach().double()
+        root = torch.eye(n, dtype=torch.float64) if statistics is None else _root(statistics[name].sigma_x)
+        u, s, vh = torch.linalg.svd(weight @ root, full_matrices=False)
+        down, up = nn.Linear(n, rank, bias=False), nn.Linear(rank, m)
+        with torch.no_grad():
+            down.weight.copy_(torch.linalg.solve(root, vh[:rank].T, left=True).T if statistics else vh[:rank])
+            up.weight.copy_(u[:, :rank] * s[:rank])
+            up.bias.copy_(layer.bias)
+        parent, _, attribute = name.rpartition(".")
+        setattr(factored.get_submodule(parent), attribute, nn.Sequential(OrderedDict(down=down, up=up)))
+        kept, dense = kept + rank * (m + n), dense + m * n
+    return factored.eval(), kept / dense
+
+
+def _root(covariance: torch.Tensor) -> torch.Tensor:
+    """The symmetric root of the covariance, damped by a hundredth of its mean eigenvalue."""
+    damped = covariance + _DAMPING * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=covariance.dtype)
+    values, vectors = torch.linalg.eigh(damped)
+    return (vectors * values.clamp_min(1e-300).sqrt()) @ vectors.T
