@@ -9,8 +9,8 @@ digit, as a board does: the bundle's exported train step moves cores and head, a
 gain. Judged on all other recordings of that speaker, without any example (the pretrained head), with the head that the
 release is installed with (made of the examples), and adapted:
 
-- JACTUS, its gains corrected by the true loss, and the exact allocator;
-- the same in a metric of the inputs alone ("activation");
+- the curve of JACTUS, or that of the layers' outputs alone ("activation"), corrected by the true loss, and the exact
+  allocator;
 - the truncated SVD of the weight, allocated by one threshold on its energy ("magnitude") or one ratio ("uniform");
 - the dense network: as it is, with its head trained in the same way, and with all its weights trained likewise.
 
@@ -26,8 +26,6 @@ import statistics
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +41,16 @@ from toolkit.adaptation.on_device import JITTER, LEARNING_RATE
 from toolkit.cache import cached, code_digest, digest
 from toolkit.compression import (
     ALLOCATORS,
+    CURVES,
+    CalibrationSet,
     Cost,
     CostTable,
-    LayerStatistics,
+    Labelled,
     Limits,
-    break_even_rank,
-    calibrate,
     compress,
     compressible_layers,
     corrected_gains,
     gain_curve,
-    jactus_spectrum,
     matrix,
     measure_losses,
     ranks_to_measure,
@@ -80,36 +77,12 @@ _RECOVERY_STEPS, _ADAPT_STEPS = 150, 40
 _RATE_OF_ALL = LEARNING_RATE / 10  # at the board's rate a network whose every weight moves is destroyed
 
 
-Metric = Callable[[LayerStatistics], LayerStatistics]
-
-
-@dataclass(frozen=True)
-class Method:
-    """The metric that a layer's approximation is best in, and what allocates the parameters.
-
-    Gains are in nats, corrected by the true loss, where the allocator is the exact one.
-    """
-
-    metric: Metric
-    allocator: str
-
-
-def _inputs_alone(seen: LayerStatistics) -> LayerStatistics:
-    """What a change does to the layer's outputs, whatever those are worth."""
-    return LayerStatistics(seen.sigma_x, torch.eye(len(seen.sigma_g), dtype=torch.float64))
-
-
-def _weight_alone(seen: LayerStatistics) -> LayerStatistics:
-    """Nothing of any data: the truncated SVD."""
-    inputs, outputs = (torch.eye(len(each), dtype=torch.float64) for each in (seen.sigma_x, seen.sigma_g))
-    return LayerStatistics(inputs, outputs)
-
-
+# Name -> curve and allocator. Where the allocator is the exact one, gains are corrected by the true loss.
 METHODS = {
-    "jactus": Method(lambda seen: seen, "exact"),
-    "activation": Method(_inputs_alone, "exact"),
-    "magnitude": Method(_weight_alone, "magnitude"),
-    "uniform": Method(_weight_alone, "uniform"),
+    "jactus": ("jactus", "exact"),
+    "activation": ("activation", "exact"),
+    "magnitude": ("magnitude", "magnitude"),
+    "uniform": ("magnitude", "uniform"),
 }
 
 
@@ -134,7 +107,7 @@ def _rows(speaker: str, method: str, seeds: tuple[int, ...]) -> list[dict[str, A
     """One a seed, which draws the examples of the new speaker."""
     model = speech.model(lambda done, of: print(f"training without {speaker}: {done} of {of}"), speaker=speaker)
     network = split_head(model, speech.task(speaker=speaker).support.x[:1])
-    backbone, about = (network.backbone, {}) if method == "dense" else _compact(network, speaker, METHODS[method])
+    backbone, about = (network.backbone, {}) if method == "dense" else _compact(network, speaker, *METHODS[method])
     known = speech.task(speaker=speaker).general_query
     assert known is not None
     assert network.head is not None
@@ -153,7 +126,7 @@ def _rows(speaker: str, method: str, seeds: tuple[int, ...]) -> list[dict[str, A
     return rows
 
 
-def _compact(network: Network, speaker: str, method: Method) -> tuple[nn.Module, dict[str, Any]]:
+def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tuple[nn.Module, dict[str, Any]]:
     """The backbone within the share of the parameters, its cores trained on the known speakers."""
     general = speech.task(speaker=speaker).general
     assert general is not None
@@ -161,27 +134,25 @@ def _compact(network: Network, speaker: str, method: Method) -> tuple[nn.Module,
     head = network.head
     drawn = torch.randperm(len(general), generator=torch.Generator().manual_seed(0))[:_CALIBRATION]
     layers = compressible_layers(network.backbone, general.x[:1])
-    seen = calibrate(network.backbone, layers, ((x, head) for x in general.x[drawn].split(64)))
-    spectra = {
-        name: jactus_spectrum(matrix(layer), method.metric(seen[name]), break_even_rank(layer))
-        for name, layer in layers.items()
-    }
+    calibration = Examples(general.x[drawn], general.y[drawn])
+    spectra = CURVES[curve](network.backbone, layers, CalibrationSet(Labelled(calibration, head)), 0)
     costs = _parameters(layers)
     ranks_of = {name: tuple(rank for rank in row if rank is not None) for name, row in costs.layers.items()}
     gains = {name: gain_curve(name, matrix(layers[name]), spectra[name], ranks_of[name]) for name in layers}
-    if method.allocator == "exact":
-        taught = head(features_of(network.backbone, general.x[drawn[:_LOSS_EXAMPLES]])).detach()
+    if allocator == "exact":
+        x = calibration.x[:_LOSS_EXAMPLES]
+        taught = head(features_of(network.backbone, x)).detach()
 
         def loss(backbone: nn.Module) -> float:
-            return float(kd(head(features_of(backbone, general.x[drawn[:_LOSS_EXAMPLES]])), taught, 1.0))
+            return float(kd(head(features_of(backbone, x)), taught, 1.0))
 
         asked = {name: ranks_to_measure(ranks) for name, ranks in ranks_of.items()}
         losses = measure_losses(network.backbone, spectra, asked, loss, _silent)
         gains = {name: corrected_gains(curve, losses[name]) for name, curve in gains.items()}
     dense = costs.size_bytes(dict.fromkeys(layers))
-    found = ALLOCATORS[method.allocator](gains, costs, Limits(size_bytes=int(_SHARE * dense)))
+    found = ALLOCATORS[allocator](gains, costs, Limits(size_bytes=int(_SHARE * dense)))
     backbone = compress(network.backbone, spectra, found.ranks)
-    code = code_digest(recover, fit, calibrate, compress, jactus_spectrum, features_of)
+    code = code_digest(recover, fit, compress, features_of)
     key = digest(_weights(backbone), found.ranks, _RECOVERY_STEPS, code)
 
     def train(folder: Path) -> None:
