@@ -1,5 +1,6 @@
 """The CIFAR ResNets (He et al. 2016, section 4.2: option-A shortcuts) with given weights, on CIFAR-10 JPEGs."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -109,3 +110,30 @@ def _load(blocks: int, name: str) -> ResNet:
 @cache
 def _arrays() -> dict[str, np.ndarray]:
     return load_arrays("cifar10_jpeg.npz")
+
+
+class Convolved(nn.Module):
+    """The same block with its shortcut as a 1 x 1 convolution, which a graph of coupled channels can follow."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.conv1, self.bn1, self.conv2, self.bn2 = block.conv1, block.bn1, block.conv2, block.bn2
+        inputs, outputs = block.conv1.in_channels, block.conv2.out_channels
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, block.stride, bias=False)
+        with torch.no_grad():
+            self.shortcut.weight.zero_()
+            self.shortcut.weight[block.pad : block.pad + inputs, :, 0, 0] = torch.eye(inputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As `Block.forward`."""
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.shortcut(x))
+
+
+def with_convolved_shortcuts(network: ResNet) -> ResNet:
+    """A copy that computes the same: where a shortcut pads channels, it is a convolution that selects them."""
+    convolved = copy.deepcopy(network)
+    for stage in (convolved.layer1, convolved.layer2, convolved.layer3):
+        for index, block in enumerate(stage):
+            if block.pad:
+                stage[index] = Convolved(block)
+    return convolved

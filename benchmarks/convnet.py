@@ -1,0 +1,431 @@
+"""A convolutional network at 1.5 to 2.6 times less measured latency: low rank, DepGraph, channels chosen per group.
+
+    PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data    # this machine, when it is idle: about 25 min
+    PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --target emulated-pi
+    PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --quick            # DepGraph and groups, 1.5 times
+
+ResNet-20 on CIFAR-10 (JPEGs). Every network is exported to ONNX Runtime and timed whole on the board; of each method
+the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is trained on as many examples and judged:
+
+- low rank: JACTUS, the exact allocator, cores trained with the dense network as teacher, as `deploy` does it;
+- DepGraph: Torch-Pruning's own recipe (`channels.py`), its groups ranked together or pruned alike, with its own
+  fine-tuning (SGD, cross-entropy); ranked together also with our loss;
+- groups: a number of channels for each independent group of coupled channels, by the exact allocator on measured time
+  and true loss, trained with our loss.
+
+Needs the extra `pruning`. DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
+it is given the same network with 1 x 1 convolutions there. Where no network of a method is fast enough, its fastest is
+trained, and marked. What was timed or trained is kept in the cache folder.
+"""
+
+import argparse
+import copy
+import inspect
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from record import Figure, write
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import channels
+from benchmarks.models import resnet
+from benchmarks.models.data import VARIABLE, load_arrays
+from benchmarks.own_board import own_board
+from toolkit.cache import cache_folder, cached, code_digest, digest
+from toolkit.compression import Cost, CostTable, GainCurve, Limits, allocate_exact, compact_layers, compress
+from toolkit.compression.knapsack import least
+from toolkit.devices import hold
+from toolkit.distillation import fit, kd, recover
+from toolkit.models import split_head
+from toolkit.profiling import cost_table
+from toolkit.profiling.steady import time_steadily
+from toolkit.profiling.time_programs import Timeable, model_timing
+from toolkit.profiling.whole_models import program_key
+from toolkit.progress import Silent
+from toolkit.request import Request
+from toolkit.runtimes.bundle import inference_graph, serving_tensors
+from toolkit.stages import Watch, load, probe, profile
+from toolkit.stages.load import Job
+from toolkit.stages.probe import Board
+from toolkit.stages.worth import weigh
+from toolkit.targets import Target
+from toolkit.tasks import Examples
+
+import torch  # isort: skip  # toolkit is imported before torch: it sets how OpenMP waits
+import torch.nn.functional as F  # isort: skip
+from torch import nn  # isort: skip
+
+_SEED = 7
+_TRIES = 6  # halvings of the way from the fastest network to the dense one
+_BATCH = 64
+_TEMPERATURE, _TASK_WEIGHT = 2.0, 0.3  # as `recover` weighs its losses
+_JITTER = 0.25
+_LOSS_EXAMPLES = 256
+_SHARES = (0.25, 0.5, 0.75)  # of a group's channels
+
+
+# Name -> which networks, and whether they learn from the dense one.
+_METHODS = {
+    "low rank": ("low rank", True),
+    "DepGraph": ("DepGraph", False),
+    "DepGraph, our loss": ("DepGraph", True),
+    "DepGraph, all alike": ("DepGraph, all alike", False),
+    "groups": ("groups", True),
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is trained and judged on, at which speed-ups, of which methods."""
+
+    examples: int
+    epochs: int
+    tests: int
+    speed_ups: tuple[float, ...]
+    methods: tuple[str, ...]
+
+
+_FULL = Scale(5000, 4, 10_000, (1.5, 2.1, 2.6), tuple(_METHODS))
+_QUICK = Scale(640, 1, 1000, (1.5,), ("DepGraph", "groups"))
+_UNTRAINED_TESTS = 1000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network before training; `within` if it keeps the budget. `cores` if only its cores are to be trained."""
+
+    network: nn.Module
+    median_ms: float
+    within: bool
+    cores: bool = False
+
+
+def main() -> None:
+    """Measure and train what is missing, print the table, write results/convnet-<target>.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder of the CIFAR-10 images and the network's weights")
+    parser.add_argument("--target", default="host")
+    parser.add_argument("--quick", action="store_true", help="DepGraph and groups at 1.5 times, little training")
+    arguments = parser.parse_args()
+    if arguments.data:
+        os.environ[VARIABLE] = arguments.data
+    quick, started = arguments.quick, time.monotonic()
+    scale = _QUICK if quick else _FULL
+    with own_board(arguments.target) as target:
+        _forget_disturbed(target)
+        rows = list(_rows(target, scale))
+    _print(rows, target)
+    figures = _figures(rows, target, scale, "quick_" if quick else "")
+    name = f"convnet-{arguments.target}" + ("-quick" if quick else "")
+    write(name, figures, rows, seeds=[_SEED], started=started)
+
+
+def _rows(target: Target, scale: Scale) -> Iterator[dict[str, Any]]:
+    watch = Watch(Silent())
+    job = load(Request("benchmarks.models.resnet:resnet20", "benchmarks.models.resnet:task"), target, watch)
+    dense = resnet.resnet20()
+    with hold(target) as home:
+        board = probe(home, target, job, watch)
+        dense_ms = _time(board, job, [dense])[0]
+        budgets = {speed_up: dense_ms / speed_up for speed_up in scale.speed_ups}
+        wanted = list(budgets.values())
+        finders = {
+            "low rank": lambda: _low_rank(board, job, wanted, watch),
+            "DepGraph": lambda: _depgraph(board, job, wanted, ranked_together=True),
+            "DepGraph, all alike": lambda: _depgraph(board, job, wanted, ranked_together=False),
+            "groups": lambda: _groups(board, job, wanted),
+        }
+        found = {name: find() for name, find in finders.items() if name in scale.methods}
+    test = _drawn("test", scale.tests)
+    few = Examples(test.x[:_UNTRAINED_TESTS], test.y[:_UNTRAINED_TESTS])
+    yield {"method": "dense", "median_ms": dense_ms, "speed_up": 1.0, "accuracy": _accuracy(dense, test)}
+    for place, speed_up in enumerate(budgets):
+        for method in scale.methods:
+            networks, distilled = _METHODS[method]
+            candidate = found[networks][place]
+            row = {
+                "method": method,
+                "wanted": speed_up,
+                "within": candidate.within,
+                "median_ms": candidate.median_ms,
+                "speed_up": dense_ms / candidate.median_ms,
+                "parameters": sum(value.numel() for value in candidate.network.parameters()),
+                "widths": _widths(candidate.network),
+                "untrained": _accuracy(candidate.network, few),
+                "accuracy": _trained(candidate, dense if distilled else None, job, scale, test),
+            }
+            print(row, flush=True)
+            yield row
+
+
+def _low_rank(board: Board, job: Job, budgets: list[float], watch: Watch) -> list[Candidate]:
+    """Allocations by the exact allocator on the profile of this board, untrained."""
+    profiled = profile(board, job, watch)
+    multiple = board.target.rank_multiple
+    costs = cost_table(job.layers, profiled.input_shapes, multiple, profiled.profile, profiled.dense, profiled.memory)
+    head = job.network.head
+    assert head is not None
+    worth = weigh(job, {name: tuple(filter(None, row)) for name, row in costs.layers.items()}, "jactus", _SEED, watch)
+
+    def make(limit_ms: float) -> nn.Module:
+        ranks = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).ranks
+        return nn.Sequential(compress(job.network.backbone, worth.spectra, ranks), head)
+
+    return [_slowest_within(board, job, budget, costs, make, cores=True) for budget in budgets]
+
+
+def _groups(board: Board, job: Job, budgets: list[float]) -> list[Candidate]:
+    """The same allocator over groups: measured time by channels kept, and the true loss of one group at a time."""
+    dense, x = resnet.resnet20(), job.example
+    groups = channels.independent_groups(dense, dense.linear, x)
+    data = job.task.general
+    assert data is not None
+    data = Examples(data.x[:_LOSS_EXAMPLES], data.y[:_LOSS_EXAMPLES])
+
+    def losses(network: nn.Module) -> Iterator[torch.Tensor]:
+        for part, labels in zip(data.x.split(_BATCH), data.y.split(_BATCH), strict=True):
+            yield F.cross_entropy(network(part), labels)
+
+    order = channels.order_of_channels(dense, groups, x, losses)
+    choices = [(group, max(1, round(share * group.channels))) for group in groups for share in _SHARES]
+    pruned = [channels.prune(dense, order, {group.root: kept}, x) for group, kept in choices]
+    times = _time(board, job, [dense, *pruned])
+    with torch.no_grad():
+        taught = dense(data.x)
+        lost = [float(kd(network(data.x), taught, 1.0)) for network in pruned]
+    most = max(lost)
+    table: dict[str, dict[int | None, Cost]] = {group.root: {None: Cost(0.0, 0)} for group in groups}
+    gains: dict[str, dict[int, float]] = {group.root: {} for group in groups}
+    for (group, kept), ms, loss in zip(choices, times[1:], lost, strict=True):
+        table[group.root][kept] = Cost(ms - times[0], 0)
+        gains[group.root][kept] = most - loss
+    curves = {root: GainCurve(root, by_channels, most) for root, by_channels in gains.items()}
+    costs = CostTable(table, times[0], 0)
+
+    def make(limit_ms: float) -> nn.Module:
+        return channels.prune(dense, order, allocate_exact(curves, costs, Limits(latency_ms=limit_ms)).ranks, x)
+
+    return [_slowest_within(board, job, budget, costs, make) for budget in budgets]
+
+
+def _depgraph(board: Board, job: Job, budgets: list[float], *, ranked_together: bool) -> list[Candidate]:
+    """The largest of the recipe's networks within each budget, by bisection."""
+    network = resnet.with_convolved_shortcuts(resnet.resnet20())
+    steps = channels.depgraph_steps(network, network.linear, job.example, ranked_together=ranked_together)
+    chosen = []
+    for budget in budgets:
+        low, high = 0, len(steps) - 1  # the last one is the fastest
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _time(board, job, [steps[middle]])[0] <= budget else (middle + 1, high)
+        taken = _time(board, job, [steps[high]])[0]
+        chosen.append(Candidate(steps[high], taken, taken <= budget))
+    return chosen
+
+
+def _slowest_within(
+    board: Board,
+    job: Job,
+    budget_ms: float,
+    costs: CostTable,
+    make: Callable[[float], nn.Module],
+    *,
+    cores: bool = False,
+) -> Candidate:
+    """Of the networks that an allocator makes under a planned median, the slowest that truly keeps the budget."""
+    fastest = least("latency_ms", costs, Limits())
+    assert fastest is not None
+    low, high = costs.latency_ms(fastest), costs.latency_ms(dict.fromkeys(costs.layers))
+    network = make(low * (1 + 1e-9) if low > 0 else low)
+    taken = _time(board, job, [network])[0]
+    best = Candidate(network, taken, taken <= budget_ms, cores)
+    if not best.within:
+        return best
+    for _ in range(_TRIES):
+        middle = (low + high) / 2
+        network = make(middle)
+        taken = _time(board, job, [network])[0]
+        if taken > budget_ms:
+            high = middle
+            continue
+        low = middle
+        if taken > best.median_ms:
+            best = Candidate(network, taken, True, cores)
+    return best
+
+
+def _time(board: Board, job: Job, networks: list[nn.Module]) -> list[float]:
+    """Median of each whole network on the board, ms; those of the same operations and shapes are timed once."""
+    kept = _kept(board.target.name)
+    times: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
+    programs: dict[str, Timeable] = {}
+    keys = []
+    for network in networks:
+        split = split_head(network.eval().requires_grad_(False), job.example)
+        head = split.head
+        assert head is not None
+        graph, holes = inference_graph(split.backbone, head, job.example)
+        keys.append(program_key(graph))
+        if keys[-1] not in times and keys[-1] not in programs:
+            shapes = {name: tuple(value.shape) for name, value in serving_tensors(split.backbone, head).items()}
+            programs[keys[-1]] = Timeable(job.runtime.export(graph, holes), tuple(job.example.shape), shapes)
+    if programs:
+        target = board.target
+        found = time_steadily(
+            board.agent, job.runtime, target.threads, target.clock, programs, model_timing(target.clock), on_note=print
+        )
+        times |= {key: {"median_ms": row.median_ms, "flags": row.flags} for key, row in found.rows.items()}
+        kept.write_text(json.dumps(times))
+    return [times[key]["median_ms"] for key in keys]
+
+
+def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: Scale, test: Examples) -> float:
+    """Accuracy after training; kept, as it takes minutes."""
+
+    def train(folder: Path) -> None:
+        examples, network = _drawn("train", scale.examples), copy.deepcopy(candidate.network)
+        if candidate.cores:
+            split, dense = split_head(network, job.example), job.network
+            assert dense.head is not None
+            steps, settings = scale.epochs * (len(examples) // _BATCH), {"jitter": _JITTER, "seed": _SEED}
+            for layer in compact_layers(split.backbone).values():
+                layer.core.requires_grad_(True)
+            recover(split.backbone, dense.backbone, dense.head, examples, steps=steps, **settings, on_progress=_silent)
+            network = nn.Sequential(split.backbone, dense.head)
+        else:
+            _fine_tune(network, teacher, examples, scale.epochs)
+        (folder / "accuracy.json").write_text(json.dumps(_accuracy(network, test)), encoding="utf-8")
+
+    state = [value.contiguous().numpy().tobytes() for value in candidate.network.state_dict().values()]
+    how = (
+        candidate.cores,
+        teacher is None,
+        (scale.examples, scale.epochs, scale.tests, _SEED),
+        code_digest(kd, fit, recover),
+        inspect.getsource(_fine_tune),
+    )
+    folder, _ = cached("benchmarks/convnet", digest(*state, *how), train)
+    return float(json.loads((folder / "accuracy.json").read_text(encoding="utf-8")))
+
+
+def _fine_tune(network: nn.Module, teacher: nn.Module | None, examples: Examples, epochs: int) -> None:
+    """The library's recipe: SGD, a tenth of the rate after 60 % and 80 %, crops and flips; with a teacher, our loss."""
+    generator = torch.Generator().manual_seed(_SEED)
+    network.requires_grad_(True).train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    steps = epochs * (len(examples) // _BATCH)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [int(0.6 * steps), int(0.8 * steps)])
+    for _ in range(epochs):
+        for index in torch.randperm(len(examples), generator=generator).split(_BATCH):
+            if len(index) < _BATCH:
+                continue
+            x, y = _augmented(examples.x[index], generator), examples.y[index]
+            logits = network(x)
+            loss = F.cross_entropy(logits, y)
+            if teacher is not None:
+                with torch.no_grad():
+                    taught = teacher(x)
+                loss = kd(logits, taught, _TEMPERATURE) + _TASK_WEIGHT * loss
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    network.eval().requires_grad_(False)
+
+
+def _augmented(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Random crops of images padded by four pixels, half of them mirrored."""
+    down, right = torch.randint(0, 9, (2,), generator=generator).tolist()
+    shifted = F.pad(x, (4, 4, 4, 4))[:, :, down : down + x.shape[2], right : right + x.shape[3]]
+    mirrored = torch.rand(len(x), generator=generator) < 0.5
+    return torch.where(mirrored[:, None, None, None], shifted.flip(3), shifted)
+
+
+def _drawn(part: str, count: int) -> Examples:
+    """As many random images of the `train` or the `test` files: they are sorted by class."""
+    arrays = load_arrays("cifar10_jpeg.npz")
+    labels = arrays[f"{part}_labels"].astype(np.int64)
+    index = np.random.default_rng(_SEED).permutation(len(labels))[:count]
+    images = resnet.normalise(arrays[f"{part}_images"][index])
+    return Examples(torch.from_numpy(images), torch.from_numpy(labels[index]))
+
+
+@torch.no_grad()
+def _accuracy(network: nn.Module, examples: Examples) -> float:
+    right = sum(
+        int((network(x).argmax(1) == y).sum())
+        for x, y in zip(examples.x.split(250), examples.y.split(250), strict=True)
+    )
+    return right / len(examples)
+
+
+def _widths(network: nn.Module) -> dict[str, list[int]]:
+    """Inputs and outputs of every convolution."""
+    convolutions = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d)}
+    return {name: [layer.in_channels, layer.out_channels] for name, layer in convolutions.items()}
+
+
+def _kept(target: str) -> Path:
+    folder = cache_folder() / "benchmarks"
+    folder.mkdir(exist_ok=True)
+    return folder / f"convnet-times-{target}.json"
+
+
+def _forget_disturbed(target: Target) -> None:
+    """What was flagged the last time is timed again."""
+    kept = _kept(target.name)
+    if kept.exists():
+        times = json.loads(kept.read_text())
+        kept.write_text(json.dumps({key: row for key, row in times.items() if not row["flags"]}))
+
+
+def _silent(done: int, of: int) -> None:
+    """Progress that nobody watches."""
+
+
+def _figures(rows: list[dict[str, Any]], target: Target, scale: Scale, prefix: str) -> dict[str, Figure]:
+    """Of each method: the speed-up that it reaches, and its accuracy against the library's better recipe."""
+    how = f"{scale.epochs} epochs of {scale.examples} images, {scale.tests} test images, {target.name}"
+    of = {(row["method"], row.get("wanted")): row for row in rows}
+    theirs = [method for method in scale.methods if method in ("DepGraph", "DepGraph, all alike")]
+    figures = {}
+    for wanted in scale.speed_ups:
+        best = max((of[method, wanted] for method in theirs), key=lambda row: row["accuracy"])
+        for method in scale.methods:
+            row = of[method, wanted]
+            name = f"{prefix}{wanted}x, {method}"
+            reached = Figure(row["speed_up"], f">= {wanted}", row["within"], f"measured, whole network, {target.name}")
+            figures[f"{name}: speed-up"] = reached
+            if method not in theirs:
+                gained = row["accuracy"] - best["accuracy"]
+                said = f"{row['accuracy']:.2%} at {row['speed_up']:.2f}x against {best['accuracy']:.2%} at "
+                said += f"{best['speed_up']:.2f}x ({best['method']}); {how}"
+                ours = Figure(gained, ">= 0, and as fast", gained >= 0 and row["within"], said)
+                figures[f"{name}: accuracy over DepGraph"] = ours
+    return figures
+
+
+def _print(rows: list[dict[str, Any]], target: Target) -> None:
+    table = Table(title=f"ResNet-20 on CIFAR-10, {target.name}")
+    for column in ("method", "wanted", "median", "speed-up", "parameters", "untrained", "trained"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        if row["method"] == "dense":
+            table.add_row("dense", "", f"{row['median_ms']:.3f} ms", "1.00", "", "", f"{row['accuracy']:.2%}")
+            continue
+        reached = f"{row['speed_up']:.2f}" + ("" if row["within"] else " (its fastest)")
+        trained = f"{row['untrained']:.2%}", f"{row['accuracy']:.2%}"
+        cells = f"{row['wanted']}", f"{row['median_ms']:.3f} ms", reached, f"{row['parameters']:,}"
+        table.add_row(row["method"], *cells, *trained)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
