@@ -1,11 +1,10 @@
 """Subspaces that a layer's weight and its covariances single out, and their union."""
 
 import torch
-from sklearn.utils.extmath import randomized_range_finder
 
 # Above this size all eigenvectors take longer than the rest of the work on a layer together: the top ones are enough.
 _EXACT_UP_TO = 1024
-_POWER_ITERATIONS = 2
+_ITERATIONS = 3
 # A direction that the other subspace holds to this sine, squared, adds nothing.
 _HELD = 1e-8
 # Singular values below this share of the largest hold no weight that float32 could tell from rounding.
@@ -27,13 +26,16 @@ def singular_subspaces(weight: torch.Tensor, k: int) -> tuple[torch.Tensor, torc
 def top_eigenvectors(covariance: torch.Tensor, k: int) -> torch.Tensor:
     """An orthonormal basis of the k leading eigenvectors of a symmetric positive (n, n) matrix.
 
-    Large ones by subspace iteration from a fixed random start (Halko, Martinsson & Tropp 2011, algorithm 4.4).
+    Large ones by subspace iteration from a fixed random start (Halko, Martinsson & Tropp 2011, algorithm 4.4); not by
+    scikit-learn's, whose BLAS is another than torch's, with threads that spin against torch's.
     """
     n = len(covariance)
     if n <= _EXACT_UP_TO or 2 * k >= n:
         return torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :k]
-    basis = randomized_range_finder(covariance.numpy(), size=k, n_iter=_POWER_ITERATIONS, random_state=0)
-    return torch.from_numpy(basis)
+    basis = torch.randn(n, k, dtype=covariance.dtype, generator=torch.Generator().manual_seed(0))
+    for _ in range(_ITERATIONS):
+        basis = torch.linalg.qr(covariance @ basis).Q
+    return basis
 
 
 def union(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
