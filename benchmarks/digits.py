@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 
-from toolkit import stages
+from toolkit import pipeline, stages
 from toolkit.adaptation import features_of
-from toolkit.devices import connect
+from toolkit.devices import hold
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
 from toolkit.stages import Watch
@@ -73,23 +73,14 @@ def _one_seed(seed: int, *, recovery_steps: int) -> dict[str, float]:
     watch = Watch(Silent())
     with tempfile.TemporaryDirectory() as root:
         target = load_target("host").model_copy(update={"root": str(Path(root, "board"))})
-        job = stages.load(request, target, watch)
-        device = connect(target)
-        board = stages.probe(device, target, job, watch)
-        profile = stages.profile(board, job, watch)
-        dense_bytes = 4 * sum(layer.weight.numel() for layer in job.layers.values())
-        size = int(profile.dense.size_bytes - (1 - _SHARE) * dense_bytes)
+        dense = pipeline.profile(request, target, Silent()).dense
+        layers = stages.load(request, target, watch).layers.values()
+        size = int(dense.size_bytes - (1 - _SHARE) * 4 * sum(layer.weight.numel() for layer in layers))
         overrides = Overrides(latency_ms=_NO_LATENCY_LIMIT_MS, size_bytes=size)
-        budget = stages.budget(board, profile, overrides, watch)
-        planned = stages.allocate(board, job, profile, budget, request, watch)
-        compact = stages.compress(job, planned, request, watch)
-        bundle = stages.export(job, compact, request, watch)
-        stages.install(board, bundle, watch)
-        verified = stages.verify(board, bundle, budget, watch)
-        adapted = stages.adapt(board, job, bundle, verified, request, watch)
-        result = stages.summarise(
-            request, job, board, profile, budget, planned, watch, compact, bundle, verified, adapted
-        )
+        with hold(target) as home:
+            done = pipeline.release(home, request, target, overrides, watch)
+            adapted = stages.adapt(done.board, done.job, done.bundle, done.verified, request, watch)
+        result = done.summarise(request, watch, adapted)
     accuracy, learned = result.accuracy, result.adaptation
     assert accuracy is not None
     assert accuracy.general_dense is not None
@@ -99,17 +90,17 @@ def _one_seed(seed: int, *, recovery_steps: int) -> dict[str, float]:
     return {
         "seed": seed,
         "parameter_share": result.compressible_parameters_compact / result.compressible_parameters_dense,
-        "latency_ratio": verified.measurement.median_ms / profile.dense.measurement.median_ms,
+        "latency_ratio": done.verified.measurement.median_ms / dense.measurement.median_ms,
         "general_dense": accuracy.general_dense.value,
         "general_compact": accuracy.general_compact.value,
         "task_dense_prototypes": accuracy.task_dense.value,
-        "task_dense_linear_probe": _linear_probe(job, job.network.backbone),
+        "task_dense_linear_probe": _linear_probe(done.job, done.job.network.backbone),
         "task_compact": accuracy.task_compact.value,
-        "task_linear_probe": _linear_probe(job, compact.backbone),
+        "task_linear_probe": _linear_probe(done.job, done.compact.backbone),
         "task_adapted": accuracy.task_adapted.value,
         "accepted": learned.accepted,
         "steps": learned.steps,
-        "host_device_max_abs_difference": verified.max_abs_difference,
+        "host_device_max_abs_difference": done.verified.max_abs_difference,
     }
 
 

@@ -89,7 +89,7 @@ def test_the_version(shared: Workplace) -> None:
 def test_without_a_terminal_each_stage_is_named_as_it_begins(shared: Workplace) -> None:
     done = shared.deploy("plan", *WHAT, "--latency", "50ms")
     begun = [line[2:] for line in done.stderr.splitlines() if line.startswith("· ")]
-    assert begun == ["load", "probe", "profile", "budget", "allocate"]
+    assert begun == ["load", "probe", "profile", "budget", "allocate", "report"]
     assert "✓ profile" in done.stderr
     assert "from cache" in done.stderr
 
