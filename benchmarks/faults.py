@@ -154,7 +154,7 @@ def _write(name: str, outcomes: list[Outcome], races: list[dict[str, Any]], star
     how = "emulated arm64 board (QEMU, qcow2 disk kept): " + ", ".join(
         f"{t} {f} {n}" for (t, f), n in sorted(by.items())
     )
-    named = sum("deploying to it" in race["loser_said"] for race in races)
+    named = sum("is at work on it" in race["loser_said"] for race in races)
     won = sum(race["one_won"] for race in races)
     figures = {
         "faults": Figure(len(outcomes), ">= 200", len(outcomes) >= 200, how),
