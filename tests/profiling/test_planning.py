@@ -48,7 +48,7 @@ COSTS = replace(COSTS, base_peak_bytes=MEMORY.base_bytes, peak_per_byte=MEMORY.p
 EVERYTHING: Ranks = {"a": 8, "b": 8}
 WHOLES: list[Ranks] = [EVERYTHING, {"a": 8, "b": None}, {"a": None, "b": 8}]
 MODEL = fit_latency_model(
-    COSTS, dict.fromkeys("ab", "linear"), "instructions", [(ranks, COSTS.latency_ms(ranks)) for ranks in WHOLES]
+    COSTS, dict.fromkeys("ab", "linear"), "wall", [(ranks, COSTS.latency_ms(ranks)) for ranks in WHOLES]
 )
 ROOM = MODEL.costs.latency_ms(EVERYTHING) / MODEL.upper_ms(EVERYTHING, 0.99)
 
