@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import BadInput
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 Clock = Literal["wall", "instructions"]
 
 
@@ -155,7 +155,7 @@ class NodeCounts(_Record):
 class Deployment(_Record):
     """One run. Fields of stages that did not run (a plan, a refused release) are None."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     created_at: str
     toolkit_version: str
     target: str
