@@ -161,10 +161,11 @@ def test_a_dense_model_that_fits_stays_dense_and_nothing_is_weighed(
     assert result.active
     assert result.adaptation is not None
     assert result.adaptation.trained_values > 0
-    share_kept = pipeline.plan(
-        REQUEST, shared.target, Overrides(latency_ms=50.0, keep_accuracy=0.5), Recorded(), shared.folder / "kept"
+    inverted = Recorded()
+    pipeline.plan(
+        REQUEST, shared.target, Overrides(latency_ms=50.0, keep_accuracy=0.5), inverted, shared.folder / "kept"
     )
-    assert {each.choice for each in share_kept.allocation} != {"dense"}
+    assert any("of the dense accuracy" in note for note in inverted.notes)  # weighed: less may do as well
 
 
 @pytest.mark.parametrize("option", ["latency", "memory", "size"])
