@@ -261,4 +261,4 @@ def test_executorch_on_this_machine(first: tuple[Deployment, Recorded], shared: 
 def test_a_runtime_that_the_target_does_not_run_is_refused(shared: Workplace) -> None:
     target = shared.target.model_copy(update={"runtimes": ("onnxruntime",)})
     with pytest.raises(BadInput, match="does not run executorch"):
-        pipeline.plan(replace(REQUEST, runtime="executorch"), target, ROOMY, Silent())
+        pipeline.plan(replace(REQUEST, runtime="executorch"), target, ROOMY, Silent(), shared.folder)
