@@ -282,6 +282,75 @@ def test_two_hundred_layers_of_64_choices_under_three_budgets_are_proved_to_a_th
     assert 0 < found.bound_gap <= 1e-3
 
 
+@st.composite
+def problems_with_groups(draw: st.DrawFn) -> Problem:
+    """Up to four layers of two ranks, and groups of channels that narrow some of them, for better or worse."""
+    names = "abcd"[: draw(st.integers(2, 4))]
+    amounts, times = st.floats(0, 10), st.floats(1e-3, 5)
+    layers: dict[str, dict[int | None, Cost]] = {}
+    for name in names:
+        layers[name] = {rank: Cost(draw(times), draw(st.integers(4, 10**6))) for rank in (None, 8, 16)}
+    excludes = {f"channels of {name}": (name, *names[place + 1 :][:1]) for place, name in enumerate(names[::2])}
+    for group in excludes:
+        cuts = {kept: Cost(draw(st.floats(-6, 1)), draw(st.integers(-(10**6), 0))) for kept in (4, 12)}
+        layers[group] = {None: Cost(0.0, 0), **cuts}
+    gains = {}
+    for name, row in layers.items():
+        small, large, dense = sorted(draw(st.tuples(amounts, amounts, amounts)))
+        gains[name] = GainCurve(name, dict(zip([rank for rank in row if rank], (small, large), strict=True)), dense)
+    costs = CostTable(layers, draw(st.floats(-2, 2)), draw(st.integers(0, 10**5)), excludes=excludes)
+    limits = Limits(
+        draw(st.none() | st.floats(0.05, 15)),
+        draw(st.none() | st.integers(100, 3 * 10**6)),
+        draw(st.none() | st.integers(100, 10**7)),
+    )
+    return gains, costs, limits
+
+
+def _allowed(ranks: dict[str, int | None], costs: CostTable) -> bool:
+    return not any(
+        ranks[group] is not None and ranks[layer] is not None
+        for group, layers in costs.excludes.items()
+        for layer in layers
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems_with_groups())
+def test_groups_of_channels_are_chosen_as_well_as_by_trying_everything(problem: Problem) -> None:
+    gains, costs, limits = problem
+    # Next to nothing left is a scale that the solver's tolerance cannot be a share of.
+    assume(limits.latency_ms is None or abs(limits.latency_ms - costs.rest_latency_ms) > 1e-2)
+    feasible = [ranks for ranks in _every(costs) if _allowed(ranks, costs) and fits(ranks, costs, limits)]
+    roomier = replace(limits, latency_ms=limits.latency_ms and limits.latency_ms - 1e-3)
+    roomier = replace(roomier, size_bytes=limits.size_bytes and limits.size_bytes - 50)
+    roomier = replace(roomier, peak_bytes=limits.peak_bytes and limits.peak_bytes - 50)
+    clearly = [_gain(ranks, gains) for ranks in feasible if fits(ranks, costs, roomier)]
+    for allocate in (allocate_exact, allocate_greedy):
+        try:
+            found = allocate(gains, costs, limits)
+        except BudgetError:
+            assert not clearly
+            continue
+        assert found.ranks in feasible
+        assert found.gain_bound >= max(_gain(ranks, gains) for ranks in feasible) * (1 - 1e-5) - 1e-5
+        if allocate is allocate_exact and clearly:
+            assert found.gain >= max(clearly) * (1 - 1e-5) - 1e-5
+
+
+def test_a_layer_that_lost_channels_is_not_compact_as_well() -> None:
+    layers: dict[str, dict[int | None, Cost]] = {name: {None: Cost(2.0, 0), 8: Cost(1.0, 0)} for name in "ab"}
+    layers["channels of a"] = {None: Cost(0.0, 0), 4: Cost(-1.5, 0)}
+    costs = CostTable(layers, 0.0, 0, excludes={"channels of a": ("a", "b")})
+    gains = {name: GainCurve(name, {8: 1.0, 4: 1.0}, 2.0) for name in layers}
+    assert not fits({"a": 8, "b": None, "channels of a": 4}, costs, Limits())
+    # Cut alone saves most; both layers compact save more yet, and nothing saves more than that.
+    assert allocate_exact(gains, costs, Limits(latency_ms=2.6)).ranks == {"a": None, "b": None, "channels of a": 4}
+    assert allocate_exact(gains, costs, Limits(latency_ms=2.4)).ranks == {"a": 8, "b": 8, "channels of a": None}
+    with pytest.raises(BudgetError, match="2 ms"):
+        allocate_exact(gains, costs, Limits(latency_ms=1.9))
+
+
 def test_gains_of_a_billionth_still_choose() -> None:
     costs = CostTable({name: {None: Cost(2.0, 1), 8: Cost(1.0, 1)} for name in "ab"}, 0.0, 0)
     gains = {"a": GainCurve("a", {8: 0.0}, 1e-9), "b": GainCurve("b", {8: 0.0}, 2e-9)}

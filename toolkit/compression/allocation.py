@@ -21,7 +21,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Allocation:
-    """Layer -> rank (None: dense), its gain (nats), an upper bound on any allocation's gain, and its predicted cost."""
+    """Layer -> rank (None: dense), its gain (nats), an upper bound on any allocation's gain, and its predicted cost.
+
+    A group of channels is in `ranks` as it is in the cost table: channels kept, None for all.
+    """
 
     ranks: dict[str, int | None]
     gain: float
@@ -50,9 +53,10 @@ def describe(
 
 
 def fits(ranks: dict[str, int | None], costs: CostTable, limits: Limits) -> bool:
-    """Whether the choices stay within every limit; a latency, but for the rounding of a sum."""
+    """Whether the choices exclude none of each other and stay within every limit; a latency, but for rounding."""
     return (
-        (limits.latency_ms is None or costs.latency_ms(ranks) <= limits.latency_ms * (1 + 1e-9))
+        costs.allows(ranks)
+        and (limits.latency_ms is None or costs.latency_ms(ranks) <= limits.latency_ms * (1 + 1e-9))
         and (limits.size_bytes is None or costs.size_bytes(ranks) <= limits.size_bytes)
         and (limits.peak_bytes is None or costs.peak_bytes(ranks) <= limits.peak_bytes)
     )

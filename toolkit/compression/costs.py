@@ -1,7 +1,7 @@
 """Cost tables: what each choice for each layer costs on the board."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -24,7 +24,10 @@ class Cost:
 class CostTable:
     """Layer -> rank (None: dense) -> cost, and what the rest of the model costs whatever is chosen.
 
-    A process peaks at `base_peak_bytes`, `peak_per_byte` for a byte of the model, and its layers' largest activations.
+    A row may also stand for a group of channels: its choices are how many of them are kept (None: all), and a cost is
+    the difference that it makes, less than zero as a rule. `excludes` names the layers that such a row narrows: they
+    stay dense where any of its channels go. A process peaks at `base_peak_bytes`, `peak_per_byte` for a byte of the
+    model, and its layers' largest activations.
     """
 
     layers: dict[str, dict[int | None, Cost]]
@@ -32,6 +35,14 @@ class CostTable:
     rest_bytes: int
     base_peak_bytes: float = 0.0
     peak_per_byte: float = 1.0
+    excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def allows(self, ranks: dict[str, int | None]) -> bool:
+        """Whether no layer is both compact and narrowed by a group."""
+        return all(
+            ranks[group] is None or all(ranks[layer] is None for layer in layers)
+            for group, layers in self.excludes.items()
+        )
 
     def latency_ms(self, ranks: dict[str, int | None]) -> float:
         """Predicted median latency of the whole model under those choices."""

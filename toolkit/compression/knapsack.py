@@ -1,8 +1,9 @@
 """One choice a layer under limits: a multiple-choice knapsack (Kellerer et al. 2004, ch. 11), solved by HiGHS.
 
 Latency and bytes add up. The peak is a sum and a maximum: one continuous variable stands for the largest activations,
-and each layer's choice stays below it. A few hundred layers are solved through the relaxation: its reduced costs say
-which choices can be part of anything better than what is known, and only those are given to branch and bound
+and each layer's choice stays below it. A group of channels is one more row; a layer that it narrows is dense where any
+of them go: `dense >= sum of the group's cuts`. A few hundred layers are solved through the relaxation: its reduced
+costs say which choices can be part of anything better than what is known, and only those are given to branch and bound
 (ch. 11.4: at most as many layers are split as there are limits, so few are).
 """
 
@@ -75,12 +76,12 @@ def feasible(costs: CostTable, limits: Limits) -> Ranks | None:
 def _solve(cost: np.ndarray, largest: float, costs: CostTable, limits: Limits) -> tuple[Ranks, float] | None:
     """Choices of the least cost, and a bound below any; `largest` is the price of the largest activations there are."""
     bound = -np.inf
-    for share in (1.0, 1 - _TOLERANCE):
-        problem = _problem(cost, largest, costs, limits, share)
+    for slack in (0.0, _TOLERANCE):
+        problem = _problem(cost, largest, costs, limits, slack)
         solved = _branch_near_relaxation(problem)
         if solved is None:
             return None
-        x, bound = solved[0], solved[1] if share == 1.0 else bound
+        x, bound = solved[0], solved[1] if slack == 0.0 else bound
         ranks = {layer: rank for (layer, rank), taken in zip(problem.options, x, strict=False) if taken > 0.5}
         if fits(ranks, costs, limits):
             return ranks, bound
@@ -143,7 +144,7 @@ def _best_each(problem: _Problem, reduced: np.ndarray) -> np.ndarray:
     return core
 
 
-def _problem(cost: np.ndarray, largest: float, costs: CostTable, limits: Limits, share: float) -> _Problem:
+def _problem(cost: np.ndarray, largest: float, costs: CostTable, limits: Limits, slack: float) -> _Problem:
     options = _options(costs)
     which = {layer: index for index, layer in enumerate(costs.layers)}
     rows = np.array([which[layer] for layer, _ in options])
@@ -154,18 +155,31 @@ def _problem(cost: np.ndarray, largest: float, costs: CostTable, limits: Limits,
     peaks = limits.peak_bytes is not None or largest > 0
     columns = len(options) + peaks
     within, room = [], []
+
+    def limit(spent: np.ndarray, left: float) -> None:
+        """In shares of what is left, which the solver's absolute tolerance then is one of; it may be less than zero."""
+        row, scale = np.zeros((1, columns)), abs(left) or 1.0
+        row[0, : len(spent)] = spent / scale
+        within.append(csr_array(row))
+        room.append(left / scale - slack)
+
     if limits.latency_ms is not None:
-        left = limits.latency_ms - costs.rest_latency_ms
-        within.append(_row(np.array([each.latency_ms for each in chosen]), left, columns))
-        room.append(share * np.sign(left))
+        limit(np.array([each.latency_ms for each in chosen]), limits.latency_ms - costs.rest_latency_ms)
     if limits.size_bytes is not None:
-        left = float(limits.size_bytes - costs.rest_bytes)
-        within.append(_row(size, left, columns))
-        room.append(share * np.sign(left))
+        limit(size, float(limits.size_bytes - costs.rest_bytes))
     if limits.peak_bytes is not None:
         left = limits.peak_bytes - costs.base_peak_bytes - costs.peak_per_byte * costs.rest_bytes
-        within.append(_row(np.append(costs.peak_per_byte * size, unit), left, columns))
-        room.append(share * np.sign(left))
+        limit(np.append(costs.peak_per_byte * size, unit), left)
+    place = {option: column for column, option in enumerate(options)}
+    for group, layers in costs.excludes.items():
+        kept = [place[group, count] for count in costs.layers[group] if count is not None]
+        for layer in layers:
+            row = csr_array(
+                (np.append(np.ones(len(kept)), -1.0), (np.zeros(len(kept) + 1, int), [*kept, place[layer, None]])),
+                shape=(1, columns),
+            )
+            within.append(row)
+            room.append(0.0)
     if peaks:  # each layer's choice holds no more than the largest
         entries = np.append(held / unit, -np.ones(len(which)))
         places = np.append(rows, np.arange(len(which))), np.append(np.arange(len(options)), [len(options)] * len(which))
@@ -178,13 +192,6 @@ def _problem(cost: np.ndarray, largest: float, costs: CostTable, limits: Limits,
         within=vstack(within, format="csr") if within else csr_array((0, columns)),
         room=np.array(room),
     )
-
-
-def _row(spent: np.ndarray, left: float, columns: int) -> csr_array:
-    """In shares of what is left, which the solver's absolute tolerance then is one of."""
-    row = np.zeros((1, columns))
-    row[0, : len(spent)] = spent / (abs(left) or 1.0)
-    return csr_array(row)
 
 
 def _options(costs: CostTable) -> list[tuple[str, int | None]]:
