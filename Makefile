@@ -32,5 +32,5 @@ clean:
 	touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[executorch,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[executorch,dev,pruning]'
 	touch $@ .venv/demo

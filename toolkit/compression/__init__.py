@@ -5,7 +5,14 @@ from toolkit.compression.allocators import ALLOCATORS, allocator_named
 from toolkit.compression.baselines import allocate_magnitude, allocate_random, allocate_uniform
 from toolkit.compression.calibration import LayerStatistics, calibrate
 from toolkit.compression.calibration_set import CalibrationSet, Labelled
-from toolkit.compression.compress import compact_layers, compress, fold_all
+from toolkit.compression.channels import (
+    ChannelGroup,
+    RankedChannels,
+    channel_groups,
+    rank_channels,
+    remove_channels,
+)
+from toolkit.compression.compress import Spectra, compact_layers, compress, fold_all
 from toolkit.compression.compressible import compressible_layers
 from toolkit.compression.costs import Cost, CostTable
 from toolkit.compression.curves import CURVES, Curve, made_by
@@ -33,6 +40,7 @@ __all__ = [
     "Allocation",
     "Allocator",
     "CalibrationSet",
+    "ChannelGroup",
     "CompactConv2d",
     "CompactLinear",
     "Cost",
@@ -42,7 +50,9 @@ __all__ = [
     "Labelled",
     "LayerStatistics",
     "Limits",
+    "RankedChannels",
     "Shortfall",
+    "Spectra",
     "Spectrum",
     "allocate_exact",
     "allocate_greedy",
@@ -55,6 +65,7 @@ __all__ = [
     "break_even_rank",
     "build_compact",
     "calibrate",
+    "channel_groups",
     "compact_layers",
     "components_at",
     "components_of",
@@ -72,6 +83,8 @@ __all__ = [
     "measure_losses",
     "prefixes",
     "random_prefixes",
+    "rank_channels",
     "ranks_to_measure",
+    "remove_channels",
     "sparse_mask",
 ]

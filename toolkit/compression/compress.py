@@ -1,24 +1,35 @@
 """Put an allocation into a model."""
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
+from toolkit.compression.channels import RankedChannels, remove_channels
 from toolkit.compression.layers import Compact, CompactConv2d, CompactLinear, Factors, build_compact
 from toolkit.compression.sharing import holders
 from toolkit.compression.spectrum import Spectrum, factors_at
 
+# What is kept the first so many of: components of a layer, or channels of a group.
+Spectra = Mapping[str, Spectrum | RankedChannels]
 
-def compress(model: nn.Module, spectra: dict[str, Spectrum], ranks: dict[str, int | None]) -> nn.Module:
-    """A copy of `model` with each layer of rank r made compact; only cores require gradients. None stays dense.
 
-    Layers that share a weight with it share its factors: one core for all of them.
+def compress(model: nn.Module, spectra: Spectra, ranks: dict[str, int | None]) -> nn.Module:
+    """A copy of `model` with each layer of rank r made compact, and r channels kept of each group. None stays dense.
+
+    Only cores, and modules that lost channels, require gradients. Layers that share a weight with a compact one share
+    its factors: one core for all of them.
     """
     compact = copy.deepcopy(model).requires_grad_(False)
     for name, rank in ranks.items():
-        if rank is not None:
-            _make_compact(compact, name, factors_at(spectra[name], rank))
+        if rank is None:
+            continue
+        found = spectra[name]
+        if isinstance(found, RankedChannels):
+            remove_channels(compact, found, rank)
+        else:
+            _make_compact(compact, name, factors_at(found, rank))
     return compact
 
 

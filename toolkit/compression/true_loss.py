@@ -14,9 +14,8 @@ from scipy.interpolate import PchipInterpolator
 from sklearn.isotonic import IsotonicRegression
 from torch import nn
 
-from toolkit.compression.compress import compress
+from toolkit.compression.compress import Spectra, compress
 from toolkit.compression.gains import GainCurve
-from toolkit.compression.spectrum import Spectrum
 
 Losses = dict[int, float]
 
@@ -30,12 +29,12 @@ def ranks_to_measure(ranks: tuple[int, ...]) -> tuple[int, ...]:
 @torch.no_grad()
 def measure_losses(
     model: nn.Module,
-    spectra: dict[str, Spectrum],
+    spectra: Spectra,
     ranks: dict[str, tuple[int, ...]],
     loss: Callable[[nn.Module], float],
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Losses]:
-    """`loss(model with one layer compact)` by layer and rank; no core is trained."""
+    """`loss(model with one layer compact, or one group of channels cut)` by its name and rank; nothing is trained."""
     total, done = sum(map(len, ranks.values())), 0
     found: dict[str, Losses] = {layer: {} for layer in ranks}
     for layer, measured in ranks.items():
