@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from toolkit.compression import break_even_rank
-from toolkit.profiling.candidates import candidate_ranks
+from toolkit.profiling.candidates import candidate_channels, candidate_ranks
 from toolkit.profiling.variants import variants_of
 
 
@@ -24,6 +24,20 @@ def test_candidates_are_few_multiples_below_break_even(m: int, n: int, multiple:
 
 def test_a_layer_too_small_for_one_step_stays_dense() -> None:
     assert candidate_ranks(nn.Conv2d(1, 16, 3), 8) == ()
+
+
+@given(st.integers(2, 2000), st.sampled_from([4, 8, 16]))
+def test_of_channels_few_multiples_are_kept_or_shares_of_a_small_group(channels: int, multiple: int) -> None:
+    counts = candidate_channels(channels, multiple)
+    assert 1 <= len(counts) <= 7
+    assert list(counts) == sorted(set(counts))
+    assert all(0 < count < channels for count in counts)
+    if channels > 3 * multiple:
+        assert all(count % multiple == 0 for count in counts)
+        assert counts[0] == multiple
+        assert counts[-1] >= channels - multiple
+    else:
+        assert {channels // 4 or 1, channels // 2} <= set(counts)
 
 
 def test_a_shape_that_occurs_twice_is_one_variant() -> None:

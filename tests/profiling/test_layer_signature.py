@@ -70,6 +70,16 @@ def test_any_other_text_is_no_signature(text: str) -> None:
     assert parse_signature(f"program {text}") is None
 
 
+def test_a_depthwise_convolution_is_told_apart_and_others_read_as_they_did() -> None:
+    layer = nn.Conv2d(8, 8, 3, groups=8, bias=False)
+    made = signature_of(layer, (1, 8, 6, 6), None)
+    assert parse_signature(str(made)) == made
+    assert made.groups == 8
+    dense = signature_of(nn.Conv2d(8, 8, 3, bias=False), (1, 8, 6, 6), None)
+    assert str(dense) == "conv2d 3x3 8->8 stride 1x1 padding 0x0 dilation 1x1 zeros on 1x8x6x6: dense"
+    assert str(made) == str(dense).replace("8->8", "8->8 groups 8")
+
+
 def test_ranks_of_one_layer_are_one_family() -> None:
     made: list[Signature] = [signature_of(nn.Linear(8, 4), (1, 8), rank) for rank in (None, 2)]
     assert made[0].family == made[1].family == "linear 8->4 bias on 1x8"

@@ -2,11 +2,10 @@
 
 from toolkit.profiling.acceptance import Accepted, accept
 from toolkit.profiling.budget import Budget, Limit, derive_budget
+from toolkit.profiling.cost_tables import MemoryModel, cost_table, memory_model
 from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.pieces import Pieces, input_shapes, pieces_of
 from toolkit.profiling.planning import (
-    MemoryModel,
-    cost_table,
-    memory_model,
     p95_over_median,
     plan_limits,
     with_overheads,
@@ -32,16 +31,19 @@ __all__ = [
     "Measurement",
     "MemoryModel",
     "NotStored",
+    "Pieces",
     "Profile",
     "Untimed",
     "WholeModel",
     "accept",
     "cost_table",
     "derive_budget",
+    "input_shapes",
     "is_stored",
     "memory_model",
     "open_profile",
     "p95_over_median",
+    "pieces_of",
     "plan_limits",
     "profile_layers",
     "read_profile",

@@ -11,21 +11,28 @@ _SURE = 0.02
 
 
 def spread(variants: dict[str, Variant]) -> list[str]:
-    """All distinct layers dense, then all at their smallest rank, then at their largest, then at one in the middle."""
+    """All distinct layers dense, then all at their smallest rank, then at their largest, then at one in the middle.
+
+    Layers that lost channels come last, and only where a predictor has too little to learn from without them.
+    """
     families: dict[str, list[Variant]] = {}
     for key, variant in variants.items():
+        if variant.narrowed:
+            continue
         families.setdefault(key.rpartition(":")[0], []).append(variant)
     chosen = []
     for family in families.values():
         ranked = sorted((each for each in family if each.rank is not None), key=lambda each: each.rank or 0)
         ends = [ranked[index] for index in (0, -1, len(ranked) // 2)] if ranked else []
         chosen.append([each.signature for each in (*(each for each in family if each.rank is None), *ends)])
-    return list(dict.fromkeys(key for turn in zip_longest(*chosen) for key in turn if key is not None))
+    first = list(dict.fromkeys(key for turn in zip_longest(*chosen) for key in turn if key is not None))
+    narrowed = [key for key, variant in variants.items() if variant.narrowed]
+    return first + narrowed[: max(0, ROWS_AT_LEAST - len(first))]
 
 
 def necessary(variants: dict[str, Variant]) -> int:
     """How many of the spread must be timed whatever it takes: all layers dense, and enough to predict the others by."""
-    return max(ROWS_AT_LEAST, sum(variant.rank is None for variant in variants.values()))
+    return max(ROWS_AT_LEAST, sum(each.rank is None and not each.narrowed for each in variants.values()))
 
 
 def unsure(variants: dict[str, Variant], rows: dict[str, Measurement]) -> list[str]:

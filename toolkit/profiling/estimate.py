@@ -15,7 +15,7 @@ _FLOAT_BYTES = 4
 
 def estimate(layer: Signature, datasheet: Datasheet) -> Measurement:
     """A lower bound, flagged as an estimate."""
-    positions, taps = layer.output_positions, prod(layer.kernel)
+    positions, taps = layer.output_positions, prod(layer.kernel) / layer.groups
     first = layer.rank or layer.outputs
     second = layer.rank * layer.outputs if layer.rank else 0
     operations = 2 * positions * (layer.inputs * taps * first + second)

@@ -1,24 +1,16 @@
-"""From measurements to what an allocator sees: a cost table, and limits with room for what prediction misses."""
+"""What may be planned: cost tables with what graphs hold besides weights, and limits with room for errors."""
 
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from torch import nn
-
-from toolkit.compression import Cost, CostTable, Limits, find_shortfall, matrix
+from toolkit.compression import CostTable, Limits, find_shortfall
 from toolkit.compression.feasibility import Resource
-from toolkit.errors import BadInput, BudgetError
-from toolkit.profiling.activations import activation_bytes
+from toolkit.errors import BudgetError
 from toolkit.profiling.budget import Budget
-from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.latency_model import LatencyModel, Ranks
-from toolkit.profiling.layer_times import layer_time
 from toolkit.profiling.measurement import Measurement
-from toolkit.profiling.predictor import fit_predictor
-from toolkit.profiling.profile import Profile
-from toolkit.profiling.signature import signature_of
 from toolkit.profiling.whole_models import WholeModel
 from toolkit.targets import Clock
 from toolkit.units import format_bytes, format_milliseconds
@@ -29,87 +21,25 @@ _CONFIDENCE = 0.99
 _MOST_SPREAD = 1.3
 
 
-@dataclass(frozen=True)
-class MemoryModel:
-    """Peak bytes of a serving process besides activations: a line through a minute program and the dense model."""
-
-    base_bytes: float
-    per_byte: float
-
-
-def memory_model(minute: WholeModel, dense: WholeModel, activation_bytes: int) -> MemoryModel:
-    """The line through both; at least one byte a byte of weights. `activation_bytes`: what the dense layers hold."""
-    slope = (dense.peak_bytes - activation_bytes - minute.peak_bytes) / max(1, dense.size_bytes - minute.size_bytes)
-    slope = max(1.0, slope)
-    return MemoryModel(minute.peak_bytes - slope * minute.size_bytes, slope)
-
-
-def cost_table(
-    layers: dict[str, nn.Linear | nn.Conv2d],
-    input_shapes: dict[str, tuple[int, ...]],
-    multiple: int,
-    profile: Profile,
-    dense: WholeModel,
-    memory: MemoryModel,
-) -> CostTable:
-    """What every layer costs under every choice; what the dense whole took beyond its layers is the rest.
-
-    The rest may be negative: a layer alone pays for a call of its own. Raises BadInput if the profile, and what can be
-    predicted from it, do not say what a layer takes.
-    """
-    chosen = {
-        name: {
-            rank: signature_of(layer, input_shapes[name], rank) for rank in (None, *candidate_ranks(layer, multiple))
-        }
-        for name, layer in layers.items()
-    }
-    complete = all(str(each) in profile.rows for row in chosen.values() for each in row.values())
-    predictor = None if complete else fit_predictor(profile.rows)
-    table: dict[str, dict[int | None, Cost]] = {}
-    for name, layer in layers.items():
-        m, n = matrix(layer).shape
-        bias = 0 if layer.bias is None else 4 * m
-        row: dict[int | None, Cost] = {}
-        for rank, signature in chosen[name].items():
-            time = layer_time(profile.rows, predictor, signature)
-            if time is None:
-                raise BadInput(
-                    f"says nothing of `{signature}`",
-                    where=f"the profile of {profile.target} for {profile.runtime}",
-                    next=f"Measure it: `deploy profile --target {profile.target}` with this --model and --task.",
-                )
-            # A compact layer stores U, V and the core; the core folds away only when it is loaded.
-            weights = m * n if rank is None else rank * (m + n + rank)
-            held = activation_bytes(layer, input_shapes[name], rank)
-            row[rank] = Cost(time.ms, 4 * weights + bias, held, time.std_ms, time.source)
-        table[name] = row
-    dense_ms = sum(row[None].latency_ms for row in table.values())
-    dense_bytes = sum(row[None].weight_bytes for row in table.values())
-    return CostTable(
-        table,
-        rest_latency_ms=dense.measurement.median_ms - dense_ms,
-        rest_bytes=max(0, dense.size_bytes - dense_bytes),
-        base_peak_bytes=memory.base_bytes,
-        peak_per_byte=memory.per_byte,
-    )
-
-
 def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]]) -> CostTable:
-    """To the bytes of each compact choice comes what files and graphs hold besides weights.
+    """To the bytes of each compact choice comes what files and graphs hold besides weights; none to a group's.
 
     As much as in the measured model that has most of it. To every peak comes the most that any measured one was above
     its prediction: a limit on memory is a hard one.
     """
     beyond = max(
         (
-            math.ceil((whole.size_bytes - costs.size_bytes(ranks)) / max(1, _compact_layers(ranks)))
+            math.ceil((whole.size_bytes - costs.size_bytes(ranks)) / compact)
             for ranks, whole in measured
+            if (compact := sum(rank is not None and name not in costs.excludes for name, rank in ranks.items()))
         ),
         default=0,
     )
     layers = {
         name: {
-            rank: cost if rank is None else replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond))
+            rank: cost
+            if rank is None or name in costs.excludes
+            else replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond))
             for rank, cost in row.items()
         }
         for name, row in costs.layers.items()
@@ -123,10 +53,6 @@ def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:
     """How far a p95 is above its median on this board: counted instructions at worst, wall time as a rule."""
     ratios = [min(_MOST_SPREAD, each.p95_ms / each.median_ms) for each in measured]
     return max(ratios) if clock == "instructions" else statistics.median(ratios)
-
-
-def _compact_layers(ranks: dict[str, int | None]) -> int:
-    return sum(rank is not None for rank in ranks.values())
 
 
 def plan_limits(budget: Budget, model: LatencyModel, spread: float, likely: Sequence[Ranks]) -> Limits:

@@ -102,7 +102,7 @@ def _parsed(text: str) -> Signature:
 
 
 def _features(layer: Signature) -> list[float]:
-    taps, positions = prod(layer.kernel), layer.output_positions
+    taps, positions = prod(layer.kernel) / layer.groups, layer.output_positions  # of one input for one output
     first = layer.rank or layer.outputs  # channels after the first matrix
     second = layer.rank * layer.outputs if layer.rank else 0
     weights = layer.inputs * taps * first + second
@@ -113,7 +113,7 @@ def _features(layer: Signature) -> list[float]:
         log(positions * first),
         log(positions * layer.outputs),
         log(weights),
-        log(taps),
+        log(prod(layer.kernel)),
         *(float(layer.kind == kind) for kind in _KINDS),
         float(layer.rank is not None),
     ]

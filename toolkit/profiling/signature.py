@@ -9,7 +9,7 @@ from torch import nn
 
 _LINEAR = re.compile(r"linear (\d+)->(\d+)( bias)? on ([\dx]+): (dense|rank \d+)")
 _CONV = re.compile(
-    r"conv2d ([\dx]+) (\d+)->(\d+)( bias)? stride ([\dx]+) padding (\S+) dilation ([\dx]+) (\w+) "
+    r"conv2d ([\dx]+) (\d+)->(\d+)( bias)?( groups \d+)? stride ([\dx]+) padding (\S+) dilation ([\dx]+) (\w+) "
     r"on ([\dx]+): (dense|rank \d+)"
 )
 
@@ -29,15 +29,17 @@ class Signature:
     padding: tuple[int, ...] | str = (0, 0)
     dilation: tuple[int, ...] = (1, 1)
     padding_mode: str = "zeros"
+    groups: int = 1
 
     def __str__(self) -> str:
         bias = " bias" if self.bias else ""
         choice = "dense" if self.rank is None else f"rank {self.rank}"
         if self.op == "linear":
             return f"linear {self.inputs}->{self.outputs}{bias} on {_join(self.input_shape)}: {choice}"
+        groups = f" groups {self.groups}" if self.groups > 1 else ""
         padding = self.padding if isinstance(self.padding, str) else _join(self.padding)
         return (
-            f"conv2d {_join(self.kernel)} {self.inputs}->{self.outputs}{bias} stride {_join(self.stride)} "
+            f"conv2d {_join(self.kernel)} {self.inputs}->{self.outputs}{bias}{groups} stride {_join(self.stride)} "
             f"padding {padding} dilation {_join(self.dilation)} {self.padding_mode} "
             f"on {_join(self.input_shape)}: {choice}"
         )
@@ -92,6 +94,7 @@ def signature_of(layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], ran
         layer.padding if isinstance(layer.padding, str) else tuple(layer.padding),
         tuple(layer.dilation),
         layer.padding_mode,
+        layer.groups,
     )
 
 
@@ -101,7 +104,7 @@ def parse_signature(text: str) -> Signature | None:
         inputs, outputs, bias, shape, choice = found.groups()
         return Signature("linear", int(inputs), int(outputs), bool(bias), _split(shape), _rank(choice))
     if found := _CONV.fullmatch(text):
-        kernel, inputs, outputs, bias, stride, padding, dilation, mode, shape, choice = found.groups()
+        kernel, inputs, outputs, bias, groups, stride, padding, dilation, mode, shape, choice = found.groups()
         return Signature(
             "conv2d",
             int(inputs),
@@ -114,6 +117,7 @@ def parse_signature(text: str) -> Signature | None:
             _split(padding) if padding[0].isdigit() else padding,
             _split(dilation),
             mode,
+            int(groups.removeprefix(" groups ")) if groups else 1,
         )
     return None
 

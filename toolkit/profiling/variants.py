@@ -1,5 +1,6 @@
 """Variant: one layer under one choice, as it will be deployed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.profiling.candidates import candidate_ranks
+from toolkit.profiling.pieces import Pieces
 from toolkit.profiling.signature import signature_of
 from toolkit.profiling.time_programs import Timeable
 from toolkit.runtimes import Runtime
@@ -14,23 +16,35 @@ from toolkit.runtimes import Runtime
 
 @dataclass(frozen=True)
 class Variant:
-    """One layer under one choice, ready to be exported alone."""
+    """One layer under one choice, ready to be exported alone.
+
+    `narrowed`: only a network that lost channels has it.
+    """
 
     signature: str
     layer: nn.Linear | nn.Conv2d
     input_shape: tuple[int, ...]
     rank: int | None
+    narrowed: bool = False
 
 
 def variants_of(
-    layers: dict[str, nn.Linear | nn.Conv2d], input_shapes: dict[str, tuple[int, ...]], multiple: int
+    layers: dict[str, nn.Linear | nn.Conv2d],
+    input_shapes: dict[str, tuple[int, ...]],
+    multiple: int,
+    groups: Iterable[Pieces] = (),
 ) -> dict[str, Variant]:
-    """Every distinct choice by signature."""
+    """Every distinct choice by signature: of each layer, and what each group of channels makes of the layers in it."""
     variants: dict[str, Variant] = {}
     for name, layer in layers.items():
         for rank in (None, *candidate_ranks(layer, multiple)):
             key = str(signature_of(layer, input_shapes[name], rank))
             variants.setdefault(key, Variant(key, layer, input_shapes[name], rank))
+    for pieces in groups:
+        for kept, narrowed in pieces.items():
+            for piece in narrowed.values():
+                key = str(signature_of(piece.layer, piece.input_shape, None))
+                variants.setdefault(key, Variant(key, piece.layer, piece.input_shape, None, kept is not None))
     return variants
 
 

@@ -1,0 +1,139 @@
+"""What layers that lost channels cost: as dense layers of other shapes, and as the difference that they make."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from toolkit.compression import channel_groups, compressible_layers
+from toolkit.profiling import (
+    Measurement,
+    MemoryModel,
+    Pieces,
+    Profile,
+    WholeModel,
+    cost_table,
+    input_shapes,
+    pieces_of,
+    variants_of,
+    with_overheads,
+)
+from toolkit.profiling.active import necessary, spread
+from toolkit.profiling.estimate import estimate
+from toolkit.profiling.predictor import fit_predictor
+from toolkit.profiling.profile import DeviceIdentity
+from toolkit.profiling.signature import signature_of
+from toolkit.targets import Datasheet
+
+MULTIPLE = 8
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 3, 2, 1, groups=32),
+        nn.ReLU(),
+        nn.Conv2d(32, 24, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).eval()
+
+
+MODEL, X = network(), torch.randn(1, 3, 8, 8)
+LAYERS = compressible_layers(MODEL, X)
+SHAPES = input_shapes(MODEL, LAYERS, X)
+[GROUP] = channel_groups(MODEL, X)[0].values()
+PIECES: Pieces = pieces_of(MODEL, GROUP, X, MULTIPLE)
+VARIANTS = variants_of(LAYERS, SHAPES, MULTIPLE, [PIECES])
+
+
+def measured(ms: float) -> Measurement:
+    return Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=10, warmups=1, load_ms=1.0)
+
+
+def profile_of(rows: dict[str, Measurement]) -> Profile:
+    device = DeviceIdentity(machine="m", cpu=None, cores=1, ram_bytes=None, kernel="k", libc=None, board=None)
+    made = Profile(target="t", device=device, runtime="onnxruntime", runtime_version="1", threads=1, clock="wall")
+    return made.with_rows(rows, {})
+
+
+def timed() -> dict[str, Measurement]:
+    """Every distinct program, each with a time of its own."""
+    return {key: measured(1.0 + 0.1 * place) for place, key in enumerate(VARIANTS)}
+
+
+def table(profile: Profile):
+    dense = WholeModel(measured(5.0), 2_000_000, 20_000)
+    return cost_table(LAYERS, SHAPES, MULTIPLE, profile, dense, MemoryModel(1e6, 1.0), {GROUP.name: PIECES})
+
+
+def test_pieces_are_the_layers_of_the_narrowed_network() -> None:
+    assert list(PIECES) == [None, 8, 16, 24]
+    widths = {name: piece.layer.weight.shape[:2] for name, piece in PIECES[8].items()}
+    assert widths == {"0": (8, 3), "3": (8, 1), "5": (24, 8)}
+    assert {name: piece.input_shape for name, piece in PIECES[8].items()} == {
+        "0": (1, 3, 8, 8),
+        "3": (1, 8, 8, 8),
+        "5": (1, 8, 4, 4),
+    }
+
+
+def test_a_group_costs_the_difference_of_its_layers_and_excludes_only_those_that_could_be_compact() -> None:
+    rows = timed()
+    costs = table(profile_of(rows))
+
+    def ms(kept: int | None) -> float:
+        pieces = PIECES[kept].values()
+        return sum(rows[str(signature_of(piece.layer, piece.input_shape, None))].median_ms for piece in pieces)
+
+    row = costs.layers[GROUP.name]
+    assert (row[None].latency_ms, row[None].weight_bytes) == (0.0, 0)
+    for kept in (8, 16, 24):
+        assert row[kept].latency_ms == pytest.approx(ms(kept) - ms(None))
+        assert row[kept].weight_bytes == -4 * (32 - kept) * (3 * 9 + 9 + 1 + 24)  # the depthwise layer has a bias
+        assert row[kept].source == "measured"
+    assert costs.excludes == {GROUP.name: ("0", "5")}
+    assert costs.latency_ms(dict.fromkeys(costs.layers)) == pytest.approx(5.0)
+
+
+def test_what_was_not_timed_is_predicted_and_said_so() -> None:
+    rows = timed()
+    gone = str(signature_of(PIECES[16]["3"].layer, PIECES[16]["3"].input_shape, None))
+    kept = profile_of({key: row for key, row in rows.items() if key != gone})
+    assert fit_predictor(kept.rows) is not None
+    cost = table(kept).layers[GROUP.name][16]
+    assert cost.source == "predicted"
+    assert cost.latency_std_ms > 0
+
+
+def test_narrowed_layers_need_not_be_timed() -> None:
+    narrowed = {key for key, variant in VARIANTS.items() if variant.narrowed}
+    assert len(narrowed) == 9
+    timed_first = spread(VARIANTS)
+    whole = [key for key in timed_first if key not in narrowed]
+    assert timed_first[: len(whole)] == whole
+    assert len(timed_first) == max(8, len(whole))  # what a predictor needs
+    assert necessary(VARIANTS) == 8
+
+
+def test_a_depthwise_layer_is_estimated_by_what_it_computes() -> None:
+    sheet = Datasheet(peak_gflops_fp32=1e-3, memory_bandwidth_gb_s=1e6, ram_bytes=1, sources=("test",))
+    piece = PIECES[None]["3"]
+    row = estimate(signature_of(piece.layer, piece.input_shape, None), sheet)
+    assert row.median_ms == pytest.approx(2 * 16 * 32 * 9 / 1e3)  # 16 pixels, 32 channels, 9 weights each; 1 MFLOP/s
+
+
+def test_what_graphs_hold_besides_weights_is_not_added_to_channels() -> None:
+    costs = table(profile_of(timed()))
+    rank = next(rank for rank in costs.layers["5"] if rank is not None)
+    compact = {**dict.fromkeys(costs.layers), "5": rank}
+    cut = {**dict.fromkeys(costs.layers), GROUP.name: 8}
+    whole = WholeModel(measured(4.0), 1_000_000, 0)
+    wholes = [(ranks, replace(whole, size_bytes=costs.size_bytes(ranks) + 700)) for ranks in (compact, cut)]
+    sized = with_overheads(costs, wholes)
+    assert sized.size_bytes(compact) == costs.size_bytes(compact) + 700
+    assert sized.layers[GROUP.name] == costs.layers[GROUP.name]
