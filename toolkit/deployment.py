@@ -82,11 +82,13 @@ class AccuracyTable(_Record):
 class LayerChoice(_Record):
     """What one layer became. `rank` None is dense; `gain_kept` is the share of the layer's gain that is kept.
 
+    Of a group of channels, which is a choice of its own, `rank` counts those kept of `full_rank`; its milliseconds and
+    bytes are the difference to the layers that it narrows, which are listed as the dense ones that they were.
     `loss_nats` is what the choice is expected to add to the loss of an example before recovery.
     """
 
     layer: str
-    choice: Literal["dense", "compact"]
+    choice: Literal["dense", "compact", "channels"]
     rank: int | None
     full_rank: int
     precision: Literal["fp32"] = "fp32"

@@ -1,9 +1,14 @@
 """What the user asked for, validated at the edge."""
 
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
+from toolkit.errors import BadInput
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
+
+# Allocators that can choose channels beside ranks: the others take every row of a cost table for a layer of its own.
+WITH_CHANNELS = ("exact", "greedy")
 
 
 @dataclass(frozen=True)
@@ -12,7 +17,8 @@ class Request:
 
     `policy` is a trained policy for the allocator of that name; the bundled example has one. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
-    predicted; `curve` names what makes one component worth more than another.
+    predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
+    to remove, beside ranks.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -28,6 +34,7 @@ class Request:
     profile_budget_s: float | None = None
     policy: Path | None = None
     curve: str = "jactus"
+    channels: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,3 +45,21 @@ class Overrides:
     memory_bytes: int | None = None
     size_bytes: int | None = None
     keep_accuracy: float | None = None
+
+
+def require_channels(allocator: str) -> None:
+    """Raises BadInput if that allocator cannot choose channels, or what finds them is not installed."""
+    if allocator not in WITH_CHANNELS:
+        raise BadInput(
+            f"are not chosen by --allocator {allocator}",
+            where="--channels",
+            next=f"Choose --allocator {' or '.join(WITH_CHANNELS)}.",
+        )
+    try:
+        metadata.version("torch-pruning")
+    except metadata.PackageNotFoundError:
+        raise BadInput(
+            "Torch-Pruning is not installed",
+            where="--channels",
+            next="In the checkout: .venv/bin/pip install -c constraints.txt -e '.[pruning]'.",
+        ) from None

@@ -98,6 +98,13 @@ def test_a_curve_that_the_task_cannot_feed_is_refused_before_anything_is_measure
     assert not (shared.cache / "profiles").exists()
 
 
+def test_channels_are_refused_to_an_allocator_that_cannot_choose_them(shared: Workplace) -> None:
+    said = refusal(shared.deploy("plan", "--target", "desk", "--channels", "--allocator", "search"))
+    assert "--channels: are not chosen by --allocator search" in said
+    assert "Choose --allocator exact or greedy." in said
+    assert nothing_was_done(shared)
+
+
 def test_a_models_name_is_shown_as_it_is(shared: Workplace) -> None:
     """`:x:` stands for a pictogram elsewhere."""
     assert refusal(shared.deploy("--target", "desk", "--model", "nope:x:y")).startswith("error nope:x:y: ")

@@ -98,6 +98,18 @@ def test_plotly_is_given_no_markup_of_the_user() -> None:
     assert "&lt;b&gt;x&lt;/b&gt;" in drawn
 
 
+def test_channels_are_shown_beside_ranks() -> None:
+    kept = {"layer": "channels of a", "choice": "channels", "rank": 8, "full_rank": 32, "predicted_ms": -0.1}
+    honest = sample.deployment().allocation
+    cut = honest[0].model_copy(update={**kept, "dense_ms": 0.0, "weight_bytes": -4096})
+    drawn = page(sample.deployment(allocation=(*honest, cut)))
+    assert "channels kept" in json.dumps(figures(drawn))
+    said = " ".join(drawn.text.split())
+    assert "groups of channels that are cut: 1" in said
+    assert "8 of 32" in said
+    assert f"of {len(honest)} layers are compact" in said
+
+
 def test_plan_shows_no_measurement() -> None:
     shown = page(sample.plan())
     assert "Planned, nothing installed: 0.39 ms predicted of 0.5 ms on host" in shown.text

@@ -11,9 +11,9 @@ from rich.table import Table
 from toolkit.cli import render
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import AsJson, TargetName
-from toolkit.cli.run import Model, ProfileBudget, RuntimeName, Seed, Shots, TaskSource, parse_profile_budget
+from toolkit.cli.run import Channels, Model, ProfileBudget, RuntimeName, Seed, Shots, TaskSource, parse_profile_budget
 from toolkit.errors import BadInput
-from toolkit.request import Request
+from toolkit.request import Request, require_channels
 from toolkit.targets import load_target
 from toolkit.units import format_bytes, format_milliseconds
 
@@ -43,6 +43,7 @@ def profile(
     shots: Shots = 5,
     runtime: RuntimeName = None,
     profile_budget: ProfileBudget = None,
+    channels: Channels = False,
     seed: Seed = 0,
     diff: Diff = None,
     as_json: AsJson = False,
@@ -59,7 +60,10 @@ def profile(
         shots=shots,
         seed=seed,
         profile_budget_s=parse_profile_budget(profile_budget),
+        channels=channels,
     )
+    if channels:
+        require_channels(request.allocator)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     with render.RichProgress(stderr()) as progress:

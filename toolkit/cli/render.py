@@ -60,7 +60,7 @@ class RichProgress:
 
 
 def allocation(console: Console, result: Deployment) -> None:
-    """Layer, choice, rank, predicted time, what the choice is expected to cost."""
+    """Layer, choice, rank, predicted time, what the choice is expected to cost; of channels, those that are kept."""
     table = Table(title=f"Allocation ({result.allocator}, at most {result.bound_gap:.2%} below the best possible gain)")
     table.add_column("layer")
     table.add_column("choice")

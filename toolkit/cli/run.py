@@ -14,7 +14,7 @@ from toolkit.deployment import Deployment
 from toolkit.devices.releases.signature import require_signing_key
 from toolkit.errors import BadInput, BudgetError
 from toolkit.recipe import DEFAULT_RECIPE, parse_recipe
-from toolkit.request import Overrides, Request
+from toolkit.request import Overrides, Request, require_channels
 from toolkit.targets import load_target
 from toolkit.units import parse_bytes, parse_milliseconds
 
@@ -96,6 +96,15 @@ CurveName = Annotated[
         rich_help_panel="How",
     ),
 ]
+Channels = Annotated[
+    bool,
+    typer.Option(
+        "--channels",
+        help="Choose channels to remove, too, where that is worth more than low rank; by --allocator exact or greedy. "
+        "Needs the extra `pruning`.",
+        rich_help_panel="How",
+    ),
+]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the task's draw and of all training.", rich_help_panel="How")
 ]
@@ -147,6 +156,7 @@ def run(
     allocator: AllocatorName = "exact",
     policy: PolicyFile = None,
     curve: CurveName = "jactus",
+    channels: Channels = False,
     recovery_steps: RecoverySteps = 400,
     distill: Distill = str(DEFAULT_RECIPE),
     adapt_steps: AdaptSteps = 40,
@@ -173,8 +183,11 @@ def run(
         parse_profile_budget(profile_budget),
         policy,
         curve=curve,
+        channels=channels,
     )
     _check_policy(allocator, policy)
+    if channels:
+        require_channels(allocator)
     if sign:
         require_signing_key(sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
@@ -218,6 +231,7 @@ def plan(
     allocator: AllocatorName = "exact",
     policy: PolicyFile = None,
     curve: CurveName = "jactus",
+    channels: Channels = False,
     seed: Seed = 0,
     profile_budget: ProfileBudget = None,
     offline: Offline = False,
@@ -241,8 +255,11 @@ def plan(
         profile_budget_s=parse_profile_budget(profile_budget),
         policy=policy,
         curve=curve,
+        channels=channels,
     )
     _check_policy(allocator, policy)
+    if channels:
+        require_channels(allocator)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)
         return

@@ -62,7 +62,7 @@ def accuracy_plot(deployment: Deployment) -> go.Figure:
 
 
 def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
-    """Per layer: bar, the rank as share of the full rank; diamond, its share of the loss that all choices cost."""
+    """Per choice: bar, the rank or the channels kept, as share of all; diamond, its share of the loss that all cost."""
     places = list(range(len(allocation)))
     names = [plain(c.layer) for c in allocation]
     figure = go.Figure()
@@ -74,7 +74,11 @@ def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
         marker={"color": "rgba(138,143,152,0.22)"},
         hoverinfo="skip",
     )
-    for kind, name, colour in (("compact", "rank kept", BLUE), ("dense", "dense", GREY)):
+    for kind, name, colour in (
+        ("compact", "rank kept", BLUE),
+        ("channels", "channels kept", GREEN),
+        ("dense", "dense", GREY),
+    ):
         rows = [(place, c) for place, c in enumerate(allocation) if c.choice == kind]
         shares = [100.0 if c.rank is None else 100 * c.rank / max(c.full_rank, 1) for _, c in rows]
         figure.add_bar(

@@ -1,5 +1,6 @@
 """A figure with its sentence and its table: what a reader who cannot see the figure reads instead."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -60,10 +61,12 @@ def _accuracy(deployment: Deployment) -> Section:
 
 
 def _ranks(deployment: Deployment) -> Section:
-    compact = sum(choice.choice == "compact" for choice in deployment.allocation)
+    kinds = Counter(choice.choice for choice in deployment.allocation)
     says = (
-        f"{compact} of {len(deployment.allocation)} layers are compact, the others dense. Bars: rank kept,"
-        " as share of the full rank. Diamonds: the layer's share of the loss that is expected before recovery."
+        f"{kinds['compact']} of {kinds['compact'] + kinds['dense']} layers are compact, the others dense"
+        + (f"; groups of channels that are cut: {kinds['channels']}" if kinds["channels"] else "")
+        + ". Bars: rank kept, as share of the full rank. Diamonds: the layer's share of the loss that is expected"
+        " before recovery."
     )
     rows = tuple(
         (

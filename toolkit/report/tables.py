@@ -121,7 +121,7 @@ def model_table(deployment: Deployment) -> Table:
 
 
 def allocation_table(deployment: Deployment) -> Table:
-    """What each layer became and what it costs."""
+    """What each layer, and each group of channels, became and what it costs."""
     clock = deployment.latency_ms.clock
     rows = tuple(
         (
@@ -139,6 +139,8 @@ def allocation_table(deployment: Deployment) -> Table:
     gap = f"at most {words.share(deployment.bound_gap, 2)} below the best possible gain"
     bound = gap if math.isfinite(deployment.bound_gap) else "distance from the best possible gain unknown"
     caption = f"Allocation: {deployment.allocator}, {bound}"
+    if any(choice.choice == "channels" for choice in deployment.allocation):
+        caption += "; channels: the difference that removing them makes to the layers that share them, listed as dense"
     head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Loss paid, nats", "Weights")
     return Table(words.with_clock(caption, clock) + ".", head, rows)
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from toolkit.adaptation import features_of, prototype_linear
-from toolkit.compression import Spectrum, compress
+from toolkit.compression import Spectra, compress
 from toolkit.profiling.latency_model import Ranks
 from toolkit.stages.load import Job
 from toolkit.tasks import Examples
@@ -12,7 +12,7 @@ from toolkit.tasks import Examples
 _FOLDS = 5
 
 
-def accuracy_before_recovery(job: Job, spectra: dict[str, Spectrum], ranks: Ranks) -> float:
+def accuracy_before_recovery(job: Job, spectra: Spectra, ranks: Ranks) -> float:
     """On held-out examples of the general classes if the task has them, else on the task's queries."""
     backbone = compress(job.network.backbone, spectra, ranks)
     if job.task.general_query is not None:
@@ -20,7 +20,7 @@ def accuracy_before_recovery(job: Job, spectra: dict[str, Spectrum], ranks: Rank
     return _share_right(job.dense_head(features_of(backbone, job.task.query.x)), job.task.query)
 
 
-def expected_accuracy(job: Job, spectra: dict[str, Spectrum], ranks: Ranks) -> float:
+def expected_accuracy(job: Job, spectra: Spectra, ranks: Ranks) -> float:
     """What a choice may be made by, which the task's queries are not: see `judged_on`."""
     if job.task.general_query is not None:
         return accuracy_before_recovery(job, spectra, ranks)

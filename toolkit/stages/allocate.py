@@ -8,7 +8,7 @@ from toolkit.compression import (
     CostTable,
     GainCurve,
     Limits,
-    Spectrum,
+    Spectra,
 )
 from toolkit.compression.allocation import fits
 from toolkit.deployment import FrontierPoint
@@ -31,7 +31,7 @@ from toolkit.stages.whole_models import Whole, time_wholes
 class Planned:
     """The allocation with all that it was decided on."""
 
-    spectra: dict[str, Spectrum]
+    spectra: Spectra
     gains: dict[str, GainCurve]
     costs: CostTable
     allocation: Allocation
@@ -55,7 +55,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
 
         def time_chosen(ranks: Ranks) -> WholeModel:
             nonlocal profile
-            [chosen], profile = time_wholes(board, job, profile, worth.spectra, [("chosen", ranks)], watch)
+            [chosen], profile = time_wholes(board, job, profile, worth.parts, [("chosen", ranks)], watch)
             return chosen.timed
 
         settled = settle(
@@ -69,13 +69,13 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             time_chosen if board.agent else None,
         )
         return Planned(
-            spectra=worth.spectra,
+            spectra=worth.parts,
             gains=worth.gains,
             costs=model.costs,
             allocation=settled.allocation,
             predicted=model.predict(settled.allocation.ranks),
             limits=settled.limits,
-            frontier=_frontier(job, model.costs, worth.spectra, [_dense(job, profile), *learned.wholes]),
+            frontier=_frontier(job, model.costs, worth.parts, [_dense(job, profile), *learned.wholes]),
         )
 
 
@@ -86,7 +86,7 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
     """
     if budget.keep_accuracy is not None:
         return None
-    ranks: Ranks = dict.fromkeys(job.layers)
+    ranks: Ranks = dict.fromkeys([*job.layers, *job.groups])
     costs = plain_costs(board, job, profile)
     took = profile.dense.measurement
     spread = profiling.p95_over_median(board.target.clock, [took])
@@ -110,12 +110,10 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
 
 
 def _dense(job: Job, profile: Profiled) -> Whole:
-    return Whole("dense", dict.fromkeys(job.layers), profile.dense)
+    return Whole("dense", dict.fromkeys([*job.layers, *job.groups]), profile.dense)
 
 
-def _frontier(
-    job: Job, costs: CostTable, spectra: dict[str, Spectrum], points: list[Whole]
-) -> tuple[FrontierPoint, ...]:
+def _frontier(job: Job, costs: CostTable, spectra: Spectra, points: list[Whole]) -> tuple[FrontierPoint, ...]:
     """What latency buys before recovery."""
     return tuple(
         FrontierPoint(

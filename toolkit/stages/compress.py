@@ -9,7 +9,7 @@ from torch import nn
 from toolkit import compression
 from toolkit.adaptation import task_head
 from toolkit.cache import cached, code_digest, digest
-from toolkit.compression import build_compact, compact_layers, made_by
+from toolkit.compression import RankedChannels, build_compact, compact_layers, made_by, remove_channels
 from toolkit.distillation import fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
 from toolkit.stages.allocate import Planned
@@ -29,13 +29,20 @@ class Compacted:
 
 
 def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Compacted:
-    """Train the cores on the general data if the task has any, else on its support; a finished training is reused."""
+    """Train the cores on the general data if the task has any, else on its support; a finished training is reused.
+
+    What lost channels is trained with them, and is frozen afterwards: the board trains cores and head alone.
+    """
     with watch.stage("compress"):
         backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
-        code = code_digest(*made_by(request.curve), build_compact, kd, terms_of, weighing_of, fit, recover)
+        orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
+        code = code_digest(
+            *made_by(request.curve), build_compact, remove_channels, kd, terms_of, weighing_of, fit, recover
+        )
         key = digest(
             job.key,
             planned.allocation.ranks,
+            orders,
             request.curve,
             request.recovery_steps,
             str(request.distill),
@@ -57,15 +64,12 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
                 on_progress=watch.progress.advance,
             )
             # Bases too: a basis from another machine's linear algebra may differ in sign.
-            save_file(
-                {
-                    f"{name}.{part}": value.contiguous()
-                    for name, layer in compact_layers(backbone).items()
-                    for part, value in layer.state_dict().items()
-                },
-                folder / "compact.safetensors",
-            )
+            trained = {name: value.detach() for name, value in backbone.named_parameters() if value.requires_grad}
+            for name, layer in compact_layers(backbone).items():
+                trained |= {f"{name}.{part}": value for part, value in layer.state_dict().items()}
+            save_file({name: value.contiguous() for name, value in trained.items()}, folder / "compact.safetensors")
 
         folder, watch.was_cached = cached("compact", key, train)
         backbone.load_state_dict(load_file(folder / "compact.safetensors"), strict=False)
+        backbone.requires_grad_(False)
         return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key)

@@ -11,7 +11,7 @@ from toolkit.errors import BudgetError
 from toolkit.frontier import Chosen, Frontier
 from toolkit.profiling import Budget
 from toolkit.profiling.latency_model import Ranks
-from toolkit.request import Request
+from toolkit.request import WITH_CHANNELS, Request
 from toolkit.stages.accuracy import accuracy_before_recovery, shown_on
 from toolkit.stages.learn import Learned, learn
 from toolkit.stages.load import Job
@@ -32,7 +32,7 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
         learned = learn(board, job, profile, request.curve, request.seed, watch)
         limits = profiling.plan_limits(replace(budget, latency_ms=None), learned.model, learned.spread, learned.likely)
         timed = {_key(whole.ranks): whole.timed.measurement.median_ms for whole in learned.wholes}
-        timed[_key(dict.fromkeys(job.layers))] = learned.profile.dense.measurement.median_ms
+        timed[_key(dict.fromkeys(learned.model.costs.layers))] = learned.profile.dense.measurement.median_ms
         dense, points = draw_frontier(job, learned, limits, timed, request.seed, watch)
         return Frontier(
             target=board.target.name,
@@ -53,14 +53,14 @@ def draw_frontier(
     job: Job, learned: Learned, limits: Limits, timed: dict[str, float], seed: int, watch: Watch
 ) -> tuple[Chosen, tuple[Chosen, ...]]:
     """The dense model, and each allocator's choice under each limit; `timed` are measured medians by choice."""
-    dense = describe(dict.fromkeys(job.layers), learned.worth.gains, learned.model.costs)
+    dense = describe(dict.fromkeys(learned.model.costs.layers), learned.worth.gains, learned.model.costs)
     found = [("dense", dense.latency_ms, dense), *_allocations(learned, limits, seed)]
     accuracies: dict[str, float] = {}
     points = []
     for done, (name, limit_ms, allocation) in enumerate(found, start=1):
         key = _key(allocation.ranks)
         if key not in accuracies:
-            accuracies[key] = accuracy_before_recovery(job, learned.worth.spectra, allocation.ranks)
+            accuracies[key] = accuracy_before_recovery(job, learned.worth.parts, allocation.ranks)
         watch.progress.advance(done, len(found))
         points.append(
             Chosen(
@@ -72,7 +72,7 @@ def draw_frontier(
                 peak_bytes=allocation.peak_bytes,
                 accuracy=accuracies[key],
                 gain_gap=allocation.bound_gap,
-                compact_layers=sum(rank is not None for rank in allocation.ranks.values()),
+                compact_layers=sum(allocation.ranks[name] is not None for name in job.layers),
             )
         )
     return points[0], tuple(points[1:])
@@ -87,7 +87,7 @@ def _allocations(learned: Learned, limits: Limits, seed: int) -> Iterator[tuple[
     for share in _SHARES:
         limit_ms = low + share * (high - low)
         bounds = []
-        for name in ALLOCATORS:  # the exact one first: its bound judges the others
+        for name in WITH_CHANNELS if costs.excludes else ALLOCATORS:  # the exact one first: its bound judges the others
             try:
                 found = allocator_named(name, seed)(gains, costs, replace(limits, latency_ms=limit_ms))
             except BudgetError:

@@ -31,7 +31,7 @@ def least_latency(
     def kept(ranks: Ranks) -> float:
         key = str(sorted(ranks.items()))
         if key not in known:
-            known[key] = expected_accuracy(job, learned.worth.spectra, ranks)
+            known[key] = expected_accuracy(job, learned.worth.parts, ranks)
         return known[key] / dense if dense else 1.0
 
     def keeps(within: Limits) -> tuple[bool, float]:
@@ -56,7 +56,7 @@ def least_latency(
             watch.progress.advance(step + 1, _STEPS)
         return replace(most, latency_ms=best)
 
-    dense = expected_accuracy(job, learned.worth.spectra, dict.fromkeys(job.layers))
+    dense = expected_accuracy(job, learned.worth.parts, dict.fromkeys(costs.layers))
     found = bisect(limits)
     if found is None:
         anyhow = None if limits.latency_ms is None else bisect(replace(limits, latency_ms=None))

@@ -6,6 +6,7 @@ from toolkit import profiling
 from toolkit.compression import CostTable
 from toolkit.profiling.latency_model import LatencyModel, Ranks, fit_latency_model
 from toolkit.profiling.signature import signature_of
+from toolkit.stages.channels import with_channels
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
@@ -38,9 +39,10 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     """Weigh the layers' components by that `curve`, and correct the cost table by whole models timed on the board."""
     costs = plain_costs(board, job, profile)
     ranks = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
-    worth = weigh(job, ranks, curve, seed, watch)
+    worth = weigh(job, {name: ranks[name] for name in job.layers}, curve, seed, watch)
+    worth = with_channels(job, worth, {name: ranks[name] for name in job.groups}, seed, watch)
     choices = list(worth_timing(worth.gains, costs, seed))
-    wholes, profile = time_wholes(board, job, profile, worth.spectra, choices, watch)
+    wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
     spread = profiling.p95_over_median(
         board.target.clock, [profile.dense.measurement, *(whole.timed.measurement for whole in wholes)]
     )
@@ -56,6 +58,7 @@ def plain_costs(board: Known, job: Job, profile: Profiled) -> CostTable:
         profile.profile,
         profile.dense,
         profile.memory,
+        profile.groups,
     )
 
 
@@ -63,6 +66,7 @@ def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], 
     """The cost table corrected by the whole models that were timed."""
     pairs = [(whole.ranks, whole.timed) for whole in wholes]
     kinds = {name: signature_of(layer, profile.input_shapes[name], None).kind for name, layer in job.layers.items()}
+    kinds |= dict.fromkeys(job.groups, "channels")
     return fit_latency_model(
         profiling.with_overheads(costs, pairs),
         kinds,

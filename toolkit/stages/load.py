@@ -1,7 +1,7 @@
 """Stage 0: the dense model and the task, checked against each other before anything is touched."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -9,13 +9,13 @@ from torch import nn
 from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
-from toolkit.compression import Allocator, compressible_layers
+from toolkit.compression import Allocator, ChannelGroup, channel_groups, compressible_layers
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
 from toolkit.profiling.anatomy import code_of
-from toolkit.request import Request
+from toolkit.request import Request, require_channels
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.watch import Watch
@@ -25,7 +25,10 @@ from toolkit.tasks import Task, load_task
 
 @dataclass(frozen=True)
 class Job:
-    """A dense network and the task for it, and what chooses ranks. `dense_head` reads the task's classes."""
+    """A dense network and the task for it, and what chooses ranks. `dense_head` reads the task's classes.
+
+    `groups` are the channels that may be removed, by the name of the choice; none unless they were asked for.
+    """
 
     network: Network
     task: Task
@@ -35,6 +38,7 @@ class Job:
     allocator: Allocator | None
     runtime: Runtime
     key: str
+    groups: dict[str, ChannelGroup] = field(default_factory=dict)
 
     @property
     def example(self) -> torch.Tensor:
@@ -58,6 +62,8 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         raise BadInput(
             f"export to {request.runtime} is not built yet", next=f"Choose --runtime {' or '.join(RUNTIMES)}."
         )
+    if request.channels:
+        require_channels(request.allocator)
     with watch.stage("load"):
         torch.manual_seed(request.seed)
         runtime = RUNTIMES[request.runtime]
@@ -86,7 +92,21 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
             key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
+            groups=_groups(network.backbone, task.support.x[:1], watch) if request.channels else {},
         )
+
+
+def _groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[str, ChannelGroup]:
+    """Whoever wonders why a layer keeps its channels finds it here."""
+    groups, failed = channel_groups(backbone, example)
+    if failed:
+        watch.note(
+            f"channels of {', '.join(failed)} all stay: they are features, or the others would not compute the same "
+            "without some as with zeros there"
+        )
+    if not groups:
+        watch.note("no channels can be removed from this network: only ranks are chosen")
+    return groups
 
 
 def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], watch: Watch) -> None:

@@ -1,14 +1,13 @@
 """Stage 2: time the model's layers and the dense whole on the device."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from toolkit import profiling
-from toolkit.profiling import MemoryModel, Profile, Untimed, WholeModel
+from toolkit.profiling import MemoryModel, Pieces, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
 from toolkit.profiling.estimate import as_estimate
 from toolkit.profiling.estimate import estimate as roofline
@@ -22,13 +21,17 @@ from toolkit.units import format_milliseconds
 
 @dataclass(frozen=True)
 class Profiled:
-    """Everything measured before anything is decided. `input_shapes` holds each layer's input for one example."""
+    """Everything measured before anything is decided. `input_shapes` holds each layer's input for one example.
+
+    `groups` are the layers that each group of channels narrows.
+    """
 
     profile: Profile
     path: Path
     dense: WholeModel
     memory: MemoryModel
     input_shapes: dict[str, tuple[int, ...]]
+    groups: dict[str, Pieces] = field(default_factory=dict)
 
 
 def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None) -> Profiled:
@@ -40,8 +43,9 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
     with watch.stage("profile"):
         target = board.target
         kept, path = profiling.open_profile(target, board.facts, job.runtime.name, board.runtime_version)
-        shapes = _input_shapes(job)
-        variants = profiling.variants_of(job.layers, shapes, target.rank_multiple)
+        shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
+        groups = _pieces(job, target.rank_multiple)
+        variants = profiling.variants_of(job.layers, shapes, target.rank_multiple, groups.values())
         missing = sum(key not in kept.rows for key in variants)
         watch.progress.note(f"{len(variants)} distinct programs, {len(variants) - missing} of them measured before")
         now = kept
@@ -62,7 +66,7 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
         _tell(now, variants, dense, watch)
         watch.was_cached = len(now.rows) == len(kept.rows)
         memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
-        return Profiled(now, path, dense, memory, shapes)
+        return Profiled(now, path, dense, memory, shapes, groups)
 
 
 def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
@@ -70,8 +74,9 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
     with watch.stage("estimate"):
         datasheet = board.target.datasheet
         assert datasheet is not None  # `imagine` refuses such a target
-        shapes = _input_shapes(job)
-        variants = profiling.variants_of(job.layers, shapes, board.target.rank_multiple)
+        shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
+        groups = _pieces(job, board.target.rank_multiple)
+        variants = profiling.variants_of(job.layers, shapes, board.target.rank_multiple, groups.values())
         rows = {key: roofline(signature_of(v.layer, v.input_shape, v.rank), datasheet) for key, v in variants.items()}
         empty, _ = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)
         layers = [rows[str(signature_of(layer, shapes[name], None))] for name, layer in job.layers.items()]
@@ -79,7 +84,14 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
         size = 4 * parameters
         dense = WholeModel(as_estimate(sum(row.median_ms for row in layers)), size, size)
         memory = MemoryModel(base_bytes=0.0, per_byte=1.0)
-        return Profiled(empty.model_copy(update={"rows": rows}), Path("nowhere"), dense, memory, shapes)
+        return Profiled(empty.model_copy(update={"rows": rows}), Path("nowhere"), dense, memory, shapes, groups)
+
+
+def _pieces(job: Job, multiple: int) -> dict[str, Pieces]:
+    return {
+        name: profiling.pieces_of(job.network.backbone, group, job.example, multiple)
+        for name, group in job.groups.items()
+    }
 
 
 def _minute() -> Untimed:
@@ -104,20 +116,3 @@ def _tell(profile: Profile, variants: dict[str, Variant], dense: WholeModel, wat
             f"dense: {format_milliseconds(dense.measurement.median_ms)} in a tight loop, "
             f"{format_milliseconds(dense.measurement.paced_median_ms)} at {dense.measurement.paced_rate_hz:g} Hz"
         )
-
-
-@torch.no_grad()
-def _input_shapes(job: Job) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    handles = [layer.register_forward_pre_hook(_recorder(shapes, name)) for name, layer in job.layers.items()]
-    job.network.backbone(job.example)
-    for handle in handles:
-        handle.remove()
-    return shapes
-
-
-def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
-    def record(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        shapes.setdefault(name, tuple(inputs[0].shape))
-
-    return record

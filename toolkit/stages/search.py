@@ -20,7 +20,7 @@ def searcher(job: Job, learned: Learned, seed: int, watch: Watch) -> Allocator:
     def accuracy(ranks: Ranks) -> float:
         key = str(sorted(ranks.items()))
         if key not in known:
-            known[key] = expected_accuracy(job, learned.worth.spectra, ranks)
+            known[key] = expected_accuracy(job, learned.worth.parts, ranks)
         return known[key]
 
     watch.progress.note(f"searching for ranks by the accuracy on {judged_on(job)}")

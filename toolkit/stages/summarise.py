@@ -5,7 +5,7 @@ import datetime
 import torch
 from torch import nn
 
-from toolkit import __version__
+from toolkit import __version__, compression
 from toolkit.adaptation import features_of
 from toolkit.compression import matrix
 from toolkit.deployment import (
@@ -46,13 +46,20 @@ def summarise(
 ) -> Deployment:
     """The result of a plan (no `compact` and what follows) or of a deployment."""
     allocation = planned.allocation
-    dense_weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
-    compact_weights = {
-        name: dense_weights[name] if rank is None else rank * sum(matrix(job.layers[name]).shape)
-        for name, rank in allocation.ranks.items()
+    weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
+    cut = {name: allocation.ranks[name] for name in job.groups}
+    narrowed = compression.compress(job.network.backbone, planned.spectra, cut)
+    narrowed_weights = {
+        name: matrix(layer).numel()
+        for name, layer in narrowed.named_modules()
+        if name in job.layers and isinstance(layer, nn.Linear | nn.Conv2d)
     }
-    parameters = sum(value.numel() for value in job.network.backbone.parameters()) + _numel(job.dense_head)
-    saved = sum(dense_weights.values()) - sum(compact_weights.values())
+    compact_weights = {
+        name: narrowed_weights[name] if rank is None else rank * sum(matrix(job.layers[name]).shape)
+        for name, rank in allocation.ranks.items()
+        if name in job.layers
+    }
+    saved = sum(narrowed_weights.values()) - sum(compact_weights.values())
     now = verified.measurement if verified else None
     estimate = "estimate" in profile.dense.measurement.flags
     accuracy = _accuracy_table(job, board, compact, adapted) if compact else None
@@ -106,9 +113,9 @@ def summarise(
             dense=profile.dense.size_bytes,
         ),
         release_bytes=bundle.total_bytes if bundle else None,
-        parameters_dense=parameters,
-        parameters_compact=parameters - saved,
-        compressible_parameters_dense=sum(dense_weights.values()),
+        parameters_dense=_numel(job.network.backbone) + _numel(job.dense_head),
+        parameters_compact=_numel(narrowed) + _numel(job.dense_head) - saved,
+        compressible_parameters_dense=sum(weights.values()),
         compressible_parameters_compact=sum(compact_weights.values()),
         accuracy=accuracy,
         host_device_max_abs_difference=verified.max_abs_difference if verified else None,
@@ -124,16 +131,20 @@ def summarise(
 
 
 def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
+    """Of each layer, and of each group that loses channels."""
     choices = []
     for name, rank in planned.allocation.ranks.items():
+        group = job.groups.get(name)
+        if group and rank is None:
+            continue
         cost = planned.costs.layers[name][rank]
         loss = 0.0 if rank is None else planned.gains[name].dense - planned.gains[name].of(rank)
         choices.append(
             LayerChoice(
                 layer=name,
-                choice="dense" if rank is None else "compact",
+                choice="dense" if rank is None else "channels" if group else "compact",
                 rank=rank,
-                full_rank=min(matrix(job.layers[name]).shape),
+                full_rank=group.channels if group else min(matrix(job.layers[name]).shape),
                 predicted_ms=cost.latency_ms,
                 source=cost.source,
                 dense_ms=planned.costs.layers[name][None].latency_ms,
@@ -192,5 +203,5 @@ def _deployed_point(
     )
 
 
-def _numel(layer: nn.Linear) -> int:
-    return sum(value.numel() for value in layer.parameters())
+def _numel(module: nn.Module) -> int:
+    return sum(value.numel() for value in module.parameters())

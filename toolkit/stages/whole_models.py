@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import compress as compress_by
 
 from toolkit import profiling
-from toolkit.compression import ALLOCATORS, CostTable, GainCurve, Limits, Spectrum, compress
+from toolkit.compression import ALLOCATORS, CostTable, GainCurve, Limits, Spectra, compress
+from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
 from toolkit.profiling import Untimed, WholeModel
 from toolkit.profiling.latency_model import Ranks
@@ -19,6 +20,7 @@ from toolkit.stages.watch import Watch
 _SHARES = (0.15, 0.4, 0.7)
 # Allocations of no allocator's taste: they teach each kind of layer apart from the others.
 _RANDOM = 3
+_WHOLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def time_wholes(
     board: Known,
     job: Job,
     profile: Profiled,
-    spectra: dict[str, Spectrum],
+    spectra: Spectra,
     choices: list[tuple[str, Ranks]],
     watch: Watch,
 ) -> tuple[list[Whole], Profiled]:
@@ -53,8 +55,9 @@ def time_wholes(
 
 def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> Iterator[tuple[str, Ranks]]:
     """Distinct compact models along the way from the fastest to dense, and random ones."""
-    fastest = {name: min(row, key=lambda rank: row[rank].latency_ms) for name, row in costs.layers.items()}
-    smallest = {name: min(row, key=lambda rank: row[rank].weight_bytes) for name, row in costs.layers.items()}
+    fastest, smallest = least("latency_ms", costs, Limits()), least("size_bytes", costs, Limits())
+    assert fastest is not None
+    assert smallest is not None
     everything_dense: Ranks = dict.fromkeys(costs.layers)
     least_ms, most_ms = costs.latency_ms(fastest), costs.latency_ms(everything_dense)
     chance = random.Random(seed)
@@ -68,7 +71,13 @@ def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> It
             except BudgetError:
                 continue
         for index in range(_RANDOM):
-            yield f"random {index + 1}", {name: chance.choice(list(row)) for name, row in costs.layers.items()}
+            ranks = {name: chance.choice(list(row)) for name, row in costs.layers.items()}
+            for group, layers in costs.excludes.items():  # half of the groups whole, so that layers are compact too
+                if ranks[group] is not None and chance.random() < _WHOLE:
+                    ranks[group] = None
+                elif ranks[group] is not None:
+                    ranks |= dict.fromkeys(layers)
+            yield f"random {index + 1}", ranks
         yield "smallest", smallest
 
     for label, ranks in candidates():

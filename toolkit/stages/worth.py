@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,6 +15,8 @@ from toolkit.compression import (
     CalibrationSet,
     GainCurve,
     Labelled,
+    RankedChannels,
+    Spectra,
     Spectrum,
     build_compact,
     corrected_gains,
@@ -39,10 +41,16 @@ Logits = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Worth:
-    """Components of every layer, and what they gain at each rank."""
+    """Components of every layer and channels of every group, and what they gain at each rank."""
 
     spectra: dict[str, Spectrum]
     gains: dict[str, GainCurve]
+    channels: dict[str, RankedChannels] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Spectra:
+        """Both: what a choice keeps the first so many of."""
+        return {**self.spectra, **self.channels}
 
 
 def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, watch: Watch) -> Worth:
@@ -50,19 +58,13 @@ def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, wa
 
     Measured losses are kept for the next time. Raises BadInput if the task lacks what the curve is drawn from.
     """
-    spectra = CURVES[curve](job.network.backbone, job.layers, _calibration(job, seed), seed)
+    spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, seed), seed)
     measured = {name: ranks_to_measure(of_layer) for name, of_layer in ranks.items()}
     code = code_digest(*made_by(curve), build_compact, measure_losses, kd, weigh)
 
     def measure(folder: Path) -> None:
         watch.progress.note(f"measuring the true loss of {sum(map(len, measured.values()))} single compact layers")
-        x, logits = _loss_examples(job, seed)
-        taught = logits(features_of(job.network.backbone, x))
-
-        def loss(backbone: nn.Module) -> float:
-            return float(kd(logits(features_of(backbone, x)), taught, _TEMPERATURE))
-
-        losses = measure_losses(job.network.backbone, spectra, measured, loss, watch.progress.advance)
+        losses = measure_losses(job.network.backbone, spectra, measured, true_loss(job, seed), watch.progress.advance)
         (folder / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
 
     folder, _ = cached("true-loss", digest(job.key, measured, curve, seed, code), measure)
@@ -75,7 +77,14 @@ def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, wa
     return Worth(spectra, gains)
 
 
-def _calibration(job: Job, seed: int) -> CalibrationSet:
+def true_loss(job: Job, seed: int) -> Callable[[nn.Module], float]:
+    """Backbone -> how far its predictions are from the dense one's, in nats an example (knowledge distillation)."""
+    x, logits = _loss_examples(job, seed)
+    taught = logits(features_of(job.network.backbone, x))
+    return lambda backbone: float(kd(logits(features_of(backbone, x)), taught, _TEMPERATURE))
+
+
+def calibration(job: Job, seed: int) -> CalibrationSet:
     """What the model was pretrained for (if given), and the task."""
     general = job.task.general
     if general is not None:
