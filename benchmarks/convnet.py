@@ -11,7 +11,9 @@ the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is traine
 - DepGraph: Torch-Pruning's own recipe (`channels.py`), its groups ranked together or pruned alike, with its own
   fine-tuning (SGD, cross-entropy); ranked together also with our loss;
 - groups: a number of channels for each independent group of coupled channels, by the exact allocator on measured time
-  and true loss, trained with our loss.
+  and true loss, trained with our loss;
+- ranks and channels: both, by the exact allocator on layers timed alone, as `deploy --channels` has it choose; cores
+  and what lost channels trained as `deploy` does it.
 
 Needs the extra `pruning`. DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
 it is given the same network with 1 x 1 convolutions there. Where no network of a method is fast enough, its fastest is
@@ -25,7 +27,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,21 @@ from benchmarks.models import resnet
 from benchmarks.models.data import VARIABLE, load_arrays
 from benchmarks.own_board import own_board
 from toolkit.cache import cache_folder, cached, code_digest, digest
-from toolkit.compression import Cost, CostTable, GainCurve, Limits, allocate_exact, compact_layers, compress
+from toolkit.compression import (
+    Cost,
+    CostTable,
+    GainCurve,
+    Limits,
+    allocate_exact,
+    channel_groups,
+    compact_layers,
+    compress,
+    rank_channels,
+)
 from toolkit.compression.knapsack import least
 from toolkit.devices import hold
 from toolkit.distillation import fit, kd, recover
 from toolkit.models import split_head
-from toolkit.profiling import cost_table
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.profiling.whole_models import program_key
@@ -52,6 +63,8 @@ from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
 from toolkit.stages import Watch, load, probe, profile
+from toolkit.stages.channels import with_channels
+from toolkit.stages.learn import plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.worth import weigh
@@ -78,6 +91,7 @@ _METHODS = {
     "DepGraph, our loss": ("DepGraph", True),
     "DepGraph, all alike": ("DepGraph, all alike", False),
     "groups": ("groups", True),
+    "ranks and channels": ("ranks and channels", True),
 }
 
 
@@ -99,7 +113,10 @@ _UNTRAINED_TESTS = 1000
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network before training; `within` if it keeps the budget. `cores` if only its cores are to be trained."""
+    """A network before training; `within` if it keeps the budget.
+
+    `cores` if only its cores, and what lost channels, are to be trained: it is then a backbone and the dense head.
+    """
 
     network: nn.Module
     median_ms: float
@@ -137,7 +154,8 @@ def _rows(target: Target, scale: Scale) -> Iterator[dict[str, Any]]:
         budgets = {speed_up: dense_ms / speed_up for speed_up in scale.speed_ups}
         wanted = list(budgets.values())
         finders = {
-            "low rank": lambda: _low_rank(board, job, wanted, watch),
+            "low rank": lambda: _by_layers(board, job, wanted, watch),
+            "ranks and channels": lambda: _by_layers(board, _with_groups(job), wanted, watch),
             "DepGraph": lambda: _depgraph(board, job, wanted, ranked_together=True),
             "DepGraph, all alike": lambda: _depgraph(board, job, wanted, ranked_together=False),
             "groups": lambda: _groups(board, job, wanted),
@@ -165,18 +183,22 @@ def _rows(target: Target, scale: Scale) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _low_rank(board: Board, job: Job, budgets: list[float], watch: Watch) -> list[Candidate]:
+def _with_groups(job: Job) -> Job:
+    return replace(job, groups=channel_groups(job.network.backbone, job.example)[0])
+
+
+def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch) -> list[Candidate]:
     """Allocations by the exact allocator on the profile of this board, untrained."""
-    profiled = profile(board, job, watch)
-    multiple = board.target.rank_multiple
-    costs = cost_table(job.layers, profiled.input_shapes, multiple, profiled.profile, profiled.dense, profiled.memory)
+    costs = plain_costs(board, job, profile(board, job, watch))
     head = job.network.head
     assert head is not None
-    worth = weigh(job, {name: tuple(filter(None, row)) for name, row in costs.layers.items()}, "jactus", _SEED, watch)
+    ranks_of = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
+    worth = weigh(job, {name: ranks_of[name] for name in job.layers}, "jactus", _SEED, watch)
+    worth = with_channels(job, worth, {name: ranks_of[name] for name in job.groups}, _SEED, watch)
 
     def make(limit_ms: float) -> nn.Module:
         ranks = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).ranks
-        return nn.Sequential(compress(job.network.backbone, worth.spectra, ranks), head)
+        return nn.Sequential(compress(job.network.backbone, worth.parts, ranks), head)
 
     return [_slowest_within(board, job, budget, costs, make, cores=True) for budget in budgets]
 
@@ -184,7 +206,7 @@ def _low_rank(board: Board, job: Job, budgets: list[float], watch: Watch) -> lis
 def _groups(board: Board, job: Job, budgets: list[float]) -> list[Candidate]:
     """The same allocator over groups: measured time by channels kept, and the true loss of one group at a time."""
     dense, x = resnet.resnet20(), job.example
-    groups = channels.independent_groups(dense, dense.linear, x)
+    groups, _ = channel_groups(dense, x)
     data = job.task.general
     assert data is not None
     data = Examples(data.x[:_LOSS_EXAMPLES], data.y[:_LOSS_EXAMPLES])
@@ -193,24 +215,24 @@ def _groups(board: Board, job: Job, budgets: list[float]) -> list[Candidate]:
         for part, labels in zip(data.x.split(_BATCH), data.y.split(_BATCH), strict=True):
             yield F.cross_entropy(network(part), labels)
 
-    order = channels.order_of_channels(dense, groups, x, losses)
-    choices = [(group, max(1, round(share * group.channels))) for group in groups for share in _SHARES]
-    pruned = [channels.prune(dense, order, {group.root: kept}, x) for group, kept in choices]
+    ranked = rank_channels(dense, groups, x, losses)
+    choices = [(name, max(1, round(share * group.channels))) for name, group in groups.items() for share in _SHARES]
+    pruned = [compress(dense, ranked, {name: kept}) for name, kept in choices]
     times = _time(board, job, [dense, *pruned])
     with torch.no_grad():
         taught = dense(data.x)
         lost = [float(kd(network(data.x), taught, 1.0)) for network in pruned]
     most = max(lost)
-    table: dict[str, dict[int | None, Cost]] = {group.root: {None: Cost(0.0, 0)} for group in groups}
-    gains: dict[str, dict[int, float]] = {group.root: {} for group in groups}
-    for (group, kept), ms, loss in zip(choices, times[1:], lost, strict=True):
-        table[group.root][kept] = Cost(ms - times[0], 0)
-        gains[group.root][kept] = most - loss
-    curves = {root: GainCurve(root, by_channels, most) for root, by_channels in gains.items()}
+    table: dict[str, dict[int | None, Cost]] = {name: {None: Cost(0.0, 0)} for name in groups}
+    gains: dict[str, dict[int, float]] = {name: {} for name in groups}
+    for (name, kept), ms, loss in zip(choices, times[1:], lost, strict=True):
+        table[name][kept] = Cost(ms - times[0], 0)
+        gains[name][kept] = most - loss
+    curves = {name: GainCurve(name, by_channels, most) for name, by_channels in gains.items()}
     costs = CostTable(table, times[0], 0)
 
     def make(limit_ms: float) -> nn.Module:
-        return channels.prune(dense, order, allocate_exact(curves, costs, Limits(latency_ms=limit_ms)).ranks, x)
+        return compress(dense, ranked, allocate_exact(curves, costs, Limits(latency_ms=limit_ms)).ranks)
 
     return [_slowest_within(board, job, budget, costs, make) for budget in budgets]
 
@@ -292,13 +314,15 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
     def train(folder: Path) -> None:
         examples, network = _drawn("train", scale.examples), copy.deepcopy(candidate.network)
         if candidate.cores:
-            split, dense = split_head(network, job.example), job.network
+            backbone, dense = network.get_submodule("0"), job.network
             assert dense.head is not None
             steps, settings = scale.epochs * (len(examples) // _BATCH), {"jitter": _JITTER, "seed": _SEED}
-            for layer in compact_layers(split.backbone).values():
+            for layer in compact_layers(backbone).values():
                 layer.core.requires_grad_(True)
-            recover(split.backbone, dense.backbone, dense.head, examples, steps=steps, **settings, on_progress=_silent)
-            network = nn.Sequential(split.backbone, dense.head)
+            for part in _narrowed(backbone, dense.backbone):
+                part.requires_grad_(True)
+            recover(backbone, dense.backbone, dense.head, examples, steps=steps, **settings, on_progress=_silent)
+            network = nn.Sequential(backbone, dense.head)
         else:
             _fine_tune(network, teacher, examples, scale.epochs)
         (folder / "accuracy.json").write_text(json.dumps(_accuracy(network, test)), encoding="utf-8")
@@ -313,6 +337,16 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
     )
     folder, _ = cached("benchmarks/convnet", digest(*state, *how), train)
     return float(json.loads((folder / "accuracy.json").read_text(encoding="utf-8")))
+
+
+def _narrowed(backbone: nn.Module, dense: nn.Module) -> list[nn.Module]:
+    """Modules that have fewer channels than they have in the dense one."""
+    before = {name: [value.shape for value in each.parameters(recurse=False)] for name, each in dense.named_modules()}
+    return [
+        each
+        for name, each in backbone.named_modules()
+        if (now := [value.shape for value in each.parameters(recurse=False)]) and now != before.get(name, now)
+    ]
 
 
 def _fine_tune(network: nn.Module, teacher: nn.Module | None, examples: Examples, epochs: int) -> None:
