@@ -1,17 +1,19 @@
-"""What each part of the method brings: bases, metric, allocator, and training that keeps cores nested.
+"""What each part of the method brings: bases, metric, allocator, what recovery learns from, and nested training.
 
     PYTHONPATH=. python benchmarks/ablations.py --data ../shared/data    # two models, three seeds
-    PYTHONPATH=. python benchmarks/ablations.py --quick                  # one seed of the digits at 30 %
+    PYTHONPATH=. python benchmarks/ablations.py --quick                  # digits at 30 %, one seed, some variants
 
 No board: a budget is a share of the parameters of the compressible layers, and ranks are multiples of 8. Accuracy is on
-held-out examples of the classes that the model was pretrained on, before and after the same few steps of recovery.
+held-out examples of the classes that the model was pretrained on, before and after the same few steps of recovery by
+the same recipe (`kd`, cores alone) wherever recipes are not what is compared.
 
 - *Bases*: JACTUS approximates inside the union of what weight, inputs and gradients single out; here also inside what
   one of them does alone, in the same metric. A side that a variant says nothing of is not restricted.
 - *Curves*: what orders components instead of the task's metric (`--curve` of `deploy`).
 - *Allocators*: greedy, as in the paper, against exact.
-- *Nested*: one core trained on random prefixes at 50 %, cut to 30 and 20 %, against one trained without prefixes and
-  cut, and against cores trained at that size; every layer at the same share.
+- *Recipes*: what the compact model learns from, and whether its cores or all its factors learn, at 30 %.
+- *Nested*: one model for 50, 30 and 20 %, trained on the prefixes that the exact allocator cuts for any of them,
+  against one trained at 50 % and cut, and against one trained for each; all by `kd+features+factors`.
 
 What was computed before is not computed again: delete `benchmarks/ablations` in the cache folder to start anew.
 """
@@ -21,9 +23,10 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -47,7 +50,6 @@ from toolkit.compression import (
     Spectrum,
     best_approximations,
     calibrate,
-    compact_layers,
     components_of,
     compress,
     compressible_layers,
@@ -56,13 +58,14 @@ from toolkit.compression import (
     made_by,
     matrix,
     prefixes,
-    random_prefixes,
 )
 from toolkit.compression.damping import damped
+from toolkit.compression.policy import compress_nested
 from toolkit.compression.subspaces import singular_subspaces, top_eigenvectors
-from toolkit.distillation import recover
+from toolkit.distillation import recover, terms_of, weighing_of
 from toolkit.models import load_model, split_head
 from toolkit.profiling.candidates import candidate_ranks
+from toolkit.recipe import DEFAULT_RECIPE, Recipe, parse_recipe
 from toolkit.tasks import Examples, load_task
 
 # Model, task, steps of recovery.
@@ -70,7 +73,13 @@ MODELS = {
     "digits ViT": ("toolkit.examples.digits:model", "toolkit.examples.digits:task", 40),
     "ResNet-20": ("benchmarks.models.resnet:resnet20", "benchmarks.models.resnet:task", 20),
 }
-_SHARES, _NESTED_SHARES, _MULTIPLE = (0.5, 0.3, 0.2), (0.3, 0.2), 8
+_SHARES, _RECIPES_AT, _MULTIPLE = (0.5, 0.3, 0.2), 0.3, 8
+_CURVES = ("activation", "magnitude", "random", "dual")
+# What cores learn from, and the same with all factors.
+_LOSSES = ("task", "kd", "kd+gradient", "kd+beta", "kd+gradient+beta", "kd+features", "kd+features+beta")
+_RECIPES = (*_LOSSES, "kd+factors", "kd+features+factors", "kd+features+beta+factors")
+_LONGER = 3  # times the steps, for recipes and nested models: factors are more to learn
+_NESTED = parse_recipe("kd+features+factors")
 _CALIBRATION, _JUDGED, _JITTER = 256, 1000, 0.25
 
 Ranks = dict[str, int | None]
@@ -80,23 +89,25 @@ def main() -> None:
     """Compute what is missing, print the tables, write results/ablations.json (or ablations-quick.json)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of CIFAR-10 and the ResNet's weights")
-    parser.add_argument("--quick", action="store_true", help="one seed of the digits at 30 %%")
+    parser.add_argument("--quick", action="store_true", help="one seed of the digits at 30 %%, some variants")
     arguments = parser.parse_args()
     if arguments.data:
         os.environ[VARIABLE] = arguments.data
     started = time.monotonic()
     seeds = [60] if arguments.quick else [60, 61, 62]
     names = list(MODELS)[:1] if arguments.quick else list(MODELS)
-    shares = (0.3,) if arguments.quick else _SHARES
+    parts = _SOME if arguments.quick else _ALL
     rows: list[dict[str, Any]] = []
     for name in names:
         for seed in seeds:
             subject = Subject(name, seed)
-            rows += _rows(subject, shares)
-            rows += _nested_rows(subject, tuple(share for share in _NESTED_SHARES if share in shares))
+            rows += _rows(subject, parts)
+            rows += [_recipe_row(subject, recipe) for recipe in parts.recipes]
+            rows += _nested_rows(subject) if parts.nested else []
             Console().print(f"{name}, seed {seed}: {time.monotonic() - started:.0f} s")
     prefix = "quick_" if arguments.quick else ""
-    figures = {f"{prefix}{key}": figure for name in names for key, figure in _figures(name, rows, len(seeds)).items()}
+    found = [_figures(name, rows, parts, len(seeds)) for name in names]
+    figures = {f"{prefix}{key}": figure for each in found for key, figure in each.items()}
     _print(rows)
     write("ablations-quick" if arguments.quick else "ablations", figures, rows, seeds=seeds, started=started)
 
@@ -147,18 +158,29 @@ class Subject:
         logits = self.network.head(features_of(backbone, held_out.x[:_JUDGED]))
         return float((logits.argmax(1) == held_out.y[:_JUDGED]).float().mean())
 
-    def train(self, backbone: nn.Module, nested: bool = False) -> None:
-        """The same few steps for all."""
+    def train(
+        self,
+        backbone: nn.Module,
+        recipe: Recipe = DEFAULT_RECIPE,
+        times: int = 1,
+        among: Sequence[dict[str, int]] = ({},),
+    ) -> None:
+        """The same few steps for all, each cut to one of the prefixes `among` which to choose."""
+
+        def narrowed(generator: torch.Generator) -> AbstractContextManager[None]:
+            return prefixes(backbone, among[int(torch.randint(len(among), (), generator=generator))])
+
         recover(
             backbone,
             self.network.backbone,
             self.network.head,
             self.general,
-            steps=MODELS[self.name][2],
+            recipe=recipe,
+            steps=times * MODELS[self.name][2],
             jitter=_JITTER,
             seed=self.seed,
             on_progress=lambda *_: None,
-            narrowed=partial(random_prefixes, backbone) if nested else lambda _: prefixes(backbone, {}),
+            narrowed=narrowed,
         )
 
 
@@ -198,9 +220,25 @@ def _spectra(subject: Subject, variant: str) -> dict[str, Spectrum]:
     }
 
 
-def _rows(subject: Subject, shares: tuple[float, ...]) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class Parts:
+    """What is compared."""
+
+    shares: tuple[float, ...]
+    bases: tuple[str, ...]
+    curves: tuple[str, ...]
+    recipes: tuple[str, ...]
+    nested: bool
+
+
+_ALL = Parts(_SHARES, tuple(BASES), _CURVES, _RECIPES, nested=True)
+_SOME = Parts((0.3,), ("union", "weight"), ("magnitude",), ("kd", "kd+features+factors"), nested=False)
+
+
+def _rows(subject: Subject, parts: Parts) -> Iterator[dict[str, Any]]:
     """Bases and curves under the exact allocator, the union under the greedy one too."""
-    cases = [(variant, "exact") for variant in (*BASES, "activation", "magnitude", "random", "dual")]
+    shares = parts.shares
+    cases = [(variant, "exact") for variant in (*parts.bases, *parts.curves)]
     for variant, allocator in [*cases, ("union", "greedy")]:
         missing = [share for share in shares if _kept(subject, variant, allocator, share) is None]
         spectra = _spectra(subject, variant) if missing else {}
@@ -238,68 +276,95 @@ def _allocated(subject: Subject, spectra: dict[str, Spectrum], allocator: str, s
     return found.ranks, found.size_bytes / dense
 
 
-def _nested_rows(subject: Subject, shares: tuple[float, ...]) -> Iterator[dict[str, Any]]:
-    """One core for all sizes, trained with and without prefixes, and one for each."""
-    case = ("nested", "same share")
-    if any(_kept(subject, *case, share) is None for share in shares):
+def _recipe_row(subject: Subject, recipe: str) -> dict[str, Any]:
+    """The union at one share, recovered by that recipe."""
+    case = (recipe, "exact", _RECIPES_AT)
+    if _kept(subject, *case) is None:
         spectra = _spectra(subject, "union")
-        wide = compress(subject.network.backbone, spectra, _same_share(subject, _SHARES[0]))
-        plain = compress(subject.network.backbone, spectra, _same_share(subject, _SHARES[0]))
-        subject.train(wide, nested=True)
-        subject.train(plain)
-        for share in shares:
-            ranks = _same_share(subject, share)
-            separate = compress(subject.network.backbone, spectra, ranks)
-            subject.train(separate)
-            cut = {name: rank for name, rank in ranks.items() if rank is not None}
-            row = {"separate": subject.accuracy(separate)}
-            for key, model in (("nested", wide), ("cut", plain)):
-                with prefixes(model, {name: min(cut[name], each.rank) for name, each in compact_layers(model).items()}):
-                    row[key] = subject.accuracy(model)
+        ranks, taken = _allocated(subject, spectra, "exact", _RECIPES_AT)
+        backbone = compress(subject.network.backbone, spectra, ranks)
+        subject.train(backbone, parse_recipe(recipe), _LONGER)
+        _keep({"share_of_parameters": taken, "after": subject.accuracy(backbone)}, subject, *case)
+    found = _kept(subject, *case)
+    assert found is not None
+    return {"model": subject.name, "seed": subject.seed, "recipe": recipe, "share": _RECIPES_AT, **found}
+
+
+def _nested_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    """One model for all sizes, one for the largest that is cut to the others, and one for each size."""
+    case = ("nested", "exact")
+    if any(_kept(subject, *case, share) is None for share in _SHARES):
+        spectra = _spectra(subject, "union")
+        most = {name: max(candidate_ranks(layer, _MULTIPLE), default=None) for name, layer in subject.layers.items()}
+        cuts = {share: _prefixes_at(subject, spectra, share, most) for share in _SHARES}
+        trained = {
+            "nested": list(cuts.values()),
+            "cut": [cuts[_SHARES[0]]],
+            **{f"separate {share}": [cut] for share, cut in cuts.items()},
+        }
+        models = {}
+        for key, among in trained.items():
+            models[key] = compress_nested(subject.network.backbone, spectra, most)
+            subject.train(models[key], _NESTED, _LONGER, among)
+        for share, cut in cuts.items():
+            row = {}
+            for key, name in (("nested", "nested"), ("cut", "cut"), ("separate", f"separate {share}")):
+                with prefixes(models[name], cut):
+                    row[key] = subject.accuracy(models[name])
             _keep(row, subject, *case, share)
-    for share in shares:
+    for share in _SHARES:
         found = _kept(subject, *case, share)
         assert found is not None
         yield {"model": subject.name, "seed": subject.seed, "variant": "nested", "share": share, **found}
 
 
-def _same_share(subject: Subject, share: float) -> Ranks:
-    """That share of every layer's weights; all compact, down to rank 1."""
-    return {
-        name: max(1, int(share * layer.weight.numel() / sum(matrix(layer).shape)))
-        for name, layer in subject.layers.items()
-    }
+def _prefixes_at(subject: Subject, spectra: dict[str, Spectrum], share: float, most: Ranks) -> dict[str, int]:
+    """The exact allocator's ranks; what it leaves dense has all of its components."""
+    ranks, _ = _allocated(subject, spectra, "exact", share)
+    return {name: ranks[name] or whole for name, whole in most.items() if whole is not None}
 
 
-def _figures(name: str, rows: list[dict[str, Any]], seeds: int) -> dict[str, Figure]:
+def _figures(name: str, rows: list[dict[str, Any]], parts: Parts, seeds: int) -> dict[str, Figure]:
     """Differences of means over all shares and seeds, in points of accuracy."""
 
     def mean(key: str, variant: str, allocator: str | None = "exact") -> float:
-        return 100 * statistics.fmean(
-            row[key]
-            for row in rows
-            if (row["model"], row["variant"], row.get("allocator")) == (name, variant, allocator)
-        )
+        return _mean(rows, key, model=name, variant=variant, allocator=allocator)
 
-    shares = sorted({row["share"] for row in rows if row["variant"] == "union"})
-    how = f"points, mean of {seeds} seed(s) and of {', '.join(f'{share:.0%}' for share in shares)} of the parameters"
+    how = f"points, mean of {seeds} seed(s) and of {_percents(parts.shares)} of the parameters"
     figures = {}
     for when in ("before", "after"):
-        for other in ("weight", "input", "gradient"):
+        for other in parts.bases[1:]:
             gained = mean(when, "union") - mean(when, other)
             figures[f"{name}: union over {other} bases {when} recovery"] = Figure(gained, ">= 0", gained >= 0, how)
         exact = mean(when, "union") - mean(when, "union", "greedy")
         figures[f"{name}: exact over greedy {when} recovery"] = Figure(exact, ">= 0", exact >= 0, how)
-    for other in ("activation", "magnitude", "random", "dual"):
+    for other in parts.curves:
         gained = mean("before", "union") - mean("before", other)
         figures[f"{name}: jactus over {other} before recovery"] = Figure(gained, "> 0", gained > 0, how)
-    nested = f"points at {' and '.join(f'{share:.0%}' for share in _NESTED_SHARES if share in shares)}, {seeds} seed(s)"
-    over_cut = mean("nested", "nested", None) - mean("cut", "nested", None)
-    lost = mean("separate", "nested", None) - mean("nested", "nested", None)
-    return figures | {
-        f"{name}: nested over cut": Figure(over_cut, "> 0", over_cut > 0, nested),
-        f"{name}: separate over nested": Figure(lost, "<= 2", lost <= 2, nested),
-    }
+    how = f"points at {_RECIPES_AT:.0%} of the parameters, mean of {seeds} seed(s), {_LONGER} times the steps"
+    baseline = _mean(rows, "after", model=name, recipe="kd")
+    for recipe in parts.recipes:
+        if recipe != "kd":
+            gained = _mean(rows, "after", model=name, recipe=recipe) - baseline
+            figures[f"{name}: {recipe} over kd"] = Figure(gained, "> 0", gained > 0, how)
+    if parts.nested:
+        how = f"points, mean of {seeds} seed(s) and of {_percents(_SHARES)} of the parameters"
+        over_cut = mean("nested", "nested", None) - mean("cut", "nested", None)
+        lost = mean("separate", "nested", None) - mean("nested", "nested", None)
+        figures[f"{name}: nested over cut"] = Figure(over_cut, "> 0", over_cut > 0, how)
+        figures[f"{name}: separate over nested"] = Figure(lost, "<= 2", lost <= 2, how)
+    return figures
+
+
+def _mean(rows: list[dict[str, Any]], key: str, **wanted: str | None) -> float:
+    """In per cent, of the rows that hold what is wanted."""
+    return 100 * statistics.fmean(
+        row[key] for row in rows if all(row.get(name) == value for name, value in wanted.items())
+    )
+
+
+def _percents(shares: tuple[float, ...]) -> str:
+    return ", ".join(f"{share:.0%}" for share in shares)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
@@ -307,19 +372,16 @@ def _print(rows: list[dict[str, Any]]) -> None:
     shares = sorted({row["share"] for row in rows}, reverse=True)
     for column in ("model", "variant", "allocator", *(f"{share:.0%}" for share in shares)):
         table.add_column(column)
-    for model, variant, allocator in dict.fromkeys((r["model"], r["variant"], r.get("allocator", "")) for r in rows):
+    kinds = ("model", "variant", "recipe", "allocator")
+    for kind in dict.fromkeys(tuple(row.get(each, "") for each in kinds) for row in rows):
         cells = []
         for share in shares:
-            here = [
-                row
-                for row in rows
-                if (row["model"], row["variant"], row.get("allocator", "")) == (model, variant, allocator)
-                and row["share"] == share
-            ]
-            keys = ("nested", "cut", "separate") if variant == "nested" else ("before", "after")
-            means = [statistics.fmean(row[key] for row in here) for key in keys if here and here[0][key] is not None]
-            cells.append(" / ".join(f"{value:.1%}" for value in means))
-        table.add_row(model, variant + (" / cut / separate" if variant == "nested" else ""), allocator, *cells)
+            here = [row for row in rows if (*(row.get(each, "") for each in kinds), row["share"]) == (*kind, share)]
+            keys = [key for key in ("nested", "cut", "separate", "before", "after") if here and here[0].get(key)]
+            cells.append(" / ".join(f"{statistics.fmean(row[key] for row in here):.1%}" for key in keys))
+        model, variant, recipe, allocator = kind
+        said = f"recovered by {recipe}" if recipe else variant + (" / cut / separate" if variant == "nested" else "")
+        table.add_row(model, said, allocator, *cells)
     Console().print(table)
 
 
@@ -327,8 +389,8 @@ def _file(subject: Subject, variant: str, allocator: str, share: float) -> Any:
     folder = cache_folder() / "benchmarks" / "ablations"
     folder.mkdir(parents=True, exist_ok=True)
     curve = variant if variant in CURVES else "jactus"
-    code = code_digest(*made_by(curve), recover, random_prefixes)
-    setting = (MODELS[subject.name], _CALIBRATION, _JUDGED, _JITTER, _MULTIPLE)
+    code = code_digest(*made_by(curve), recover, terms_of, weighing_of, compress_nested, prefixes)
+    setting = (MODELS[subject.name], _LONGER, _CALIBRATION, _JUDGED, _JITTER, _MULTIPLE)
     return folder / f"{digest(subject.name, subject.seed, variant, allocator, share, setting, code)[:24]}.json"
 
 

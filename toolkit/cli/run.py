@@ -114,8 +114,9 @@ RecoverySteps = Annotated[
 Distill = Annotated[
     str,
     typer.Option(
-        help="What trains the cores beside the labels: kd, gradient, or kd+gradient, each also with +beta, +beta-terms "
-        "or +beta-instances (weights by uncertainty); task: labels alone.",
+        help="What trains the compact layers beside the labels: kd, features and gradient, joined with +, also with "
+        "+beta, +beta-terms or +beta-instances (weights by uncertainty); task: labels alone. With +factors their bases "
+        "learn too, not the cores alone.",
         rich_help_panel="How",
     ),
 ]

@@ -28,6 +28,7 @@ from toolkit.compression.layers import (
     build_compact,
     matrix,
 )
+from toolkit.compression.orthonormal import make_bases_orthonormal
 from toolkit.compression.prefixes import draw_prefixes, prefixes, random_prefixes
 from toolkit.compression.search import allocate_search
 from toolkit.compression.sparsity import sparse_mask
@@ -79,6 +80,7 @@ __all__ = [
     "gain_curve",
     "jactus_spectrum",
     "made_by",
+    "make_bases_orthonormal",
     "matrix",
     "measure_losses",
     "prefixes",

@@ -8,7 +8,7 @@ import torch
 from toolkit.tasks import Examples
 
 # Activations of one batch are held until its gradients are known: of a ViT-Base, 90 MB an example.
-_BATCH = 16
+_BATCH = 8
 
 Head = Callable[[torch.Tensor], torch.Tensor]
 

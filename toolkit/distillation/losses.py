@@ -16,6 +16,18 @@ def divergence(student_logits: torch.Tensor, teacher_logits: torch.Tensor, tempe
     return F.kl_div(student, teacher, log_target=True, reduction="none").sum(-1) * temperature**2
 
 
+def feature_error(student_features: torch.Tensor, teacher_features: torch.Tensor) -> torch.Tensor:
+    """Squared error of each example's features, as a share of the teacher's variance in the batch. (N, F) -> (N,).
+
+    A hint from the layer before the head (Romero et al. 2015, FitNets, section 2.2): it asks for no class, so that it
+    serves a head that is made anew of a few examples, as ours is on the board.
+    """
+    spread = teacher_features.var(0, correction=0).sum()
+    # Of one example, or of equal ones, there is no variance: then a share of what they are.
+    scale = torch.where(spread > 0, spread, teacher_features.square().sum(1).mean()).clamp_min(1e-30)
+    return (student_features - teacher_features).square().sum(1) / scale
+
+
 def misdirection(student_gradient: torch.Tensor, teacher_gradient: torch.Tensor) -> torch.Tensor:
     """1 - cos between two gradients of the task loss at the shared features. (N, features) -> (N,), 0..2.
 

@@ -1,4 +1,4 @@
-"""Train the cores of a compact model with the dense model as teacher."""
+"""Train a compact model with the dense model as teacher."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
+from toolkit.compression import compact_layers
 from toolkit.distillation.fit import fit
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
@@ -33,12 +34,15 @@ def recover(
     """Move what requires a gradient in the student, in place, towards the teacher by the losses of the recipe.
 
     Student and teacher are backbones (x -> features) read by the same `head`, which does not train. Inputs get Gaussian
-    noise of `jitter` standard deviations of the data, so that a small set is not learned by heart. The student runs
+    noise of `jitter` standard deviations of the data, so that a small set is not learned by heart. A recipe may also
+    train the bases and biases of compact layers, which are then no longer orthonormal. The student runs
     inside `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. Raises
     BadInput where there are no examples or training diverges, with the step.
     """
-    cores: list[torch.Tensor] = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    if not cores or steps == 0:
+    trained: list[torch.Tensor] = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    factors = [each for layer in compact_layers(student).values() for each in layer.parameters()]
+    bases = [each for each in factors if not each.requires_grad] if recipe.trained == "factors" else []
+    if not trained or steps == 0:
         return
     noise = jitter * float(examples.x.std()) if jitter and len(examples) > 1 else 0.0
     with torch.no_grad():
@@ -57,8 +61,10 @@ def recover(
         seen = Seen(features, head(features), taught, taught_logits, examples.y[index], head)
         return weighing(terms_of(recipe, seen), taught)
 
+    for each in bases:
+        each.requires_grad_(True)
     fit(
-        [(cores, learning_rate), (weighing.parameters, _WEIGHING_RATE)],
+        [([*trained, *bases], learning_rate), (weighing.parameters, _WEIGHING_RATE)],
         loss,
         len(examples),
         steps=steps,
@@ -67,3 +73,5 @@ def recover(
         where="training the cores",
         on_progress=on_progress,
     )
+    for each in bases:
+        each.requires_grad_(False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from toolkit.distillation.losses import divergence, misdirection
+from toolkit.distillation.losses import divergence, feature_error, misdirection
 from toolkit.recipe import TASK, Recipe
 
 _TEMPERATURE = 2.0
@@ -40,6 +40,9 @@ def terms_of(recipe: Recipe, seen: Seen) -> dict[str, Term]:
     if "kd" in recipe.losses:
         each = divergence(seen.student_logits, seen.teacher_logits, _TEMPERATURE)
         made["kd"] = Term(each, seen.student_logits.shape[1])
+    if "features" in recipe.losses:
+        each = feature_error(seen.student_features, seen.teacher_features)
+        made["features"] = Term(each, seen.student_features.shape[1])
     if "gradient" in recipe.losses:
         made["gradient"] = Term(_misdirection(seen), seen.student_features.shape[1])
     return made

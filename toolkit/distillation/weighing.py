@@ -17,7 +17,7 @@ import torch
 from toolkit.distillation.terms import Term
 from toolkit.recipe import TASK, Recipe
 
-_FIXED = {TASK: 0.3, "kd": 1.0, "gradient": 0.3}
+_FIXED = {TASK: 0.3, "kd": 1.0, "features": 10.0, "gradient": 0.3}
 # Gamma prior of a precision: shape and rate 1, an expected precision of 1.
 _SHAPE, _RATE = 1.0, 1.0
 # |s| at most: no term is weighed down to nothing, nor up to all.

@@ -1,4 +1,4 @@
-"""Stage 5: put the allocation into the model and train the cores with the dense model as teacher."""
+"""Stage 5: put the allocation into the model and train what is compact with the dense model as teacher."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,14 @@ from torch import nn
 from toolkit import compression
 from toolkit.adaptation import task_head
 from toolkit.cache import cached, code_digest, digest
-from toolkit.compression import RankedChannels, build_compact, compact_layers, made_by, remove_channels
+from toolkit.compression import (
+    RankedChannels,
+    build_compact,
+    compact_layers,
+    made_by,
+    make_bases_orthonormal,
+    remove_channels,
+)
 from toolkit.distillation import fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
 from toolkit.stages.allocate import Planned
@@ -29,15 +36,17 @@ class Compacted:
 
 
 def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Compacted:
-    """Train the cores on the general data if the task has any, else on its support; a finished training is reused.
+    """Train on the general data if the task has any, else on its support; a finished training is reused.
 
-    What lost channels is trained with them, and is frozen afterwards: the board trains cores and head alone.
+    What lost channels is trained too, and all is frozen afterwards: the board trains cores and head alone.
     """
     with watch.stage("compress"):
         backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
         orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
         code = code_digest(
-            *made_by(request.curve), build_compact, remove_channels, kd, terms_of, weighing_of, fit, recover
+            *made_by(request.curve),
+            *(build_compact, make_bases_orthonormal, remove_channels),
+            *(kd, terms_of, weighing_of, fit, recover),
         )
         key = digest(
             job.key,
@@ -63,6 +72,8 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
                 seed=request.seed,
                 on_progress=watch.progress.advance,
             )
+            if request.distill.trained == "factors":
+                make_bases_orthonormal(backbone)
             # Bases too: a basis from another machine's linear algebra may differ in sign.
             trained = {name: value.detach() for name, value in backbone.named_parameters() if value.requires_grad}
             for name, layer in compact_layers(backbone).items():
