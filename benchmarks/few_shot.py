@@ -5,8 +5,9 @@
 
 Conv-4 prototypical network on Omniglot; the dense network, the calibration, the policy and the recovery see background
 classes only, every accuracy is of classes of the evaluation split. Static methods choose components and ranks once;
-each then trains its cores for the same number of steps towards the dense network. AdaCompact trains one set of cores
-for all the ranks that its policy sets on background tasks, for as many steps, and cuts them to each test task's.
+each then trains its factors for the same number of steps towards the dense network. AdaCompact trains one set of
+factors for all the ranks that its policy sets on background tasks, for as many steps, and cuts them to each test
+task's; "adapted", it then takes a few more steps towards the dense network on that task's support, of some episodes.
 Every cell is cached: an interrupted run goes on. Parameters count everything, with batch norm and biases.
 """
 
@@ -17,7 +18,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -77,7 +78,8 @@ from toolkit.compression.policy import (
     load_policy,
     save_policy,
 )
-from toolkit.distillation import kd, recover, train_policy
+from toolkit.distillation import kd, recover, terms_of, train_policy, weighing_of
+from toolkit.recipe import parse_recipe
 from toolkit.tasks import Episode, Examples, Task, draw_episodes, episode_task
 
 OMNIGLOT = tuple(Setting("Omniglot", ways, shots) for ways in (5, 20) for shots in (1, 5))
@@ -94,6 +96,10 @@ STATIC: dict[str, tuple[str, Allocator]] = {
     "jactus+greedy": ("jactus", allocate_greedy),
 }
 ONE_OUTPUT = "AdaCompact, one output"  # the policy's answer to the mean task, for all tasks
+ADAPTED = "AdaCompact, adapted"
+_RECIPE = parse_recipe("kd+features+beta+factors")
+_LEARNING_RATE = 5e-3
+_ADAPT_STEPS, _ADAPT_RATE, _ADAPT_EXAMPLES = 8, 1e-3, 32
 _RATIO, _QUERIES, _HEAD_CLASSES, _RANK_STEP = 0.3, 5, 200, 2
 _ROOM = (0.08, 0.6)
 
@@ -105,12 +111,14 @@ class Sizes:
     ratios: tuple[float, ...]
     classes: int
     episodes: int
+    adapted_episodes: int
     recovery_steps: int
     policy_steps: int
 
 
-FULL = Sizes((0.3, 0.1, 0.2, 0.5), 659, 600, 60, 100)
-QUICK = Sizes((0.3,), 60, 20, 5, 6)
+FULL = Sizes((0.3, 0.1, 0.2, 0.5), 659, 600, 100, 150, 100)
+QUICK = Sizes((0.3,), 60, 20, 5, 5, 6)
+_ADAPTED_AT = (0.3, 0.1)
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,7 @@ def main() -> None:
     rows = list(_rows(known, sizes))
     _print(rows, sizes)
     policy = _policy(known, sizes)
-    figures = _figures(rows) | _budgets(known, policy, sizes) | _seconds(known, policy, sizes)
+    figures = _figures(rows, sizes) | _budgets(known, policy, sizes) | _seconds(known, policy, sizes)
     write("few_shot-quick" if arguments.quick else "few_shot", figures, rows, seeds=[0], started=started)
 
 
@@ -201,6 +209,8 @@ def _rows(known: Known, sizes: Sizes) -> Iterator[dict[str, Any]]:
             for method in ("AdaCompact", ONE_OUTPUT):
                 judge = partial(_adaptive, known, policy, ratio, recovered, method == ONE_OUTPUT, here, sizes)
                 yield from _cell(method, ratio, recovered, sizes, judge)
+            if recovered and ratio in _ADAPTED_AT:
+                yield from _cell(ADAPTED, ratio, True, sizes, partial(_adapted, known, policy, ratio, OMNIGLOT, sizes))
 
 
 def _cell(
@@ -219,7 +229,8 @@ def _cell(
 
 @cache
 def _code() -> str:
-    return code_digest(omniglot.model, accuracies, *made_by("jactus"), recover, train_policy, embed_task)
+    parts = (omniglot.model, accuracies, recover, terms_of, weighing_of, train_policy, embed_task, *made_by("jactus"))
+    return code_digest(*parts)
 
 
 def _compact(known: Known, method: str, ratio: float, recovered: bool, sizes: Sizes) -> nn.Module:
@@ -238,7 +249,9 @@ def _recover(known: Known, student: nn.Module, sizes: Sizes, **narrowed: Any) ->
         known.network,
         known.head,
         known.examples,
+        recipe=_RECIPE,
         steps=sizes.recovery_steps,
+        learning_rate=_LEARNING_RATE,
         jitter=0.0,
         seed=0,
         on_progress=lambda *_: None,
@@ -256,7 +269,7 @@ def _shared(network: nn.Module, settings: tuple[Setting, ...], sizes: Sizes) -> 
     """Every drawing is seen once: all tasks share the weights."""
     network = fold_all(network)
     features = {name: features_of(network, _pool(name, sizes.classes).x) for name in {each.pool for each in settings}}
-    return [_row(each, accuracies(features[each.pool], _episodes(each, sizes)[1])) for each in settings]
+    return [_row(each, accuracies(features[each.pool], _episodes(each, sizes)[1]), sizes) for each in settings]
 
 
 @cache
@@ -271,9 +284,11 @@ def _pool(name: str, classes: int) -> Examples:
     return pool(name, classes, 10 if name == "Omniglot" else 40)
 
 
-def _row(setting: Setting, found: torch.Tensor, **more: Any) -> dict[str, Any]:
+def _row(setting: Setting, found: torch.Tensor, sizes: Sizes, **more: Any) -> dict[str, Any]:
+    """`of_first` is of the episodes that the adapted are judged on."""
+    row = {"accuracy": float(found.mean()), "of_first": float(found[: sizes.adapted_episodes].mean())}
     interval = 1.96 * float(found.std()) / len(found) ** 0.5
-    return {"setting": str(setting), "accuracy": float(found.mean()), "interval_95": interval, **more}
+    return {"setting": str(setting), **row, "interval_95": interval, "episodes": len(found), **more}
 
 
 def _policy(known: Known, sizes: Sizes) -> Policy:
@@ -346,10 +361,7 @@ def _adaptive(
     known: Known, policy: Policy, ratio: float, recovered: bool, one: bool, settings: tuple[Setting, ...], sizes: Sizes
 ) -> list[dict[str, Any]]:
     """Each task by the prefixes that its ranks cut from one nested network."""
-    largest: dict[str, int | None] = {name: max(curve.by_rank) for name, curve in known.gains.items()}
-    student = compress_nested(known.network, known.spectra["jactus"], largest)
-    if recovered:
-        _recover(known, student, sizes, narrowed=_to_background_ranks(known, policy, student, ratio, sizes))
+    student = _nested(known, policy, ratio, recovered, sizes)
     found = []
     for setting in settings:
         examples, episodes = _episodes(setting, sizes)
@@ -363,7 +375,46 @@ def _adaptive(
             network = fold_all(_cut(known, student, dict(zip(known.layers, ranks, strict=True))))
             right[places] = _judged(network, examples, [episodes[place] for place in places])
         common = max(groups, key=lambda ranks: len(groups[ranks]))
-        found.append(_row(setting, right, allocations=len(groups), most_common=list(common)))
+        found.append(_row(setting, right, sizes, allocations=len(groups), most_common=list(common)))
+    return found
+
+
+def _nested(known: Known, policy: Policy, ratio: float, recovered: bool, sizes: Sizes) -> nn.Module:
+    """One network for all tasks."""
+    largest: dict[str, int | None] = {name: max(curve.by_rank) for name, curve in known.gains.items()}
+    student = compress_nested(known.network, known.spectra["jactus"], largest)
+    if recovered:
+        _recover(known, student, sizes, narrowed=_to_background_ranks(known, policy, student, ratio, sizes))
+    return student
+
+
+def _adapted(
+    known: Known, policy: Policy, ratio: float, settings: Sequence[Setting], sizes: Sizes
+) -> list[dict[str, Any]]:
+    """Each task by its own prefixes, whose factors then learn the dense network's features of its support."""
+    student, found = _nested(known, policy, ratio, True, sizes), []
+    for setting in settings:
+        examples, episodes = _episodes(setting, sizes)
+        embeddings, right = _embeddings(known, policy, setting, sizes), []
+        for embedding, episode in zip(embeddings, episodes[: sizes.adapted_episodes], strict=False):
+            task = episode_task(examples, episode, str(setting))
+            network = _cut(known, student, _ranks(known, policy, embedding, ratio))
+            head = prototype_linear(known.network, task.support, len(task.classes))
+            recover(
+                network,
+                known.network,
+                head,
+                task.support,
+                recipe=_RECIPE,
+                steps=_ADAPT_STEPS,
+                learning_rate=_ADAPT_RATE,
+                batch=_ADAPT_EXAMPLES,
+                jitter=0.0,
+                seed=0,
+                on_progress=lambda *_: None,
+            )
+            right.append(_judged(fold_all(network), examples, [episode]))
+        found.append(_row(setting, torch.cat(right), sizes))
     return found
 
 
@@ -401,18 +452,25 @@ def _judged(network: nn.Module, examples: Examples, episodes: list[Episode]) -> 
     return accuracies(features, episodes)
 
 
-def _mean(rows: list[dict[str, Any]], method: str, recovered: bool, settings: tuple[Setting, ...] = OMNIGLOT) -> float:
-    """Mean accuracy over settings, of the dense network or at 30 % of its parameters."""
-    wanted, ratio = {str(each) for each in settings}, 1.0 if method == "dense" else _RATIO
+def _mean(
+    rows: list[dict[str, Any]],
+    method: str,
+    recovered: bool,
+    settings: tuple[Setting, ...] = OMNIGLOT,
+    ratio: float = _RATIO,
+    key: str = "accuracy",
+) -> float:
+    """Mean accuracy over settings, of the dense network or at that share of its parameters."""
+    wanted, ratio = {str(each) for each in settings}, 1.0 if method == "dense" else ratio
     found = [
-        row["accuracy"]
+        row[key]
         for row in rows
         if (row["method"], row["ratio"], row["recovered"]) == (method, ratio, recovered) and row["setting"] in wanted
     ]
     return sum(found) / len(found)
 
 
-def _figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
+def _figures(rows: list[dict[str, Any]], sizes: Sizes) -> dict[str, Figure]:
     figures = {}
     dense = [row for row in rows if row["method"] == "dense"]
     for setting, published in zip(OMNIGLOT, PUBLISHED, strict=True):
@@ -435,6 +493,12 @@ def _figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
             away = 100 * (_mean(rows, "AdaCompact", recovered, ELSEWHERE) - _mean(rows, other, recovered, ELSEWHERE))
             how = f"at 30 % of the parameters, {when}, mean of 5-way 1-shot and 5-shot on MNIST and FSDD"
             figures[f"{when}, other domains: points above {other}"] = Figure(away, "> 0", away > 0, how)
+    for ratio in sorted({row["ratio"] for row in rows if row["method"] == ADAPTED}):
+        for other in ("AdaCompact", "jactus+greedy"):
+            ours, theirs = (_mean(rows, each, True, ratio=ratio, key="of_first") for each in (ADAPTED, other))
+            how = f"mean of four settings, the same {sizes.adapted_episodes} episodes each: {ours:.2%}, {theirs:.2%}"
+            name = f"at {ratio:.0%}, adapted to the support: points above {other}"
+            figures[name] = Figure(100 * (ours - theirs), "> 0", ours > theirs, how)
     return figures
 
 
@@ -485,7 +549,7 @@ def _print(rows: list[dict[str, Any]], sizes: Sizes) -> None:
             settings = [*OMNIGLOT, *(ELSEWHERE if ratio == _RATIO else ())]
             title = f"accuracy % at {ratio:.0%} of the parameters, {'recovered' if recovered else 'before recovery'}"
             table = Table("method", *map(str, settings), title=title)
-            for method in ("dense", *STATIC, "AdaCompact", ONE_OUTPUT):
+            for method in ("dense", *STATIC, "AdaCompact", ONE_OUTPUT, ADAPTED):
                 wanted = ("dense", 1.0, False) if method == "dense" else (method, ratio, recovered)
                 of_method = [row for row in rows if (row["method"], row["ratio"], row["recovered"]) == wanted]
                 cells = [f"{100 * row['accuracy']:.1f} ± {100 * row['interval_95']:.1f}" for row in of_method]
