@@ -232,7 +232,7 @@ class Parts:
 
 
 _ALL = Parts(_SHARES, tuple(BASES), _CURVES, _RECIPES, nested=True)
-_SOME = Parts((0.3,), ("union", "weight"), ("magnitude",), ("kd", "kd+features+factors"), nested=False)
+_SOME = Parts((0.3,), ("union",), ("magnitude",), ("kd", "kd+features+factors"), nested=False)
 
 
 def _rows(subject: Subject, parts: Parts) -> Iterator[dict[str, Any]]:

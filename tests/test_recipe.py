@@ -11,14 +11,21 @@ from toolkit.recipe import Recipe, parse_recipe
 
 
 @given(
-    losses=st.permutations(["kd", "gradient"]).flatmap(lambda names: st.sampled_from([names, names[:1]])),
+    losses=st.permutations(["kd", "features", "gradient"]).flatmap(
+        lambda names: st.sampled_from([names, names[:2], names[:1]])
+    ),
     weighing=st.sampled_from([None, "beta", "beta-terms", "beta-instances"]),
+    trained=st.sampled_from([None, "cores", "factors"]),
     task=st.booleans(),
 )
-def test_the_order_of_its_parts_does_not_matter(losses: list[str], weighing: str | None, task: bool) -> None:
-    recipe = parse_recipe("+".join([*(["task"] if task else []), *([weighing] if weighing else []), *losses]))
+def test_the_order_of_its_parts_does_not_matter(
+    losses: list[str], weighing: str | None, trained: str | None, task: bool
+) -> None:
+    said = [each for each in ("task" if task else None, weighing, trained) if each]
+    recipe = parse_recipe("+".join([*said, *losses]))
     assert set(recipe.losses) == set(losses)
     assert recipe.weighing == (weighing or "fixed")
+    assert recipe.trained == (trained or "cores")
     assert parse_recipe(str(recipe)) == recipe
 
 
@@ -36,9 +43,12 @@ def test_labels_alone_are_a_recipe_without_a_teacher() -> None:
         ("fixed+kd", "'fixed' is not known"),
         ("kd+kd", "'kd' is there twice"),
         ("kd+beta+beta-terms", "beta and beta-terms exclude each other"),
+        ("kd+cores+factors", "cores and factors exclude each other"),
         ("beta", "beta has no loss of a teacher to weigh"),
     ],
 )
 def test_what_is_no_recipe_is_refused(text: str, what: str) -> None:
-    with pytest.raises(BadInput, match=f"--distill: {re.escape(what)}\nJoin kd, gradient and at most one of beta"):
+    with pytest.raises(
+        BadInput, match=f"--distill: {re.escape(what)}\nJoin kd, features, gradient, at most one of beta"
+    ):
         parse_recipe(text)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.distillation import kd, misdirection, terms_of
+from toolkit.distillation.losses import feature_error
 from toolkit.distillation.terms import Seen
 from toolkit.recipe import parse_recipe
 
@@ -17,6 +18,25 @@ def test_kd_is_the_scaled_divergence_of_softened_predictions() -> None:
     p, q = F.softmax(teacher / 2, -1), F.softmax(student / 2, -1)
     assert float(kd(student, teacher, 2.0)) == pytest.approx(4 * float((p * (p / q).log()).sum()), rel=1e-5)
     assert float(kd(teacher, teacher, 2.0)) == pytest.approx(0, abs=1e-6)
+
+
+def test_features_err_by_a_share_of_the_teachers_variance() -> None:
+    # Per feature the teacher's variance is 1 and 4; the errors' squares are 0, 1 + 1 and 9.
+    teacher = torch.tensor([[1.0, 2.0], [-1.0, -2.0], [1.0, 2.0], [-1.0, -2.0]])
+    student = teacher + torch.tensor([[0.0, 0.0], [1.0, -1.0], [0.0, 3.0], [0.0, 0.0]])
+    torch.testing.assert_close(feature_error(student, teacher), torch.tensor([0.0, 0.4, 1.8, 0.0]))
+
+
+@given(seed=st.integers(0, 1000), scale=st.floats(1e-3, 1e3))
+def test_features_in_other_units_err_as_much(seed: int, scale: float) -> None:
+    student, teacher = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(seed))
+    torch.testing.assert_close(feature_error(scale * student, scale * teacher), feature_error(student, teacher))
+
+
+@pytest.mark.parametrize("teacher", [torch.tensor([[3.0, 4.0]]), torch.zeros(2, 2)])
+def test_an_example_alone_and_dead_features_err_by_something_finite(teacher: torch.Tensor) -> None:
+    assert feature_error(teacher, teacher).tolist() == [0.0] * len(teacher)
+    assert torch.isfinite(feature_error(teacher + 1, teacher)).all()
 
 
 def test_misdirection_is_0_along_1_across_and_2_against() -> None:
@@ -53,7 +73,8 @@ def test_gradients_are_those_of_the_task_at_the_features() -> None:
 def test_a_student_that_is_the_teacher_has_nothing_to_learn_but_the_labels() -> None:
     head, features, y = torch.nn.Linear(4, 3), torch.randn(7, 4, requires_grad=True), torch.randint(3, (7,))
     seen = Seen(features, head(features), features.detach(), head(features).detach(), y, head)
-    terms = terms_of(parse_recipe("kd+gradient"), seen)
+    terms = terms_of(parse_recipe("kd+features+gradient"), seen)
     torch.testing.assert_close(terms["kd"].each, torch.zeros(7), atol=1e-5, rtol=0)
     torch.testing.assert_close(terms["gradient"].each, torch.zeros(7), atol=1e-5, rtol=0)
+    torch.testing.assert_close(terms["features"].each, torch.zeros(7), atol=1e-5, rtol=0)
     torch.testing.assert_close(terms["task"].each.mean(), F.cross_entropy(head(features), y))

@@ -55,7 +55,9 @@ def _distance(trained: _Trained) -> float:
     return float(kd(head(student(examples.x)), head(teacher(examples.x)), 2.0))
 
 
-@pytest.mark.parametrize("recipe", ["kd", "kd+gradient+beta", "kd+beta-terms", "kd+beta-instances"])
+@pytest.mark.parametrize(
+    "recipe", ["kd", "kd+gradient+beta", "kd+beta-terms", "kd+beta-instances", "kd+features", "kd+factors"]
+)
 def test_the_student_comes_closer_to_the_teacher(compressed: _Trained, recipe: str) -> None:
     before = _distance(compressed)
     assert _recover(compressed, 120, parse_recipe(recipe))[-1] == (120, 120)
@@ -150,6 +152,24 @@ def test_only_cores_move(compressed: _Trained) -> None:
         name for old, new in zip(before, after, strict=True) for name in old if not torch.equal(old[name], new[name])
     ]
     assert moved == ["0.core.weight", "4.core.weight"]
+
+
+def test_a_recipe_may_train_bases_and_biases_too_and_leaves_them_frozen(compressed: _Trained) -> None:
+    student = compressed[0]
+    layers = {name for name, _ in student.named_parameters() if name.split(".")[0] in ("0", "4")}
+    before, cores = copy.deepcopy(student.state_dict()), {"0.core.weight", "4.core.weight"}
+    _recover(compressed, 5, parse_recipe("kd+factors"))
+    moved = {name for name, value in student.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == layers
+    assert {name for name, value in student.named_parameters() if value.requires_grad} == cores
+    assert len(layers) == 8  # down, core, up and its bias, twice
+
+
+def test_all_factors_learn_more_than_cores_alone(compressed: _Trained) -> None:
+    cores = (copy.deepcopy(compressed[0]), *compressed[1:])
+    _recover(cores, 120)
+    _recover(compressed, 120, parse_recipe("kd+factors"))
+    assert _distance(compressed) < 0.7 * _distance(cores)
 
 
 def test_a_seed_gives_the_same_cores(compressed: _Trained) -> None:
