@@ -12,7 +12,7 @@ the same recipe (`kd`, cores alone) wherever recipes are not what is compared.
 - *Curves*: what orders components instead of the task's metric (`--curve` of `deploy`).
 - *Allocators*: greedy, as in the paper, against exact.
 - *Recipes* (ResNet-20): what the compact model learns from, and whether its cores or all its factors learn, at 30 %.
-- *Nested* (ResNet-20): one model for 50, 30 and 20 %, trained on the prefixes that the exact allocator cuts for any of them,
+- *Nested* (ResNet-20): one model for 50, 30 and 20 %, trained on prefixes that the exact allocator cuts for any,
   against one trained at 50 % and cut, and against one trained for each; all by `kd+features+factors`.
 
 What was computed before is not computed again: delete `benchmarks/ablations` in the cache folder to start anew.
