@@ -97,6 +97,7 @@ def test_groups_share_no_layer_and_depthwise_ones_go_with_the_channels_they_filt
     assert len(touched) == len(set(touched))
     # Every second one of the chain; to the last layer, a channel of the last map is 25 pixels.
     assert [group.layers for group in groups.values()] == [("12", "6", "9"), ("18", "20")]
+    assert list(groups) == ["channels of 6", "channels of 18"]  # named by what makes them
     assert failed == ("20",)  # it makes the features
 
 

@@ -109,7 +109,17 @@ def _coupled(model: nn.Module, example: torch.Tensor) -> Iterator[ChannelGroup]:
                     places[channel].append(index)
             cuts.append(Cut(name, "inputs" if item.dep.handler in reading else "outputs", tuple(map(tuple, places))))
         layers = {cut.module for cut in cuts if isinstance(model.get_submodule(cut.module), nn.Conv2d | nn.Linear)}
-        yield ChannelGroup(names[root], channels, tuple(sorted(layers)), tuple(cuts))
+        yield ChannelGroup(_maker(model, cuts) or names[root], channels, tuple(sorted(layers)), tuple(cuts))
+
+
+def _maker(model: nn.Module, cuts: list[Cut]) -> str | None:
+    """The layer that makes the channels, in their order: the library may begin at a depthwise one that filters them."""
+    for cut in cuts:
+        layer = model.get_submodule(cut.module)
+        makes = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+        if makes and cut.side == "outputs" and all(of == (place,) for place, of in enumerate(cut.places)):
+            return cut.module
+    return None
 
 
 def _can_be_cut(model: nn.Module, cut: Cut) -> bool:
