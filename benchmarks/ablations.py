@@ -65,7 +65,7 @@ from toolkit.compression.subspaces import singular_subspaces, top_eigenvectors
 from toolkit.distillation import recover, terms_of, weighing_of
 from toolkit.models import load_model, split_head
 from toolkit.profiling.candidates import candidate_ranks
-from toolkit.recipe import DEFAULT_RECIPE, Recipe, parse_recipe
+from toolkit.recipe import Recipe, parse_recipe
 from toolkit.tasks import Examples, load_task
 
 # Model, task, steps of recovery.
@@ -79,7 +79,7 @@ _CURVES = ("activation", "magnitude", "random", "dual")
 _LOSSES = ("task", "kd", "kd+gradient", "kd+beta", "kd+gradient+beta", "kd+features", "kd+features+beta")
 _RECIPES = (*_LOSSES, "kd+factors", "kd+features+factors", "kd+features+beta+factors")
 _LONGER = 3  # times the steps, for recipes and nested models: factors are more to learn
-_NESTED = parse_recipe("kd+features+factors")
+_BASELINE, _NESTED = parse_recipe("kd"), parse_recipe("kd+features+factors")
 _CALIBRATION, _JUDGED, _JITTER = 256, 1000, 0.25
 
 Ranks = dict[str, int | None]
@@ -161,7 +161,7 @@ class Subject:
     def train(
         self,
         backbone: nn.Module,
-        recipe: Recipe = DEFAULT_RECIPE,
+        recipe: Recipe = _BASELINE,
         times: int = 1,
         among: Sequence[dict[str, int]] = ({},),
     ) -> None:

@@ -7,13 +7,13 @@
 ResNet-20 on CIFAR-10 (JPEGs). Every network is exported to ONNX Runtime and timed whole on the board; of each method
 the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is trained on as many examples and judged:
 
-- low rank: JACTUS, the exact allocator, cores trained with the dense network as teacher, as `deploy` does it;
+- low rank: JACTUS, the exact allocator, trained with the dense network as teacher, as `deploy` does it;
 - DepGraph: Torch-Pruning's own recipe (`channels.py`), its groups ranked together or pruned alike, with its own
   fine-tuning (SGD, cross-entropy); ranked together also with our loss;
 - groups: a number of channels for each independent group of coupled channels, by the exact allocator on measured time
   and true loss, trained with our loss;
-- ranks and channels: both, by the exact allocator on layers timed alone, as `deploy --channels` has it choose; cores
-  and what lost channels trained as `deploy` does it.
+- ranks and channels: both, by the exact allocator on layers timed alone, as `deploy --channels` has it choose;
+  trained as `deploy` does it.
 
 Needs the extra `pruning`. DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
 it is given the same network with 1 x 1 convolutions there. Where no network of a method is fast enough, its fastest is
@@ -54,12 +54,13 @@ from toolkit.compression import (
 )
 from toolkit.compression.knapsack import least
 from toolkit.devices import hold
-from toolkit.distillation import fit, kd, recover
+from toolkit.distillation import fit, kd, recover, terms_of, weighing_of
 from toolkit.models import split_head
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.profiling.whole_models import program_key
 from toolkit.progress import Silent
+from toolkit.recipe import DEFAULT_RECIPE
 from toolkit.request import Request
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
 from toolkit.stages import Watch, load, probe, profile
@@ -115,13 +116,13 @@ _UNTRAINED_TESTS = 1000
 class Candidate:
     """A network before training; `within` if it keeps the budget.
 
-    `cores` if only its cores, and what lost channels, are to be trained: it is then a backbone and the dense head.
+    `recovered` if it is to be trained as `deploy` does it: it is then a backbone and the dense head.
     """
 
     network: nn.Module
     median_ms: float
     within: bool
-    cores: bool = False
+    recovered: bool = False
 
 
 def main() -> None:
@@ -200,7 +201,7 @@ def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch) -> li
         ranks = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).ranks
         return nn.Sequential(compress(job.network.backbone, worth.parts, ranks), head)
 
-    return [_slowest_within(board, job, budget, costs, make, cores=True) for budget in budgets]
+    return [_slowest_within(board, job, budget, costs, make, recovered=True) for budget in budgets]
 
 
 def _groups(board: Board, job: Job, budgets: list[float]) -> list[Candidate]:
@@ -259,7 +260,7 @@ def _slowest_within(
     costs: CostTable,
     make: Callable[[float], nn.Module],
     *,
-    cores: bool = False,
+    recovered: bool = False,
 ) -> Candidate:
     """Of the networks that an allocator makes under a planned median, the slowest that truly keeps the budget."""
     fastest = least("latency_ms", costs, Limits())
@@ -267,7 +268,7 @@ def _slowest_within(
     low, high = costs.latency_ms(fastest), costs.latency_ms(dict.fromkeys(costs.layers))
     network = make(low * (1 + 1e-9) if low > 0 else low)
     taken = _time(board, job, [network])[0]
-    best = Candidate(network, taken, taken <= budget_ms, cores)
+    best = Candidate(network, taken, taken <= budget_ms, recovered)
     if not best.within:
         return best
     for _ in range(_TRIES):
@@ -279,7 +280,7 @@ def _slowest_within(
             continue
         low = middle
         if taken > best.median_ms:
-            best = Candidate(network, taken, True, cores)
+            best = Candidate(network, taken, True, recovered)
     return best
 
 
@@ -313,7 +314,7 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
 
     def train(folder: Path) -> None:
         examples, network = _drawn("train", scale.examples), copy.deepcopy(candidate.network)
-        if candidate.cores:
+        if candidate.recovered:
             backbone, dense = network.get_submodule("0"), job.network
             assert dense.head is not None
             steps, settings = scale.epochs * (len(examples) // _BATCH), {"jitter": _JITTER, "seed": _SEED}
@@ -329,10 +330,11 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
 
     state = [value.contiguous().numpy().tobytes() for value in candidate.network.state_dict().values()]
     how = (
-        candidate.cores,
+        candidate.recovered,
         teacher is None,
         (scale.examples, scale.epochs, scale.tests, _SEED),
-        code_digest(kd, fit, recover),
+        code_digest(kd, fit, recover, terms_of, weighing_of),
+        str(DEFAULT_RECIPE),
         inspect.getsource(_fine_tune),
     )
     folder, _ = cached("benchmarks/convnet", digest(*state, *how), train)

@@ -62,6 +62,7 @@ from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.distillation import fit, kd, recover
 from toolkit.models import Network, split_head
 from toolkit.profiling.candidates import candidate_ranks
+from toolkit.recipe import parse_recipe
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
 from toolkit.tasks import Examples, Task
@@ -74,6 +75,7 @@ _SHARE, _SHOTS = 0.30, 5
 _RANK_MULTIPLE = 4
 _CALIBRATION, _LOSS_EXAMPLES = 512, 256
 _RECOVERY_STEPS, _ADAPT_STEPS = 150, 40
+_RECIPE = parse_recipe("kd")  # cores alone, on the host too
 _RATE_OF_ALL = LEARNING_RATE / 10  # at the board's rate a network whose every weight moves is destroyed
 
 
@@ -157,7 +159,7 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
 
     def train(folder: Path) -> None:
         steps, settings = _RECOVERY_STEPS, {"jitter": JITTER, "seed": 0, "on_progress": _silent}
-        recover(backbone, network.backbone, head, general, steps=steps, **settings)
+        recover(backbone, network.backbone, head, general, recipe=_RECIPE, steps=steps, **settings)
         torch.save(backbone.state_dict(), folder / "backbone.pt")
 
     folder, _ = cached("benchmarks/speaker-compact", key, train)

@@ -13,9 +13,10 @@ from toolkit.compression import calibrate, compress, compressible_layers, jactus
 from toolkit.distillation import kd, recover, teach, terms_of
 from toolkit.distillation.terms import Seen
 from toolkit.errors import BadInput
-from toolkit.recipe import DEFAULT_RECIPE, Recipe, parse_recipe
+from toolkit.recipe import Recipe, parse_recipe
 from toolkit.tasks import Examples
 
+_CORES = parse_recipe("kd")
 _Trained = tuple[nn.Module, nn.Module, nn.Linear, Examples]
 
 
@@ -32,7 +33,7 @@ def compressed() -> _Trained:
     return student, teacher, head, Examples(x, head(teacher(x)).argmax(1).detach())
 
 
-def _recover(trained: _Trained, steps: int, recipe: Recipe = DEFAULT_RECIPE) -> list[tuple[int, int]]:
+def _recover(trained: _Trained, steps: int, recipe: Recipe = _CORES) -> list[tuple[int, int]]:
     student, teacher, head, examples = trained
     seen: list[tuple[int, int]] = []
     recover(
