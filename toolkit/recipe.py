@@ -49,6 +49,6 @@ def parse_recipe(text: str) -> Recipe:
     if weighings and not losses:
         wrong.append(f"{weighings[0]} has no loss of a teacher to weigh")
     if wrong:
-        names = f"{', '.join(get_args(Loss))}, at most one of {', '.join(get_args(Weighing)[1:])}, and factors"
+        names = f"{', '.join(get_args(Loss))}, at most one of {', '.join(get_args(Weighing)[1:])}, and factors or cores"
         raise BadInput("; ".join(wrong), where="--distill", next=f"Join {names} with +, or give {TASK} alone.")
     return Recipe(losses, weighings[0] if weighings else "fixed", trained[0] if trained else "cores")

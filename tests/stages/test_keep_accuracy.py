@@ -62,7 +62,7 @@ def test_the_least_latency_keeps_the_accuracy_that_was_asked_for(job: Job, learn
     assert found.latency_ms is not None
     assert kept(job, learned, found) >= share
     assert found.latency_ms < learned.model.costs.latency_ms(dict.fromkeys(job.layers))
-    assert "30 support examples, cross-validated (the task has no general data)" in watch.notes[0]
+    assert "30 support examples, cross-validated (no general data is held out)" in watch.notes[0]
 
 
 def test_more_accuracy_takes_more_latency(job: Job, learned: Learned) -> None:

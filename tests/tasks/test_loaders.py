@@ -166,6 +166,22 @@ def test_an_npz_may_name_its_classes(tmp_path: Path) -> None:
     assert (task.name, task.classes) == ("digits", ("one", "two"))
     assert task.general is not None
     assert (task.general.x.dtype, task.general.y.tolist()) == (torch.float32, [0, 1, 0, 1, 0, 1])
+    assert task.general_query is None  # too few to share
+
+
+def test_a_fifth_of_the_general_data_of_an_npz_is_held_out(tmp_path: Path) -> None:
+    path = tmp_path / "digits.npz"
+    general = np.arange(60, dtype=np.float32).reshape(20 * 3, 1).repeat(3, 1)
+    path.write_bytes(_npz(x=_X, y=_Y, general_x=general, general_y=np.arange(60) % 4))
+    task, other = load_task(str(path), shots=2, seed=0), load_task(str(path), shots=2, seed=1)
+    assert task.general is not None
+    assert task.general_query is not None
+    assert other.general_query is not None
+    assert (len(task.general), len(task.general_query)) == (48, 12)
+    together = torch.cat([task.general.x, task.general_query.x])[:, 0]
+    assert sorted(together.tolist()) == list(range(60))
+    assert (task.general_query.y == task.general_query.x[:, 0].long() % 4).all()
+    assert task.general_query.x.tolist() != other.general_query.x.tolist()
 
 
 @pytest.mark.parametrize(

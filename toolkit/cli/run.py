@@ -22,6 +22,7 @@ RUN_EPILOG = (
     "Examples:  [bold]deploy --target host[/bold]   (the bundled example: a small vision transformer on digits)\n\n"
     "[bold]deploy --target host --latency 0.5ms --size 2MB[/bold]\n\n"
     "[bold]deploy --target host --keep-accuracy 0.98[/bold]   (as fast as keeps 98 % of the accuracy)\n\n"
+    "[bold]deploy --target host --size 4.3MB --allocator policy --distill kd+gradient+beta[/bold]\n\n"
     "[bold]deploy --target host --runtime executorch[/bold]\n\n"
     "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
 )
@@ -84,7 +85,9 @@ AllocatorName = Annotated[
 PolicyFile = Annotated[
     Path | None,
     typer.Option(
-        "--policy", help="Trained policy of --allocator policy; the bundled example has one.", rich_help_panel="How"
+        "--policy",
+        help="Trained policy of --allocator policy; the bundled example has one, which is the default there.",
+        rich_help_panel="How",
     ),
 ]
 CurveName = Annotated[
@@ -116,7 +119,7 @@ Distill = Annotated[
     typer.Option(
         help="What trains the compact layers beside the labels: kd, features and gradient, joined with +, also with "
         "+beta, +beta-terms or +beta-instances (weights by uncertainty); task: labels alone. With +factors their bases "
-        "learn too, not the cores alone.",
+        "learn too, with +cores (or neither) the cores alone.",
         rich_help_panel="How",
     ),
 ]

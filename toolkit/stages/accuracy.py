@@ -31,7 +31,7 @@ def judged_on(job: Job) -> str:
     """What `expected_accuracy` is measured on."""
     if job.task.general_query is not None:
         return f"{len(job.task.general_query)} held-out examples of the general classes"
-    return f"{len(job.task.support)} support examples, cross-validated (the task has no general data)"
+    return f"{len(job.task.support)} support examples, cross-validated (no general data is held out)"
 
 
 def shown_on(job: Job) -> str:

@@ -64,6 +64,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             watch.note(f"adaptation not accepted: {said['reason']}")
         queries = _affordable(job.task.query, verified.measurement.median_ms, request.seed)
         before, after = infer_before_and_after(board.agent, bundle.digest, queries.x, threads)
+        tell_of_a_loss(queries, before, after, watch)
         adaptation = Adaptation(
             accepted=said["accepted"],
             reason=said["reason"],
@@ -77,6 +78,16 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             training_loss=tuple(losses),
         )
         return Adapted(adaptation, queries, before, after)
+
+
+def tell_of_a_loss(queries: Examples, before: torch.Tensor, after: torch.Tensor, watch: Watch) -> None:
+    """The board judges by held-out support examples: few may promise what the queries do not keep."""
+    was, now = (float((logits.argmax(1) == queries.y).float().mean()) for logits in (before, after))
+    if now < was:
+        watch.note(
+            f"what the board learned is right on {now:.1%} of {len(queries)} queries, where it was on {was:.1%}: "
+            "give it more --shots or other --adapt-steps"
+        )
 
 
 def _affordable(query: Examples, median_ms: float, seed: int) -> Examples:

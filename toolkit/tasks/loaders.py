@@ -13,6 +13,8 @@ from toolkit.factories import call_factory
 from toolkit.tasks.task import Examples, Task, validate_task
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".wav", ".npy")
+# One general example in five is held out, where there are enough for that to say something.
+_ONE_IN, _ENOUGH_TO_SHARE = 5, 50
 
 
 def load_task(source: str, *, shots: int, seed: int) -> Task:
@@ -90,7 +92,7 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
     if len(x) == 0:
         raise BadInput("is empty", where=str(path), next="Give at least two classes with a few examples each.")
     support, query = split_support(x, labels, shots=shots, seed=seed, where=str(path), classes=list(map(str, names)))
-    general = None
+    general = general_query = None
     if "general_x" in arrays or "general_y" in arrays:
         general_x, general_y = arrays.get("general_x", np.empty(0)), arrays.get("general_y", np.empty(0))
         if general_x.dtype.kind not in "fiu" or general_y.dtype.kind not in "iu":
@@ -99,8 +101,18 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
                 where=str(path),
                 next="General labels index the model's own outputs.",
             )
+        held_out = _drawn_to_judge_on(len(general_y), seed)
+        if len(held_out) and len(general_x) == len(general_y):
+            general_query = _examples(general_x[held_out], general_y[held_out])
+            general_x, general_y = np.delete(general_x, held_out, 0), np.delete(general_y, held_out, 0)
         general = _examples(general_x, general_y)
-    return Task(path.stem, tuple(map(str, names)), support, query, general=general)
+    return Task(path.stem, tuple(map(str, names)), support, query, general=general, general_query=general_query)
+
+
+def _drawn_to_judge_on(count: int, seed: int) -> np.ndarray:
+    """Which of the general examples nothing is learned from; of a handful, none."""
+    drawn = count // _ONE_IN if count >= _ENOUGH_TO_SHARE else 0
+    return np.sort(np.random.default_rng(seed).permutation(count)[:drawn])
 
 
 def _from_folder(folder: Path, shots: int, seed: int) -> Task:
