@@ -78,7 +78,8 @@ from toolkit.compression.policy import (
     load_policy,
     save_policy,
 )
-from toolkit.distillation import kd, recover, terms_of, train_policy, weighing_of
+from toolkit.distillation import recover, terms_of, train_policy, weighing_of
+from toolkit.distillation.losses import feature_error
 from toolkit.recipe import parse_recipe
 from toolkit.tasks import Episode, Examples, Task, draw_episodes, episode_task
 
@@ -169,12 +170,13 @@ def _known() -> Known:
     data = CalibrationSet(Labelled(seen, head))
     spectra = {curve: CURVES[curve](network, layers, data, 0) for curve in {curve for curve, _ in STATIC.values()}}
     ranks = {name: tuple(range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP)) for name, layer in layers.items()}
-    taught = head(features_of(network, seen.x))
+    taught = features_of(network, seen.x)
     losses = measure_losses(
         network,
         spectra["jactus"],
         {name: ranks_to_measure(each) for name, each in ranks.items()},
-        lambda compact: float(kd(head(features_of(compact, seen.x)), taught, 1.0)),
+        # Not of the head's answers: every task has a head of its own, and what it reads are the features.
+        lambda compact: float(feature_error(features_of(compact, seen.x), taught).mean()),
         lambda *_: None,
     )
     gains = {
@@ -205,23 +207,31 @@ def _rows(known: Known, sizes: Sizes) -> Iterator[dict[str, Any]]:
         for recovered in (True, False):
             for method in STATIC:
                 judge = partial(_static, known, method, ratio, recovered, here, sizes)
-                yield from _cell(method, ratio, recovered, sizes, judge)
+                ordered = known.gains if method == "jactus+greedy" else None
+                yield from _cell(method, ratio, recovered, sizes, judge, ordered)
             for method in ("AdaCompact", ONE_OUTPUT):
                 judge = partial(_adaptive, known, policy, ratio, recovered, method == ONE_OUTPUT, here, sizes)
-                yield from _cell(method, ratio, recovered, sizes, judge)
+                yield from _cell(method, ratio, recovered, sizes, judge, known.gains)
             if recovered and ratio in _ADAPTED_AT:
-                yield from _cell(ADAPTED, ratio, True, sizes, partial(_adapted, known, policy, ratio, OMNIGLOT, sizes))
+                judge = partial(_adapted, known, policy, ratio, OMNIGLOT, sizes)
+                yield from _cell(ADAPTED, ratio, True, sizes, judge, known.gains)
 
 
 def _cell(
-    method: str, ratio: float, recovered: bool, sizes: Sizes, judge: Callable[[], list[dict[str, Any]]]
+    method: str,
+    ratio: float,
+    recovered: bool,
+    sizes: Sizes,
+    judge: Callable[[], list[dict[str, Any]]],
+    gains: dict[str, GainCurve] | None = None,
 ) -> list[dict[str, Any]]:
-    """What was found before, or `judge()`."""
+    """What was found before, with the same gains if it is they that choose ranks, or `judge()`."""
+    parts = [method, ratio, recovered, vars(sizes), _code(), *([] if gains is None else [str(gains)])]
 
     def build(folder: Path) -> None:
         (folder / "rows.json").write_text(json.dumps(judge()), encoding="utf-8")
 
-    folder, _ = cached("benchmarks/few-shot", digest(method, ratio, recovered, vars(sizes), _code()), build)
+    folder, _ = cached("benchmarks/few-shot", digest(*parts), build)
     found = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     print(f"{method} at {ratio:.0%}, {'recovered' if recovered else 'as cut'}: {found[0]['accuracy']:.3f}", flush=True)
     return [{"method": method, "ratio": ratio, "recovered": recovered, **row} for row in found]
@@ -308,7 +318,7 @@ def _policy(known: Known, sizes: Sizes) -> Policy:
         )
         save_policy(policy, folder / "policy.safetensors")
 
-    folder, _ = cached("benchmarks/few-shot", digest("policy", vars(sizes), _code()), build)
+    folder, _ = cached("benchmarks/few-shot", digest("policy", vars(sizes), str(known.gains), _code()), build)
     return load_policy(folder / "policy.safetensors")
 
 
