@@ -28,7 +28,7 @@ class Recipe:
         return "+".join([*(self.losses or [TASK]), *weighing, *([] if self.trained == "cores" else [self.trained])])
 
 
-# Seven points above `kd` alone (Hinton et al. 2015) on a ResNet-20 at 30 % (benchmarks/ablations.py). Another one has to
+# Seven points above `kd` alone (Hinton et al. 2015) on a ResNet-20 at 30 %: benchmarks/ablations.py. Another one has to
 # be measured better before it takes its place.
 DEFAULT_RECIPE = Recipe(("kd", "features"), trained="factors")
 
