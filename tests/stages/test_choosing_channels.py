@@ -116,6 +116,7 @@ def test_the_host_trains_what_lost_channels_and_freezes_it_again(place: Workplac
         f"{group}.second.weight",
         f"{group}.norm1.weight",
         "5.core.weight",
+        "5.down.weight",
         "5.up.weight",
     } <= moved
     assert not moved & {"0.weight", f"{group}.norm2.weight"}
