@@ -62,7 +62,7 @@ from toolkit.compression import (
 from toolkit.compression.damping import damped
 from toolkit.compression.policy import compress_nested
 from toolkit.compression.subspaces import singular_subspaces, top_eigenvectors
-from toolkit.distillation import recover, terms_of, weighing_of
+from toolkit.distillation import augment_for, estimate_statistics, recover, terms_of, weighing_of
 from toolkit.models import load_model, split_head
 from toolkit.profiling.candidates import candidate_ranks
 from toolkit.recipe import Recipe, parse_recipe
@@ -77,10 +77,10 @@ _SHARES, _RECIPES_AT, _MULTIPLE = (0.5, 0.3, 0.2), 0.3, 8
 _CURVES = ("activation", "magnitude", "random", "dual")
 # What cores learn from, and the same with all factors.
 _LOSSES = ("task", "kd", "kd+gradient", "kd+beta", "kd+gradient+beta", "kd+features", "kd+features+beta")
-_RECIPES = (*_LOSSES, "kd+factors", "kd+features+factors", "kd+features+beta+factors")
+_RECIPES = (*_LOSSES, "kd+factors", "kd+features+factors", "kd+features+beta+factors", "kd+features+network")
 _LONGER = 3  # times the steps, for recipes and nested models: factors are more to learn
 _BASELINE, _NESTED = parse_recipe("kd"), parse_recipe("kd+features+factors")
-_CALIBRATION, _JUDGED, _JITTER = 256, 1000, 0.25
+_CALIBRATION, _JUDGED, _STATISTICS = 256, 1000, 512
 
 Ranks = dict[str, int | None]
 
@@ -153,7 +153,8 @@ class Subject:
 
     @torch.no_grad()
     def accuracy(self, backbone: nn.Module) -> float:
-        """On held-out examples of the general classes."""
+        """On held-out examples of the general classes, batch normalisation estimated for what it is now."""
+        estimate_statistics(backbone, self.general.x[:_STATISTICS])
         held_out = self.task.general_query
         logits = self.network.head(features_of(backbone, held_out.x[:_JUDGED]))
         return float((logits.argmax(1) == held_out.y[:_JUDGED]).float().mean())
@@ -177,7 +178,7 @@ class Subject:
             self.general,
             recipe=recipe,
             steps=times * MODELS[self.name][2],
-            jitter=_JITTER,
+            augment=augment_for(None, self.general.x),
             seed=self.seed,
             on_progress=lambda *_: None,
             narrowed=narrowed,
@@ -393,8 +394,9 @@ def _file(subject: Subject, variant: str, allocator: str, share: float) -> Any:
     folder = cache_folder() / "benchmarks" / "ablations"
     folder.mkdir(parents=True, exist_ok=True)
     curve = variant if variant in CURVES else "jactus"
-    code = code_digest(*made_by(curve), recover, terms_of, weighing_of, compress_nested, prefixes)
-    setting = (MODELS[subject.name], _LONGER, _CALIBRATION, _JUDGED, _JITTER, _MULTIPLE)
+    code = code_digest(*made_by(curve), recover, terms_of, weighing_of, compress_nested, prefixes, augment_for)
+    code += code_digest(estimate_statistics)
+    setting = (MODELS[subject.name], _LONGER, _CALIBRATION, _JUDGED, _STATISTICS, _MULTIPLE)
     return folder / f"{digest(subject.name, subject.seed, variant, allocator, share, setting, code)[:24]}.json"
 
 

@@ -40,6 +40,7 @@ from benchmarks import channels
 from benchmarks.models import resnet
 from benchmarks.models.data import VARIABLE, load_arrays
 from benchmarks.own_board import own_board
+from toolkit.augmentation import parse_augmentation
 from toolkit.cache import cache_folder, cached, code_digest, digest
 from toolkit.compression import (
     Cost,
@@ -54,7 +55,7 @@ from toolkit.compression import (
 )
 from toolkit.compression.knapsack import least
 from toolkit.devices import hold
-from toolkit.distillation import fit, kd, recover, terms_of, weighing_of
+from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
 from toolkit.models import split_head
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
@@ -80,7 +81,7 @@ _SEED = 7
 _TRIES = 6  # halvings of the way from the fastest network to the dense one
 _BATCH = 64
 _TEMPERATURE, _TASK_WEIGHT = 2.0, 0.3  # as `recover` weighs its losses
-_JITTER = 0.25
+_RECIPE, _AUGMENTATION = DEFAULT_RECIPE, parse_augmentation("shift+mirror")  # as a user of `deploy` would give it here
 _LOSS_EXAMPLES = 256
 _SHARES = (0.25, 0.5, 0.75)  # of a group's channels
 
@@ -317,26 +318,34 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
         if candidate.recovered:
             backbone, dense = network.get_submodule("0"), job.network
             assert dense.head is not None
-            steps, settings = scale.epochs * (len(examples) // _BATCH), {"jitter": _JITTER, "seed": _SEED}
+            steps = scale.epochs * (len(examples) // _BATCH)
             for layer in compact_layers(backbone).values():
                 layer.core.requires_grad_(True)
             for part in _narrowed(backbone, dense.backbone):
                 part.requires_grad_(True)
-            recover(backbone, dense.backbone, dense.head, examples, steps=steps, **settings, on_progress=_silent)
+            recover(
+                backbone,
+                dense.backbone,
+                dense.head,
+                examples,
+                recipe=_RECIPE,
+                augment=augment_for(_AUGMENTATION, examples.x),
+                steps=steps,
+                seed=_SEED,
+                on_progress=_silent,
+            )
             network = nn.Sequential(backbone, dense.head)
         else:
             _fine_tune(network, teacher, examples, scale.epochs)
         (folder / "accuracy.json").write_text(json.dumps(_accuracy(network, test)), encoding="utf-8")
 
     state = [value.contiguous().numpy().tobytes() for value in candidate.network.state_dict().values()]
-    how = (
-        candidate.recovered,
-        teacher is None,
-        (scale.examples, scale.epochs, scale.tests, _SEED),
-        code_digest(kd, fit, recover, terms_of, weighing_of),
-        str(DEFAULT_RECIPE),
-        inspect.getsource(_fine_tune),
-    )
+    how = [teacher is None, (scale.examples, scale.epochs, scale.tests, _SEED)]
+    if candidate.recovered:
+        code = code_digest(kd, fit, recover, terms_of, weighing_of, augment_for, estimate_statistics)
+        how += [code, str(_RECIPE), _AUGMENTATION]
+    else:
+        how += [code_digest(kd), inspect.getsource(_fine_tune), inspect.getsource(_augmented)]
     folder, _ = cached("benchmarks/convnet", digest(*state, *how), train)
     return float(json.loads((folder / "accuracy.json").read_text(encoding="utf-8")))
 

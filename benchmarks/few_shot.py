@@ -78,7 +78,7 @@ from toolkit.compression.policy import (
     load_policy,
     save_policy,
 )
-from toolkit.distillation import recover, terms_of, train_policy, weighing_of
+from toolkit.distillation import estimate_statistics, recover, terms_of, train_policy, weighing_of
 from toolkit.distillation.losses import feature_error
 from toolkit.recipe import parse_recipe
 from toolkit.tasks import Episode, Examples, Task, draw_episodes, episode_task
@@ -101,6 +101,7 @@ ADAPTED = "AdaCompact, adapted"
 _RECIPE = parse_recipe("kd+features+beta+factors")
 _LEARNING_RATE = 5e-3
 _ADAPT_STEPS, _ADAPT_RATE, _ADAPT_EXAMPLES = 8, 1e-3, 32
+_STATISTICS = 1024
 _RATIO, _QUERIES, _HEAD_CLASSES, _RANK_STEP = 0.3, 5, 200, 2
 _ROOM = (0.08, 0.6)
 
@@ -133,6 +134,12 @@ class Known:
     spectra: dict[str, dict[str, Spectrum]]
     gains: dict[str, GainCurve]
     costs: CostTable
+
+    @property
+    def some(self) -> torch.Tensor:
+        """Background images that batch normalisation is estimated on, wherever a network was cut."""
+        drawn = torch.randperm(len(self.examples), generator=torch.Generator().manual_seed(0))[:_STATISTICS]
+        return self.examples.x[drawn]
 
     @property
     def bytes_(self) -> int:
@@ -240,6 +247,7 @@ def _cell(
 @cache
 def _code() -> str:
     parts = (omniglot.model, accuracies, recover, terms_of, weighing_of, train_policy, embed_task, *made_by("jactus"))
+    parts = (*parts, estimate_statistics)
     return code_digest(*parts)
 
 
@@ -250,6 +258,7 @@ def _compact(known: Known, method: str, ratio: float, recovered: bool, sizes: Si
     student = compress(known.network, known.spectra[curve], found.ranks)
     if recovered:
         _recover(known, student, sizes)
+    estimate_statistics(student, known.some)
     return student
 
 
@@ -262,7 +271,6 @@ def _recover(known: Known, student: nn.Module, sizes: Sizes, **narrowed: Any) ->
         recipe=_RECIPE,
         steps=sizes.recovery_steps,
         learning_rate=_LEARNING_RATE,
-        jitter=0.0,
         seed=0,
         on_progress=lambda *_: None,
         **narrowed,
@@ -419,7 +427,6 @@ def _adapted(
                 steps=_ADAPT_STEPS,
                 learning_rate=_ADAPT_RATE,
                 batch=_ADAPT_EXAMPLES,
-                jitter=0.0,
                 seed=0,
                 on_progress=lambda *_: None,
             )
@@ -450,6 +457,7 @@ def _cut(known: Known, student: nn.Module, ranks: dict[str, int | None]) -> nn.M
         if rank is not None:
             parent, _, attribute = name.rpartition(".")
             setattr(compact.get_submodule(parent), attribute, layer.truncate(rank))
+    estimate_statistics(compact, known.some)
     return compact
 
 

@@ -59,10 +59,10 @@ from toolkit.compression.layers import Dense
 from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.infer import infer
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
-from toolkit.distillation import fit, kd, recover
+from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover
 from toolkit.models import Network, split_head
 from toolkit.profiling.candidates import candidate_ranks
-from toolkit.recipe import parse_recipe
+from toolkit.recipe import DEFAULT_RECIPE
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
 from toolkit.tasks import Examples, Task
@@ -75,7 +75,7 @@ _SHARE, _SHOTS = 0.30, 5
 _RANK_MULTIPLE = 4
 _CALIBRATION, _LOSS_EXAMPLES = 512, 256
 _RECOVERY_STEPS, _ADAPT_STEPS = 150, 40
-_RECIPE = parse_recipe("kd")  # cores alone, on the host too
+_RECIPE = DEFAULT_RECIPE
 _RATE_OF_ALL = LEARNING_RATE / 10  # at the board's rate a network whose every weight moves is destroyed
 
 
@@ -154,12 +154,13 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
     dense = costs.size_bytes(dict.fromkeys(layers))
     found = ALLOCATORS[allocator](gains, costs, Limits(size_bytes=int(_SHARE * dense)))
     backbone = compress(network.backbone, spectra, found.ranks)
-    code = code_digest(recover, fit, compress, features_of)
-    key = digest(_weights(backbone), found.ranks, _RECOVERY_STEPS, code)
+    code = code_digest(recover, fit, compress, features_of, augment_for, estimate_statistics)
+    key = digest(_weights(backbone), found.ranks, _RECOVERY_STEPS, str(_RECIPE), code)
 
     def train(folder: Path) -> None:
-        steps, settings = _RECOVERY_STEPS, {"jitter": JITTER, "seed": 0, "on_progress": _silent}
-        recover(backbone, network.backbone, head, general, recipe=_RECIPE, steps=steps, **settings)
+        varied, steps = augment_for(None, general.x), _RECOVERY_STEPS
+        settings = {"recipe": _RECIPE, "augment": varied, "seed": 0, "on_progress": _silent}
+        recover(backbone, network.backbone, head, general, steps=steps, **settings)
         torch.save(backbone.state_dict(), folder / "backbone.pt")
 
     folder, _ = cached("benchmarks/speaker-compact", key, train)

@@ -15,7 +15,7 @@ from toolkit.recipe import Recipe, parse_recipe
         lambda names: st.sampled_from([names, names[:2], names[:1]])
     ),
     weighing=st.sampled_from([None, "beta", "beta-terms", "beta-instances"]),
-    trained=st.sampled_from([None, "cores", "factors"]),
+    trained=st.sampled_from([None, "cores", "factors", "network"]),
     task=st.booleans(),
 )
 def test_the_order_of_its_parts_does_not_matter(
@@ -44,6 +44,7 @@ def test_labels_alone_are_a_recipe_without_a_teacher() -> None:
         ("kd+kd", "'kd' is there twice"),
         ("kd+beta+beta-terms", "beta and beta-terms exclude each other"),
         ("kd+cores+factors", "cores and factors exclude each other"),
+        ("kd+factors+network", "factors and network exclude each other"),
         ("beta", "beta has no loss of a teacher to weigh"),
     ],
 )

@@ -7,7 +7,7 @@ from toolkit.errors import BadInput
 
 Loss = Literal["kd", "features", "gradient"]
 Weighing = Literal["fixed", "beta", "beta-terms", "beta-instances"]
-Trained = Literal["cores", "factors"]
+Trained = Literal["cores", "factors", "network"]
 # The cross-entropy on the labels is part of every recipe; alone it is the recipe without a teacher.
 TASK = "task"
 
@@ -16,7 +16,8 @@ TASK = "task"
 class Recipe:
     """What the teacher teaches beside the cross-entropy of the task, and the weights: fixed, or one form of beta.
 
-    On this machine all three factors of a compact layer may train, not only its core; on the board it is the cores.
+    On this machine all three factors of a compact layer may train, not only its core, or the whole network with what
+    stayed dense; on the board it is the cores.
     """
 
     losses: tuple[Loss, ...] = ("kd",)
@@ -49,6 +50,7 @@ def parse_recipe(text: str) -> Recipe:
     if weighings and not losses:
         wrong.append(f"{weighings[0]} has no loss of a teacher to weigh")
     if wrong:
-        names = f"{', '.join(get_args(Loss))}, at most one of {', '.join(get_args(Weighing)[1:])}, and factors or cores"
+        names = f"{', '.join(get_args(Loss))}, at most one of {', '.join(get_args(Weighing)[1:])}"
+        names += f", and one of {', '.join(get_args(Trained))}"
         raise BadInput("; ".join(wrong), where="--distill", next=f"Join {names} with +, or give {TASK} alone.")
     return Recipe(losses, weighings[0] if weighings else "fixed", trained[0] if trained else "cores")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from toolkit.augmentation import Augmentation
 from toolkit.errors import BadInput
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 
@@ -18,7 +19,7 @@ class Request:
     `policy` is a trained policy for the allocator of that name; the bundled example has one. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
     predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
-    to remove, beside ranks.
+    to remove, beside ranks; `augment` None shifts images and leaves other inputs as they are.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -35,6 +36,7 @@ class Request:
     policy: Path | None = None
     curve: str = "jactus"
     channels: bool = False
+    augment: Augmentation | None = None
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,6 @@ def jactus(
         examples,
         recipe=recipe,
         steps=steps,
-        jitter=0.0,
         seed=seed,
         learning_rate=learning_rate,
         batch=BATCH,

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from toolkit.compression import calibrate, compress, compressible_layers, jactus_spectrum, matrix
-from toolkit.distillation import kd, recover, teach, terms_of
+from toolkit.distillation import augment_for, kd, recover, teach, terms_of
 from toolkit.distillation.terms import Seen
 from toolkit.errors import BadInput
 from toolkit.recipe import Recipe, parse_recipe
@@ -43,7 +43,7 @@ def _recover(trained: _Trained, steps: int, recipe: Recipe = _CORES) -> list[tup
         examples,
         recipe=recipe,
         steps=steps,
-        jitter=0.1,
+        augment=augment_for(("noise",), examples.x),
         seed=0,
         on_progress=lambda *at: seen.append(at),
     )
@@ -57,7 +57,8 @@ def _distance(trained: _Trained) -> float:
 
 
 @pytest.mark.parametrize(
-    "recipe", ["kd", "kd+gradient+beta", "kd+beta-terms", "kd+beta-instances", "kd+features", "kd+factors"]
+    "recipe",
+    ["kd", "kd+gradient+beta", "kd+beta-terms", "kd+beta-instances", "kd+features", "kd+factors", "kd+network"],
 )
 def test_the_student_comes_closer_to_the_teacher(compressed: _Trained, recipe: str) -> None:
     before = _distance(compressed)
@@ -97,7 +98,7 @@ def test_a_student_is_narrowed_as_it_runs_and_at_no_other_time(compressed: _Trai
         yield
         inside[0] = False
 
-    recover(student, teacher, head, examples, steps=3, jitter=0, seed=0, on_progress=lambda *_: None, narrowed=narrowed)
+    recover(student, teacher, head, examples, steps=3, seed=0, on_progress=lambda *_: None, narrowed=narrowed)
     assert seen == [True] * 3
     assert inside == [False]
 
@@ -164,6 +165,31 @@ def test_a_recipe_may_train_bases_and_biases_too_and_leaves_them_frozen(compress
     assert moved == layers
     assert {name for name, value in student.named_parameters() if value.requires_grad} == cores
     assert len(layers) == 8  # down, core, up and its bias, twice
+
+
+def test_a_recipe_may_train_all_of_the_network(compressed: _Trained) -> None:
+    student = compressed[0]
+    before, frozen = copy.deepcopy(student.state_dict()), {name for name, value in student.named_parameters()}
+    _recover(compressed, 5, parse_recipe("kd+network"))
+    moved = {name for name, value in student.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == frozen
+    assert {name for name, value in student.named_parameters() if value.requires_grad} == {
+        "0.core.weight",
+        "4.core.weight",
+    }
+
+
+def test_batch_normalisation_learns_its_statistics_where_there_is_enough_to_learn_from(compressed: _Trained) -> None:
+    student, teacher, head, examples = compressed
+    norm = student.get_submodule("1")
+    before = norm.running_mean.clone()
+    _recover(compressed, 5)
+    torch.testing.assert_close(norm.running_mean, before, atol=0, rtol=0)  # 96 examples are too few
+    many = Examples(examples.x.repeat(4, 1), examples.y.repeat(4))
+    _recover((student, teacher, head, many), 5)
+    seen = student.get_submodule("0")(many.x)
+    torch.testing.assert_close(norm.running_mean, seen.mean(0), atol=1e-5, rtol=1e-5)
+    assert not norm.training
 
 
 def test_all_factors_learn_more_than_cores_alone(compressed: _Trained) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from toolkit.augmentation import parse_augmentation
 from toolkit.cli import errors, render
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.frontier import draw
@@ -112,14 +113,22 @@ Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the task's draw and of all training.", rich_help_panel="How")
 ]
 RecoverySteps = Annotated[
-    int, typer.Option(min=0, help="Training steps of the cores on this machine.", rich_help_panel="How")
+    int, typer.Option(min=0, help="Training steps of the compact model on this machine.", rich_help_panel="How")
 ]
 Distill = Annotated[
     str,
     typer.Option(
         help="What trains the compact layers beside the labels: kd, features and gradient, joined with +, also with "
-        "+beta, +beta-terms or +beta-instances (weights by uncertainty); task: labels alone. With +factors their bases "
-        "learn too, with +cores (or neither) the cores alone.",
+        "+beta, +beta-terms or +beta-instances (weights by uncertainty); task: labels alone. With +network all of the "
+        "network learns, with +factors all of the compact layers, with +cores (or none of them) their cores alone.",
+        rich_help_panel="How",
+    ),
+]
+Augment = Annotated[
+    str | None,
+    typer.Option(
+        help="How examples vary in that training: noise, and of images shift and mirror, joined with +; or none. "
+        "Images are shifted if left out.",
         rich_help_panel="How",
     ),
 ]
@@ -163,6 +172,7 @@ def run(
     channels: Channels = False,
     recovery_steps: RecoverySteps = 400,
     distill: Distill = str(DEFAULT_RECIPE),
+    augment: Augment = None,
     adapt_steps: AdaptSteps = 40,
     seed: Seed = 0,
     sign: Sign = None,
@@ -188,6 +198,7 @@ def run(
         policy,
         curve=curve,
         channels=channels,
+        augment=None if augment is None else parse_augmentation(augment),
     )
     _check_policy(allocator, policy)
     if channels:

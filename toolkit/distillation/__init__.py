@@ -1,5 +1,7 @@
 """Recover accuracy after compression: losses, and the loop that composes them."""
 
+from toolkit.distillation.augment import augment_for
+from toolkit.distillation.batch_norm import estimate_statistics
 from toolkit.distillation.fit import fit
 from toolkit.distillation.losses import divergence, kd, misdirection
 from toolkit.distillation.recover import recover
@@ -8,4 +10,16 @@ from toolkit.distillation.terms import terms_of
 from toolkit.distillation.train_policy import train_policy
 from toolkit.distillation.weighing import weighing_of
 
-__all__ = ["divergence", "fit", "kd", "misdirection", "recover", "teach", "terms_of", "train_policy", "weighing_of"]
+__all__ = [
+    "augment_for",
+    "divergence",
+    "estimate_statistics",
+    "fit",
+    "kd",
+    "misdirection",
+    "recover",
+    "teach",
+    "terms_of",
+    "train_policy",
+    "weighing_of",
+]

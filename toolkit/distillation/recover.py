@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from toolkit.compression import compact_layers
+from toolkit.distillation.augment import Augment
+from toolkit.distillation.batch_norm import ENOUGH, batch_statistics, estimate_statistics
 from toolkit.distillation.fit import fit
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
@@ -23,36 +25,33 @@ def recover(
     examples: Examples,
     *,
     steps: int,
-    jitter: float,
     seed: int,
     on_progress: Callable[[int, int], None],
     recipe: Recipe = DEFAULT_RECIPE,
+    augment: Augment = lambda x, _: x,
     learning_rate: float = _LEARNING_RATE,
     batch: int = _BATCH,
     narrowed: Callable[[torch.Generator], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> None:
     """Move what requires a gradient in the student, in place, towards the teacher by the losses of the recipe.
 
-    Student and teacher are backbones (x -> features) read by the same `head`, which does not train. Inputs get Gaussian
-    noise of `jitter` standard deviations of the data, so that a small set is not learned by heart. A recipe may also
-    train the bases and biases of compact layers, which are then no longer orthonormal. The student runs
-    inside `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. Raises
-    BadInput where there are no examples or training diverges, with the step.
+    Student and teacher are backbones (x -> features) read by the same `head`, which does not train; both see what
+    `augment(x, generator)` makes of a batch. A recipe may also train the bases and biases of compact layers, or all of
+    the network; compact layers are then no longer orthonormal. Of enough examples, batch normalisation learns its
+    statistics too. The student runs inside `narrowed(generator)`: there, cores that are to be good at every prefix are
+    cut to a random one. Raises BadInput where there are no examples or training diverges, with the step.
     """
-    trained: list[torch.Tensor] = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    factors = [each for layer in compact_layers(student).values() for each in layer.parameters()]
-    bases = [each for each in factors if not each.requires_grad] if recipe.trained == "factors" else []
+    trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     if not trained or steps == 0:
         return
-    noise = jitter * float(examples.x.std()) if jitter and len(examples) > 1 else 0.0
+    also = [parameter for parameter in _also_trained(student, recipe) if not parameter.requires_grad]
     with torch.no_grad():
         feature_size = teacher(examples.x[:1]).shape[1] if len(examples) else 0
     weighing = weighing_of(recipe, feature_size)
+    statistics = batch_statistics(student) if len(examples) >= ENOUGH else nullcontext()
 
     def loss(index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        x = examples.x[index]
-        if noise:
-            x = x + noise * torch.randn(x.shape, generator=generator)
+        x = augment(examples.x[index], generator)
         with torch.no_grad():
             taught = teacher(x)
             taught_logits = head(taught)
@@ -61,17 +60,28 @@ def recover(
         seen = Seen(features, head(features), taught, taught_logits, examples.y[index], head)
         return weighing(terms_of(recipe, seen), taught)
 
-    for each in bases:
+    for each in also:
         each.requires_grad_(True)
-    fit(
-        [([*trained, *bases], learning_rate), (weighing.parameters, _WEIGHING_RATE)],
-        loss,
-        len(examples),
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        where="training the cores",
-        on_progress=on_progress,
-    )
-    for each in bases:
+    with statistics:
+        fit(
+            [([*trained, *also], learning_rate), (weighing.parameters, _WEIGHING_RATE)],
+            loss,
+            len(examples),
+            steps=steps,
+            batch=batch,
+            seed=seed,
+            where="training the cores",
+            on_progress=on_progress,
+        )
+    for each in also:
         each.requires_grad_(False)
+    estimate_statistics(student, examples.x)
+
+
+def _also_trained(student: nn.Module, recipe: Recipe) -> list[nn.Parameter]:
+    """What the recipe names beside what requires gradients."""
+    if recipe.trained == "network":
+        return list(student.parameters())
+    if recipe.trained == "factors":
+        return [each for layer in compact_layers(student).values() for each in layer.parameters()]
+    return []

@@ -5,16 +5,18 @@ from torch import nn
 
 from toolkit.adaptation import features_of, prototype_linear
 from toolkit.compression import Spectra, compress
+from toolkit.distillation import estimate_statistics
 from toolkit.profiling.latency_model import Ranks
 from toolkit.stages.load import Job
 from toolkit.tasks import Examples
 
 _FOLDS = 5
+_STATISTICS_EXAMPLES = 512
 
 
 def accuracy_before_recovery(job: Job, spectra: Spectra, ranks: Ranks) -> float:
     """On held-out examples of the general classes if the task has them, else on the task's queries."""
-    backbone = compress(job.network.backbone, spectra, ranks)
+    backbone = _cut(job, spectra, ranks)
     if job.task.general_query is not None:
         return _share_right(job.general_logits(features_of(backbone, job.task.general_query.x)), job.task.general_query)
     return _share_right(job.dense_head(features_of(backbone, job.task.query.x)), job.task.query)
@@ -24,7 +26,7 @@ def expected_accuracy(job: Job, spectra: Spectra, ranks: Ranks) -> float:
     """What a choice may be made by, which the task's queries are not: see `judged_on`."""
     if job.task.general_query is not None:
         return accuracy_before_recovery(job, spectra, ranks)
-    return _cross_validated(job, compress(job.network.backbone, spectra, ranks))
+    return _cross_validated(job, _cut(job, spectra, ranks))
 
 
 def judged_on(job: Job) -> str:
@@ -39,6 +41,13 @@ def shown_on(job: Job) -> str:
     if job.task.general_query is not None:
         return judged_on(job)
     return f"{len(job.task.query)} queries of {job.task.name}"
+
+
+def _cut(job: Job, spectra: Spectra, ranks: Ranks) -> nn.Module:
+    """The compact backbone, its batch normalisation in the state that recovery would begin with."""
+    backbone = compress(job.network.backbone, spectra, ranks)
+    estimate_statistics(backbone, (job.task.general or job.task.support).x[:_STATISTICS_EXAMPLES])
+    return backbone
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 from torch import nn
 
 from toolkit import compression
@@ -12,18 +12,15 @@ from toolkit.cache import cached, code_digest, digest
 from toolkit.compression import (
     RankedChannels,
     build_compact,
-    compact_layers,
     made_by,
     make_bases_orthonormal,
     remove_channels,
 )
-from toolkit.distillation import fit, kd, recover, terms_of, weighing_of
+from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
-
-_JITTER = 0.25
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
         code = code_digest(
             *made_by(request.curve),
             *(build_compact, make_bases_orthonormal, remove_channels),
-            *(kd, terms_of, weighing_of, fit, recover),
+            *(kd, terms_of, weighing_of, fit, recover, augment_for, estimate_statistics),
         )
         key = digest(
             job.key,
@@ -55,32 +52,31 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
             request.curve,
             request.recovery_steps,
             str(request.distill),
+            request.augment,
             request.seed,
             code,
         )
 
         def train(folder: Path) -> None:
             general = job.task.general
+            examples = general or job.task.support
             recover(
                 backbone,
                 job.network.backbone,
                 job.general_logits if general else job.dense_head,
-                general or job.task.support,
+                examples,
                 recipe=request.distill,
+                augment=augment_for(request.augment, examples.x),
                 steps=request.recovery_steps,
-                jitter=_JITTER,
                 seed=request.seed,
                 on_progress=watch.progress.advance,
             )
-            if request.distill.trained == "factors":
+            if request.distill.trained != "cores":
                 make_bases_orthonormal(backbone)
             # Bases too: a basis from another machine's linear algebra may differ in sign.
-            trained = {name: value.detach() for name, value in backbone.named_parameters() if value.requires_grad}
-            for name, layer in compact_layers(backbone).items():
-                trained |= {f"{name}.{part}": value for part, value in layer.state_dict().items()}
-            save_file({name: value.contiguous() for name, value in trained.items()}, folder / "compact.safetensors")
+            save_model(backbone, str(folder / "compact.safetensors"))
 
         folder, watch.was_cached = cached("compact", key, train)
-        backbone.load_state_dict(load_file(folder / "compact.safetensors"), strict=False)
+        load_model(backbone, folder / "compact.safetensors")
         backbone.requires_grad_(False)
         return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key)

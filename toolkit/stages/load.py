@@ -71,6 +71,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         if not offline:
             require_tools(target, runtime.agent)
         task = load_task(request.task, shots=request.shots, seed=request.seed)
+        _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
         model = load_model(request.model, watch.progress.advance)
@@ -93,6 +94,17 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             runtime=runtime,
             key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
             groups=_groups(network.backbone, task.support.x[:1], watch) if request.channels else {},
+        )
+
+
+def _check_images(request: Request, task: Task) -> None:
+    moved = [name for name in request.augment or () if name != "noise"]
+    if moved and task.support.x.dim() != 4:
+        raise BadInput(
+            f"{' and '.join(moved)} need images (N, C, H, W); inputs of {task.name} are "
+            f"{tuple(task.support.x.shape[1:])} each",
+            where="--augment",
+            next="Give --augment noise.",
         )
 
 

@@ -1,0 +1,71 @@
+"""A varied batch keeps its shape, and what a variation may not change."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.augmentation import parse_augmentation
+from toolkit.distillation import augment_for
+from toolkit.errors import BadInput
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 2**31))
+def test_a_shifted_image_is_the_old_one_moved_by_an_eighth_at_most(height: int, width: int, seed: int) -> None:
+    x = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))[None].float()
+    shifted = augment_for(("shift",), x)(x, _generator(seed))
+    assert shifted.shape == x.shape
+    for axis, size in ((0, height), (1, width)):
+        moved = (shifted[0, axis] - x[0, axis]).abs()
+        assert moved.max() <= size // 8
+        assert 0 <= shifted[0, axis].min() <= shifted[0, axis].max() <= size - 1
+
+
+def test_images_are_moved_each_on_its_own() -> None:
+    x = torch.arange(32.0).expand(64, 1, 32, 32)
+    offsets = augment_for(("shift",), x)(x, _generator())[:, 0, 16, 16] - 16
+    assert set(offsets.tolist()) == set(range(-4, 5))
+
+
+def test_half_of_the_images_are_mirrored() -> None:
+    x = torch.arange(8.0).expand(400, 3, 8, 8)
+    mirrored = augment_for(("mirror",), x)(x, _generator())
+    turned = (mirrored == x.flip(3)).flatten(1).all(1)
+    assert ((mirrored == x).flatten(1).all(1) ^ turned).all()
+    assert 160 <= int(turned.sum()) <= 240
+
+
+def test_noise_is_a_quarter_of_the_data() -> None:
+    x = 4 * torch.randn(1000, 10, generator=_generator(1))
+    noise = augment_for(("noise",), x)(x, _generator()) - x
+    assert float(noise.std()) == pytest.approx(1.0, rel=0.05)
+
+
+def test_left_out_it_moves_images_and_nothing_else() -> None:
+    tokens, images = torch.randint(0, 9, (64, 12)).float(), torch.randn(64, 1, 16, 16)
+    assert torch.equal(augment_for(None, tokens)(tokens, _generator()), tokens)
+    assert not torch.equal(augment_for(None, images)(images, _generator()), images)
+
+
+def test_none_leaves_everything() -> None:
+    images = torch.randn(8, 1, 16, 16)
+    assert torch.equal(augment_for(parse_augmentation("none"), images)(images, _generator()), images)
+
+
+def test_the_order_of_its_parts_does_not_matter() -> None:
+    assert parse_augmentation("mirror+noise+shift") == parse_augmentation("shift + noise+mirror")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("", "'' is not known"), ("shift+crop", "'crop' is not known"), ("shift+shift", "'shift' is there twice")],
+)
+def test_what_is_no_augmentation_is_refused(text: str, what: str) -> None:
+    with pytest.raises(
+        BadInput, match=f"^--augment: {what}\nJoin noise, shift, mirror with +, or give none.".replace("+,", r"\+,")
+    ):
+        parse_augmentation(text)
