@@ -131,7 +131,7 @@ def test_a_frontier_has_every_allocator_at_every_limit_and_none_above_it(job: Jo
 def test_a_search_takes_the_most_accurate_of_what_it_tried(job: Job, learned: Learned) -> None:
     costs = learned.model.costs
     half = Limits(size_bytes=costs.size_bytes(dict.fromkeys(costs.layers)) // 2)
-    search = searcher(job, learned, 0, Watch(Silent()))
+    search = searcher(job, learned, Request(), Watch(Silent()))
     found = search(learned.worth.gains, costs, half)
     assert found.size_bytes <= half.size_bytes
     blind = allocate_uniform(learned.worth.gains, costs, half).ranks
@@ -140,3 +140,21 @@ def test_a_search_takes_the_most_accurate_of_what_it_tried(job: Job, learned: Le
     started = time.process_time()
     assert search(learned.worth.gains, costs, half) == found
     assert time.process_time() - started < 1.0  # nothing is judged again
+
+
+def test_an_interrupted_search_goes_on(job: Job, learned: Learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    costs, judged = learned.model.costs, []
+
+    def interrupted(*asked: object) -> float:
+        judged.append(asked)
+        if len(judged) == 5:
+            raise KeyboardInterrupt
+        return 0.1 * len(judged)
+
+    request, limits = Request(seed=1), Limits(size_bytes=costs.size_bytes(dict.fromkeys(costs.layers)) // 2)
+    monkeypatch.setattr("toolkit.stages.search.expected_accuracy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        searcher(job, learned, request, Watch(Silent()))(learned.worth.gains, costs, limits)
+    monkeypatch.setattr("toolkit.stages.search.expected_accuracy", lambda *_: 0.0)
+    found = searcher(job, learned, request, Watch(Silent()))(learned.worth.gains, costs, limits)
+    assert found.ranks == judged[3][2]  # the best of those that were judged before

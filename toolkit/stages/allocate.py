@@ -49,7 +49,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
         learned = learn(board, job, profile, request.curve, request.seed, watch)
         worth, model, profile = learned.worth, learned.model, learned.profile
         limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
-        allocator = job.allocator or searcher(job, learned, request.seed, watch)
+        allocator = job.allocator or searcher(job, learned, request, watch)
         if budget.keep_accuracy is not None:
             limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
 
