@@ -98,6 +98,16 @@ def test_a_curve_that_the_task_cannot_feed_is_refused_before_anything_is_measure
     assert not (shared.cache / "profiles").exists()
 
 
+def test_what_only_images_can_do_is_refused_to_others(shared: Workplace, tmp_path: Path) -> None:
+    np.savez(tmp_path / "vectors.npz", x=np.random.rand(40, 64).astype(np.float32), y=np.arange(40) % 2)
+    task = str(tmp_path / "vectors.npz")
+    said = refusal(shared.deploy("--target", "desk", "--model", MODEL, "--task", task, "--augment", "mirror+noise"))
+    assert "--augment: mirror needs images (N, C, H, W); inputs of vectors are (10, 64)" in said
+    said = refusal(shared.deploy("--target", "desk", "--augment", "crop"))
+    assert "--augment: 'crop' is not known" in said
+    assert nothing_was_done(shared)
+
+
 def test_channels_are_refused_to_an_allocator_that_cannot_choose_them(shared: Workplace) -> None:
     said = refusal(shared.deploy("plan", "--target", "desk", "--channels", "--allocator", "search"))
     assert "--channels: are not chosen by --allocator search" in said

@@ -101,10 +101,10 @@ def _check_images(request: Request, task: Task) -> None:
     moved = [name for name in request.augment or () if name != "noise"]
     if moved and task.support.x.dim() != 4:
         raise BadInput(
-            f"{' and '.join(moved)} need images (N, C, H, W); inputs of {task.name} are "
-            f"{tuple(task.support.x.shape[1:])} each",
+            f"{' and '.join(moved)} {'needs' if len(moved) == 1 else 'need'} images (N, C, H, W); "
+            f"inputs of {task.name} are {tuple(task.support.x.shape)}",
             where="--augment",
-            next="Give --augment noise.",
+            next="Leave it out, or give noise.",
         )
 
 
