@@ -2,18 +2,19 @@
 
     PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data    # this machine, when it is idle: about 25 min
     PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --target emulated-pi
+    PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --model resnet56
     PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --quick            # DepGraph and groups, 1.5 times
 
-ResNet-20 on CIFAR-10 (JPEGs). Every network is exported to ONNX Runtime and timed whole on the board; of each method
-the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is trained on as many examples and judged:
+ResNet-20 (or 56) on CIFAR-10 (JPEGs). Every network is exported to ONNX Runtime and timed whole on the board; of each
+method the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is trained on as many examples and judged:
 
-- low rank: JACTUS, the exact allocator, trained with the dense network as teacher, as `deploy` does it;
+- low rank: JACTUS, the exact allocator, trained with the dense network as teacher;
 - DepGraph: Torch-Pruning's own recipe (`channels.py`), its groups ranked together or pruned alike, with its own
   fine-tuning (SGD, cross-entropy); ranked together also with our loss;
 - groups: a number of channels for each independent group of coupled channels, by the exact allocator on measured time
   and true loss, trained with our loss;
 - ranks and channels: both, by the exact allocator on layers timed alone, as `deploy --channels` has it choose;
-  trained as `deploy` does it.
+  trained as `deploy --distill kd+features+network --augment shift+mirror --recovery-rate 5e-3` does it; so is low rank.
 
 Needs the extra `pruning`. DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
 it is given the same network with 1 x 1 convolutions there. Where no network of a method is fast enough, its fastest is
@@ -61,7 +62,7 @@ from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.profiling.whole_models import program_key
 from toolkit.progress import Silent
-from toolkit.recipe import DEFAULT_RECIPE
+from toolkit.recipe import parse_recipe
 from toolkit.request import Request
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
 from toolkit.stages import Watch, load, probe, profile
@@ -81,7 +82,8 @@ _SEED = 7
 _TRIES = 6  # halvings of the way from the fastest network to the dense one
 _BATCH = 64
 _TEMPERATURE, _TASK_WEIGHT = 2.0, 0.3  # as `recover` weighs its losses
-_RECIPE, _AUGMENTATION = DEFAULT_RECIPE, parse_augmentation("shift+mirror")  # as a user of `deploy` would give it here
+# As a user of `deploy` would give them: --distill, --augment, --recovery-rate. Chosen on other images.
+_RECIPE, _AUGMENTATION, _RATE = parse_recipe("kd+features+network"), parse_augmentation("shift+mirror"), 5e-3
 _LOSS_EXAMPLES = 256
 _SHARES = (0.25, 0.5, 0.75)  # of a group's channels
 
@@ -132,6 +134,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the CIFAR-10 images and the network's weights")
     parser.add_argument("--target", default="host")
     parser.add_argument("--quick", action="store_true", help="DepGraph and groups at 1.5 times, little training")
+    parser.add_argument("--model", choices=("resnet20", "resnet56"), default="resnet20")
     arguments = parser.parse_args()
     if arguments.data:
         os.environ[VARIABLE] = arguments.data
@@ -139,17 +142,19 @@ def main() -> None:
     scale = _QUICK if quick else _FULL
     with own_board(arguments.target) as target:
         _forget_disturbed(target)
-        rows = list(_rows(target, scale))
-    _print(rows, target)
+        rows = list(_rows(target, scale, arguments.model))
+    _print(rows, arguments.model, target)
     figures = _figures(rows, target, scale, "quick_" if quick else "")
-    name = f"convnet-{arguments.target}" + ("-quick" if quick else "")
+    name = f"convnet-{'' if arguments.model == 'resnet20' else arguments.model + '-'}{arguments.target}" + (
+        "-quick" if quick else ""
+    )
     write(name, figures, rows, seeds=[_SEED], started=started)
 
 
-def _rows(target: Target, scale: Scale) -> Iterator[dict[str, Any]]:
+def _rows(target: Target, scale: Scale, model: str) -> Iterator[dict[str, Any]]:
     watch = Watch(Silent())
-    job = load(Request("benchmarks.models.resnet:resnet20", "benchmarks.models.resnet:task"), target, watch)
-    dense = resnet.resnet20()
+    job = load(Request(f"benchmarks.models.resnet:{model}", "benchmarks.models.resnet:task"), target, watch)
+    dense = {"resnet20": resnet.resnet20, "resnet56": resnet.resnet56}[model]()
     with hold(target) as home:
         board = probe(home, target, job, watch)
         dense_ms = _time(board, job, [dense])[0]
@@ -158,9 +163,9 @@ def _rows(target: Target, scale: Scale) -> Iterator[dict[str, Any]]:
         finders = {
             "low rank": lambda: _by_layers(board, job, wanted, watch),
             "ranks and channels": lambda: _by_layers(board, _with_groups(job), wanted, watch),
-            "DepGraph": lambda: _depgraph(board, job, wanted, ranked_together=True),
-            "DepGraph, all alike": lambda: _depgraph(board, job, wanted, ranked_together=False),
-            "groups": lambda: _groups(board, job, wanted),
+            "DepGraph": lambda: _depgraph(board, job, dense, wanted, ranked_together=True),
+            "DepGraph, all alike": lambda: _depgraph(board, job, dense, wanted, ranked_together=False),
+            "groups": lambda: _groups(board, job, dense, wanted),
         }
         found = {name: find() for name, find in finders.items() if name in scale.methods}
     test = _drawn("test", scale.tests)
@@ -205,9 +210,9 @@ def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch) -> li
     return [_slowest_within(board, job, budget, costs, make, recovered=True) for budget in budgets]
 
 
-def _groups(board: Board, job: Job, budgets: list[float]) -> list[Candidate]:
+def _groups(board: Board, job: Job, dense: nn.Module, budgets: list[float]) -> list[Candidate]:
     """The same allocator over groups: measured time by channels kept, and the true loss of one group at a time."""
-    dense, x = resnet.resnet20(), job.example
+    x = job.example
     groups, _ = channel_groups(dense, x)
     data = job.task.general
     assert data is not None
@@ -239,9 +244,11 @@ def _groups(board: Board, job: Job, budgets: list[float]) -> list[Candidate]:
     return [_slowest_within(board, job, budget, costs, make) for budget in budgets]
 
 
-def _depgraph(board: Board, job: Job, budgets: list[float], *, ranked_together: bool) -> list[Candidate]:
+def _depgraph(
+    board: Board, job: Job, dense: resnet.ResNet, budgets: list[float], *, ranked_together: bool
+) -> list[Candidate]:
     """The largest of the recipe's networks within each budget, by bisection."""
-    network = resnet.with_convolved_shortcuts(resnet.resnet20())
+    network = resnet.with_convolved_shortcuts(dense)
     steps = channels.depgraph_steps(network, network.linear, job.example, ranked_together=ranked_together)
     chosen = []
     for budget in budgets:
@@ -331,6 +338,7 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
                 recipe=_RECIPE,
                 augment=augment_for(_AUGMENTATION, examples.x),
                 steps=steps,
+                learning_rate=_RATE,
                 seed=_SEED,
                 on_progress=_silent,
             )
@@ -343,7 +351,7 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
     how = [teacher is None, (scale.examples, scale.epochs, scale.tests, _SEED)]
     if candidate.recovered:
         code = code_digest(kd, fit, recover, terms_of, weighing_of, augment_for, estimate_statistics)
-        how += [code, str(_RECIPE), _AUGMENTATION]
+        how += [code, str(_RECIPE), _AUGMENTATION, _RATE]
     else:
         how += [code_digest(kd), inspect.getsource(_fine_tune), inspect.getsource(_augmented)]
     folder, _ = cached("benchmarks/convnet", digest(*state, *how), train)
@@ -457,8 +465,8 @@ def _figures(rows: list[dict[str, Any]], target: Target, scale: Scale, prefix: s
     return figures
 
 
-def _print(rows: list[dict[str, Any]], target: Target) -> None:
-    table = Table(title=f"ResNet-20 on CIFAR-10, {target.name}")
+def _print(rows: list[dict[str, Any]], model: str, target: Target) -> None:
+    table = Table(title=f"{model} on CIFAR-10, {target.name}")
     for column in ("method", "wanted", "median", "speed-up", "parameters", "untrained", "trained"):
         table.add_column(column, justify="right")
     for row in rows:

@@ -19,7 +19,8 @@ class Request:
     `policy` is a trained policy for the allocator of that name; the bundled example has one. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
     predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
-    to remove, beside ranks; `augment` None shifts images and leaves other inputs as they are.
+    to remove, beside ranks; `augment` None shifts images and leaves other inputs as they are;
+    `recovery_rate` is the highest learning rate of recovery.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -37,6 +38,7 @@ class Request:
     curve: str = "jactus"
     channels: bool = False
     augment: Augmentation | None = None
+    recovery_rate: float = 2e-3
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,15 @@ Seed = Annotated[
 RecoverySteps = Annotated[
     int, typer.Option(min=0, help="Training steps of the compact model on this machine.", rich_help_panel="How")
 ]
+RecoveryRate = Annotated[
+    float,
+    typer.Option(
+        min=1e-6,
+        max=1.0,
+        help="Highest learning rate of that training; convolutional networks take more, e.g. 5e-3.",
+        rich_help_panel="How",
+    ),
+]
 Distill = Annotated[
     str,
     typer.Option(
@@ -173,6 +182,7 @@ def run(
     recovery_steps: RecoverySteps = 400,
     distill: Distill = str(DEFAULT_RECIPE),
     augment: Augment = None,
+    recovery_rate: RecoveryRate = Request.recovery_rate,
     adapt_steps: AdaptSteps = 40,
     seed: Seed = 0,
     sign: Sign = None,
@@ -199,6 +209,7 @@ def run(
         curve=curve,
         channels=channels,
         augment=None if augment is None else parse_augmentation(augment),
+        recovery_rate=recovery_rate,
     )
     _check_policy(allocator, policy)
     if channels:

@@ -53,6 +53,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
             request.recovery_steps,
             str(request.distill),
             request.augment,
+            request.recovery_rate,
             request.seed,
             code,
         )
@@ -68,6 +69,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
                 recipe=request.distill,
                 augment=augment_for(request.augment, examples.x),
                 steps=request.recovery_steps,
+                learning_rate=request.recovery_rate,
                 seed=request.seed,
                 on_progress=watch.progress.advance,
             )
