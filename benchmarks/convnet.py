@@ -10,9 +10,10 @@ method the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is
 
 - low rank: JACTUS, the exact allocator, trained with the dense network as teacher;
 - DepGraph: Torch-Pruning's own recipe (`channels.py`), its groups ranked together or pruned alike, with its own
-  fine-tuning (SGD, cross-entropy); ranked together also with our loss;
+  fine-tuning (SGD, cross-entropy); ranked together also with the dense network as teacher: with its answers, as its
+  features are narrower than the teacher's;
 - groups: a number of channels for each independent group of coupled channels, by the exact allocator on measured time
-  and true loss, trained with our loss;
+  and true loss, trained as the next;
 - ranks and channels: both, by the exact allocator on layers timed alone, as `deploy --channels` has it choose;
   trained as `deploy --distill kd+features+network --augment shift+mirror --recovery-rate 5e-3` does it; so is low rank.
 
@@ -92,7 +93,7 @@ _SHARES = (0.25, 0.5, 0.75)  # of a group's channels
 _METHODS = {
     "low rank": ("low rank", True),
     "DepGraph": ("DepGraph", False),
-    "DepGraph, our loss": ("DepGraph", True),
+    "DepGraph, taught": ("DepGraph", True),
     "DepGraph, all alike": ("DepGraph, all alike", False),
     "groups": ("groups", True),
     "ranks and channels": ("ranks and channels", True),
@@ -241,7 +242,15 @@ def _groups(board: Board, job: Job, dense: nn.Module, budgets: list[float]) -> l
     def make(limit_ms: float) -> nn.Module:
         return compress(dense, ranked, allocate_exact(curves, costs, Limits(latency_ms=limit_ms)).ranks)
 
-    return [_slowest_within(board, job, budget, costs, make) for budget in budgets]
+    found = [_slowest_within(board, job, budget, costs, make, recovered=True) for budget in budgets]
+    return [replace(each, network=_parted(each.network, job)) for each in found]
+
+
+def _parted(network: nn.Module, job: Job) -> nn.Module:
+    """Backbone and head in a row."""
+    parts = split_head(network, job.example)
+    assert parts.head is not None
+    return nn.Sequential(parts.backbone, parts.head)
 
 
 def _depgraph(
