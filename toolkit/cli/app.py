@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
-from toolkit.cli import lab, profile, report, rollback, run, status, targets, trust, unlock
+from toolkit.cli import lab, plan, profile, report, rollback, run, status, targets, trust, unlock
 
 app = typer.Typer(
     name="deploy",
@@ -16,8 +16,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.command("run", epilog=run.RUN_EPILOG)(run.run)
-app.command("plan", epilog=run.PLAN_EPILOG)(run.plan)
+app.command("run", epilog=run.EPILOG)(run.run)
+app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("profile", epilog=profile.EPILOG)(profile.profile)
 app.command("targets", epilog="Example: [bold]deploy targets --json[/bold]")(targets.targets)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)

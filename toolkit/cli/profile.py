@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cli import render
+from toolkit.cli.arguments import parse_profile_budget
 from toolkit.cli.console import stderr, stdout
-from toolkit.cli.options import AsJson, TargetName
-from toolkit.cli.run import Channels, Model, ProfileBudget, RuntimeName, Seed, Shots, TaskSource, parse_profile_budget
+from toolkit.cli.options import AsJson, Channels, Model, ProfileBudget, RuntimeName, Seed, Shots, TargetName, TaskSource
 from toolkit.errors import BadInput
 from toolkit.request import Request, require_channels
 from toolkit.targets import load_target

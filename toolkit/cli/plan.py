@@ -1,0 +1,101 @@
+"""`deploy plan`."""
+
+from pathlib import Path
+
+import typer
+
+from toolkit.cli import render
+from toolkit.cli.arguments import check_policy, overrides_of, parse_profile_budget
+from toolkit.cli.console import stderr, stdout
+from toolkit.cli.frontier import draw
+from toolkit.cli.options import (
+    AllocatorName,
+    AsJson,
+    Channels,
+    CurveName,
+    DrawFrontier,
+    Estimate,
+    KeepAccuracy,
+    Latency,
+    Memory,
+    Model,
+    Offline,
+    PolicyFile,
+    ProfileBudget,
+    Runs,
+    RuntimeName,
+    Seed,
+    Shots,
+    Size,
+    TargetName,
+    TaskSource,
+)
+from toolkit.cli.runs import run_folder
+from toolkit.errors import BadInput
+from toolkit.request import Request, require_channels
+from toolkit.targets import load_target
+
+EPILOG = (
+    "Examples:  [bold]deploy plan --target host[/bold]\n\n"
+    "[bold]deploy plan --target host --latency 0.5ms --json[/bold]\n\n"
+    "[bold]deploy plan --target host --keep-accuracy 0.98[/bold]   (as fast as keeps 98 % of the accuracy)\n\n"
+    "[bold]deploy plan --target host --frontier[/bold]   (accuracy against latency, by every allocator)\n\n"
+    "[bold]deploy plan --target emulated-pi --offline[/bold]   (from a stored profile, without the board)"
+)
+
+
+def plan(
+    target: TargetName = "host",
+    model: Model = Request.model,
+    task: TaskSource = Request.task,
+    shots: Shots = 5,
+    latency: Latency = None,
+    memory: Memory = None,
+    size: Size = None,
+    keep_accuracy: KeepAccuracy = None,
+    runtime: RuntimeName = None,
+    allocator: AllocatorName = "exact",
+    policy: PolicyFile = None,
+    curve: CurveName = "jactus",
+    channels: Channels = False,
+    seed: Seed = 0,
+    profile_budget: ProfileBudget = None,
+    offline: Offline = False,
+    estimate: Estimate = False,
+    frontier: DrawFrontier = False,
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Measure the board and allocate; nothing is installed."""
+    if offline and estimate:
+        raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
+    board = load_target(target)
+    overrides = overrides_of(latency, memory, size, keep_accuracy)
+    request = Request(
+        model,
+        task,
+        runtime or board.runtimes[0],
+        allocator,
+        shots,
+        seed,
+        profile_budget_s=parse_profile_budget(profile_budget),
+        policy=policy,
+        curve=curve,
+        channels=channels,
+    )
+    check_policy(allocator, policy)
+    if channels:
+        require_channels(allocator)
+    if frontier:
+        draw(request, board, overrides, runs, offline=offline, as_json=as_json)
+        return
+    from toolkit import pipeline
+
+    make = pipeline.plan_estimate if estimate else pipeline.plan_offline if offline else pipeline.plan
+    with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
+        result = make(request, board, overrides, progress, folder)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        render.allocation(stdout(), result)
+        render.predicted(stdout(), result, folder)
