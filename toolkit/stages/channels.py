@@ -18,6 +18,7 @@ from toolkit.compression import (
     rank_channels,
     remove_channels,
 )
+from toolkit.distillation import estimate_statistics
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.stages.worth import Worth, calibration, true_loss
@@ -33,7 +34,8 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[int, ...]], se
     """
     if not counts:
         return worth
-    code = code_digest(channel_groups, rank_channels, remove_channels, measure_losses, calibration, with_channels)
+    made = (channel_groups, rank_channels, remove_channels, measure_losses, calibration, estimate_statistics)
+    code = code_digest(*made, with_channels)
 
     def measure(folder: Path) -> None:
         watch.progress.note(f"measuring the true loss of {sum(map(len, counts.values()))} single cuts of channels")

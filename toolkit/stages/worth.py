@@ -26,7 +26,7 @@ from toolkit.compression import (
     measure_losses,
     ranks_to_measure,
 )
-from toolkit.distillation import kd
+from toolkit.distillation import estimate_statistics, kd
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
@@ -60,7 +60,7 @@ def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, wa
     """
     spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, seed), seed)
     measured = {name: ranks_to_measure(of_layer) for name, of_layer in ranks.items()}
-    code = code_digest(*made_by(curve), build_compact, measure_losses, kd, weigh)
+    code = code_digest(*made_by(curve), build_compact, measure_losses, kd, estimate_statistics, weigh)
 
     def measure(folder: Path) -> None:
         watch.progress.note(f"measuring the true loss of {sum(map(len, measured.values()))} single compact layers")
@@ -78,10 +78,19 @@ def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, wa
 
 
 def true_loss(job: Job, seed: int) -> Callable[[nn.Module], float]:
-    """Backbone -> how far its predictions are from the dense one's, in nats an example (knowledge distillation)."""
+    """Backbone -> how far its predictions are from the dense one's, in nats an example (knowledge distillation).
+
+    Its batch normalisation is put into the state that recovery would begin with: without that, channels that are easily
+    done without look dear (EagleEye, Li et al. 2020).
+    """
     x, logits = _loss_examples(job, seed)
     taught = logits(features_of(job.network.backbone, x))
-    return lambda backbone: float(kd(logits(features_of(backbone, x)), taught, _TEMPERATURE))
+
+    def loss(backbone: nn.Module) -> float:
+        estimate_statistics(backbone, x)
+        return float(kd(logits(features_of(backbone, x)), taught, _TEMPERATURE))
+
+    return loss
 
 
 def calibration(job: Job, seed: int) -> CalibrationSet:
