@@ -146,6 +146,17 @@ class Adaptation(_Record):
     training_loss: tuple[float, ...]
 
 
+class Recovery(_Record):
+    """How the compact model was trained, and what that did to its accuracy on examples held out of it."""
+
+    steps: int
+    learning_rate: float
+    augment: tuple[str, ...] | None = Field(description="variations of its examples; null: the usual of its inputs")
+    accuracy_before: float
+    accuracy_after: float
+    kept: bool = Field(description="false where the untrained model was better, and is what was deployed")
+
+
 class NodeCounts(_Record):
     """Nodes of the inference program and where they run."""
 
@@ -187,7 +198,8 @@ class Deployment(_Record):
     accuracy: AccuracyTable | None = None
     host_device_max_abs_difference: float | None = None
     nodes: NodeCounts | None = None
-    distill: str | None = Field(default=None, description="the losses that trained the cores")
+    distill: str | None = Field(default=None, description="the losses that trained the compact model")
+    recovery: Recovery | None = None
     frontier: tuple[FrontierPoint, ...]
     adaptation: Adaptation | None = None
     release: str | None = None

@@ -102,7 +102,7 @@ def test_what_only_images_can_do_is_refused_to_others(shared: Workplace, tmp_pat
     np.savez(tmp_path / "vectors.npz", x=np.random.rand(40, 64).astype(np.float32), y=np.arange(40) % 2)
     task = str(tmp_path / "vectors.npz")
     said = refusal(shared.deploy("--target", "desk", "--model", MODEL, "--task", task, "--augment", "mirror+noise"))
-    assert "--augment: mirror needs images (N, C, H, W); inputs of vectors are (10, 64)" in said
+    assert "--augment: mirror needs images (N, C, H, W); inputs of vectors are (N, 64)" in said
     said = refusal(shared.deploy("--target", "desk", "--augment", "crop"))
     assert "--augment: 'crop' is not known" in said
     assert nothing_was_done(shared)

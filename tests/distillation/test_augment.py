@@ -21,7 +21,7 @@ def test_a_shifted_image_is_the_old_one_moved_by_an_eighth_at_most(height: int, 
     assert shifted.shape == x.shape
     for axis, size in ((0, height), (1, width)):
         moved = (shifted[0, axis] - x[0, axis]).abs()
-        assert moved.max() <= size // 8
+        assert moved.max() <= -(-size // 8)
         assert 0 <= shifted[0, axis].min() <= shifted[0, axis].max() <= size - 1
 
 

@@ -106,14 +106,14 @@ def test_a_student_is_narrowed_as_it_runs_and_at_no_other_time(compressed: _Trai
 def test_diverging_training_names_its_step(compressed: _Trained) -> None:
     student, teacher, head, examples = compressed
     examples.x[5] = float("nan")
-    with pytest.raises(BadInput, match=r"^training the cores: the loss is nan at step \d of 50\n"):
+    with pytest.raises(BadInput, match=r"^training the compact model: the loss is nan at step \d of 50\n"):
         _recover((student, teacher, head, examples), 50)
 
 
 def test_a_gradient_that_is_not_finite_names_its_step(compressed: _Trained) -> None:
     student, teacher, head, examples = compressed
     next(parameter for parameter in student.parameters() if parameter.requires_grad).register_hook(lambda g: g / 0)
-    with pytest.raises(BadInput, match=r"^training the cores: its gradient is (nan|inf) at step 1 of 5\n"):
+    with pytest.raises(BadInput, match=r"^training the compact model: the gradient is (nan|inf) at step 1 of 5\n"):
         _recover((student, teacher, head, examples), 5)
 
 

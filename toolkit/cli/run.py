@@ -46,8 +46,10 @@ EPILOG = (
     "[bold]deploy --target host --latency 0.5ms --size 2MB[/bold]\n\n"
     "[bold]deploy --target host --keep-accuracy 0.98[/bold]   (as fast as keeps 98 % of the accuracy)\n\n"
     "[bold]deploy --target host --size 4.3MB --allocator policy --distill kd+gradient+beta[/bold]\n\n"
+    "[bold]deploy --target host --size 4.3MB --distill kd+features+network --augment shift+noise[/bold]\n\n"
     "[bold]deploy --target host --runtime executorch[/bold]\n\n"
     "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
+    "   (your own likewise: package.module:factory)"
 )
 
 _DISTURBED = 1.3  # p95 over median: more is no property of a model

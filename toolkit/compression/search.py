@@ -53,7 +53,7 @@ def allocate_search(
             if key not in rewards:
                 rewards[key] = accuracy(ranks)
             reward[episode] = rewards[key]
-            if reward[episode] > most:
+            if (reward[episode], -costs.latency_ms(ranks)) > (most, -costs.latency_ms(best)):
                 best, most = ranks, reward[episode]
             on_progress(done + episode + 1, episodes)
         elite = actions[np.argsort(-reward, kind="stable")[:_ELITE]]

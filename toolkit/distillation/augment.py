@@ -1,5 +1,6 @@
 """Vary a batch of examples: noise for any input; random shifts and mirrored copies for images."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from toolkit.augmentation import Augmentation
 
 _NOISE = 0.25  # standard deviations of the data
-_SHIFT = 1 / 8  # of height and width at most, either way: four pixels of 32, as is usual on CIFAR-10
+_SHIFT = 1 / 8  # of height and width, either way: at most four pixels of 32, as is usual on CIFAR-10
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -41,7 +42,7 @@ def _shifted(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Each image moved on its own; what comes in repeats the edge, as no value is known to be empty."""
     for axis in (2, 3):
         size = x.shape[axis]
-        most = int(_SHIFT * size)
+        most = math.ceil(_SHIFT * size)
         moved = torch.randint(-most, most + 1, (len(x), 1), generator=generator)
         places = (torch.arange(size) + moved).clamp(0, size - 1)
         shape = [len(x), 1, 1, 1]

@@ -43,7 +43,7 @@ def fit(
         _require_finite("the loss", float(value.detach()), step + 1, steps, where)
         value.backward()
         gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
-        _require_finite("its gradient", float(torch.nn.utils.get_total_norm(gradients)), step + 1, steps, where)
+        _require_finite("the gradient", float(torch.nn.utils.get_total_norm(gradients)), step + 1, steps, where)
         optimizer.step()
         schedule.step()
         on_progress(step + 1, steps)
@@ -54,5 +54,5 @@ def _require_finite(what: str, value: float, step: int, steps: int, where: str) 
         raise BadInput(
             f"{what} is {value} at step {step} of {steps}",
             where=where,
-            next="Look for extreme values in inputs and weights; --recovery-steps 0 deploys untrained cores.",
+            next="Give a lower --recovery-rate, or look for extreme values in inputs and weights.",
         )

@@ -70,7 +70,7 @@ def recover(
             steps=steps,
             batch=batch,
             seed=seed,
-            where="training the cores",
+            where="training the compact model",
             on_progress=on_progress,
         )
     for each in also:

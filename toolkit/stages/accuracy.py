@@ -1,5 +1,7 @@
 """True accuracy of a compact model before its cores are trained."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -18,15 +20,26 @@ def accuracy_before_recovery(job: Job, spectra: Spectra, ranks: Ranks) -> float:
     """On held-out examples of the general classes if the task has them, else on the task's queries."""
     backbone = _cut(job, spectra, ranks)
     if job.task.general_query is not None:
-        return _share_right(job.general_logits(features_of(backbone, job.task.general_query.x)), job.task.general_query)
+        return accuracy_of(job, backbone)
     return _share_right(job.dense_head(features_of(backbone, job.task.query.x)), job.task.query)
 
 
 def expected_accuracy(job: Job, spectra: Spectra, ranks: Ranks) -> float:
     """What a choice may be made by, which the task's queries are not: see `judged_on`."""
+    return accuracy_of(job, _cut(job, spectra, ranks))
+
+
+def accuracy_of(job: Job, backbone: nn.Module) -> float:
+    """The same of any backbone."""
     if job.task.general_query is not None:
-        return accuracy_before_recovery(job, spectra, ranks)
-    return _cross_validated(job, _cut(job, spectra, ranks))
+        return _share_right(job.general_logits(features_of(backbone, job.task.general_query.x)), job.task.general_query)
+    return _cross_validated(job, backbone)
+
+
+def is_worse(job: Job, after: float, before: float) -> bool:
+    """Whether that accuracy is lower by more than two standard errors of what it is measured on."""
+    examples = job.task.support if job.task.general_query is None else job.task.general_query
+    return after < before - 2 * math.sqrt(after * (1 - after) / len(examples))
 
 
 def judged_on(job: Job) -> str:

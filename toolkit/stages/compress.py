@@ -1,5 +1,6 @@
 """Stage 5: put the allocation into the model and train what is compact with the dense model as teacher."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from toolkit.compression import (
     make_bases_orthonormal,
     remove_channels,
 )
+from toolkit.deployment import Recovery
 from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
+from toolkit.stages.accuracy import accuracy_of, is_worse, judged_on
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
@@ -25,11 +28,12 @@ from toolkit.stages.watch import Watch
 
 @dataclass(frozen=True)
 class Compacted:
-    """The compact backbone with trained cores, and the head it starts the task with."""
+    """The compact backbone, and the head it starts the task with. Nothing is recovered of what stayed dense."""
 
     backbone: nn.Module
     head: nn.Linear
     key: str
+    recovery: Recovery | None = None
 
 
 def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Compacted:
@@ -39,46 +43,82 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
     """
     with watch.stage("compress"):
         backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
-        orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
-        code = code_digest(
-            *made_by(request.curve),
-            *(build_compact, make_bases_orthonormal, remove_channels),
-            *(kd, terms_of, weighing_of, fit, recover, augment_for, estimate_statistics),
-        )
-        key = digest(
-            job.key,
-            planned.allocation.ranks,
-            orders,
-            request.curve,
-            request.recovery_steps,
-            str(request.distill),
-            request.augment,
-            request.recovery_rate,
-            request.seed,
-            code,
-        )
+        key, recovery = _key(job, planned, request), None
+        if any(rank is not None for rank in planned.allocation.ranks.values()):
 
-        def train(folder: Path) -> None:
-            general = job.task.general
-            examples = general or job.task.support
-            recover(
-                backbone,
-                job.network.backbone,
-                job.general_logits if general else job.dense_head,
-                examples,
-                recipe=request.distill,
-                augment=augment_for(request.augment, examples.x),
-                steps=request.recovery_steps,
-                learning_rate=request.recovery_rate,
-                seed=request.seed,
-                on_progress=watch.progress.advance,
-            )
-            if request.distill.trained != "cores":
-                make_bases_orthonormal(backbone)
-            # Bases too: a basis from another machine's linear algebra may differ in sign.
-            save_model(backbone, str(folder / "compact.safetensors"))
+            def train(folder: Path) -> None:
+                made = _train(job, backbone, request, watch)
+                # Bases too: a basis from another machine's linear algebra may differ in sign.
+                save_model(backbone, str(folder / "compact.safetensors"))
+                (folder / "recovery.json").write_text(made.model_dump_json(), encoding="utf-8")
 
-        folder, watch.was_cached = cached("compact", key, train)
-        load_model(backbone, folder / "compact.safetensors")
+            folder, watch.was_cached = cached("compact", key, train)
+            load_model(backbone, folder / "compact.safetensors")
+            recovery = Recovery.model_validate_json((folder / "recovery.json").read_text(encoding="utf-8"))
+            _tell(recovery, job, watch)
         backbone.requires_grad_(False)
-        return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key)
+        return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key, recovery)
+
+
+def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Recovery:
+    """In place. What is worse than it was untrained is taken back."""
+    general = job.task.general
+    examples = general or job.task.support
+    estimate_statistics(backbone, examples.x)
+    untrained, before = copy.deepcopy(backbone.state_dict()), accuracy_of(job, backbone)
+    recover(
+        backbone,
+        job.network.backbone,
+        job.general_logits if general else job.dense_head,
+        examples,
+        recipe=request.distill,
+        augment=augment_for(request.augment, examples.x),
+        steps=request.recovery_steps,
+        learning_rate=request.recovery_rate,
+        seed=request.seed,
+        on_progress=watch.progress.advance,
+    )
+    if request.distill.trained != "cores":
+        make_bases_orthonormal(backbone)
+    after = accuracy_of(job, backbone)
+    kept = request.recovery_steps > 0 and not is_worse(job, after, before)
+    if not kept:
+        backbone.load_state_dict(untrained)
+    return Recovery(
+        steps=request.recovery_steps,
+        learning_rate=request.recovery_rate,
+        augment=request.augment,
+        accuracy_before=before,
+        accuracy_after=after,
+        kept=kept,
+    )
+
+
+def _tell(recovery: Recovery, job: Job, watch: Watch) -> None:
+    if recovery.steps and not recovery.kept:
+        watch.note(
+            f"recovery made the compact model worse ({recovery.accuracy_before:.1%} before, "
+            f"{recovery.accuracy_after:.1%} after, on {judged_on(job)}): it is deployed without; give a lower "
+            "--recovery-rate"
+        )
+
+
+def _key(job: Job, planned: Planned, request: Request) -> str:
+    orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
+    code = code_digest(
+        *made_by(request.curve),
+        *(build_compact, make_bases_orthonormal, remove_channels),
+        *(kd, terms_of, weighing_of, fit, recover, augment_for, estimate_statistics, accuracy_of),
+    )
+    return digest(
+        job.key,
+        planned.allocation.ranks,
+        orders,
+        request.curve,
+        request.recovery_steps,
+        str(request.distill),
+        request.augment,
+        request.recovery_rate,
+        request.seed,
+        code,
+    )

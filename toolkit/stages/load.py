@@ -82,7 +82,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         start = head_start(network, task)
         dense_head = task_head(start, network, network.backbone, task)
         state = [value.numpy().tobytes() for value in model.state_dict().values()]
-        parts = [part for part in (task.support, task.general) if part is not None]
+        parts = [part for part in (task.support, task.general, task.general_query) if part is not None]
         data = [value.numpy().tobytes() for part in parts for value in (part.x, part.y)]
         return Job(
             network=network,
@@ -102,7 +102,7 @@ def _check_images(request: Request, task: Task) -> None:
     if moved and task.support.x.dim() != 4:
         raise BadInput(
             f"{' and '.join(moved)} {'needs' if len(moved) == 1 else 'need'} images (N, C, H, W); "
-            f"inputs of {task.name} are {tuple(task.support.x.shape)}",
+            f"inputs of {task.name} are (N, {', '.join(map(str, task.support.x.shape[1:]))})",
             where="--augment",
             next="Leave it out, or give noise.",
         )

@@ -120,8 +120,9 @@ def summarise(
         accuracy=accuracy,
         host_device_max_abs_difference=verified.max_abs_difference if verified else None,
         distill=str(request.distill) if compact else None,
+        recovery=compact.recovery if compact else None,
         nodes=NodeCounts(**vars(bundle.nodes)) if bundle else None,
-        frontier=(*planned.frontier, *_deployed_point(planned, bundle, verified, accuracy)),
+        frontier=(*planned.frontier, *_deployed_point(planned, compact, bundle, verified, accuracy)),
         adaptation=adapted.adaptation if adapted else None,
         release=bundle.digest if bundle else None,
         active=verified is not None and not verified.refusals,
@@ -186,7 +187,11 @@ def _score(logits: torch.Tensor, examples: Examples, data: str, *, ran_on: str) 
 
 
 def _deployed_point(
-    planned: Planned, bundle: Bundle | None, verified: Accepted | None, accuracy: AccuracyTable | None
+    planned: Planned,
+    compact: Compacted | None,
+    bundle: Bundle | None,
+    verified: Accepted | None,
+    accuracy: AccuracyTable | None,
 ) -> tuple[FrontierPoint, ...]:
     if not (bundle and verified and accuracy):
         return ()
@@ -198,7 +203,7 @@ def _deployed_point(
             predicted_ms=planned.allocation.latency_ms,
             size_bytes=bundle.inference_bytes,
             accuracy=shown.value,
-            recovered=True,
+            recovered=bool(compact and compact.recovery and compact.recovery.kept),
         ),
     )
 

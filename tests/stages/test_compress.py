@@ -1,0 +1,131 @@
+"""Recovery: what it starts from, and that nothing worse than that is deployed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+from torch import nn
+from workplace import Workplace, inside, make_workplace
+
+from toolkit import stages
+from toolkit.compression import CURVES, Allocation, CostTable, Limits
+from toolkit.profiling.latency_model import Interval
+from toolkit.progress import Silent
+from toolkit.request import Request
+from toolkit.stages import Watch
+from toolkit.stages.accuracy import accuracy_of
+from toolkit.stages.allocate import Planned
+from toolkit.stages.load import Job
+from toolkit.stages.worth import calibration
+
+NORMS = '''
+import torch
+import torch.nn.functional as F
+from torch import nn
+from toolkit.tasks import Examples, Task
+
+def examples(count, seed):
+    """Four directions in the plane, in 16 dimensions of noise."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(count) % 4
+    x = torch.randn(count, 16, generator=generator)
+    x[:, 0] += 6.0 * (y % 2) - 3
+    x[:, 1] += 6.0 * (y // 2) - 3
+    return Examples(x, y)
+
+def model():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(16, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 32), nn.Linear(32, 4))
+    optimizer, data = torch.optim.Adam(net.parameters(), 1e-2), examples(512, 1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        F.cross_entropy(net(data.x), data.y).backward()
+        optimizer.step()
+    return net.eval()
+
+def task(shots=5, seed=0):
+    names = tuple("abcd")
+    return Task("directions", names, examples(20, 2), examples(200, 3), examples(512, 1), examples(400, 4))
+'''
+
+
+@dataclass
+class Heard(Silent):
+    """What was noted."""
+
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    made = make_workplace(tmp_path_factory.mktemp("place"))
+    (made.folder / "my_package" / "norms.py").write_text(NORMS)
+    with inside(made):
+        yield made
+
+
+REQUEST = Request("my_package.norms:model", "my_package.norms:task", recovery_steps=40)
+
+
+@pytest.fixture(scope="module")
+def job(place: Workplace) -> Job:
+    return stages.load(REQUEST, place.target, Watch(Silent()))
+
+
+def planned(job: Job, rank: int | None, curve: str = "jactus") -> Planned:
+    """Every layer at that rank."""
+    spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, 0), 0)
+    ranks = dict.fromkeys(job.layers, rank)
+    allocation = Allocation(ranks, 0.0, 0, 0, 0.0, 0.0)
+    return Planned(spectra, {}, CostTable({}, 0.0, 0), allocation, Interval(0.0, 0.0, 0.0), Limits(), ())
+
+
+def norm_of(backbone: nn.Module) -> nn.BatchNorm1d:
+    [norm] = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm1d)]
+    return norm
+
+
+def test_without_recovery_statistics_are_the_compact_models_own(job: Job) -> None:
+    found = stages.compress(job, planned(job, 1), replace(REQUEST, recovery_steps=0), Watch(Silent()))
+    assert job.task.general is not None
+    first = next(iter(found.backbone.children()))
+    torch.testing.assert_close(norm_of(found.backbone).running_mean, first(job.task.general.x).mean(0))
+    assert found.recovery is not None
+    assert not found.recovery.kept
+    assert found.recovery.accuracy_before == found.recovery.accuracy_after == accuracy_of(job, found.backbone)
+
+
+def test_recovery_is_recorded_and_kept_where_it_helps(job: Job) -> None:
+    watch, again = Watch(Heard()), Watch(Silent())
+    longer = replace(REQUEST, recovery_steps=150, recovery_rate=1e-2)
+    found = stages.compress(job, planned(job, 4, "random"), longer, watch)
+    assert found.recovery is not None
+    assert found.recovery.kept
+    assert found.recovery.accuracy_after == accuracy_of(job, found.backbone) > found.recovery.accuracy_before
+    assert (found.recovery.steps, found.recovery.learning_rate, found.recovery.augment) == (150, 1e-2, None)
+    assert watch.notes == []
+    second = stages.compress(job, planned(job, 4, "random"), longer, again)
+    assert again.was_cached
+    assert second.recovery == found.recovery
+    torch.testing.assert_close(second.backbone.state_dict(), found.backbone.state_dict(), atol=0, rtol=0)
+
+
+def test_recovery_that_destroys_is_taken_back_and_told(job: Job) -> None:
+    watch = Watch(Heard())
+    found = stages.compress(job, planned(job, 4), replace(REQUEST, recovery_rate=1.0), watch)
+    assert found.recovery is not None
+    assert not found.recovery.kept
+    assert found.recovery.accuracy_after < found.recovery.accuracy_before == accuracy_of(job, found.backbone)
+    [note] = watch.notes
+    assert note.startswith("recovery made the compact model worse (")
+    assert note.endswith("it is deployed without; give a lower --recovery-rate")
+
+
+def test_what_stays_dense_is_not_trained(job: Job) -> None:
+    found = stages.compress(job, planned(job, None), REQUEST, Watch(Silent()))
+    assert found.recovery is None
+    torch.testing.assert_close(found.backbone.state_dict(), job.network.backbone.state_dict(), atol=0, rtol=0)
