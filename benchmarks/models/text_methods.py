@@ -54,7 +54,7 @@ def statistics_of(encoder: nn.Module, head: nn.Linear, examples: Examples, seed:
     drawn = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))[:_CALIBRATION_EXAMPLES]
     batches = by_length(Examples(examples.x[drawn], examples.y[drawn]), BATCH)
     encoder = copy.deepcopy(encoder)
-    encoder.bert.encoder.requires_grad_(True)  # type: ignore[union-attr]
+    encoder.requires_grad_(True)  # the embeddings too: without, no gradient reaches the first block's attention
     return calibrate(encoder, compressible_layers(encoder, batches[0][:1]), [(x, head) for x in batches], seed=seed)
 
 
