@@ -154,7 +154,9 @@ class Recovery(_Record):
     augment: tuple[str, ...] | None = Field(description="variations of its examples; null: the usual of its inputs")
     accuracy_before: float
     accuracy_after: float
-    kept: bool = Field(description="false where the untrained model was better, and is what was deployed")
+    kept: bool = Field(
+        description="false where the untrained model was deployed: there were no steps, or it was better"
+    )
 
 
 class NodeCounts(_Record):

@@ -24,6 +24,14 @@ def test_they_are_the_mean_and_variance_over_all_examples(network: nn.Sequential
     torch.testing.assert_close(network(x).mean((0, 2, 3)), torch.zeros(8), atol=1e-4, rtol=0)
 
 
+def test_data_sorted_by_class_give_what_shuffled_data_give(network: nn.Sequential) -> None:
+    levels = torch.arange(8.0).repeat_interleave(64)[:, None, None, None]
+    x = torch.randn(512, 3, 6, 6) + 5 * levels
+    estimate_statistics(network, x)
+    seen, norm = network[0](x).detach(), network[1]
+    torch.testing.assert_close(norm.running_var, seen.var((0, 2, 3)), rtol=0.1, atol=0)
+
+
 def test_the_network_is_in_the_mode_that_it_was_in(network: nn.Sequential) -> None:
     estimate_statistics(network, torch.randn(ENOUGH, 3, 6, 6))
     assert not any(module.training for module in network.modules())

@@ -34,7 +34,9 @@ def allocate_search(
     on_progress: Callable[[int, int], None],
     episodes: int = EPISODES,
 ) -> Allocation:
-    """The choices of the highest `accuracy` among those tried; gains only describe it. No choices are asked for twice.
+    """The choices of the highest `accuracy` among those tried, the fastest of equals; gains only describe it.
+
+    No choices are asked for twice.
 
     The bound is the gain of leaving every layer dense. Raises BudgetError if nothing fits.
     """

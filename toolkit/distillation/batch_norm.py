@@ -13,26 +13,28 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 # Of fewer examples the dense model's statistics are the better estimate.
 ENOUGH = 256
-_BATCH = 64
+_AT_MOST, _BATCH = 1024, 64
 
 
 @torch.no_grad()
 def estimate_statistics(model: nn.Module, x: torch.Tensor) -> None:
-    """Replace means and variances of every batch normalisation, in place, by those over `x` (N, ...).
+    """Replace means and variances of every batch normalisation, in place, by those over some of `x` (N, ...).
 
-    Leaves the model as it is where it has none, or `x` has fewer than `ENOUGH` examples.
+    They are drawn from all of it, always the same: data sorted by class would make batches of one class. Leaves
+    the model as it is where it has none, or `x` has fewer than `ENOUGH` examples.
     """
     norms = _norms(model)
     if not norms or len(x) < ENOUGH:
         return
+    drawn = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:_AT_MOST]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
     with batch_statistics(model):
-        for part in x.split(_BATCH):
-            if len(part) == _BATCH:
-                model(part)
+        for index in drawn.split(_BATCH):
+            if len(index) == _BATCH:
+                model(x[index])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

@@ -13,7 +13,6 @@ from toolkit.stages.load import Job
 from toolkit.tasks import Examples
 
 _FOLDS = 5
-_STATISTICS_EXAMPLES = 512
 
 
 def accuracy_before_recovery(job: Job, spectra: Spectra, ranks: Ranks) -> float:
@@ -59,7 +58,7 @@ def shown_on(job: Job) -> str:
 def _cut(job: Job, spectra: Spectra, ranks: Ranks) -> nn.Module:
     """The compact backbone, its batch normalisation in the state that recovery would begin with."""
     backbone = compress(job.network.backbone, spectra, ranks)
-    estimate_statistics(backbone, (job.task.general or job.task.support).x[:_STATISTICS_EXAMPLES])
+    estimate_statistics(backbone, (job.task.general or job.task.support).x)
     return backbone
 
 
