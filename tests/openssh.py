@@ -77,7 +77,8 @@ def freeze_sessions(server: Sshd) -> list[int]:
     """Stop every connection that is open, as a board that hangs would; it stays open. Returns what to `thaw`."""
     frozen = _descendants(server.process.pid)
     for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     return frozen
 
 
@@ -95,8 +96,10 @@ def known_hosts_line(server: Sshd, name: str = "") -> str:
 
 
 def _descendants(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for child in text.read_text().split()] if text.exists() else []
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # it ended before it was opened, or before it was read
+        return []
     return [found for child in children for found in (child, *_descendants(child))]
 
 
