@@ -124,7 +124,7 @@ def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path) -> None:
     save_file(tensors, file)
     _refused(file, "holds tensors, but no policy")
     for held, text, said in (
-        (tensors, header.replace('"schema_version": 1', '"schema_version": 7'), "version 7; this is 1"),
+        (tensors, header.replace('"schema_version": 2', '"schema_version": 7'), "version 7; this is 2"),
         (tensors, header.replace("fisher", "fisher2"), "other task embeddings"),
         (tensors, header[:-9], "damaged policy"),
         (tensors, "{}", "damaged policy"),

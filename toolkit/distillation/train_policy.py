@@ -3,6 +3,7 @@
 Source: AdaCompact (abstract: unified meta-learning of compression policies). Our reading: first-order MAML (Finn et al.
 2017, section 5.2). For each task the inner step adapts the cores of the softly thresholded model on the support; the
 outer step moves the policy by the query loss of that model, through the soft thresholds and not through the inner step.
+Ours: tasks that did not train it then say how far the policy is to be followed.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +27,9 @@ from toolkit.compression.policy import (
     masked,
     soft_masks,
 )
+from toolkit.distillation.batch_norm import batch_statistics
 from toolkit.distillation.losses import kd
+from toolkit.distillation.policy_strength import STRENGTHS, strength_that_pays
 from toolkit.tasks import Task
 
 _WARM_UP = 24  # tasks whose embeddings set the scale of all
@@ -34,6 +37,7 @@ _INNER_RATE, _OUTER_RATE = 0.05, 1e-2
 # Soft thresholds end nearly hard: in units of log(gain / cost).
 _TEMPERATURES = (1.0, 0.2)
 _TASK_WEIGHT = 0.3
+_HELD_OUT, _HARD = 32, 1e-3
 _SPREAD = 2.0  # standard deviation of the dense model's logits over the support, as the prototype head has it
 
 
@@ -51,7 +55,8 @@ def train_policy(
 ) -> Policy:
     """A policy for that backbone, from `steps` tasks; each gets a share of the dense weights drawn from `room`.
 
-    `gains` hold the ranks up to which components may be kept; costs are weights. Prototypes tell a task's classes.
+    `gains` hold the ranks up to which components may be kept; costs are weights. Prototypes tell a task's classes. Where
+    what it learned does not pay by more than chance on further tasks, its strength is 0 and the gains alone decide.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
@@ -74,18 +79,31 @@ def train_policy(
     optimizer = torch.optim.Adam(network.parameters(), lr=_OUTER_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     low, high = room
-    for step, task in enumerate(islice(tasks, steps)):
-        share = low * (high / low) ** float(torch.rand((), generator=generator))
-        temperature = _TEMPERATURES[0] * (_TEMPERATURES[1] / _TEMPERATURES[0]) ** (step / steps)
-        embedding = embedded(task)
-        thresholds = network(embedding.layers, embedding.task, shapes, share)
+
+    def loss_at(task: Task, thresholds: torch.Tensor, share: float, temperature: float) -> torch.Tensor:
         kept = soft_masks(parts, thresholds, share * weights - always_dense, temperature)
-        loss = _query_loss(student, backbone, task, dict(zip(layers, kept, strict=True)))
+        with batch_statistics(student):  # those of the dense model would blame early layers for what recovery mends
+            return _query_loss(student, backbone, task, dict(zip(layers, kept, strict=True)))
+
+    def drawn_share() -> float:
+        return low * (high / low) ** float(torch.rand((), generator=generator))
+
+    for step, task in enumerate(islice(tasks, steps)):
+        share, embedding = drawn_share(), embedded(task)
+        temperature = _TEMPERATURES[0] * (_TEMPERATURES[1] / _TEMPERATURES[0]) ** (step / steps)
+        loss = loss_at(task, network(embedding.layers, embedding.task, shapes, share), share, temperature)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         on_progress(step + 1, steps)
+    losses = []
+    for task in islice(tasks, _HELD_OUT):
+        share, embedding = drawn_share(), embedded(task)
+        with torch.no_grad():
+            said = network(embedding.layers, embedding.task, shapes, share)
+        losses.append([loss_at(task, each * said, share, _HARD).item() for each in (0.0, *STRENGTHS)])
+    network.strength.fill_(strength_that_pays(torch.tensor(losses)))
     return Policy(own, network.eval())
 
 

@@ -12,7 +12,7 @@ from toolkit.compression.policy.fingerprint import Fingerprint
 from toolkit.compression.policy.network import Policy, PolicyNetwork
 from toolkit.errors import BadInput
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _KEY, _SKETCH, _NEXT = "edge-deploy-policy", "backbone.sketch", "Train the policy again, or choose --allocator exact."
 
 

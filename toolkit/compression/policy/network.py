@@ -24,16 +24,19 @@ class PolicyNetwork(nn.Module):
     """(layers, LAYER_FEATURES), (TASK_FEATURES,), shapes and room -> (layers,) log-thresholds of mean 0.
 
     `mean` and `std` standardise the embedding; they are set from the tasks trained on. Before training all are 0.
+    `strength`, 0..1, scales what is said: at 0 the gain curves alone decide.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
+    strength: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
         features = len(LAYER_FEATURES) + len(TASK_FEATURES)
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
+        self.register_buffer("strength", torch.ones(()))
         self.inner = nn.Linear(features + _DESCRIPTORS + 1, HIDDEN)
         self.outer = nn.Linear(HIDDEN, 1)
         nn.init.zeros_(self.outer.weight)
@@ -51,7 +54,7 @@ class PolicyNetwork(nn.Module):
         log_room = torch.full((count, 1), room).clamp_min(1e-3).log()
         hidden = torch.tanh(self.inner(torch.cat([embedded, descriptors, log_room], 1)))
         raw = _BOUND * torch.tanh(self.outer(hidden)[:, 0])
-        return raw - raw.mean()
+        return self.strength * (raw - raw.mean())
 
 
 @dataclass(frozen=True)
