@@ -24,6 +24,7 @@ def recover(
     head: Head,
     examples: Examples,
     *,
+    support: Examples | None = None,
     steps: int,
     seed: int,
     on_progress: Callable[[int, int], None],
@@ -38,8 +39,10 @@ def recover(
     Student and teacher are backbones (x -> features) read by the same `head`, which does not train; both see what
     `augment(x, generator)` makes of a batch. A recipe may also train the bases and biases of compact layers, or all of
     the network; compact layers are then no longer orthonormal. Of enough examples, batch normalisation learns its
-    statistics too. The student runs inside `narrowed(generator)`: there, cores that are to be good at every prefix are
-    cut to a random one. Raises BadInput where there are no examples or training diverges, with the step.
+    statistics too. With `support`, half of every batch is drawn there: this task's own inputs, whose classes `head`
+    may not know; its labels are not read, the teacher's answers stand for them. The student runs inside
+    `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. Raises BadInput
+    where there are no examples or training diverges, with the step.
     """
     trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     if not trained or steps == 0:
@@ -51,13 +54,18 @@ def recover(
     statistics = batch_statistics(student) if len(examples) >= ENOUGH else nullcontext()
 
     def loss(index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        x = augment(examples.x[index], generator)
+        own = len(index) // 2 if support is not None and len(support) else 0
+        x, y = examples.x[index[own:]], examples.y[index[own:]]
+        if support is not None and own:
+            x = torch.cat([x, support.x[torch.randint(len(support), (own,), generator=generator)]])
+        x = augment(x, generator)
         with torch.no_grad():
             taught = teacher(x)
             taught_logits = head(taught)
+        y = torch.cat([y, taught_logits[len(y) :].argmax(1)])
         with narrowed(generator):
             features = student(x)
-        seen = Seen(features, head(features), taught, taught_logits, examples.y[index], head)
+        seen = Seen(features, head(features), taught, taught_logits, y, head)
         return weighing(terms_of(recipe, seen), taught)
 
     for each in also:

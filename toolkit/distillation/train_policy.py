@@ -55,8 +55,8 @@ def train_policy(
 ) -> Policy:
     """A policy for that backbone, from `steps` tasks; each gets a share of the dense weights drawn from `room`.
 
-    `gains` hold the ranks up to which components may be kept; costs are weights. Prototypes tell a task's classes. Where
-    what it learned does not pay by more than chance on further tasks, its strength is 0 and the gains alone decide.
+    `gains` hold the ranks up to which components may be kept; costs are weights. Prototypes tell a task's classes.
+    Where what it learned does not pay beyond chance on further tasks, its strength is 0 and the gains alone decide.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():

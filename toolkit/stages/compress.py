@@ -37,7 +37,7 @@ class Compacted:
 
 
 def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Compacted:
-    """Train on the general data if the task has any, else on its support; a finished training is reused.
+    """Train on the task's support, and on the general data if it has any; a finished training is reused.
 
     What lost channels is trained too, and all is frozen afterwards: the board trains cores and head alone.
     """
@@ -71,6 +71,7 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
         job.network.backbone,
         job.general_logits if general else job.dense_head,
         examples,
+        support=job.task.support if general else None,
         recipe=request.distill,
         augment=augment_for(request.augment, examples.x),
         steps=request.recovery_steps,
