@@ -116,6 +116,7 @@ def low_rank_adapters(
     dora: bool,
     steps: int,
     learning_rate: float,
+    head_rate: float,
     seed: int,
     on_progress: Progress,
 ) -> Made:
@@ -129,7 +130,7 @@ def low_rank_adapters(
     inject_adapter_in_model(config, adapted)
     trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     fit(
-        [([*trained, *reads.parameters()], learning_rate)],
+        [(trained, learning_rate), (list(reads.parameters()), head_rate)],
         lambda index, _: F.cross_entropy(reads(adapted(examples.x[index])), examples.y[index]),
         len(examples),
         steps=steps,
@@ -139,6 +140,18 @@ def low_rank_adapters(
         on_progress=on_progress,
     )
     return Made(adapted, reads, 1.0)
+
+
+def merged(adapted: nn.Module) -> nn.Module:
+    """A copy in which every adapter is part of its layer's weight again."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    plain = copy.deepcopy(adapted)
+    for name, module in [(n, each) for n, each in plain.named_modules() if isinstance(each, BaseTunerLayer)]:
+        module.merge()
+        parent, _, attribute = name.rpartition(".")
+        setattr(plain.get_submodule(parent), attribute, module.get_base_layer())
+    return plain.requires_grad_(False)
 
 
 def factorise(

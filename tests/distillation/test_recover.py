@@ -134,6 +134,7 @@ def test_a_teacher_is_the_dense_model_that_learned_the_task(compressed: _Trained
         Examples(examples.x, y),
         steps=100,
         learning_rate=1e-2,
+        head_rate=1e-2,
         batch=32,
         seed=0,
         on_progress=lambda *_: None,
@@ -143,6 +144,40 @@ def test_a_teacher_is_the_dense_model_that_learned_the_task(compressed: _Trained
     for old, module in zip(before, (dense, head), strict=True):
         for name, value in module.state_dict().items():
             torch.testing.assert_close(value, old[name], atol=0, rtol=0)
+
+
+def test_a_head_learns_at_its_own_rate(compressed: _Trained) -> None:
+    _, dense, head, examples = compressed
+    how = {"steps": 3, "batch": 32, "seed": 0, "on_progress": lambda *_: None}
+    taught, reads = teach(dense, head.requires_grad_(True), examples, learning_rate=1e-4, head_rate=1e-2, **how)
+    body, top = ((new[0].weight - old[0].weight).abs().max() for new, old in ((taught, dense), ([reads], [head])))
+    assert top > 20 * body > 0
+
+
+def test_with_a_support_the_student_is_closer_on_what_is_like_it(compressed: _Trained) -> None:
+    """General examples say little of a region that the task alone is in."""
+    student, teacher, head, examples = compressed
+    shifted = examples.x + 3
+    like_it = Examples(shifted[48:], examples.y[48:])
+    apart, own = Examples(shifted[:48], torch.zeros(48, dtype=torch.int64)), []
+    for support in (None, apart):
+        trained = copy.deepcopy(student)
+        how = {"recipe": parse_recipe("kd+factors"), "steps": 120, "seed": 0, "on_progress": lambda *_: None}
+        recover(trained, teacher, head, examples, support=support, **how)
+        own.append(_distance((trained, teacher, head, like_it)))
+    assert own[1] < 0.7 * own[0]
+
+
+def test_labels_of_a_support_are_not_read(compressed: _Trained) -> None:
+    """They may be of classes that the head does not know."""
+    student, teacher, head, examples = compressed
+    found = []
+    for label in (0, 99):
+        trained, support = copy.deepcopy(student), Examples(examples.x[:8], torch.full((8,), label))
+        how = {"recipe": parse_recipe("kd+gradient+beta"), "steps": 5, "seed": 0, "on_progress": lambda *_: None}
+        recover(trained, teacher, head, examples, support=support, **how)
+        found.append(trained(examples.x))
+    torch.testing.assert_close(*found, atol=0, rtol=0)
 
 
 def test_only_cores_move(compressed: _Trained) -> None:

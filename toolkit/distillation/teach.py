@@ -18,21 +18,22 @@ def teach(
     *,
     steps: int,
     learning_rate: float,
+    head_rate: float,
     batch: int,
     seed: int,
     on_progress: Callable[[int, int], None],
 ) -> tuple[nn.Module, nn.Linear]:
     """Copies of backbone (x -> features) and head, fine-tuned with cross-entropy on the task's examples.
 
-    Frozen parameters stay as they are. What is compressed afterwards, and what its cores learn from, is then the model
-    that has learned the task. Raises BadInput where there are no examples or training diverges, with the step.
+    The head, new to the task, learns at a rate of its own. Frozen parameters stay as they are. What is compressed
+    afterwards, and what its cores learn from, is then the model that has learned the task. Raises BadInput where there
+    are no examples or training diverges, with the step.
     """
     taught, reads = copy.deepcopy(backbone), copy.deepcopy(head)
-    trained: list[torch.Tensor] = [
-        each for module in (taught, reads) for each in module.parameters() if each.requires_grad
-    ]
+    pretrained: list[torch.Tensor] = [each for each in taught.parameters() if each.requires_grad]
+    new: list[torch.Tensor] = [each for each in reads.parameters() if each.requires_grad]
     fit(
-        [(trained, learning_rate)],
+        [(pretrained, learning_rate), (new, head_rate)],
         lambda index, _: F.cross_entropy(reads(taught(examples.x[index])), examples.y[index]),
         len(examples),
         steps=steps,
