@@ -6,9 +6,9 @@
     PYTHONPATH=. python benchmarks/text.py --data ../shared/data --quick        # two layers, few steps, no claim
 
 MiniLM on the 150 intents of CLINC150, all 15,000 utterances or five a class; accuracy on all 4,500 test utterances.
-JACTUS: the dense encoder learns the task, is compressed to a share of its linear parameters, its cores learn from it.
-With all utterances that teacher is fine-tuned, with five a class it is DoRA's, merged: the better on the development
-split.
+JACTUS: the dense encoder learns the task, is compressed to a share of its linear parameters, and goes on. With all
+utterances the dense one is fine-tuned, and all factors of the compact one learn from the labels; with five a class DoRA
+teaches, merged, and cores learn from its answers: the better on the development split.
 Against it: LoRA and DoRA of rank 16 on the dense encoder, and adapters on one that was factorised to that share before.
 All start from the same head (class means) and train for the same number of steps: those of JACTUS' teacher count.
 Each method's learning rate is the best of three on 450 utterances for development, with all utterances to train on, a
@@ -50,13 +50,15 @@ from toolkit.tasks import Examples
 FULL, FEW = "all utterances", "5 a class"
 _STEPS, _SEEDS, _SHARES = 200, [0, 1, 2], (0.8, 0.6, 0.4, 0.3)
 _SELECTION_SEED = 100
-# Who teaches, and for how many of the steps: the better on the development split, which also chose the heads' rate.
+# Who teaches, for how many of the steps, and what the student learns from: the better on the development split, which
+# also chose the heads' rate.
 _TEACHER = {FULL: "fine-tuning", FEW: "DoRA"}
-_TEACHER_STEPS = 150
+_TEACHER_STEPS = {FULL: 100, FEW: 150}
+_STUDENT = {FULL: "task+factors", FEW: "kd"}
 _HEAD_RATE = 3e-3
 _RATES = {
     "fine-tuning": (1e-4, 3e-4, 1e-3),
-    "JACTUS": (5e-4, 1e-3, 2e-3),
+    "JACTUS": (3e-4, 1e-3, 2e-3),
     "adapters": (5e-4, 1e-3, 3e-3),
 }
 _CLAIM = 0.013
@@ -75,6 +77,7 @@ class Cell:
     teacher: str = ""
     teacher_rate: float = 0.0
     teacher_steps: int = 0  # of all steps
+    recipe: str = ""  # what the student learns from
     split: str = "test"
     layers: int = 6
 
@@ -108,9 +111,10 @@ def _cells() -> Iterator[Cell]:
     rate = functools.cache(_selected)
     fine_tuning = rate("fine-tuning", 0.0)
 
-    def jactus(share: float, data: str, seed: int, method: str = "JACTUS") -> Cell:
+    def jactus(share: float, data: str, seed: int) -> Cell:
         teacher, own = _TEACHER[data], rate("JACTUS", fine_tuning)
-        return Cell(method, share, data, seed, _STEPS, own, teacher, rate(teacher, 0.0), _TEACHER_STEPS)
+        taught = teacher, rate(teacher, 0.0), _TEACHER_STEPS[data], _STUDENT[data]
+        return Cell("JACTUS", share, data, seed, _STEPS, own, *taught)
 
     def other(method: str, share: float, data: str, seed: int) -> Cell:
         return Cell(method, share, data, seed, _STEPS, rate(method, 0.0))
@@ -129,14 +133,13 @@ def _cells() -> Iterator[Cell]:
             yield Cell("fine-tuning", 1.0, data, seed, _STEPS, fine_tuning)
     for data in (FULL, FEW):
         for seed in _SEEDS:
-            yield jactus(0.8, data, seed, "JACTUS, labels alone")
             yield from (other("whitened SVD, then LoRA", share, data, seed) for share in (0.8, 0.4, 0.3))
             yield from (other("SVD, then LoRA", share, data, seed) for share in _SHARES)
 
 
 def _quick_cells() -> Iterator[Cell]:
     quick = {"data": FEW, "seed": 0, "steps": 20, "layers": 2, "split": "val"}
-    yield Cell("JACTUS", 0.8, rate=2e-3, teacher="DoRA", teacher_rate=1e-3, teacher_steps=10, **quick)  # type: ignore[arg-type]
+    yield Cell("JACTUS", 0.8, rate=2e-3, teacher="DoRA", teacher_rate=1e-3, teacher_steps=10, recipe="kd", **quick)  # type: ignore[arg-type]
     yield Cell("DoRA", 1.0, rate=1e-3, **quick)  # type: ignore[arg-type]
 
 
@@ -147,7 +150,8 @@ def _selected(method: str, teacher_rate: float) -> float:
     steps = _STEPS // 2
     tried = [Cell(method, share, FULL, _SELECTION_SEED, steps, rate, split="val") for rate in candidates]
     if method == "JACTUS":
-        taught = {"teacher": _TEACHER[FULL], "teacher_rate": teacher_rate, "teacher_steps": _TEACHER_STEPS // 2}
+        taught = {"teacher": _TEACHER[FULL], "teacher_rate": teacher_rate, "recipe": _STUDENT[FULL]}
+        taught |= {"teacher_steps": _TEACHER_STEPS[FULL] // 2}
         tried = [replace(cell, **taught) for cell in tried]  # type: ignore[arg-type]
     right = [_accuracy(_cell(cell)) for cell in tried]
     found = candidates[int(np.argmax(right))]
@@ -176,7 +180,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 def _key(cell: Cell) -> str:
     code = [code_digest(teach, fit, text_methods.jactus, text.intents)]
-    if cell.method.startswith("JACTUS"):
+    if cell.method == "JACTUS":
         code.append(code_digest(recover, terms_of, weighing_of, calibrate, jactus_spectrum, factors_at, allocate_exact))
     return digest(asdict(cell), code)
 
@@ -191,9 +195,8 @@ def _made(cell: Cell) -> text_methods.Made:
     if cell.method in ("fine-tuning", "DoRA"):
         encoder, head = _teacher(cell.method, cell.data, cell.seed, cell.steps, cell.rate, cell.layers)
         return text_methods.Made(encoder, head, 1.0)
-    if cell.method.startswith("JACTUS"):
+    if cell.method == "JACTUS":
         start = cell.teacher, cell.data, cell.seed, cell.teacher_steps, cell.teacher_rate, cell.layers
-        recipe = parse_recipe("task" if "labels alone" in cell.method else "kd")
         encoder, head = _teacher(*start)
         return text_methods.jactus(
             encoder,
@@ -201,7 +204,7 @@ def _made(cell: Cell) -> text_methods.Made:
             _spectra(*start),
             examples,
             cell.share,
-            recipe=recipe,
+            recipe=parse_recipe(cell.recipe),
             steps=cell.steps - cell.teacher_steps,
             **trained,
         )
