@@ -18,6 +18,7 @@ from toolkit.stages.accuracy import accuracy_of
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.worth import calibration
+from toolkit.tasks import Examples
 
 NORMS = '''
 import torch
@@ -129,3 +130,15 @@ def test_what_stays_dense_is_not_trained(job: Job) -> None:
     found = stages.compress(job, planned(job, None), REQUEST, Watch(Silent()))
     assert found.recovery is None
     torch.testing.assert_close(found.backbone.state_dict(), job.network.backbone.state_dict(), atol=0, rtol=0)
+
+
+def test_the_compact_model_is_closer_to_the_dense_one_on_the_task_for_having_seen_its_support(job: Job) -> None:
+    """The task's inputs are where no general ones are."""
+    assert job.task.general is not None
+    longer, plan, apart = replace(REQUEST, recovery_steps=150, recovery_rate=1e-2), planned(job, 4, "random"), []
+    query = job.task.query.x + 4
+    for support in (job.task.general, Examples(job.task.support.x + 4, job.task.support.y)):
+        with_support = replace(job, task=replace(job.task, support=support), key=str(support.x.sum()))
+        backbone = stages.compress(with_support, plan, longer, Watch(Silent())).backbone
+        apart.append(float((backbone(query) - job.network.backbone(query)).square().mean()))
+    assert apart[1] < 0.8 * apart[0]

@@ -16,6 +16,7 @@ from toolkit.recipe import DEFAULT_RECIPE, Recipe
 from toolkit.tasks import Examples
 
 _BATCH, _LEARNING_RATE, _WEIGHING_RATE = 64, 2e-3, 2e-2
+_SOME = 512  # examples, and as many of the support, that statistics are estimated on
 
 
 def recover(
@@ -83,7 +84,13 @@ def recover(
         )
     for each in also:
         each.requires_grad_(False)
-    estimate_statistics(student, examples.x)
+    estimate_statistics(student, examples.x if support is None else _mixture(examples.x, support.x))
+
+
+def _mixture(x: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
+    """What batches were drawn from: as much of the support as of the rest."""
+    some = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:_SOME]]
+    return torch.cat([some, support[torch.arange(len(some)) % len(support)]]) if len(support) else x
 
 
 def _also_trained(student: nn.Module, recipe: Recipe) -> list[nn.Parameter]:
