@@ -101,7 +101,7 @@ ONE_OUTPUT = "AdaCompact, one output"  # the policy's answer to the mean task, f
 ON_TASK = {"AdaCompact, on the task": "AdaCompact", "magnitude, on the task": "magnitude"}
 _RECIPE = parse_recipe("kd+features+beta+factors")
 _LEARNING_RATE = 5e-3
-# Of the recovery steps, those that a task takes for itself; rate and share were chosen on background classes.
+# Of the recovery steps, those that a task takes for itself; the rate is the better of two on background classes.
 _OWN_SHARE, _OWN_RATE, _OWN_BATCH = 1 / 3, 2e-3, 32
 _STATISTICS = 1024
 _RATIO, _QUERIES, _HEAD_CLASSES, _RANK_STEP = 0.3, 5, 200, 2

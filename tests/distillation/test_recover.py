@@ -180,6 +180,16 @@ def test_labels_of_a_support_are_not_read(compressed: _Trained) -> None:
     torch.testing.assert_close(*found, atol=0, rtol=0)
 
 
+def test_a_support_does_not_make_enough_examples_of_few(compressed: _Trained) -> None:
+    """Batch normalisation that did not learn keeps the dense model's statistics."""
+    student, teacher, head, examples = compressed
+    several = Examples(examples.x.repeat(2, 1), examples.y.repeat(2))
+    before = student[1].running_mean.clone()
+    how = {"recipe": parse_recipe("kd"), "steps": 2, "seed": 0, "on_progress": lambda *_: None}
+    recover(student, teacher, head, several, support=examples, **how)
+    torch.testing.assert_close(student[1].running_mean, before, atol=0, rtol=0)
+
+
 def test_only_cores_move(compressed: _Trained) -> None:
     student, teacher, head, _ = compressed
     before = [copy.deepcopy(module.state_dict()) for module in (student, teacher, head)]

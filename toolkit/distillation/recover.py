@@ -84,7 +84,7 @@ def recover(
         )
     for each in also:
         each.requires_grad_(False)
-    estimate_statistics(student, examples.x if support is None else _mixture(examples.x, support.x))
+    estimate_statistics(student, _mixture(examples.x, support.x) if support and len(examples) >= ENOUGH else examples.x)
 
 
 def _mixture(x: torch.Tensor, support: torch.Tensor) -> torch.Tensor:

@@ -71,7 +71,7 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
         job.network.backbone,
         job.general_logits if general else job.dense_head,
         examples,
-        support=job.task.support if general else None,
+        support=job.task.support if general and request.distill.losses else None,  # labels alone are general
         recipe=request.distill,
         augment=augment_for(request.augment, examples.x),
         steps=request.recovery_steps,
