@@ -102,7 +102,7 @@ ON_TASK = {"AdaCompact, on the task": "AdaCompact", "magnitude, on the task": "m
 _RECIPE = parse_recipe("kd+features+beta+factors")
 _LEARNING_RATE = 5e-3
 # Of the recovery steps, those that a task takes for itself; the rate is the better of two on background classes.
-_OWN_SHARE, _OWN_RATE, _OWN_BATCH = 1 / 3, 2e-3, 32
+_OWN_SHARE, _OWN_RATE = 1 / 3, 2e-3
 _STATISTICS = 1024
 _RATIO, _QUERIES, _HEAD_CLASSES, _RANK_STEP = 0.3, 5, 200, 2
 _ROOM = (0.08, 0.6)
@@ -438,7 +438,6 @@ def _on_task(
                 recipe=_RECIPE,
                 steps=own_steps,
                 learning_rate=_OWN_RATE,
-                batch=_OWN_BATCH,
                 seed=0,
                 on_progress=lambda *_: None,
             )
