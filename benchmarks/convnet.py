@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data    # this machine, when it is idle: about 25 min
     PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --target emulated-pi
-    PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --model resnet56
+    PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --model resnet56 --speed-ups 2.1 2.6
     PYTHONPATH=. python benchmarks/convnet.py --data ../shared/data --quick            # DepGraph and groups, 1.5 times
 
 ResNet-20 (or 56) on CIFAR-10 (JPEGs). Every network is exported to ONNX Runtime and timed whole on the board; of each
@@ -136,11 +136,14 @@ def main() -> None:
     parser.add_argument("--target", default="host")
     parser.add_argument("--quick", action="store_true", help="DepGraph and groups at 1.5 times, little training")
     parser.add_argument("--model", choices=("resnet20", "resnet56"), default="resnet20")
+    parser.add_argument("--speed-ups", type=float, nargs="+", help="instead of 1.5, 2.1 and 2.6 (1.5 with --quick)")
     arguments = parser.parse_args()
     if arguments.data:
         os.environ[VARIABLE] = arguments.data
     quick, started = arguments.quick, time.monotonic()
     scale = _QUICK if quick else _FULL
+    if arguments.speed_ups:
+        scale = replace(scale, speed_ups=tuple(arguments.speed_ups))
     with own_board(arguments.target) as target:
         _forget_disturbed(target)
         rows = list(_rows(target, scale, arguments.model))
