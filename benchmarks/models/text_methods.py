@@ -28,12 +28,11 @@ from toolkit.compression import (
     jactus_spectrum,
     matrix,
 )
-from toolkit.distillation import fit, recover
-from toolkit.recipe import Recipe
+from toolkit.distillation import fit, teach
 from toolkit.tasks import Examples
 
 BATCH = 32
-_CALIBRATION_EXAMPLES, _RANK_STEP = 256, 16
+_CALIBRATION_EXAMPLES, _RANK_STEP = 1024, 16
 _LORA_RANK, _LORA_ALPHA = 16, 32
 _DAMPING = 1e-2
 
@@ -68,22 +67,22 @@ def spectra_of(encoder: nn.Module, statistics: dict[str, LayerStatistics]) -> di
 
 
 def jactus(
-    teacher: nn.Module,
+    encoder: nn.Module,
     head: nn.Linear,
     spectra: dict[str, Spectrum],
     examples: Examples,
     share: float,
     *,
-    recipe: Recipe,
     steps: int,
     learning_rate: float,
+    head_rate: float,
     seed: int,
     on_progress: Progress,
 ) -> Made:
-    """The adapted teacher, ranks chosen for that share of parameters, its cores trained by the recipe."""
+    """The encoder with ranks chosen for that share; then all of it but the embeddings learns, and the head."""
     gains, rows = {}, {}
     for name, spectrum in spectra.items():
-        layer = teacher.get_submodule(name)
+        layer = encoder.get_submodule(name)
         assert isinstance(layer, nn.Linear)
         m, n = matrix(layer).shape
         ranks = tuple(range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP))
@@ -92,19 +91,10 @@ def jactus(
     costs = CostTable(rows, 0.0, 0)
     dense = costs.size_bytes(dict.fromkeys(rows))
     allocation = allocate_exact(gains, costs, Limits(size_bytes=int(share * dense)))
-    student = compress(teacher, spectra, allocation.ranks)
-    recover(
-        student,
-        teacher,
-        head,
-        examples,
-        recipe=recipe,
-        steps=steps,
-        seed=seed,
-        learning_rate=learning_rate,
-        batch=BATCH,
-        on_progress=on_progress,
-    )
+    student = compress(encoder, spectra, allocation.ranks).requires_grad_(True)
+    student.get_submodule("bert.embeddings").requires_grad_(False)
+    learning = {"steps": steps, "learning_rate": learning_rate, "head_rate": head_rate, "batch": BATCH, "seed": seed}
+    student, head = teach(student, head, examples, on_progress=on_progress, **learning)  # type: ignore[arg-type]
     return Made(student, head, costs.size_bytes(allocation.ranks) / dense)
 
 
@@ -140,18 +130,6 @@ def low_rank_adapters(
         on_progress=on_progress,
     )
     return Made(adapted, reads, 1.0)
-
-
-def merged(adapted: nn.Module) -> nn.Module:
-    """A copy in which every adapter is part of its layer's weight again."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    plain = copy.deepcopy(adapted)
-    for name, module in [(n, each) for n, each in plain.named_modules() if isinstance(each, BaseTunerLayer)]:
-        module.merge()
-        parent, _, attribute = name.rpartition(".")
-        setattr(plain.get_submodule(parent), attribute, module.get_base_layer())
-    return plain.requires_grad_(False)
 
 
 def factorise(
