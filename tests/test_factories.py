@@ -21,7 +21,7 @@ def needy(width):
     return width
 
 def failing():
-    raise KeyError("its own")
+    raise RuntimeError("no weights\\nand more")
 
 not_callable = 3
 instance = "made"
@@ -35,6 +35,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_factories.py").write_text(_MODULE)
     (tmp_path / "my_typo.py").write_text("def broken(:\n")
     (tmp_path / "my_needs.py").write_text("import a_package_nobody_has\n")
+    (tmp_path / "my_raises.py").write_text("raise ValueError('no data')\n")
     (tmp_path / "my_from.py").write_text("from my_factories import nothing_like_it\n")
 
 
@@ -62,6 +63,8 @@ def test_a_factory_gets_what_its_signature_names() -> None:
         ("my_typo:broken", "cannot be imported"),
         ("my_needs:task", "needs the module a_package_nobody_has"),
         ("my_from:task", "nothing_like_it"),
+        ("my_raises:task", "my_raises:task: raised ValueError: no data ("),
+        ("my_factories:failing", "my_factories:failing: raised RuntimeError: no weights ("),
     ],
 )
 def test_what_cannot_be_called_is_refused(spec: str, said: str) -> None:
@@ -71,6 +74,7 @@ def test_what_cannot_be_called_is_refused(spec: str, said: str) -> None:
     assert len(str(caught.value).splitlines()) <= 2
 
 
-def test_errors_inside_a_factory_are_its_own() -> None:
-    with pytest.raises(KeyError, match="its own"):
+def test_an_error_inside_a_factory_says_where_and_is_kept() -> None:
+    with pytest.raises(BadInput, match=r"my_factories\.py:15\)") as caught:
         call_factory("my_factories:failing", "task", str)
+    assert isinstance(caught.value.__cause__, RuntimeError)

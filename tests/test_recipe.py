@@ -45,6 +45,7 @@ def test_labels_alone_are_a_recipe_without_a_teacher() -> None:
         ("kd+beta+beta-terms", "beta and beta-terms exclude each other"),
         ("kd+cores+factors", "cores and factors exclude each other"),
         ("kd+factors+network", "factors and network exclude each other"),
+        ("factors", "names no loss"),
         ("beta", "beta has no loss of a teacher to weigh"),
     ],
 )

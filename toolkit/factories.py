@@ -3,11 +3,12 @@
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, DeployError
 
 Product = TypeVar("Product")
 
@@ -15,8 +16,7 @@ Product = TypeVar("Product")
 def call_factory(spec: str, kind: str, product: type[Product], **offered: object) -> Product:
     """Import and call the factory, with those of `offered` that its signature names.
 
-    Raises BadInput if the module or the name is missing, is no factory, or makes no `product`; errors inside the
-    factory are its own.
+    Raises BadInput if the module or the name is missing, is no factory, raises, or makes no `product`.
     """
     module_name, _, name = spec.partition(":")
     example = f"Give the {kind} as package.module:factory, e.g. toolkit.examples.digits:{kind}."
@@ -33,7 +33,9 @@ def call_factory(spec: str, kind: str, product: type[Product], **offered: object
             ) from None
         raise BadInput(f"no module named {error.name}", where=spec, next=example) from None
     except (ImportError, SyntaxError) as error:
-        raise BadInput(f"cannot be imported: {error}", where=spec, next="Mend it and run again.") from None
+        raise BadInput(f"cannot be imported: {error}", where=spec, next=_MEND) from None
+    except Exception as error:
+        raise _raised(spec, error) from error
     factory = getattr(module, name, None)
     if isinstance(factory, product):
         raise BadInput(
@@ -53,11 +55,27 @@ def call_factory(spec: str, kind: str, product: type[Product], **offered: object
         raise BadInput(
             f"wants {', '.join(missing)}", where=spec, next=f"Name a function that is called without arguments{known}."
         )
-    made = factory(**{key: value for key, value in offered.items() if key in accepted})
+    try:
+        made = factory(**{key: value for key, value in offered.items() if key in accepted})
+    except DeployError:
+        raise
+    except Exception as error:
+        raise _raised(spec, error) from error
     if not isinstance(made, product):
         wanted = f"{product.__module__}.{product.__name__}"
         raise BadInput(f"returned {type(made).__name__}, not a {kind}", where=spec, next=f"Return a {wanted}.")
     return made
+
+
+_MEND = "Mend it and run again."
+
+
+def _raised(spec: str, error: Exception) -> BadInput:
+    """What the user's code raised, and where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    message = next(iter(str(error).splitlines()), "")
+    said = f"raised {type(error).__name__}: {message} ({frame.filename}:{frame.lineno})"
+    return BadInput(said, where=spec, next=_MEND)
 
 
 _OPEN_ENDED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -49,6 +49,8 @@ def parse_recipe(text: str) -> Recipe:
         wrong.append(f"{' and '.join(weighings)} exclude each other")
     if weighings and not losses:
         wrong.append(f"{weighings[0]} has no loss of a teacher to weigh")
+    if not losses and TASK not in parts and not wrong:
+        wrong.append("names no loss")
     if wrong:
         names = f"{', '.join(get_args(Loss))}, at most one of {', '.join(get_args(Weighing)[1:])}"
         names += f", and one of {', '.join(get_args(Trained))}"

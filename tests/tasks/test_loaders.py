@@ -194,13 +194,14 @@ def test_a_fifth_of_the_general_data_of_an_npz_is_held_out(tmp_path: Path) -> No
         ({"x": _X, "y": np.array(0)}, "y is int64 ()"),
         ({"x": np.array(0.0), "y": _Y}, "x is float64 ()"),
         ({"x": np.array([["a"]] * 6), "y": _Y}, "x is <U1 (6, 1)"),
-        ({"x": np.array([object()] * 6), "y": _Y}, "allow_pickle=False"),
-        ({"x": _X, "y": np.array([{}] * 6)}, "allow_pickle=False"),
+        ({"x": np.array([object()] * 6), "y": _Y}, "is no archive of plain arrays"),
+        ({"x": _X, "y": np.array([{}] * 6)}, "is no archive of plain arrays"),
         ({"x": _X[:0], "y": _Y[:0]}, "is empty"),
         ({"x": _X, "y": 0 * _Y}, "at least two are needed"),
         ({"x": _X + np.nan, "y": _Y}, "support has NaN or infinity in 2 of 2 inputs"),
         ({"x": _X, "y": np.arange(6)}, "class 0 has 1 example(s)"),
-        ({"x": _X, "y": _Y, "general_x": _X}, "general"),
+        ({"x": _X, "y": np.eye(3)[[0, 1, 2] * 2]}, "Of one-hot labels save y.argmax(1)."),
+        ({"x": _X, "y": _Y, "general_x": _X}, "has general_x alone"),
         ({"x": _X, "y": _Y, "general_x": _X, "general_y": np.array(["a"] * 6)}, "general_y is <U1"),
         ({"x": _X, "y": _Y, "general_x": _X[:, :2], "general_y": _Y}, "inputs have different shapes"),
     ],
@@ -224,7 +225,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("no/such/folder", "no such task"), ("no/such.npz", "No such file"), (__file__, "not a task")],
+    [("no/such/folder", "no such task"), ("no/such.npz", "no such task"), (__file__, "not a task")],
 )
 def test_a_source_that_is_none_is_refused(source: str, said: str) -> None:
     assert said in _refusal(source)

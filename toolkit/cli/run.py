@@ -126,7 +126,12 @@ def run(
 
 
 def _advice(result: Deployment) -> str:
-    """A median within the budget under a p95 far beyond it is a disturbed board, not a slow model."""
+    """A median within the budget under a p95 far beyond it is a disturbed board, not a slow model.
+
+    Outputs that differ are no matter of the budget: values are out of all proportion, or the runtime is at fault.
+    """
+    if any(reason.startswith("outputs differ") for reason in result.refusals):
+        return "No budget mends that: train with a lower --recovery-rate, or try the other runtime."
     latency = result.latency_ms
     median, p95, budget = latency.median, latency.p95, latency.budget
     if median and p95 and budget and median < budget < p95 and p95 > _DISTURBED * median:

@@ -12,6 +12,7 @@ from toolkit.errors import BadInput
 from toolkit.factories import call_factory
 from toolkit.tasks.task import Examples, Task, validate_task
 
+_SAVE_IT = "Save it with numpy.savez(x=..., y=...)."
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".wav", ".npy")
 # One general example in five is held out, where there are enough for that to say something.
 _ONE_IN, _ENOUGH_TO_SHARE = 5, 50
@@ -25,7 +26,7 @@ def load_task(source: str, *, shots: int, seed: int) -> Task:
     path = Path(source)
     if path.is_dir():
         task = _from_folder(path, shots, seed)
-    elif path.suffix == ".npz":
+    elif path.suffix == ".npz" and path.exists():
         task = _from_npz(path, shots, seed)
     elif ":" in source and not path.exists():
         task = call_factory(source, "task", Task, shots=shots, seed=seed)
@@ -68,15 +69,16 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
-    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged bytes
-        raise BadInput(
-            f"cannot be read: {_said(error)}", where=str(path), next="Save it with numpy.savez(x=..., y=...)."
-        ) from None
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or _said(error)}", where=str(path), next=_SAVE_IT) from None
+    except Exception:  # zipfile, zlib and NumPy raise a dozen kinds on damaged bytes
+        raise BadInput("is no archive of plain arrays", where=str(path), next=_SAVE_IT) from None
     missing = [name for name in ("x", "y") if name not in arrays]
     if missing:
-        raise BadInput(f"has no array {' and '.join(missing)} (it has {', '.join(arrays) or 'none'})", where=str(path))
+        said = f"has no array {' and '.join(missing)} (it has {', '.join(arrays) or 'none'})"
+        raise BadInput(said, where=str(path), next=_SAVE_IT)
     x, y = arrays["x"], arrays["y"]
-    if y.dtype.kind == "f":
+    if y.dtype.kind == "f" and y.ndim == 1:
         raise BadInput(
             f"y is {y.dtype}: labels are integers or names, and targets of a regression cannot be learned",
             where=str(path),
@@ -87,14 +89,18 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
         raise BadInput(
             f"x is {x.dtype} {x.shape} and y is {y.dtype} {y.shape}; expected numbers (N, ...) and labels (N,)",
             where=str(path),
+            next="Of one-hot labels save y.argmax(1)." if y.ndim == 2 else _SAVE_IT,
         )
     names, labels = np.unique(y, return_inverse=True)
     if len(x) == 0:
         raise BadInput("is empty", where=str(path), next="Give at least two classes with a few examples each.")
     support, query = split_support(x, labels, shots=shots, seed=seed, where=str(path), classes=list(map(str, names)))
     general = general_query = None
-    if "general_x" in arrays or "general_y" in arrays:
-        general_x, general_y = arrays.get("general_x", np.empty(0)), arrays.get("general_y", np.empty(0))
+    general_names = [name for name in ("general_x", "general_y") if name in arrays]
+    if len(general_names) == 1:
+        raise BadInput(f"has {general_names[0]} alone", where=str(path), next="Save both general_x and general_y.")
+    if general_names:
+        general_x, general_y = arrays["general_x"], arrays["general_y"]
         if general_x.dtype.kind not in "fiu" or general_y.dtype.kind not in "iu":
             raise BadInput(
                 f"general_x is {general_x.dtype} and general_y is {general_y.dtype}; expected numbers and integers",
