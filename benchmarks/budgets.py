@@ -135,7 +135,7 @@ def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch:
         "high_ms": predicted.high_ms,
         "timed_before": asked,
         "attempts": accepted.attempts,
-        "refusals": list(accepted.refusals),
+        "refusals": [each.reason for each in accepted.refusals],
         "held": not accepted.refusals,
         "ranks": list(ranks.values()),
     }

@@ -1,6 +1,7 @@
 """The whole loop on this machine, once, with a small model: nothing in it is faked."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -213,6 +214,49 @@ def test_a_release_that_misses_its_budget_is_not_activated(
     assert result["peak_memory_bytes"]["measured"] > 30_000_000
     assert shared.releases() == before
     assert shared.left_behind() == []
+
+
+@contextmanager
+def promising(shared: Workplace, share: float) -> Iterator[None]:
+    """The stored profile promises that share of the times that were measured: as if the board had slowed down since."""
+    [path] = (shared.cache / "profiles").iterdir()
+    kept, profile = path.read_text(), read_profile(path)
+    rows = {
+        key: row.model_copy(update={name: getattr(row, name) * share for name in ("median_ms", "p95_ms", "min_ms")})
+        for key, row in profile.rows.items()
+    }
+    save_profile(profile.model_copy(update={"rows": rows}), path)
+    try:
+        yield
+    finally:
+        path.write_text(kept)
+
+
+def test_on_a_board_that_became_slower_a_smaller_model_is_deployed(
+    first: tuple[Deployment, Recorded], shared: Workplace
+) -> None:
+    request, progress = replace(REQUEST, model="my_package.small:wide"), Recorded()
+    roomy = Overrides(latency_ms=50.0)
+    dense = pipeline.plan(request, shared.target, roomy, Silent(), shared.folder / "plan").latency_ms.dense_median
+    with promising(shared, 0.5):
+        result = pipeline.deploy(request, shared.target, Overrides(0.7 * dense), progress, shared.folder / "slower")
+    assert any("choosing a smaller model for what the board takes now" in note for note in result.notes)
+    assert progress.started.count("verify") > 1
+    assert result.active, result.refusals
+    assert result.latency_ms.p95 is not None
+    assert result.latency_ms.p95 <= 0.7 * dense
+    assert result.compressible_parameters_compact < result.compressible_parameters_dense
+    assert shared.releases()["current"] == result.release
+
+
+def test_where_nothing_smaller_fits_the_refusal_stands(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+    before = shared.releases()
+    with promising(shared, 0.02):
+        budget_ms = 0.04 * first[0].latency_ms.dense_median
+        result = pipeline.deploy(REQUEST, shared.target, Overrides(budget_ms), Silent(), shared.folder / "refused")
+    assert not result.active
+    assert [each.missed for each in result.refusals] == ["latency"]
+    assert shared.releases() == before
 
 
 def test_a_task_from_a_folder_and_from_an_archive(first: tuple[Deployment, Recorded], shared: Workplace) -> None:

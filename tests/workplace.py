@@ -52,6 +52,11 @@ def tiny():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 5))
 
+def wide():
+    torch.manual_seed(0)
+    layers = nn.Linear(64, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU()
+    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(1024, 5))
+
 def task(shots, seed):
     means = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(7))
     generator = torch.Generator().manual_seed(seed)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import BadInput
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 Clock = Literal["wall", "instructions"]
 
 
@@ -167,10 +167,17 @@ class NodeCounts(_Record):
     fallback: int
 
 
+class Refusal(_Record):
+    """Why the board's acceptance refused the release: what it missed, and by how much in words."""
+
+    missed: Literal["outputs", "latency", "memory", "size"]
+    reason: str
+
+
 class Deployment(_Record):
     """One run. Fields of stages that did not run (a plan, a refused release) are None."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     created_at: str
     toolkit_version: str
     target: str
@@ -206,7 +213,7 @@ class Deployment(_Record):
     adaptation: Adaptation | None = None
     release: str | None = None
     active: bool = False
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from toolkit import stages
 from toolkit.deployment import Deployment
 from toolkit.devices import Home, hold
+from toolkit.errors import BudgetError
 from toolkit.frontier import Frontier
 from toolkit.profiling import Accepted, Budget
 from toolkit.progress import Progress
@@ -22,6 +23,9 @@ from toolkit.stages.load import Job
 from toolkit.stages.probe import Board, Known
 from toolkit.stages.profile import Profiled
 from toolkit.targets import Target
+
+# A release that the board refused for its latency alone is made smaller and tried again, so often.
+_SMALLER_TRIES = 2
 
 
 def profile(request: Request, target: Target, progress: Progress) -> Profiled:
@@ -139,9 +143,23 @@ def release(home: Home, request: Request, target: Target, overrides: Overrides, 
     board = stages.probe(home, target, job, watch)
     profile = stages.profile(board, job, watch, request.profile_budget_s)
     budget = stages.budget(board, profile, overrides, watch)
-    planned = stages.allocate(board, job, profile, budget, request, watch)
-    compact = stages.compress(job, planned, request, watch)
-    bundle = stages.export(job, board, compact, watch)
-    stages.install(board, bundle, request.sign, watch)
-    verified = stages.verify(board, bundle, budget, watch)
-    return Released(job, board, profile, budget, planned, compact, bundle, verified)
+
+    def attempt(spread: float | None = None) -> Released:
+        planned = stages.allocate(board, job, profile, budget, request, watch, spread)
+        compact = stages.compress(job, planned, request, watch)
+        bundle = stages.export(job, board, compact, watch)
+        stages.install(board, bundle, request.sign, watch)
+        verified = stages.verify(board, bundle, budget, watch)
+        return Released(job, board, profile, budget, planned, compact, bundle, verified)
+
+    done = attempt()
+    for _ in range(_SMALLER_TRIES):
+        spread = stages.spread_found(done.planned, budget, done.verified)
+        if spread is None:
+            break
+        watch.note(f"{done.verified.refusals[0].reason}: choosing a smaller model for what the board takes now")
+        try:
+            done = attempt(spread)
+        except BudgetError:
+            break  # there is none: the refusal stands
+    return done

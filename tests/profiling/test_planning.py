@@ -21,7 +21,7 @@ from toolkit.profiling import (
     plan_limits,
     with_overheads,
 )
-from toolkit.profiling.acceptance import _refusals
+from toolkit.profiling.acceptance import Refusal, _refusals
 from toolkit.profiling.latency_model import Ranks, fit_latency_model
 from toolkit.profiling.planning import option_ms
 from toolkit.targets import Target
@@ -215,18 +215,33 @@ def test_a_release_within_its_budget_is_not_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "measured", "reason"),
+    ("given", "measured", "missed", "reason"),
     [
-        (budget(latency_ms=10.0), said(), "p95 is 12 ms, 20% over the budget of 10 ms"),
-        (budget(memory=32_000_000), said(), "peak memory is 40 MB, 25.0% over the budget of 32 MB"),
-        (budget(size=800), said(), "size is 1 kB, 25.0% over the budget of 800 B"),
-        (budget(), said(max_abs_difference=3e-4), "outputs differ from the host's by 0.0003, more than 0.0001"),
-        (budget(), said(max_abs_difference=math.nan), "outputs differ from the host's by nan, more than 0.0001"),
-        (budget(), said(max_abs_difference=math.inf), "outputs differ from the host's by inf, more than 0.0001"),
+        (budget(latency_ms=10.0), said(), "latency", "p95 is 12 ms, 20% over the budget of 10 ms"),
+        (budget(memory=32_000_000), said(), "memory", "peak memory is 40 MB, 25.0% over the budget of 32 MB"),
+        (budget(size=800), said(), "size", "size is 1 kB, 25.0% over the budget of 800 B"),
+        (
+            budget(),
+            said(max_abs_difference=3e-4),
+            "outputs",
+            "outputs differ from the host's by 0.0003, more than 0.0001",
+        ),
+        (
+            budget(),
+            said(max_abs_difference=math.nan),
+            "outputs",
+            "outputs differ from the host's by nan, more than 0.0001",
+        ),
+        (
+            budget(),
+            said(max_abs_difference=math.inf),
+            "outputs",
+            "outputs differ from the host's by inf, more than 0.0001",
+        ),
     ],
 )
-def test_a_refusal_says_by_how_much(given: Budget, measured: dict[str, float], reason: str) -> None:
-    assert _refusals(DENSE.measurement, measured, 1_000, given) == [reason]
+def test_a_refusal_says_by_how_much(given: Budget, measured: dict[str, float], missed: str, reason: str) -> None:
+    assert _refusals(DENSE.measurement, measured, 1_000, given) == [Refusal(missed, reason)]
 
 
 def test_every_reason_is_told() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.report import sample
-from toolkit.deployment import Deployment
+from toolkit.deployment import Deployment, Refusal
 from toolkit.report.verdict import verdict
 
 
@@ -18,8 +18,8 @@ def fits() -> Deployment:
             sample.deployment(
                 latency_ms=sample.latency(clock="instructions"),
                 refusals=(
-                    "outputs differ from the host's by 0.3, more than 0.001",
-                    "p95 is 0.56 ms, 12% over",
+                    Refusal(missed="outputs", reason="outputs differ from the host's by 0.3, more than 0.001"),
+                    Refusal(missed="latency", reason="p95 is 0.56 ms, 12% over"),
                 ),
                 active=False,
                 adaptation=None,

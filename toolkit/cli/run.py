@@ -34,7 +34,6 @@ from toolkit.cli.options import (
     TaskSource,
 )
 from toolkit.cli.runs import run_folder
-from toolkit.deployment import Deployment
 from toolkit.devices.releases.signature import require_signing_key
 from toolkit.errors import BudgetError
 from toolkit.recipe import DEFAULT_RECIPE, parse_recipe
@@ -51,8 +50,6 @@ EPILOG = (
     "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
     "   (your own likewise: package.module:factory)"
 )
-
-_DISTURBED = 1.3  # p95 over median: more is no property of a model
 
 
 def run(
@@ -107,6 +104,7 @@ def run(
     if sign:
         require_signing_key(sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
+    from toolkit.cli.advice import advice
 
     with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
         result = pipeline.deploy(request, board, overrides, progress, folder)
@@ -117,23 +115,9 @@ def run(
         render.closing(stdout(), result, folder)
     if not result.active:
         refused = BudgetError(
-            "not activated: " + "; ".join(result.refusals),
+            "not activated: " + "; ".join(each.reason for each in result.refusals),
             where=board.name,
-            next=f"The board serves what it served before. {_advice(result)} See {folder / 'report.html'}.",
+            next=f"The board serves what it served before. {advice(result)} See {folder / 'report.html'}.",
         )
         errors.show(refused)
         raise typer.Exit(refused.exit_code)
-
-
-def _advice(result: Deployment) -> str:
-    """A median within the budget under a p95 far beyond it is a disturbed board, not a slow model.
-
-    Outputs that differ are no matter of the budget: values are out of all proportion, or the runtime is at fault.
-    """
-    if any(reason.startswith("outputs differ") for reason in result.refusals):
-        return "No budget mends that: train with a lower --recovery-rate, or try the other runtime."
-    latency = result.latency_ms
-    median, p95, budget = latency.median, latency.p95, latency.budget
-    if median and p95 and budget and median < budget < p95 and p95 > _DISTURBED * median:
-        return "The median is within it: something else had the processor. Run again when the board is idle."
-    return "Raise the budget, or give a smaller model."

@@ -1,11 +1,12 @@
 """Where devices and models meet: time operators on the board, keep profiles, derive budgets and cost tables."""
 
-from toolkit.profiling.acceptance import Accepted, accept
+from toolkit.profiling.acceptance import Accepted, Refusal, accept
 from toolkit.profiling.budget import Budget, Limit, derive_budget
 from toolkit.profiling.cost_tables import MemoryModel, cost_table, memory_model
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.pieces import Pieces, input_shapes, pieces_of
 from toolkit.profiling.planning import (
+    MOST_SPREAD,
     p95_over_median,
     plan_limits,
     with_overheads,
@@ -25,6 +26,7 @@ from toolkit.profiling.whole_models import (
 )
 
 __all__ = [
+    "MOST_SPREAD",
     "Accepted",
     "Budget",
     "Limit",
@@ -33,6 +35,7 @@ __all__ = [
     "NotStored",
     "Pieces",
     "Profile",
+    "Refusal",
     "Untimed",
     "WholeModel",
     "accept",

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from toolkit.devices import Agent, call
 from toolkit.devices.releases.inventory import release_folder
@@ -20,6 +20,14 @@ _PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What a release missed, and by how much in words."""
+
+    missed: Literal["outputs", "latency", "memory", "size"]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Accepted:
     """What the board measured, and every reason to refuse (none: accepted)."""
 
@@ -28,7 +36,7 @@ class Accepted:
     max_abs_difference: float
     attempts: int
     conditions: dict[str, Any]
-    refusals: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
 
 
 def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, threads: int, clock: str) -> Accepted:
@@ -53,7 +61,7 @@ def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, thread
             {"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said}
         )
         refusals = _refusals(measurement, said, size_bytes, budget)
-        if not any("p95" in reason for reason in refusals):
+        if not any(refusal.missed == "latency" for refusal in refusals):
             break
         if attempt < _ATTEMPTS[clock]:
             time.sleep(_PAUSE_S)
@@ -62,25 +70,23 @@ def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, thread
     )
 
 
-def _refusals(measurement: Measurement, said: dict[str, Any], size_bytes: int, budget: Budget) -> list[str]:
+def _refusals(measurement: Measurement, said: dict[str, Any], size_bytes: int, budget: Budget) -> list[Refusal]:
     refusals = []
     if not said["max_abs_difference"] <= MAX_ABS_DIFFERENCE:
-        refusals.append(
-            f"outputs differ from the host's by {said['max_abs_difference']:.2g}, more than {MAX_ABS_DIFFERENCE:g}"
-        )
+        differ = f"outputs differ from the host's by {said['max_abs_difference']:.2g}, more than {MAX_ABS_DIFFERENCE:g}"
+        refusals.append(Refusal("outputs", differ))
     if budget.latency_ms and measurement.p95_ms > budget.latency_ms.value:
         over = measurement.p95_ms / budget.latency_ms.value - 1
+        took = f"p95 is {format_milliseconds(measurement.p95_ms)}"
         refusals.append(
-            f"p95 is {format_milliseconds(measurement.p95_ms)}, "
-            f"{over:.0%} over the budget of {format_milliseconds(budget.latency_ms.value)}"
+            Refusal("latency", f"{took}, {over:.0%} over the budget of {format_milliseconds(budget.latency_ms.value)}")
         )
-    for name, value, limit in (
-        ("peak memory", said["peak_bytes"], budget.peak_memory_bytes),
-        ("size", size_bytes, budget.size_bytes),
-    ):
-        if limit and value > limit.value:
-            refusals.append(
-                f"{name} is {format_bytes(value)}, "
-                f"{value / limit.value - 1:.1%} over the budget of {format_bytes(limit.value)}"
-            )
+    if budget.peak_memory_bytes and said["peak_bytes"] > budget.peak_memory_bytes.value:
+        refusals.append(Refusal("memory", _too_big("peak memory", said["peak_bytes"], budget.peak_memory_bytes.value)))
+    if budget.size_bytes and size_bytes > budget.size_bytes.value:
+        refusals.append(Refusal("size", _too_big("size", size_bytes, budget.size_bytes.value)))
     return refusals
+
+
+def _too_big(name: str, value: int, limit: int) -> str:
+    return f"{name} is {format_bytes(value)}, {value / limit - 1:.1%} over the budget of {format_bytes(limit)}"

@@ -18,7 +18,7 @@ from toolkit.units import format_bytes, format_milliseconds
 # How sure a planned median is to keep within its limit before it is measured.
 _CONFIDENCE = 0.99
 # A p95 far above the median is a disturbance of the moment, not a property of the model: plan with at most this ratio.
-_MOST_SPREAD = 1.3
+MOST_SPREAD = 1.3
 
 
 def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]]) -> CostTable:
@@ -51,7 +51,7 @@ def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]
 
 def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:
     """How far a p95 is above its median on this board: counted instructions at worst, wall time as a rule."""
-    ratios = [min(_MOST_SPREAD, each.p95_ms / each.median_ms) for each in measured]
+    ratios = [min(MOST_SPREAD, each.p95_ms / each.median_ms) for each in measured]
     return max(ratios) if clock == "instructions" else statistics.median(ratios)
 
 

@@ -39,7 +39,9 @@ def was_measured(deployment: Deployment) -> bool:
 
 def refused(deployment: Deployment) -> list[str]:
     """Why the board's acceptance refused the release; latencies with their clock."""
-    return [reason + (_clock(deployment, "p95") if reason.startswith("p95") else "") for reason in deployment.refusals]
+    return [
+        each.reason + (_clock(deployment, "p95") if each.missed == "latency" else "") for each in deployment.refusals
+    ]
 
 
 def over_budget(deployment: Deployment) -> list[str]:

@@ -11,6 +11,7 @@ from toolkit.stages.load import load
 from toolkit.stages.probe import imagine, probe, recall
 from toolkit.stages.profile import estimate, profile
 from toolkit.stages.report import report
+from toolkit.stages.slowdown import spread_found
 from toolkit.stages.summarise import summarise
 from toolkit.stages.verify import verify
 from toolkit.stages.watch import Watch
@@ -31,6 +32,7 @@ __all__ = [
     "profile",
     "recall",
     "report",
+    "spread_found",
     "summarise",
     "verify",
 ]

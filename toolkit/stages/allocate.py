@@ -35,20 +35,34 @@ class Planned:
     gains: dict[str, GainCurve]
     costs: CostTable
     allocation: Allocation
+    timed_ms: float | None  # median of its whole model when it was chosen; None if the board was not asked
     predicted: Interval
     limits: Limits
     frontier: tuple[FrontierPoint, ...]
 
 
-def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Planned:
-    """Choose a rank, or dense, for every layer. Raises BudgetError with the nearest feasible budget."""
+def allocate(
+    board: Known,
+    job: Job,
+    profile: Profiled,
+    budget: Budget,
+    request: Request,
+    watch: Watch,
+    spread: float | None = None,
+) -> Planned:
+    """Choose a rank, or dense, for every layer. Raises BudgetError with the nearest feasible budget.
+
+    `spread`, how far a p95 is above the median that is planned with, is as profiled unless an acceptance found it more.
+    """
     with watch.stage("allocate"):
-        if (dense := stay_dense(board, job, profile, budget)) is not None:
+        dense = stay_dense(board, job, profile, budget) if spread is None else None
+        if dense is not None:
             watch.note("the dense model already fits the budget: it stays dense")
             return dense
         learned = learn(board, job, profile, request.curve, request.seed, watch)
         worth, model, profile = learned.worth, learned.model, learned.profile
-        limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
+        spread = spread or learned.spread
+        limits = profiling.plan_limits(budget, model, spread, learned.likely)
         allocator = job.allocator or searcher(job, learned, request, watch)
         if budget.keep_accuracy is not None:
             limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
@@ -65,7 +79,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             limits,
             budget.latency_ms.value if budget.latency_ms and budget.keep_accuracy is None else None,
             board.target.clock,
-            learned.spread,
+            spread,
             time_chosen if board.agent else None,
         )
         return Planned(
@@ -73,6 +87,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             gains=worth.gains,
             costs=model.costs,
             allocation=settled.allocation,
+            timed_ms=settled.timed.measurement.median_ms if settled.timed else None,
             predicted=model.predict(settled.allocation.ranks),
             limits=settled.limits,
             frontier=_frontier(job, model.costs, worth.parts, [_dense(job, profile), *learned.wholes]),
@@ -103,6 +118,7 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
         gains={},
         costs=costs,
         allocation=Allocation(ranks, 0.0, 0.0, *spent),
+        timed_ms=took.median_ms,
         predicted=Interval(took.median_ms, took.median_ms, took.median_ms),
         limits=limits,
         frontier=_frontier(job, costs, {}, [_dense(job, profile)]),

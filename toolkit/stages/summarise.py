@@ -17,6 +17,7 @@ from toolkit.deployment import (
     Latency,
     LayerChoice,
     NodeCounts,
+    Refusal,
 )
 from toolkit.profiling import Accepted, Budget
 from toolkit.request import Request
@@ -126,7 +127,7 @@ def summarise(
         adaptation=adapted.adaptation if adapted else None,
         release=bundle.digest if bundle else None,
         active=verified is not None and not verified.refusals,
-        refusals=verified.refusals if verified else (),
+        refusals=tuple(Refusal(**vars(each)) for each in verified.refusals) if verified else (),
         notes=tuple(watch.notes),
     )
 

@@ -20,8 +20,8 @@ def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accept
             clock=board.target.clock,
         )
         if accepted.refusals:
-            for reason in accepted.refusals:
-                watch.progress.note(f"refused: {reason}")
+            for refusal in accepted.refusals:
+                watch.progress.note(f"refused: {refusal.reason}")
             release.remove(board.home, bundle.digest)
         else:
             release.activate(board.home, bundle.digest)

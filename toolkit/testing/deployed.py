@@ -46,7 +46,7 @@ def deploy_for_test(home: Home, target: Target, request: Request, overrides: Ove
     done = pipeline.release(home, request, target, overrides, watch)
     if done.verified.refusals:
         raise BudgetError(
-            f"the release was refused: {'; '.join(done.verified.refusals)}",
+            f"the release was refused: {'; '.join(each.reason for each in done.verified.refusals)}",
             where=f"{target.name}, {request.model}",
             next="Raise the budget, or make the model smaller.",
         )

@@ -1,0 +1,22 @@
+"""What to do next about a release that its board refused."""
+
+from toolkit.deployment import Deployment
+from toolkit.profiling import MOST_SPREAD
+
+
+def advice(result: Deployment) -> str:
+    """A sentence or two.
+
+    Outputs that differ are no matter of the budget: values are out of all proportion, or the runtime is at fault.
+    A median within the budget under a p95 far beyond it is a disturbed board, not a slow model.
+    """
+    missed = {each.missed for each in result.refusals}
+    if "outputs" in missed:
+        return "No budget mends that: train with a lower --recovery-rate, or try the other runtime."
+    latency = result.latency_ms
+    median, p95, budget = latency.median, latency.p95, latency.budget
+    if median and p95 and budget and median < budget < p95 and p95 > MOST_SPREAD * median:
+        return "The median is within it: something else had the processor. Run again when the board is idle."
+    if "latency" in missed and latency.source != "--latency":
+        return f"That budget is a default, {latency.source}: give a larger --latency, or a smaller model."
+    return "Raise the budget, or give a smaller model."
