@@ -76,7 +76,7 @@ _RANK_MULTIPLE = 4
 _CALIBRATION, _LOSS_EXAMPLES = 512, 256
 _RECOVERY_STEPS, _ADAPT_STEPS = 150, 40
 _RECIPE = DEFAULT_RECIPE
-_RATE_OF_ALL = LEARNING_RATE / 10  # at the board's rate a network whose every weight moves is destroyed
+_RATE_OF_ALL = 3e-4  # at the board's rate a network whose every weight moves is destroyed
 
 
 # Name -> curve and allocator. Where the allocator is the exact one, gains are corrected by the true loss.
@@ -184,7 +184,7 @@ def _learned(network: Network, backbone: nn.Module, speaker: str, seed: int) -> 
     code = digest(
         code_digest(adapt, trace_train_step, head_start), inspect.getsource(_learned), inspect.getsource(_fine_tuned)
     )
-    key = digest(_weights(backbone), speaker, seed, _SHOTS, _ADAPT_STEPS, code)
+    key = digest(_weights(backbone), speaker, seed, _SHOTS, _ADAPT_STEPS, LEARNING_RATE, JITTER, code)
 
     def build(folder: Path) -> None:
         task = speech.task(_SHOTS, seed, speaker)
