@@ -147,11 +147,15 @@ class Adaptation(_Record):
 
 
 class Recovery(_Record):
-    """How the compact model was trained, and what that did to its accuracy on examples held out of it."""
+    """How the compact model was trained, and what that did to its accuracy on examples held out of it (`data`).
+
+    Of general examples and the task's support, those that it made worse, else the first that there are.
+    """
 
     steps: int
     learning_rate: float
     augment: tuple[str, ...] | None = Field(description="variations of its examples; null: the usual of its inputs")
+    data: str
     accuracy_before: float
     accuracy_after: float
     kept: bool = Field(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from workplace import Workplace, inside, make_workplace
 
@@ -14,7 +16,7 @@ from toolkit.profiling.latency_model import Interval
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch
-from toolkit.stages.accuracy import accuracy_of
+from toolkit.stages.accuracy import Judgement, accuracy_of, is_worse
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.worth import calibration
@@ -82,7 +84,7 @@ def planned(job: Job, rank: int | None, curve: str = "jactus") -> Planned:
     spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, 0), 0)
     ranks = dict.fromkeys(job.layers, rank)
     allocation = Allocation(ranks, 0.0, 0, 0, 0.0, 0.0)
-    return Planned(spectra, {}, CostTable({}, 0.0, 0), allocation, Interval(0.0, 0.0, 0.0), Limits(), ())
+    return Planned(spectra, {}, CostTable({}, 0.0, 0), allocation, None, Interval(0.0, 0.0, 0.0), Limits(), ())
 
 
 def norm_of(backbone: nn.Module) -> nn.BatchNorm1d:
@@ -124,6 +126,32 @@ def test_recovery_that_destroys_is_taken_back_and_told(job: Job) -> None:
     [note] = watch.notes
     assert note.startswith("recovery made the compact model worse (")
     assert note.endswith("it is deployed without; give a lower --recovery-rate")
+
+
+def test_recovery_that_destroys_the_task_alone_is_taken_back_too(job: Job) -> None:
+    """On general data the model is no better than chance before, and so cannot become worse."""
+    general = job.task.general_query
+    assert general is not None
+    unknown = Examples(general.x, torch.randint(4, (len(general),), generator=torch.Generator().manual_seed(0)))
+    blind = replace(job, task=replace(job.task, general_query=unknown), key="blind")
+    watch = Watch(Heard())
+    found = stages.compress(blind, planned(job, 4), replace(REQUEST, recovery_rate=1.0), watch)
+    assert found.recovery is not None
+    assert (found.recovery.kept, found.recovery.data) == (False, "20 support examples, cross-validated")
+    assert "on 20 support examples, cross-validated)" in watch.notes[0]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=400))
+def test_worse_is_never_what_chance_may_do_nor_what_wins_as_much(pairs: list[tuple[bool, bool]]) -> None:
+    before, after = (Judgement(torch.tensor(right), "data") for right in zip(*pairs, strict=True))
+    lost = sum(was and not now for was, now in pairs)
+    won = sum(now and not was for was, now in pairs)
+    if is_worse(after, before):
+        assert lost > won
+        assert lost >= 7  # of six lost and none won, chance makes 1.6 %
+        assert not is_worse(before, after)
+    elif lost >= 7:
+        assert won > 0
 
 
 def test_what_stays_dense_is_not_trained(job: Job) -> None:

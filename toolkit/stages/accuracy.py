@@ -1,8 +1,9 @@
-"""True accuracy of a compact model before its cores are trained."""
+"""True accuracy of a compact model, before its cores are trained and after."""
 
-import math
+from dataclasses import dataclass
 
 import torch
+from scipy.stats import binomtest
 from torch import nn
 
 from toolkit.adaptation import features_of, prototype_linear
@@ -13,6 +14,20 @@ from toolkit.stages.load import Job
 from toolkit.tasks import Examples
 
 _FOLDS = 5
+_BY_CHANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Which examples a model classifies correctly, (N,) booleans, and what they are."""
+
+    right: torch.Tensor
+    data: str
+
+    @property
+    def accuracy(self) -> float:
+        """The share of them."""
+        return _share(self.right)
 
 
 def accuracy_before_recovery(job: Job, spectra: Spectra, ranks: Ranks) -> float:
@@ -20,7 +35,7 @@ def accuracy_before_recovery(job: Job, spectra: Spectra, ranks: Ranks) -> float:
     backbone = _cut(job, spectra, ranks)
     if job.task.general_query is not None:
         return accuracy_of(job, backbone)
-    return _share_right(job.dense_head(features_of(backbone, job.task.query.x)), job.task.query)
+    return _share(_right(job.dense_head(features_of(backbone, job.task.query.x)), job.task.query))
 
 
 def expected_accuracy(job: Job, spectra: Spectra, ranks: Ranks) -> float:
@@ -30,15 +45,21 @@ def expected_accuracy(job: Job, spectra: Spectra, ranks: Ranks) -> float:
 
 def accuracy_of(job: Job, backbone: nn.Module) -> float:
     """The same of any backbone."""
-    if job.task.general_query is not None:
-        return _share_right(job.general_logits(features_of(backbone, job.task.general_query.x)), job.task.general_query)
-    return _cross_validated(job, backbone)
+    return _share(_cross_validated(job, backbone) if job.task.general_query is None else _general(job, backbone))
 
 
-def is_worse(job: Job, after: float, before: float) -> bool:
-    """Whether that accuracy is lower by more than two standard errors of what it is measured on."""
-    examples = job.task.support if job.task.general_query is None else job.task.general_query
-    return after < before - 2 * math.sqrt(after * (1 - after) / len(examples))
+def judge(job: Job, backbone: nn.Module) -> tuple[Judgement, ...]:
+    """By held-out examples of the general classes, if there are any, and by the task's support."""
+    support = Judgement(_cross_validated(job, backbone), f"{len(job.task.support)} support examples, cross-validated")
+    if job.task.general_query is None:
+        return (support,)
+    return Judgement(_general(job, backbone), judged_on(job)), support
+
+
+def is_worse(after: Judgement, before: Judgement) -> bool:
+    """Whether it loses more of the same examples than it wins, and not by chance (McNemar's exact test, one-sided)."""
+    lost, won = int((before.right & ~after.right).sum()), int((after.right & ~before.right).sum())
+    return lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < _BY_CHANCE
 
 
 def judged_on(job: Job) -> str:
@@ -62,26 +83,36 @@ def _cut(job: Job, spectra: Spectra, ranks: Ranks) -> nn.Module:
     return backbone
 
 
+def _general(job: Job, backbone: nn.Module) -> torch.Tensor:
+    examples = job.task.general_query
+    assert examples is not None
+    return _right(job.general_logits(features_of(backbone, examples.x)), examples)
+
+
 @torch.no_grad()
-def _cross_validated(job: Job, backbone: nn.Module) -> float:
+def _cross_validated(job: Job, backbone: nn.Module) -> torch.Tensor:
     """Every support example judged by a head that did not see it; the pretrained head, where that is the start."""
     support, classes = job.task.support, len(job.task.classes)
     if job.start == "pretrained":
-        return _share_right(job.dense_head(features_of(backbone, support.x)), support)
+        return _right(job.dense_head(features_of(backbone, support.x)), support)
     place = torch.zeros(len(support), dtype=torch.int64)  # of an example among those of its class
     for label in range(classes):
         of_class = support.y == label
         place[of_class] = torch.arange(int(of_class.sum()))
-    right = 0.0
+    right = torch.zeros(len(support), dtype=torch.bool)
     for fold in range(_FOLDS):
         out = (place % _FOLDS == fold) & (torch.bincount(support.y, minlength=classes)[support.y] > 1)
         if out.any():
             head = prototype_linear(backbone, Examples(support.x[~out], support.y[~out]), classes)
             held_out = Examples(support.x[out], support.y[out])
-            right += len(held_out) * _share_right(head(features_of(backbone, held_out.x)), held_out)
-    return right / len(support)
+            right[out] = _right(head(features_of(backbone, held_out.x)), held_out)
+    return right
 
 
 @torch.no_grad()
-def _share_right(logits: torch.Tensor, examples: Examples) -> float:
-    return float((logits.argmax(1) == examples.y).float().mean())
+def _right(logits: torch.Tensor, examples: Examples) -> torch.Tensor:
+    return logits.argmax(1) == examples.y
+
+
+def _share(right: torch.Tensor) -> float:
+    return float(right.float().mean())

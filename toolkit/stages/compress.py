@@ -20,7 +20,7 @@ from toolkit.compression import (
 from toolkit.deployment import Recovery
 from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
-from toolkit.stages.accuracy import accuracy_of, is_worse, judged_on
+from toolkit.stages.accuracy import is_worse, judge
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
@@ -55,7 +55,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
             folder, watch.was_cached = cached("compact", key, train)
             load_model(backbone, folder / "compact.safetensors")
             recovery = Recovery.model_validate_json((folder / "recovery.json").read_text(encoding="utf-8"))
-            _tell(recovery, job, watch)
+            _tell(recovery, watch)
         backbone.requires_grad_(False)
         return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key, recovery)
 
@@ -65,7 +65,7 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
     general = job.task.general
     examples = general or job.task.support
     estimate_statistics(backbone, examples.x)
-    untrained, before = copy.deepcopy(backbone.state_dict()), accuracy_of(job, backbone)
+    untrained, before = copy.deepcopy(backbone.state_dict()), judge(job, backbone)
     recover(
         backbone,
         job.network.backbone,
@@ -81,25 +81,28 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
     )
     if request.distill.trained != "cores":
         make_bases_orthonormal(backbone)
-    after = accuracy_of(job, backbone)
-    kept = request.recovery_steps > 0 and not is_worse(job, after, before)
+    pairs = list(zip(before, judge(job, backbone), strict=True))
+    worse = [(was, now) for was, now in pairs if is_worse(now, was)]
+    was, now = (worse or pairs)[0]
+    kept = request.recovery_steps > 0 and not worse
     if not kept:
         backbone.load_state_dict(untrained)
     return Recovery(
         steps=request.recovery_steps,
         learning_rate=request.recovery_rate,
         augment=request.augment,
-        accuracy_before=before,
-        accuracy_after=after,
+        data=was.data,
+        accuracy_before=was.accuracy,
+        accuracy_after=now.accuracy,
         kept=kept,
     )
 
 
-def _tell(recovery: Recovery, job: Job, watch: Watch) -> None:
+def _tell(recovery: Recovery, watch: Watch) -> None:
     if recovery.steps and not recovery.kept:
         watch.note(
             f"recovery made the compact model worse ({recovery.accuracy_before:.1%} before, "
-            f"{recovery.accuracy_after:.1%} after, on {judged_on(job)}): it is deployed without; give a lower "
+            f"{recovery.accuracy_after:.1%} after, on {recovery.data}): it is deployed without; give a lower "
             "--recovery-rate"
         )
 
@@ -109,7 +112,7 @@ def _key(job: Job, planned: Planned, request: Request) -> str:
     code = code_digest(
         *made_by(request.curve),
         *(build_compact, make_bases_orthonormal, remove_channels),
-        *(kd, terms_of, weighing_of, fit, recover, augment_for, estimate_statistics, accuracy_of),
+        *(kd, terms_of, weighing_of, fit, recover, augment_for, estimate_statistics, judge),
     )
     return digest(
         job.key,

@@ -1,6 +1,7 @@
 """What each layer's components are worth: calibrate, estimate gain curves, correct them by the true loss."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +27,17 @@ from toolkit.compression import (
     measure_losses,
     ranks_to_measure,
 )
+from toolkit.compression.rows import input_rows
 from toolkit.distillation import estimate_statistics, kd
+from toolkit.profiling import input_shapes
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
-_CALIBRATION_EXAMPLES = 512
+_LEAST_EXAMPLES, _MOST_EXAMPLES = 512, 8192
+# A covariance of n inputs is told by several times n rows: MiniLM at 60 % of its parameters lost 1.9 points of accuracy
+# when it was calibrated on 1.6 rows an input, 0.4 on 6.5.
+_ROWS_PER_INPUT = 8
 # A loss is measured on fewer: three compact models a layer are run on them.
 _LOSS_EXAMPLES = 256
 _TEMPERATURE = 1.0
@@ -97,11 +103,21 @@ def calibration(job: Job, seed: int) -> CalibrationSet:
     """What the model was pretrained for (if given), and the task."""
     general = job.task.general
     if general is not None:
-        drawn = _drawn(len(general), _CALIBRATION_EXAMPLES, seed)
+        drawn = _drawn(len(general), _calibration_examples(job), seed)
         general = Examples(general.x[drawn], general.y[drawn])
     return CalibrationSet(
         Labelled(job.task.support, job.dense_head), None if general is None else Labelled(general, job.general_logits)
     )
+
+
+def _calibration_examples(job: Job) -> int:
+    """So many that the layer which sees fewest rows for its width sees enough."""
+    shapes = input_shapes(job.network.backbone, job.layers, job.example)
+    needed = 0
+    for name, layer in job.layers.items():
+        rows = sum(map(len, input_rows(layer, torch.zeros(shapes[name]))))
+        needed = max(needed, math.ceil(_ROWS_PER_INPUT * matrix(layer).shape[1] / rows))
+    return min(max(needed, _LEAST_EXAMPLES), _MOST_EXAMPLES)
 
 
 def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:
