@@ -12,10 +12,10 @@ method the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is
 - DepGraph: Torch-Pruning's own recipe (`channels.py`), its groups ranked together or pruned alike, with its own
   fine-tuning (SGD, cross-entropy); ranked together also with the dense network as teacher: with its answers, as its
   features are narrower than the teacher's;
-- groups: a number of channels for each independent group of coupled channels, by the exact allocator on measured time
-  and true loss, trained as the next;
-- ranks and channels: both, by the exact allocator on layers timed alone, as `deploy --channels` has it choose;
-  trained as `deploy --distill kd+features+network --augment shift+mirror --recovery-rate 5e-3` does it; so is low rank.
+- ranks and channels: a rank for each layer or a number of channels for each independent group of them, by the exact
+  allocator on measured time and true loss, as `deploy --channels` has it choose; trained as
+  `deploy --distill kd+features+network --augment shift+mirror --recovery-rate 5e-3` does it; so is low rank;
+- groups: the same without ranks.
 
 Needs the extra `pruning`. DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
 it is given the same network with 1 x 1 convolutions there. Where no network of a method is fast enough, its fastest is
@@ -45,15 +45,12 @@ from benchmarks.own_board import own_board
 from toolkit.augmentation import parse_augmentation
 from toolkit.cache import cache_folder, cached, code_digest, digest
 from toolkit.compression import (
-    Cost,
     CostTable,
-    GainCurve,
     Limits,
     allocate_exact,
     channel_groups,
     compact_layers,
     compress,
-    rank_channels,
 )
 from toolkit.compression.knapsack import least
 from toolkit.devices import hold
@@ -85,8 +82,6 @@ _BATCH = 64
 _TEMPERATURE, _TASK_WEIGHT = 2.0, 0.3  # as `recover` weighs its losses
 # As a user of `deploy` would give them: --distill, --augment, --recovery-rate. Chosen on other images.
 _RECIPE, _AUGMENTATION, _RATE = parse_recipe("kd+features+network"), parse_augmentation("shift+mirror"), 5e-3
-_LOSS_EXAMPLES = 256
-_SHARES = (0.25, 0.5, 0.75)  # of a group's channels
 
 
 # Name -> which networks, and whether they learn from the dense one.
@@ -166,10 +161,10 @@ def _rows(target: Target, scale: Scale, model: str) -> Iterator[dict[str, Any]]:
         wanted = list(budgets.values())
         finders = {
             "low rank": lambda: _by_layers(board, job, wanted, watch),
+            "groups": lambda: _by_layers(board, _with_groups(job), wanted, watch, ranks=False),
             "ranks and channels": lambda: _by_layers(board, _with_groups(job), wanted, watch),
             "DepGraph": lambda: _depgraph(board, job, dense, wanted, ranked_together=True),
             "DepGraph, all alike": lambda: _depgraph(board, job, dense, wanted, ranked_together=False),
-            "groups": lambda: _groups(board, job, dense, wanted),
         }
         found = {name: find() for name, find in finders.items() if name in scale.methods}
     test = _drawn("test", scale.tests)
@@ -198,7 +193,7 @@ def _with_groups(job: Job) -> Job:
     return replace(job, groups=channel_groups(job.network.backbone, job.example)[0])
 
 
-def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch) -> list[Candidate]:
+def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch, *, ranks: bool = True) -> list[Candidate]:
     """Allocations by the exact allocator on the profile of this board, untrained."""
     costs = plain_costs(board, job, profile(board, job, watch))
     head = job.network.head
@@ -206,54 +201,15 @@ def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch) -> li
     ranks_of = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
     worth = weigh(job, {name: ranks_of[name] for name in job.layers}, "jactus", _SEED, watch)
     worth = with_channels(job, worth, {name: ranks_of[name] for name in job.groups}, _SEED, watch)
+    if not ranks:
+        dense = {name: {None: row[None]} if name in job.layers else row for name, row in costs.layers.items()}
+        costs = replace(costs, layers=dense)
 
     def make(limit_ms: float) -> nn.Module:
-        ranks = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).ranks
-        return nn.Sequential(compress(job.network.backbone, worth.parts, ranks), head)
+        found = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).ranks
+        return nn.Sequential(compress(job.network.backbone, worth.parts, found), head)
 
     return [_slowest_within(board, job, budget, costs, make, recovered=True) for budget in budgets]
-
-
-def _groups(board: Board, job: Job, dense: nn.Module, budgets: list[float]) -> list[Candidate]:
-    """The same allocator over groups: measured time by channels kept, and the true loss of one group at a time."""
-    x = job.example
-    groups, _ = channel_groups(dense, x)
-    data = job.task.general
-    assert data is not None
-    data = Examples(data.x[:_LOSS_EXAMPLES], data.y[:_LOSS_EXAMPLES])
-
-    def losses(network: nn.Module) -> Iterator[torch.Tensor]:
-        for part, labels in zip(data.x.split(_BATCH), data.y.split(_BATCH), strict=True):
-            yield F.cross_entropy(network(part), labels)
-
-    ranked = rank_channels(dense, groups, x, losses)
-    choices = [(name, max(1, round(share * group.channels))) for name, group in groups.items() for share in _SHARES]
-    pruned = [compress(dense, ranked, {name: kept}) for name, kept in choices]
-    times = _time(board, job, [dense, *pruned])
-    with torch.no_grad():
-        taught = dense(data.x)
-        lost = [float(kd(network(data.x), taught, 1.0)) for network in pruned]
-    most = max(lost)
-    table: dict[str, dict[int | None, Cost]] = {name: {None: Cost(0.0, 0)} for name in groups}
-    gains: dict[str, dict[int, float]] = {name: {} for name in groups}
-    for (name, kept), ms, loss in zip(choices, times[1:], lost, strict=True):
-        table[name][kept] = Cost(ms - times[0], 0)
-        gains[name][kept] = most - loss
-    curves = {name: GainCurve(name, by_channels, most) for name, by_channels in gains.items()}
-    costs = CostTable(table, times[0], 0)
-
-    def make(limit_ms: float) -> nn.Module:
-        return compress(dense, ranked, allocate_exact(curves, costs, Limits(latency_ms=limit_ms)).ranks)
-
-    found = [_slowest_within(board, job, budget, costs, make, recovered=True) for budget in budgets]
-    return [replace(each, network=_parted(each.network, job)) for each in found]
-
-
-def _parted(network: nn.Module, job: Job) -> nn.Module:
-    """Backbone and head in a row."""
-    parts = split_head(network, job.example)
-    assert parts.head is not None
-    return nn.Sequential(parts.backbone, parts.head)
 
 
 def _depgraph(
