@@ -46,6 +46,7 @@ from toolkit.augmentation import parse_augmentation
 from toolkit.cache import cache_folder, cached, code_digest, digest
 from toolkit.compression import (
     CostTable,
+    GainCurve,
     Limits,
     allocate_exact,
     channel_groups,
@@ -68,7 +69,7 @@ from toolkit.stages.channels import with_channels
 from toolkit.stages.learn import plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
-from toolkit.stages.worth import weigh
+from toolkit.stages.worth import Worth, weigh
 from toolkit.targets import Target
 from toolkit.tasks import Examples
 
@@ -199,11 +200,13 @@ def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch, *, ra
     head = job.network.head
     assert head is not None
     ranks_of = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
-    worth = weigh(job, {name: ranks_of[name] for name in job.layers}, "jactus", _SEED, watch)
+    if ranks:
+        worth = weigh(job, {name: ranks_of[name] for name in job.layers}, "jactus", _SEED, watch)
+    else:
+        dense = {name: {None: row[None]} for name, row in costs.layers.items() if name in job.layers}
+        costs = replace(costs, layers={**costs.layers, **dense})
+        worth = Worth({}, {name: GainCurve(name, {}, 0.0) for name in job.layers})
     worth = with_channels(job, worth, {name: ranks_of[name] for name in job.groups}, _SEED, watch)
-    if not ranks:
-        dense = {name: {None: row[None]} if name in job.layers else row for name, row in costs.layers.items()}
-        costs = replace(costs, layers=dense)
 
     def make(limit_ms: float) -> nn.Module:
         found = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).ranks

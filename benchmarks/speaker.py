@@ -76,7 +76,7 @@ _RANK_MULTIPLE = 4
 _CALIBRATION, _LOSS_EXAMPLES = 512, 256
 _RECOVERY_STEPS, _ADAPT_STEPS = 150, 40
 _RECIPE = DEFAULT_RECIPE
-_RATE_OF_ALL = 3e-4  # at the board's rate a network whose every weight moves is destroyed
+_RATE_OF_ALL = 3e-4  # at 3e-3 a network whose every weight moves is destroyed
 
 
 # Name -> curve and allocator. Where the allocator is the exact one, gains are corrected by the true loss.

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from workplace import FEW_STEPS, MODEL, TASK, Workplace, inside, make_workplace, one_object, refusal
 
-from toolkit import pipeline
+from toolkit import pipeline, stages
 from toolkit.deployment import Deployment, load_deployment
+from toolkit.devices import hold
 from toolkit.errors import BadInput, BudgetError
-from toolkit.profiling import read_profile, save_profile
+from toolkit.profiling import Measurement, Refusal, read_profile, save_profile
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
+from toolkit.testing.deployed import deploy_for_test
 from toolkit.units import parse_bytes, parse_milliseconds
 
 REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5)
@@ -220,33 +222,64 @@ def test_a_release_that_misses_its_budget_is_not_activated(
 def promising(shared: Workplace, share: float) -> Iterator[None]:
     """The stored profile promises that share of the times that were measured: as if the board had slowed down since."""
     [path] = (shared.cache / "profiles").iterdir()
-    kept, profile = path.read_text(), read_profile(path)
-    rows = {
-        key: row.model_copy(update={name: getattr(row, name) * share for name in ("median_ms", "p95_ms", "min_ms")})
-        for key, row in profile.rows.items()
-    }
-    save_profile(profile.model_copy(update={"rows": rows}), path)
+    kept = path.read_text()
+    save_profile(read_profile(path).slowed(share), path)
     try:
         yield
     finally:
         path.write_text(kept)
 
 
-def test_on_a_board_that_became_slower_a_smaller_model_is_deployed(
-    first: tuple[Deployment, Recorded], shared: Workplace
-) -> None:
-    request, progress = replace(REQUEST, model="my_package.small:wide"), Recorded()
-    roomy = Overrides(latency_ms=50.0)
-    dense = pipeline.plan(request, shared.target, roomy, Silent(), shared.folder / "plan").latency_ms.dense_median
-    with promising(shared, 0.5):
-        result = pipeline.deploy(request, shared.target, Overrides(0.7 * dense), progress, shared.folder / "slower")
-    assert any("choosing a smaller model for what the board takes now" in note for note in result.notes)
+WIDE = replace(REQUEST, model="my_package.small:wide")
+
+
+@pytest.fixture(scope="module")
+def wide_ms(first: tuple[Deployment, Recorded], shared: Workplace) -> float:
+    """Median of the dense wide model; compact ones are several times as fast."""
+    return plan(WIDE, shared, Overrides(latency_ms=50.0)).latency_ms.dense_median
+
+
+def test_where_the_dense_model_only_seemed_to_fit_a_smaller_one_is_deployed(shared: Workplace, wide_ms: float) -> None:
+    """The profile promises two fifths of what the board takes, as if it had slowed down since."""
+    progress, limit = Recorded(), Overrides(latency_ms=0.6 * wide_ms)
+    with promising(shared, 0.4):
+        result = pipeline.deploy(WIDE, shared.target, limit, progress, shared.folder / "slower")
+    assert "the dense model already fits the budget: it stays dense" in progress.notes
+    assert any(note.endswith(": choosing a smaller model") for note in result.notes)
     assert progress.started.count("verify") > 1
     assert result.active, result.refusals
     assert result.latency_ms.p95 is not None
-    assert result.latency_ms.p95 <= 0.7 * dense
+    assert result.latency_ms.p95 <= 0.6 * wide_ms
     assert result.compressible_parameters_compact < result.compressible_parameters_dense
     assert shared.releases()["current"] == result.release
+
+
+def test_after_a_compact_model_that_was_refused_comes_one_of_as_much_less(shared: Workplace, wide_ms: float) -> None:
+    """Refused for a median a fifth over the budget, with a tail of a tenth."""
+    watch, budget_ms = stages.Watch(Silent()), 0.8 * wide_ms
+    with hold(shared.target) as home:
+        done = pipeline.release(home, WIDE, shared.target, Overrides(latency_ms=budget_ms), watch)
+        took = Measurement(
+            median_ms=1.2 * budget_ms, p95_ms=1.32 * budget_ms, min_ms=budget_ms, runs=9, warmups=1, load_ms=1.0
+        )
+        refusal = Refusal("latency", "p95 is 32% over the budget")
+        refused = replace(done.verified, measurement=took, refusals=(refusal,))
+        made = done.board, done.job, done.profile, done.budget, done.planned
+        smaller = stages.allocate_smaller(*made, refused, WIDE, watch)
+    assert watch.notes[-1] == "p95 is 32% over the budget: choosing a smaller model"
+    assert smaller is not None
+    assert smaller.allocation.latency_ms <= 0.93 / 1.32 * done.planned.allocation.latency_ms
+    assert smaller.allocation.gain < done.planned.allocation.gain
+
+
+def test_a_test_of_a_board_gets_no_smaller_model(shared: Workplace, wide_ms: float) -> None:
+    """What became slower must show."""
+    with (
+        promising(shared, 0.4),
+        hold(shared.target) as home,
+        pytest.raises(BudgetError, match="the release was refused"),
+    ):
+        deploy_for_test(home, shared.target, WIDE, Overrides(latency_ms=0.6 * wide_ms))
 
 
 def test_where_nothing_smaller_fits_the_refusal_stands(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
@@ -256,6 +289,7 @@ def test_where_nothing_smaller_fits_the_refusal_stands(first: tuple[Deployment, 
         result = pipeline.deploy(REQUEST, shared.target, Overrides(budget_ms), Silent(), shared.folder / "refused")
     assert not result.active
     assert [each.missed for each in result.refusals] == ["latency"]
+    assert result.notes[-1] == "no smaller model fits"
     assert shared.releases() == before
 
 

@@ -146,18 +146,25 @@ class Adaptation(_Record):
     training_loss: tuple[float, ...]
 
 
-class Recovery(_Record):
-    """How the compact model was trained, and what that did to its accuracy on examples held out of it (`data`).
+class Judged(_Record):
+    """Accuracy before and after training, and the examples that it was measured on."""
 
-    Of general examples and the task's support, those that it made worse, else the first that there are.
+    data: str
+    before: float
+    after: float
+
+
+class Recovery(_Record):
+    """How the compact model was trained, and what that did to its accuracy.
+
+    `judged` on general examples held out of training and on the task's support, where there are such; if it was made
+    worse on one of them, on that.
     """
 
     steps: int
     learning_rate: float
     augment: tuple[str, ...] | None = Field(description="variations of its examples; null: the usual of its inputs")
-    data: str
-    accuracy_before: float
-    accuracy_after: float
+    judged: tuple[Judged, ...]
     kept: bool = Field(
         description="false where the untrained model was deployed: there were no steps, or it was better"
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 from toolkit import stages
 from toolkit.deployment import Deployment
 from toolkit.devices import Home, hold
-from toolkit.errors import BudgetError
 from toolkit.frontier import Frontier
 from toolkit.profiling import Accepted, Budget
 from toolkit.progress import Progress
@@ -23,9 +22,6 @@ from toolkit.stages.load import Job
 from toolkit.stages.probe import Board, Known
 from toolkit.stages.profile import Profiled
 from toolkit.targets import Target
-
-# A release that the board refused for its latency alone is made smaller and tried again, so often.
-_SMALLER_TRIES = 2
 
 
 def profile(request: Request, target: Target, progress: Progress) -> Profiled:
@@ -137,29 +133,28 @@ class Released:
         return stages.summarise(request, *decided, watch, self.compact, self.bundle, self.verified, adapted)
 
 
-def release(home: Home, request: Request, target: Target, overrides: Overrides, watch: Watch) -> Released:
-    """Stages 1-8 on a board that is held: what fits its budget is then in service. Raises as `deploy` does."""
+def release(
+    home: Home, request: Request, target: Target, overrides: Overrides, watch: Watch, *, smaller_tries: int = 2
+) -> Released:
+    """Stages 1-8 on a board that is held: what fits its budget is then in service.
+
+    What the board refuses for its latency alone is chosen smaller and tried again, so often. Raises as `deploy` does.
+    """
     job = stages.load(request, target, watch)
     board = stages.probe(home, target, job, watch)
     profile = stages.profile(board, job, watch, request.profile_budget_s)
     budget = stages.budget(board, profile, overrides, watch)
-
-    def attempt(spread: float | None = None) -> Released:
-        planned = stages.allocate(board, job, profile, budget, request, watch, spread)
+    planned = stages.allocate(board, job, profile, budget, request, watch)
+    for tries_left in range(smaller_tries, -1, -1):
         compact = stages.compress(job, planned, request, watch)
         bundle = stages.export(job, board, compact, watch)
         stages.install(board, bundle, request.sign, watch)
         verified = stages.verify(board, bundle, budget, watch)
-        return Released(job, board, profile, budget, planned, compact, bundle, verified)
-
-    done = attempt()
-    for _ in range(_SMALLER_TRIES):
-        spread = stages.spread_found(done.planned, budget, done.verified)
-        if spread is None:
+        done = Released(job, board, profile, budget, planned, compact, bundle, verified)
+        smaller = None
+        if tries_left:
+            smaller = stages.allocate_smaller(board, job, profile, budget, planned, verified, request, watch)
+        if smaller is None:
             break
-        watch.note(f"{done.verified.refusals[0].reason}: choosing a smaller model for what the board takes now")
-        try:
-            done = attempt(spread)
-        except BudgetError:
-            break  # there is none: the refusal stands
+        planned = smaller
     return done

@@ -17,6 +17,7 @@ from toolkit.deployment import Refusal
         (("latency",), {"median": 0.48, "p95": 0.55, "source": "65% of the dense"}, "is a default, 65% of the dense"),
         (("latency",), {"median": 0.6, "p95": 0.9}, "Raise the budget"),
         (("memory", "size"), {}, "Raise the budget"),
+        (("latency", "memory"), {"median": 0.3, "p95": 0.9, "source": "65% of the dense"}, "Raise the budget"),
     ],
 )
 def test_what_is_advised_fits_what_was_missed(

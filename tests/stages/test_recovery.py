@@ -84,7 +84,7 @@ def planned(job: Job, rank: int | None, curve: str = "jactus") -> Planned:
     spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, 0), 0)
     ranks = dict.fromkeys(job.layers, rank)
     allocation = Allocation(ranks, 0.0, 0, 0, 0.0, 0.0)
-    return Planned(spectra, {}, CostTable({}, 0.0, 0), allocation, None, Interval(0.0, 0.0, 0.0), Limits(), ())
+    return Planned(spectra, {}, CostTable({}, 0.0, 0), allocation, Interval(0.0, 0.0, 0.0), Limits(), ())
 
 
 def norm_of(backbone: nn.Module) -> nn.BatchNorm1d:
@@ -99,7 +99,9 @@ def test_without_recovery_statistics_are_the_compact_models_own(job: Job) -> Non
     torch.testing.assert_close(norm_of(found.backbone).running_mean, first(job.task.general.x).mean(0))
     assert found.recovery is not None
     assert not found.recovery.kept
-    assert found.recovery.accuracy_before == found.recovery.accuracy_after == accuracy_of(job, found.backbone)
+    for judged in found.recovery.judged:
+        assert judged.before == judged.after
+    assert found.recovery.judged[0].before == accuracy_of(job, found.backbone)
 
 
 def test_recovery_is_recorded_and_kept_where_it_helps(job: Job) -> None:
@@ -108,7 +110,9 @@ def test_recovery_is_recorded_and_kept_where_it_helps(job: Job) -> None:
     found = stages.compress(job, planned(job, 4, "random"), longer, watch)
     assert found.recovery is not None
     assert found.recovery.kept
-    assert found.recovery.accuracy_after == accuracy_of(job, found.backbone) > found.recovery.accuracy_before
+    general, support = found.recovery.judged
+    assert general.after == accuracy_of(job, found.backbone) > general.before
+    assert support.data == "20 support examples"
     assert (found.recovery.steps, found.recovery.learning_rate, found.recovery.augment) == (150, 1e-2, None)
     assert watch.notes == []
     second = stages.compress(job, planned(job, 4, "random"), longer, again)
@@ -122,10 +126,11 @@ def test_recovery_that_destroys_is_taken_back_and_told(job: Job) -> None:
     found = stages.compress(job, planned(job, 4), replace(REQUEST, recovery_rate=1.0), watch)
     assert found.recovery is not None
     assert not found.recovery.kept
-    assert found.recovery.accuracy_after < found.recovery.accuracy_before == accuracy_of(job, found.backbone)
+    general = found.recovery.judged[0]
+    assert general.after < general.before == accuracy_of(job, found.backbone)
     [note] = watch.notes
     assert note.startswith("recovery made the compact model worse (")
-    assert note.endswith("it is deployed without; give a lower --recovery-rate")
+    assert note.endswith("it goes without; give a lower --recovery-rate")
 
 
 def test_recovery_that_destroys_the_task_alone_is_taken_back_too(job: Job) -> None:
@@ -137,8 +142,9 @@ def test_recovery_that_destroys_the_task_alone_is_taken_back_too(job: Job) -> No
     watch = Watch(Heard())
     found = stages.compress(blind, planned(job, 4), replace(REQUEST, recovery_rate=1.0), watch)
     assert found.recovery is not None
-    assert (found.recovery.kept, found.recovery.data) == (False, "20 support examples, cross-validated")
-    assert "on 20 support examples, cross-validated)" in watch.notes[0]
+    assert not found.recovery.kept
+    assert [each.data for each in found.recovery.judged] == ["20 support examples"]
+    assert "on 20 support examples)" in watch.notes[0]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=400))
@@ -148,9 +154,9 @@ def test_worse_is_never_what_chance_may_do_nor_what_wins_as_much(pairs: list[tup
     won = sum(now and not was for was, now in pairs)
     if is_worse(after, before):
         assert lost > won
-        assert lost >= 7  # of six lost and none won, chance makes 1.6 %
+        assert lost >= 5  # four lost and none won are 6 % by chance
         assert not is_worse(before, after)
-    elif lost >= 7:
+    elif lost >= 5:
         assert won > 0
 
 

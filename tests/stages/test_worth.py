@@ -53,6 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     [
         (1, 2048),  # 256 inputs, eight rows for each, one row an example
         (2, 1024),
+        (3, 683),
         (8, 512),  # the least
     ],
 )

@@ -13,10 +13,12 @@ def advice(result: Deployment) -> str:
     missed = {each.missed for each in result.refusals}
     if "outputs" in missed:
         return "No budget mends that: train with a lower --recovery-rate, or try the other runtime."
+    if missed != {"latency"}:
+        return "Raise the budget, or give a smaller model."
     latency = result.latency_ms
     median, p95, budget = latency.median, latency.p95, latency.budget
     if median and p95 and budget and median < budget < p95 and p95 > MOST_SPREAD * median:
         return "The median is within it: something else had the processor. Run again when the board is idle."
-    if "latency" in missed and latency.source != "--latency":
+    if latency.source != "--latency":
         return f"That budget is a default, {latency.source}: give a larger --latency, or a smaller model."
     return "Raise the budget, or give a smaller model."

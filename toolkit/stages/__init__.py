@@ -1,7 +1,7 @@
 """The ten stages of a deployment, one function each; `toolkit.pipeline` calls them in order."""
 
 from toolkit.stages.adapt import adapt
-from toolkit.stages.allocate import allocate
+from toolkit.stages.allocate import allocate, allocate_smaller
 from toolkit.stages.budget import budget
 from toolkit.stages.compress import compress
 from toolkit.stages.export import export
@@ -11,7 +11,6 @@ from toolkit.stages.load import load
 from toolkit.stages.probe import imagine, probe, recall
 from toolkit.stages.profile import estimate, profile
 from toolkit.stages.report import report
-from toolkit.stages.slowdown import spread_found
 from toolkit.stages.summarise import summarise
 from toolkit.stages.verify import verify
 from toolkit.stages.watch import Watch
@@ -20,6 +19,7 @@ __all__ = [
     "Watch",
     "adapt",
     "allocate",
+    "allocate_smaller",
     "budget",
     "compress",
     "estimate",
@@ -32,7 +32,6 @@ __all__ = [
     "profile",
     "recall",
     "report",
-    "spread_found",
     "summarise",
     "verify",
 ]

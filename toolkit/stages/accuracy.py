@@ -14,7 +14,7 @@ from toolkit.stages.load import Job
 from toolkit.tasks import Examples
 
 _FOLDS = 5
-_BY_CHANCE = 0.01
+_BY_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,16 @@ def accuracy_of(job: Job, backbone: nn.Module) -> float:
 
 
 def judge(job: Job, backbone: nn.Module) -> tuple[Judgement, ...]:
-    """By held-out examples of the general classes, if there are any, and by the task's support."""
-    support = Judgement(_cross_validated(job, backbone), f"{len(job.task.support)} support examples, cross-validated")
-    if job.task.general_query is None:
-        return (support,)
-    return Judgement(_general(job, backbone), judged_on(job)), support
+    """By held-out examples of the general classes, if there are any, and by the support, if it can be judged by."""
+    found = []
+    if job.task.general_query is not None:
+        found.append(Judgement(_general(job, backbone), judged_on(job)))
+    support = f"{len(job.task.support)} support examples"
+    if job.start == "pretrained":
+        found.append(Judgement(_cross_validated(job, backbone), support))
+    elif int(torch.bincount(job.task.support.y).max()) > 1:
+        found.append(Judgement(_cross_validated(job, backbone), f"{support}, cross-validated"))
+    return tuple(found)
 
 
 def is_worse(after: Judgement, before: Judgement) -> bool:

@@ -1,10 +1,13 @@
 """Stage 4: calibrate, draw gain curves, correct the cost table on whole models, and choose a rank for every layer."""
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from toolkit import profiling
 from toolkit.compression import (
     Allocation,
+    Allocator,
     CostTable,
     GainCurve,
     Limits,
@@ -12,58 +15,47 @@ from toolkit.compression import (
 )
 from toolkit.compression.allocation import fits
 from toolkit.deployment import FrontierPoint
-from toolkit.profiling import Budget, WholeModel
+from toolkit.errors import BudgetError
+from toolkit.profiling import Accepted, Budget, WholeModel
 from toolkit.profiling.latency_model import Interval, Ranks
 from toolkit.request import Request
 from toolkit.stages.accuracy import accuracy_before_recovery
 from toolkit.stages.keep_accuracy import least_latency
-from toolkit.stages.learn import learn, plain_costs
+from toolkit.stages.learn import Learned, learn, plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.search import searcher
 from toolkit.stages.settle import most_median_ms, settle
+from toolkit.stages.slowdown import share_left
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import Whole, time_wholes
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The allocation with all that it was decided on."""
+    """The allocation with all that it was decided on; nothing was learned where the dense model fits."""
 
     spectra: Spectra
     gains: dict[str, GainCurve]
     costs: CostTable
     allocation: Allocation
-    timed_ms: float | None  # median of its whole model when it was chosen; None if the board was not asked
     predicted: Interval
     limits: Limits
     frontier: tuple[FrontierPoint, ...]
+    learned: Learned | None = None
 
 
-def allocate(
-    board: Known,
-    job: Job,
-    profile: Profiled,
-    budget: Budget,
-    request: Request,
-    watch: Watch,
-    spread: float | None = None,
-) -> Planned:
-    """Choose a rank, or dense, for every layer. Raises BudgetError with the nearest feasible budget.
-
-    `spread`, how far a p95 is above the median that is planned with, is as profiled unless an acceptance found it more.
-    """
+def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Planned:
+    """Choose a rank, or dense, for every layer. Raises BudgetError with the nearest feasible budget."""
     with watch.stage("allocate"):
-        dense = stay_dense(board, job, profile, budget) if spread is None else None
-        if dense is not None:
+        if (dense := stay_dense(board, job, profile, budget)) is not None:
             watch.note("the dense model already fits the budget: it stays dense")
             return dense
         learned = learn(board, job, profile, request.curve, request.seed, watch)
         worth, model, profile = learned.worth, learned.model, learned.profile
-        spread = spread or learned.spread
-        limits = profiling.plan_limits(budget, model, spread, learned.likely)
-        allocator = job.allocator or searcher(job, learned, request, watch)
+        limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
+        allocator = _allocator(job, learned, request, watch)
         if budget.keep_accuracy is not None:
             limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
 
@@ -79,7 +71,7 @@ def allocate(
             limits,
             budget.latency_ms.value if budget.latency_ms and budget.keep_accuracy is None else None,
             board.target.clock,
-            spread,
+            learned.spread,
             time_chosen if board.agent else None,
         )
         return Planned(
@@ -87,11 +79,57 @@ def allocate(
             gains=worth.gains,
             costs=model.costs,
             allocation=settled.allocation,
-            timed_ms=settled.timed.measurement.median_ms if settled.timed else None,
             predicted=model.predict(settled.allocation.ranks),
             limits=settled.limits,
             frontier=_frontier(job, model.costs, worth.parts, [_dense(job, profile), *learned.wholes]),
+            learned=learned,
         )
+
+
+def allocate_smaller(
+    board: Known,
+    job: Job,
+    profile: Profiled,
+    budget: Budget,
+    refused: Planned,
+    accepted: Accepted,
+    request: Request,
+    watch: Watch,
+) -> Planned | None:
+    """The best of those that take less than one that its board refused for its latency, by as much as that missed.
+
+    None where another allocation would mend nothing (see `share_left`), or where there is none.
+    """
+    learned = refused.learned
+    share = share_left(budget, accepted, learned.spread if learned else 1.0, board.target.clock)
+    if share is None:
+        return None
+    watch.note(f"{accepted.refusals[0].reason}: choosing a smaller model")
+    try:
+        if learned is None:  # the dense model: compact ones were not weighed yet, and are timed from now on
+            with tempfile.TemporaryDirectory() as aside:
+                now = _as_slow(profile, accepted, Path(aside, "profile.json"))
+                return allocate(board, job, now, budget, request, watch)
+        with watch.stage("allocate"):
+            # The board is not asked: what it said of models like these, it said when it was faster.
+            limits = replace(refused.limits, latency_ms=share * refused.allocation.latency_ms)
+            allocation = _allocator(job, learned, request, watch)(refused.gains, refused.costs, limits)
+            predicted = learned.model.predict(allocation.ranks)
+            return replace(refused, allocation=allocation, predicted=predicted, limits=limits)
+    except BudgetError:
+        watch.note("no smaller model fits")
+        return None
+
+
+def _as_slow(profile: Profiled, accepted: Accepted, path: Path) -> Profiled:
+    """Every time as much longer as the dense model's has become; kept apart: the board may be fast again."""
+    factor = accepted.measurement.median_ms / profile.dense.measurement.median_ms
+    dense = replace(profile.dense, measurement=accepted.measurement)
+    return replace(profile, profile=profile.profile.slowed(factor), path=path, dense=dense)
+
+
+def _allocator(job: Job, learned: Learned, request: Request, watch: Watch) -> Allocator:
+    return job.allocator or searcher(job, learned, request, watch)
 
 
 def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Planned | None:
@@ -118,7 +156,6 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
         gains={},
         costs=costs,
         allocation=Allocation(ranks, 0.0, 0.0, *spent),
-        timed_ms=took.median_ms,
         predicted=Interval(took.median_ms, took.median_ms, took.median_ms),
         limits=limits,
         frontier=_frontier(job, costs, {}, [_dense(job, profile)]),

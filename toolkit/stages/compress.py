@@ -17,7 +17,7 @@ from toolkit.compression import (
     make_bases_orthonormal,
     remove_channels,
 )
-from toolkit.deployment import Recovery
+from toolkit.deployment import Judged, Recovery
 from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
 from toolkit.stages.accuracy import is_worse, judge
@@ -83,7 +83,6 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
         make_bases_orthonormal(backbone)
     pairs = list(zip(before, judge(job, backbone), strict=True))
     worse = [(was, now) for was, now in pairs if is_worse(now, was)]
-    was, now = (worse or pairs)[0]
     kept = request.recovery_steps > 0 and not worse
     if not kept:
         backbone.load_state_dict(untrained)
@@ -91,20 +90,17 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
         steps=request.recovery_steps,
         learning_rate=request.recovery_rate,
         augment=request.augment,
-        data=was.data,
-        accuracy_before=was.accuracy,
-        accuracy_after=now.accuracy,
+        judged=tuple(Judged(data=was.data, before=was.accuracy, after=now.accuracy) for was, now in worse or pairs),
         kept=kept,
     )
 
 
 def _tell(recovery: Recovery, watch: Watch) -> None:
     if recovery.steps and not recovery.kept:
-        watch.note(
-            f"recovery made the compact model worse ({recovery.accuracy_before:.1%} before, "
-            f"{recovery.accuracy_after:.1%} after, on {recovery.data}): it is deployed without; give a lower "
-            "--recovery-rate"
+        seen = "; ".join(
+            f"{each.before:.1%} before, {each.after:.1%} after, on {each.data}" for each in recovery.judged
         )
+        watch.note(f"recovery made the compact model worse ({seen}): it goes without; give a lower --recovery-rate")
 
 
 def _key(job: Job, planned: Planned, request: Request) -> str:

@@ -10,7 +10,7 @@ from toolkit.profiling.latency_model import Ranks
 
 _ROUNDS = 4
 # Of the budget, what a chosen model's p95 should take: more risks the next measurement, less leaves accuracy behind.
-_AIM = {"wall": 0.93, "instructions": 0.985}
+AIM = {"wall": 0.93, "instructions": 0.985}
 _LEAST = {"wall": 0.85, "instructions": 0.95}
 
 
@@ -58,7 +58,7 @@ def settle(
                 break
         assert limits.latency_ms is not None
         # The board's word on the model nearest to what is wanted corrects all that was predicted.
-        limits = replace(limits, latency_ms=allocation.latency_ms * _AIM[clock] / used)
+        limits = replace(limits, latency_ms=allocation.latency_ms * AIM[clock] / used)
         try:
             allocation = allocator(gains, costs, limits)
         except BudgetError:
@@ -68,4 +68,4 @@ def settle(
 
 def most_median_ms(budget_ms: float, clock: str, spread: float) -> float:
     """The most that a measured median may be for its p95 to keep within the budget when it is measured again."""
-    return budget_ms / spread * (1 + _AIM[clock]) / 2
+    return budget_ms / spread * (1 + AIM[clock]) / 2

@@ -1,21 +1,25 @@
-"""A release that was refused for its latency: what the next allocation has to reckon with."""
+"""A release that was refused for its latency: how much less the next one may plan with."""
 
 from toolkit.profiling import MOST_SPREAD, Accepted, Budget
-from toolkit.stages.allocate import Planned
+from toolkit.stages.settle import AIM
+from toolkit.targets import Clock
 
 
-def spread_found(planned: Planned, budget: Budget, accepted: Accepted) -> float | None:
-    """How far acceptance's p95 was above the median that the board took when the allocation was chosen.
+def share_left(budget: Budget, accepted: Accepted, spread: float, clock: Clock) -> float | None:
+    """Of the latency that the refused model was planned with, what leaves room for what acceptance measured.
 
-    The board may have become slower since (heat, other work), or its tail longer: a smaller model fits all the same.
-    None where another allocation would mend nothing: the release was accepted, or missed something else too; latency
-    is as low as the accuracy to keep allows; or a median within the budget has a p95 that is no property of a model.
+    The board may have become slower since it was profiled (heat, other work), or the tail may be longer than the
+    `spread` of a p95 over its median that was planned with. Always less than one.
+
+    None where a smaller model would mend nothing: the release was accepted, or missed something else too; latency is
+    already as low as the accuracy to keep allows; or the median is within the budget and its p95 is no property of a
+    model.
     """
-    took = accepted.measurement
-    if budget.latency_ms is None or budget.keep_accuracy is not None or planned.timed_ms is None:
+    if budget.latency_ms is None or budget.keep_accuracy is not None:
         return None
     if [refusal.missed for refusal in accepted.refusals] != ["latency"]:
         return None
-    if took.median_ms < budget.latency_ms.value and took.p95_ms > MOST_SPREAD * took.median_ms:
+    median, tail = accepted.measurement.median_ms, accepted.measurement.p95_ms / accepted.measurement.median_ms
+    if median < budget.latency_ms.value and tail > MOST_SPREAD:
         return None
-    return took.p95_ms / planned.timed_ms
+    return AIM[clock] * budget.latency_ms.value / (median * max(spread, min(MOST_SPREAD, tail)))
