@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from workplace import Workplace, make_workplace
 
 from toolkit import lab
 from toolkit.targets import Target, load_target
+
+# A shell starts its background jobs deaf to Ctrl-C, and what they start inherits that: tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -61,13 +61,18 @@ def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, thread
             {"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said}
         )
         refusals = _refusals(measurement, said, size_bytes, budget)
-        if not any(refusal.missed == "latency" for refusal in refusals):
+        if not any(refusal.missed == "latency" for refusal in refusals) or _hopeless(measurement, budget):
             break
         if attempt < _ATTEMPTS[clock]:
             time.sleep(_PAUSE_S)
     return Accepted(
         measurement, said["peak_bytes"], said["max_abs_difference"], attempt, said["conditions"], tuple(refusals)
     )
+
+
+def _hopeless(measurement: Measurement, budget: Budget) -> bool:
+    """Whether not even the fastest call kept the budget."""
+    return budget.latency_ms is not None and measurement.min_ms > budget.latency_ms.value
 
 
 def _refusals(measurement: Measurement, said: dict[str, Any], size_bytes: int, budget: Budget) -> list[Refusal]:
