@@ -165,6 +165,7 @@ class Recovery(_Record):
     learning_rate: float
     augment: tuple[str, ...] | None = Field(description="variations of its examples; null: the usual of its inputs")
     judged: tuple[Judged, ...]
+    collapsed: bool = Field(default=False, description="its features no longer tell the support examples apart")
     kept: bool = Field(
         description="false where the untrained model was deployed: there were no steps, or it was better"
     )

@@ -16,7 +16,7 @@ from toolkit.profiling.latency_model import Interval
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch
-from toolkit.stages.accuracy import Judgement, accuracy_of, is_worse
+from toolkit.stages.accuracy import Judgement, accuracy_of, is_worse, variation
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.worth import calibration
@@ -46,6 +46,14 @@ def model():
         F.cross_entropy(net(data.x), data.y).backward()
         optimizer.step()
     return net.eval()
+
+def relu():
+    """Features that a large step can turn off for good."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
+
+def alone(shots=1, seed=0):
+    return Task("directions", tuple("abcd"), examples(4, 2), examples(200, 3))
 
 def task(shots=5, seed=0):
     names = tuple("abcd")
@@ -145,6 +153,21 @@ def test_recovery_that_destroys_the_task_alone_is_taken_back_too(job: Job) -> No
     assert not found.recovery.kept
     assert [each.data for each in found.recovery.judged] == ["20 support examples"]
     assert "on 20 support examples)" in watch.notes[0]
+
+
+@pytest.mark.parametrize(("rate", "blind"), [(1.0, True), (2e-3, False)])
+def test_recovery_that_makes_blind_is_taken_back_though_no_example_can_be_held_out(
+    place: Workplace, rate: float, blind: bool
+) -> None:
+    """One example a class and no general data; features that are all one need no proof."""
+    request = Request("my_package.norms:relu", "my_package.norms:alone", shots=1, recovery_steps=60, recovery_rate=rate)
+    few, watch = stages.load(request, place.target, Watch(Silent())), Watch(Heard())
+    found = stages.compress(few, planned(few, 4), request, watch)
+    assert found.recovery is not None
+    assert (found.recovery.judged, found.recovery.collapsed, found.recovery.kept) == ((), blind, not blind)
+    assert variation(few, found.backbone) > 0.01
+    [note] = watch.notes
+    assert note.startswith("recovery made the compact model blind" if blind else "nothing could be held out")
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=400))

@@ -67,6 +67,12 @@ def is_worse(after: Judgement, before: Judgement) -> bool:
     return lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < _BY_CHANCE
 
 
+@torch.no_grad()
+def variation(job: Job, backbone: nn.Module) -> float:
+    """Mean standard deviation of its features (units of the features) over the support examples; 0: all are one."""
+    return float(features_of(backbone, job.task.support.x).std(0, correction=0).mean())
+
+
 def judged_on(job: Job) -> str:
     """What `expected_accuracy` is measured on."""
     if job.task.general_query is not None:

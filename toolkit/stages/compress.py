@@ -20,10 +20,13 @@ from toolkit.compression import (
 from toolkit.deployment import Judged, Recovery
 from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
 from toolkit.request import Request
-from toolkit.stages.accuracy import is_worse, judge
+from toolkit.stages.accuracy import is_worse, judge, variation
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
+
+# Features that vary by less than this share of what they did tell nothing apart, whatever accuracy says of a few.
+_COLLAPSED = 0.01
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
     general = job.task.general
     examples = general or job.task.support
     estimate_statistics(backbone, examples.x)
-    untrained, before = copy.deepcopy(backbone.state_dict()), judge(job, backbone)
+    untrained, before, varied = copy.deepcopy(backbone.state_dict()), judge(job, backbone), variation(job, backbone)
     recover(
         backbone,
         job.network.backbone,
@@ -83,7 +86,8 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
         make_bases_orthonormal(backbone)
     pairs = list(zip(before, judge(job, backbone), strict=True))
     worse = [(was, now) for was, now in pairs if is_worse(now, was)]
-    kept = request.recovery_steps > 0 and not worse
+    collapsed = variation(job, backbone) < _COLLAPSED * varied
+    kept = request.recovery_steps > 0 and not worse and not collapsed
     if not kept:
         backbone.load_state_dict(untrained)
     return Recovery(
@@ -91,12 +95,20 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
         learning_rate=request.recovery_rate,
         augment=request.augment,
         judged=tuple(Judged(data=was.data, before=was.accuracy, after=now.accuracy) for was, now in worse or pairs),
+        collapsed=collapsed,
         kept=kept,
     )
 
 
 def _tell(recovery: Recovery, watch: Watch) -> None:
-    if recovery.steps and not recovery.kept:
+    if recovery.collapsed:
+        watch.note(
+            "recovery made the compact model blind (its features no longer tell the support examples apart): "
+            "it goes without; give a lower --recovery-rate"
+        )
+    elif recovery.steps and not recovery.judged:
+        watch.note("nothing could be held out to judge recovery by: give --shots 2 or more, or general data")
+    elif recovery.steps and not recovery.kept:
         seen = "; ".join(
             f"{each.before:.1%} before, {each.after:.1%} after, on {each.data}" for each in recovery.judged
         )
