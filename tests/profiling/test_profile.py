@@ -271,3 +271,15 @@ def test_saving_leaves_one_file(kept: Callable[[], tuple[Profile, Path]]) -> Non
     save_profile(profile.with_rows({"a": ROW}, {}), path)
     assert list(path.parent.iterdir()) == [path]
     assert kept()[0].rows == {"a": ROW}
+
+
+def test_on_a_slowed_board_every_time_of_a_call_is_longer_and_counts_stay() -> None:
+    plain = Measurement(median_ms=2.0, p95_ms=3.0, min_ms=1.0, runs=9, warmups=1, load_ms=5.0)
+    paced = plain.model_copy(update={"paced_rate_hz": 30.0, "paced_median_ms": 4.0, "paced_p95_ms": 6.0})
+    identity = DeviceIdentity(machine="m", cpu=None, cores=1, ram_bytes=None, kernel="k", libc=None, board=None)
+    given = Profile(
+        target="desk", device=identity, runtime="onnxruntime", runtime_version="1", threads=1, clock="wall"
+    ).model_copy(update={"rows": {"plain": plain, "paced": paced}})
+    rows = given.slowed(1.5).rows
+    assert rows["plain"] == plain.model_copy(update={"median_ms": 3.0, "p95_ms": 4.5, "min_ms": 1.5})
+    assert (rows["paced"].paced_median_ms, rows["paced"].paced_p95_ms, rows["paced"].paced_rate_hz) == (6.0, 9.0, 30.0)

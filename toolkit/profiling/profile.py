@@ -90,13 +90,14 @@ class Profile(BaseModel):
         )
 
     def slowed(self, factor: float) -> "Profile":
-        """The same board with every time multiplied, as when its clock is lower."""
-        times = ("median_ms", "p95_ms", "min_ms")
-        rows = {
-            key: row.model_copy(update={name: getattr(row, name) * factor for name in times})
-            for key, row in self.rows.items()
-        }
-        return self.model_copy(update={"rows": rows})
+        """The same board with every time of a call multiplied, as when its clock is lower."""
+        times = ("median_ms", "p95_ms", "min_ms", "paced_median_ms", "paced_p95_ms")
+
+        def slower(row: Measurement) -> Measurement:
+            known = {name: value for name in times if (value := getattr(row, name)) is not None}
+            return row.model_copy(update={name: value * factor for name, value in known.items()})
+
+        return self.model_copy(update={"rows": {key: slower(row) for key, row in self.rows.items()}})
 
     def flagged(self) -> dict[str, tuple[Flag, ...]]:
         """Rows that were disturbed every time, with how."""
