@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-client openssl qemu-utils adb g++-aarch64-linux-gnu
 
-.PHONY: demo test lint lab clean
+.PHONY: demo test test-all lint lab clean
 
 demo: .venv/demo  ## install, then deploy the bundled example to this machine
 	$(BIN)/deploy --target host
 
-test: .venv/dev  ## install, then run all tests; board tests skip loudly where QEMU is missing
-	$(BIN)/python -m pytest
+test: .venv/dev  ## install, then run what needs nothing but Python: within ten minutes on two cores
+	$(BIN)/python -m pytest -m "(unit or loop) and not slow"
+
+test-all: .venv/all  ## the other tests too: compiled ones, boards, slow ones; what a machine lacks skips and says so
+	$(BIN)/python -m pytest $(if $(SELECT),-m "$(SELECT)")
 
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff check .
@@ -32,5 +35,9 @@ clean:
 	touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[executorch,dev,pruning]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,pruning]'
 	touch $@ .venv/demo
+
+.venv/all: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[executorch,dev,pruning]'
+	touch $@ .venv/dev .venv/demo

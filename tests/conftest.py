@@ -1,6 +1,8 @@
 """What tests of several rooms share."""
 
+import importlib.util
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -8,15 +10,53 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tiers
 from adb_client import Adb, own_adb
+from hypothesis import HealthCheck, settings
 from openssh import SSHD, Sshd, free_port, make_key, stop_sshd, wait_for_banner
 from workplace import Workplace, make_workplace
 
 from toolkit import lab
+from toolkit.devices.native.toolchain import find_toolchain
+from toolkit.errors import BadInput
 from toolkit.targets import Target, load_target
 
 # A shell starts its background jobs deaf to Ctrl-C, and what they start inherits that: tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No deadline and no "too slow": how long an example takes says how busy the machine is, not what is wrong.
+settings.register_profile("fast", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", settings.get_profile("fast"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+_DESELECTED = pytest.StashKey[list[pytest.Item]]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by what is marked here
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        tiers.mark(item)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash.setdefault(_DESELECTED, []).extend(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if left_out := tiers.left_out(terminalreporter.config.stash.get(_DESELECTED, [])):
+        terminalreporter.write_line(f"NOT SELECTED HERE: {left_out} (`make test-all` runs them; see CONTRIBUTING.md)")
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """What builds the native runner for this machine."""
+    if importlib.util.find_spec("executorch") is None:
+        pytest.skip("NO EXECUTORCH: its programs are NOT tested; pip install 'edge-deploy-toolkit[executorch]'")
+    try:
+        find_toolchain(platform.machine())
+    except BadInput as error:
+        pytest.skip(f"NO COMPILER: the native runner is NOT tested; {error.what}. {error.next}")
 
 
 @pytest.fixture(scope="session")

@@ -323,8 +323,7 @@ def test_one_example_a_class_is_deployed_without_adaptation(
     assert any("nothing can be held out" in note for note in result.notes)
 
 
-def test_executorch_on_this_machine(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
-    pytest.importorskip("executorch", reason="NO EXECUTORCH: its loop is NOT tested; pip install '.[executorch]'")
+def test_executorch_on_this_machine(compiler: None, first: tuple[Deployment, Recorded], shared: Workplace) -> None:
     request = replace(REQUEST, model="my_package.small:tiny", runtime="executorch")
     overrides = replace(ROOMY, size_bytes=60_000)
     result = pipeline.deploy(request, shared.target, overrides, Recorded(), shared.folder / "runs" / "executorch")

@@ -11,12 +11,12 @@ from native import Made, make_release, run_verb, timing
 from networks import NETWORKS
 from safetensors.numpy import load_file, save_file
 
-pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
-
 from toolkit.compression import compact_layers
 from toolkit.devices.facts import DeviceFacts
 from toolkit.runtimes import executorch, export_with_holes
 from toolkit.runtimes.bundle import Served
+
+pytestmark = pytest.mark.usefixtures("compiler")
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 from native import Made, Said, make_release, run_verb
 from safetensors.numpy import load_file, save_file
 
-pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
-
 from toolkit.devices.agent.adapt import adapt as python_adapt
 from toolkit.runtimes import executorch, onnxruntime
+
+pytestmark = pytest.mark.usefixtures("compiler")
 
 STEPS = 12
 

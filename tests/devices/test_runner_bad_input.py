@@ -11,10 +11,10 @@ import pytest
 from native import Made, Said, make_release, run_verb, timing
 from safetensors.numpy import load_file, save_file
 
-pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
-
 from toolkit.devices.digests import sha256_of
 from toolkit.runtimes import executorch
+
+pytestmark = pytest.mark.usefixtures("compiler")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ import pytest
 from native import Made, make_release, timing
 from safetensors.numpy import load_file, save_file
 
-pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
-
 from toolkit.devices import connect
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.device import Device, check
@@ -21,7 +19,7 @@ from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.runtimes import executorch
 from toolkit.targets import Target
 
-pytestmark = pytest.mark.board
+pytestmark = [pytest.mark.board, pytest.mark.usefixtures("compiler")]
 
 ROOT = "/root/tests of the runner"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
-
 from toolkit.devices.native import sdk as runner_sdk
 from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.devices.native.toolchain import find_toolchain
 from toolkit.errors import BadInput
+
+pytestmark = pytest.mark.usefixtures("compiler")
 
 SOURCES = Path(__file__).parents[2] / "toolkit" / "devices" / "agent" / "runner"
 _NEEDED = "NEEDED"

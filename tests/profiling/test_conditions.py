@@ -192,8 +192,9 @@ def test_the_agent_reads_clocks_zones_and_tools(place: Workplace, board: Sysfs) 
     assert {key: said[key] for key in EXPECTED} == EXPECTED
 
 
-def test_the_runner_reads_the_same(board: Sysfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("executorch", reason="NO EXECUTORCH: the native runner is NOT tested")
+def test_the_runner_reads_the_same(
+    compiler: None, board: Sysfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _as_a_jetson_too(board)
     monkeypatch.setenv("EDGE_DEPLOY_SYSTEM_ROOT", str(board.root))
     said = run_verb(tmp_path, "facts", None).last["conditions"]

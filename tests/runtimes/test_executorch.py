@@ -11,18 +11,18 @@ from native import served
 from networks import build, compacted, zeros
 from torch import nn
 
-pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'edge-deploy-toolkit[executorch]'")
-
-from executorch.runtime import Runtime as PythonRuntime
-
 from toolkit.adaptation import trace_train_step
 from toolkit.models import split_head
 from toolkit.runtimes import Program, executorch, export_with_holes
 from toolkit.runtimes.bundle import trainable_names
 
+pytestmark = pytest.mark.usefixtures("compiler")
+
 
 def _python_runtime(program: Program) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
     """A program without holes in ExecuTorch's own Python runtime."""
+    from executorch.runtime import Runtime as PythonRuntime
+
     loaded = PythonRuntime.get().load_program(program.data)
     method = loaded.load_method("forward")
 
