@@ -9,7 +9,7 @@ the same recipe (`kd`, cores alone) wherever recipes are not what is compared.
 
 - *Bases*: JACTUS approximates inside the union of what weight, inputs and gradients single out; here also inside what
   one of them does alone, in the same metric. A side that a variant says nothing of is not restricted.
-- *Curves*: what orders components instead of the task's metric (`--curve` of `deploy`).
+- *Curves*: what orders components instead of the task's metric (the setting `compression.curve`).
 - *Allocators*: greedy, as in the paper, against exact.
 - *Recipes* (ResNet-20): what the compact model learns from, and whether its cores or all its factors learn, at 30 %.
 - *Nested* (ResNet-20): one model for 50, 30 and 20 %, trained on prefixes that the exact allocator cuts for any,

@@ -13,8 +13,9 @@ method the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is
   fine-tuning (SGD, cross-entropy); ranked together also with the dense network as teacher: with its answers, as its
   features are narrower than the teacher's;
 - ranks and channels: a rank for each layer or a number of channels for each independent group of them, by the exact
-  allocator on measured time and true loss, as `deploy --channels` has it choose; trained as
-  `deploy --distill kd+features+network --augment shift+mirror --recovery-rate 5e-3` does it; so is low rank;
+  allocator on measured time and true loss, as `deploy --set compression.channels=true` has it choose; trained as
+  `deploy` does it with recovery.distill=kd+features+network, recovery.augment=shift+mirror, recovery.rate=5e-3; so is
+  low rank;
 - groups: the same without ranks.
 
 Needs the extra `pruning`. DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
@@ -81,7 +82,7 @@ _SEED = 7
 _TRIES = 6  # halvings of the way from the fastest network to the dense one
 _BATCH = 64
 _TEMPERATURE, _TASK_WEIGHT = 2.0, 0.3  # as `recover` weighs its losses
-# As a user of `deploy` would give them: --distill, --augment, --recovery-rate. Chosen on other images.
+# As a user of `deploy` would give them: recovery.distill, .augment, .rate. Chosen on other images.
 _RECIPE, _AUGMENTATION, _RATE = parse_recipe("kd+features+network"), parse_augmentation("shift+mirror"), 5e-3
 
 

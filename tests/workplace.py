@@ -23,7 +23,7 @@ from toolkit.targets import Target, read_target
 
 CHECKOUT = Path(__file__).parents[1]
 MODEL, TASK = "my_package.small:model", "my_package.small:task"
-FEW_STEPS = ("--recovery-steps", "3", "--adapt-steps", "5")
+FEW_STEPS = ("--set", "recovery.steps=3", "--set", "adaptation.steps=5")
 WHAT = ("--target", "desk", "--model", MODEL, "--task", TASK)
 
 _TARGET = """

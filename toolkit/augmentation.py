@@ -19,5 +19,7 @@ def parse_augmentation(text: str) -> Augmentation:
     wrong = [f"'{part}' is not known" for part in dict.fromkeys(parts) if part not in known]
     wrong += [f"'{part}' is there twice" for part in dict.fromkeys(parts) if part in known and parts.count(part) > 1]
     if wrong:
-        raise BadInput("; ".join(wrong), where="--augment", next=f"Join {', '.join(known)} with +, or give {NONE}.")
+        raise BadInput(
+            "; ".join(wrong), where="recovery.augment", next=f"Join {', '.join(known)} with +, or give {NONE}."
+        )
     return tuple(name for name in known if name in parts)

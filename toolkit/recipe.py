@@ -54,5 +54,5 @@ def parse_recipe(text: str) -> Recipe:
     if wrong:
         names = f"{', '.join(get_args(Loss))}, at most one of {', '.join(get_args(Weighing)[1:])}"
         names += f", and one of {', '.join(get_args(Trained))}"
-        raise BadInput("; ".join(wrong), where="--distill", next=f"Join {names} with +, or give {TASK} alone.")
+        raise BadInput("; ".join(wrong), where="recovery.distill", next=f"Join {names} with +, or give {TASK} alone.")
     return Recipe(losses, weighings[0] if weighings else "fixed", trained[0] if trained else "cores")

@@ -55,15 +55,15 @@ def require_channels(allocator: str) -> None:
     """Raises BadInput if that allocator cannot choose channels, or what finds them is not installed."""
     if allocator not in WITH_CHANNELS:
         raise BadInput(
-            f"are not chosen by --allocator {allocator}",
-            where="--channels",
-            next=f"Choose --allocator {' or '.join(WITH_CHANNELS)}.",
+            f"allocator {allocator} cannot choose channels",
+            where="compression.channels",
+            next=f"Choose allocator {' or '.join(WITH_CHANNELS)} (--set allocation.allocator=...).",
         )
     try:
         metadata.version("torch-pruning")
     except metadata.PackageNotFoundError:
         raise BadInput(
             "Torch-Pruning is not installed",
-            where="--channels",
+            where="compression.channels",
             next="In the checkout: .venv/bin/pip install -c constraints.txt -e '.[pruning]'.",
         ) from None

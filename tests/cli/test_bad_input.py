@@ -92,8 +92,11 @@ def test_a_quantity_without_a_unit_is_named(shared: Workplace) -> None:
 
 
 def test_a_curve_that_the_task_cannot_feed_is_refused_before_anything_is_measured(shared: Workplace) -> None:
-    said = refusal(shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, "--curve", "dual"))
-    assert "--curve dual: weighs the general domain against the task, and the task has no general data" in said
+    said = refusal(
+        shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, "--set", "compression.curve=dual")
+    )
+    assert "compression.curve=dual: " in said
+    assert "no general data" in said
     assert nothing_was_done(shared)
     assert not (shared.cache / "profiles").exists()
 
@@ -101,17 +104,23 @@ def test_a_curve_that_the_task_cannot_feed_is_refused_before_anything_is_measure
 def test_what_only_images_can_do_is_refused_to_others(shared: Workplace, tmp_path: Path) -> None:
     np.savez(tmp_path / "vectors.npz", x=np.random.rand(40, 64).astype(np.float32), y=np.arange(40) % 2)
     task = str(tmp_path / "vectors.npz")
-    said = refusal(shared.deploy("--target", "desk", "--model", MODEL, "--task", task, "--augment", "mirror+noise"))
-    assert "--augment: mirror needs images (N, C, H, W); inputs of vectors are (N, 64)" in said
-    said = refusal(shared.deploy("--target", "desk", "--augment", "crop"))
-    assert "--augment: 'crop' is not known" in said
+    said = refusal(
+        shared.deploy("--target", "desk", "--model", MODEL, "--task", task, "--set", "recovery.augment=mirror+noise")
+    )
+    assert "recovery.augment: mirror needs images" in said
+    said = refusal(shared.deploy("--target", "desk", "--set", "recovery.augment=crop"))
+    assert "'crop' is not known" in said
     assert nothing_was_done(shared)
 
 
 def test_channels_are_refused_to_an_allocator_that_cannot_choose_them(shared: Workplace) -> None:
-    said = refusal(shared.deploy("plan", "--target", "desk", "--channels", "--allocator", "search"))
-    assert "--channels: are not chosen by --allocator search" in said
-    assert "Choose --allocator exact or greedy." in said
+    said = refusal(
+        shared.deploy(
+            "plan", "--target", "desk", "--set", "compression.channels=true", "--set", "allocation.allocator=search"
+        )
+    )
+    assert "compression.channels: allocator search" in said
+    assert "exact or greedy" in said
     assert nothing_was_done(shared)
 
 
@@ -183,18 +192,19 @@ def test_a_model_that_cannot_be_used(shared: Workplace, model: str, reason: str)
 def test_a_policy_that_cannot_be_used(shared: Workplace, tmp_path: Path) -> None:
     file = tmp_path / "policy.safetensors"
     what = ("--target", "desk", "--model", MODEL, "--task", TASK)
-    for options, reason in (
-        (("--policy", str(file)), "is not read by --allocator exact"),
-        (("--allocator", "policy", "--policy", str(file)), "no such file"),
-        (("--allocator", "policy"), "needs a policy that was trained for this model"),
-        (("--allocator", "policy", "--policy", str(DIGITS_POLICY)), "trained for another backbone than this model's"),
+    by_policy = "allocation.allocator=policy"
+    for sets, reason in (
+        ((f"allocation.policy={file}",), "no effect with allocator exact"),
+        ((by_policy, f"allocation.policy={file}"), "no such file"),
+        ((by_policy,), "needs a policy that was trained for this model"),
+        ((by_policy, f"allocation.policy={DIGITS_POLICY}"), "trained for another backbone than this model's"),
     ):
-        done = shared.deploy("plan", *what, *options)
+        done = shared.deploy("plan", *what, *(part for each in sets for part in ("--set", each)))
         assert done.returncode == 2
         assert reason in refusal(done)
     file.write_text("no policy")
     assert "cannot be read as a policy" in refusal(
-        shared.deploy("plan", *what, "--allocator", "policy", "--policy", str(file))
+        shared.deploy("plan", *what, "--set", by_policy, "--set", f"allocation.policy={file}")
     )
     assert nothing_was_done(shared)
 

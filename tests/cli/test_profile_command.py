@@ -154,6 +154,6 @@ def test_what_cannot_be_compared_is_refused(place: Workplace) -> None:
 
 
 def test_a_profile_budget_that_is_no_time_is_refused(place: Workplace) -> None:
-    done = place.deploy("profile", *WHAT, "--profile-budget", "soon")
+    done = place.deploy("profile", *WHAT, "--set", "profiling.budget=soon")
     assert done.returncode == 2
     assert "'soon' is not a positive quantity" in refusal(done)

@@ -19,7 +19,7 @@ def test_a_board_that_trusts_a_key_takes_what_it_signed_and_nothing_else(place: 
     assert "is not signed" in refusal(unsigned)
     assert place.releases()["current"] is None
 
-    signed = place.deploy(*RUN, "--sign", str(key))
+    signed = place.deploy(*RUN, "--set", f"release.sign={key}")
     assert signed.returncode == 0, signed.stderr
     status = one_object(place.deploy("status", "--target", "desk", "--json").stdout)
     assert (status["healthy"], status["signatures_demanded"], status["held_by"]) == (True, True, None)
@@ -27,7 +27,7 @@ def test_a_board_that_trusts_a_key_takes_what_it_signed_and_nothing_else(place: 
 
 
 def test_a_key_that_cannot_sign_is_said_before_the_work(place: Workplace) -> None:
-    done = place.deploy(*RUN, "--sign", "absent")
+    done = place.deploy(*RUN, "--set", "release.sign=absent")
     assert done.returncode == 2
     assert "no such file" in refusal(done)
     assert "· load" not in done.stderr

@@ -135,7 +135,7 @@ def test_a_baseline_keeps_the_limits_or_says_that_it_cannot(problem: Problem, na
     except BudgetError as error:
         refusal = str(error.next)
     if refusal is not None:
-        assert not clearly or (name != "random" and "Choose --allocator exact" in refusal)
+        assert not clearly or (name != "random" and "Choose allocator exact" in refusal)
         return
     assert _keeps(found.ranks, costs, limits)
     if clearly:

@@ -59,5 +59,5 @@ def test_without_general_data_the_curve_is_refused() -> None:
     layers = compressible_layers(model, data.task.examples.x[:1])
     with pytest.raises(BadInput, match="the task has no general data") as refusal:
         draw_dual(model, layers, data, 0)
-    assert refusal.value.where == "--curve dual"
+    assert refusal.value.where == "compression.curve=dual"
     assert calibrate(model, layers, data.batches())  # the others are drawn all the same

@@ -56,7 +56,7 @@ def test_an_unsigned_release_is_refused_and_can_be_signed_later(
     digest = release.install(ours, made).digest
     with pytest.raises(BoardError, match="not signed") as caught:
         release.activate(ours, digest)
-    assert "--sign" in str(caught.value.next)
+    assert "release.sign" in str(caught.value.next)
     assert place.releases()["current"] is None
     assert install_signed(ours, made, key) == digest
     release.activate(ours, digest)

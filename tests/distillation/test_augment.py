@@ -66,6 +66,7 @@ def test_the_order_of_its_parts_does_not_matter() -> None:
 )
 def test_what_is_no_augmentation_is_refused(text: str, what: str) -> None:
     with pytest.raises(
-        BadInput, match=f"^--augment: {what}\nJoin noise, shift, mirror with +, or give none.".replace("+,", r"\+,")
+        BadInput,
+        match=f"^recovery.augment: {what}\nJoin noise, shift, mirror with +, or give none.".replace("+,", r"\+,"),
     ):
         parse_augmentation(text)

@@ -12,7 +12,7 @@ def advice(result: Deployment) -> str:
     """
     missed = {each.missed for each in result.refusals}
     if "outputs" in missed:
-        return "No budget mends that: train with a lower --recovery-rate, or try the other runtime."
+        return "No budget mends that: train with a lower recovery.rate (--set), or try the other runtime."
     if missed != {"latency"}:
         return "Raise the budget, or give a smaller model."
     latency = result.latency_ms

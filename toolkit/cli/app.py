@@ -5,20 +5,20 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
-from toolkit.cli import lab, plan, profile, report, rollback, run, status, targets, trust, unlock
+from toolkit.cli import lab, methods, plan, profile, report, rollback, run, status, targets, trust, unlock
 
 app = typer.Typer(
     name="deploy",
     help="Compress a model to a board's measured budget, install it there, prove it fits, let the board learn.",
     epilog="`deploy --target host` is short for `deploy run --target host`; the bundled example needs no more.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("profile", epilog=profile.EPILOG)(profile.profile)
+app.command("methods", epilog="Example: [bold]deploy methods --json[/bold]")(methods.methods)
 app.command("targets", epilog="Example: [bold]deploy targets --json[/bold]")(targets.targets)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)

@@ -1,31 +1,60 @@
-"""What `run` and `plan` make of their options."""
+"""What `run`, `plan` and `profile` make of their options."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
-from toolkit.request import Overrides
+from toolkit.request import Overrides, Request, require_channels
+from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
 
 
-def parse_profile_budget(text: str | None) -> float | None:
-    """Seconds; None for no bound. Raises BadInput."""
-    if text is None or text.strip() in ("0", "0s"):
-        return None
-    return parse_milliseconds(text) / 1e3
-
-
-def check_policy(allocator: str, policy: Path | None) -> None:
-    """Raises BadInput before anything is loaded."""
-    if policy is not None and allocator != "policy":
-        raise BadInput(f"is not read by --allocator {allocator}", where="--policy", next="Give --allocator policy.")
-    if policy is not None and not policy.is_file():
-        raise BadInput("no such file", where=f"--policy {policy}", next="Name a file that a policy was saved in.")
+def request_of(
+    model: str, task: str, runtime: str, shots: int, seed: int, config: Path | None, sets: Sequence[str] | None
+) -> Request:
+    """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
+    settings = read_settings(config, sets or ())
+    _check_policy(settings)
+    if settings.compression.channels:
+        require_channels(settings.allocation.allocator)
+    return Request(
+        model=model,
+        task=task,
+        runtime=runtime,
+        allocator=settings.allocation.allocator,
+        shots=shots,
+        seed=seed,
+        recovery_steps=settings.recovery.steps,
+        distill=settings.recovery.distill,
+        adapt_steps=settings.adaptation.steps,
+        sign=settings.release.sign,
+        profile_budget_s=settings.profiling.budget,
+        policy=settings.allocation.policy,
+        curve=settings.compression.curve,
+        channels=settings.compression.channels,
+        augment=settings.recovery.augment,
+        recovery_rate=settings.recovery.rate,
+    )
 
 
 def overrides_of(latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None) -> Overrides:
+    """Raises BadInput unless each is a positive quantity."""
     return Overrides(
         None if latency is None else parse_milliseconds(latency),
         None if memory is None else parse_bytes(memory),
         None if size is None else parse_bytes(size),
         keep_accuracy,
     )
+
+
+def _check_policy(settings: Settings) -> None:
+    allocator, policy = settings.allocation.allocator, settings.allocation.policy
+    if policy is not None and allocator != "policy":
+        raise BadInput(
+            f"a policy has no effect with allocator {allocator}",
+            where="allocation.policy",
+            next="Give --set allocation.allocator=policy, too, or leave the policy out.",
+        )
+    if policy is not None and not policy.is_file():
+        raise BadInput("there is no such file", where=f"allocation.policy={policy}", next="Name a saved policy's file.")

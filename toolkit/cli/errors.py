@@ -10,9 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
+from toolkit.cli.moved import moved_option
 from toolkit.errors import DeployError
 
 INTERRUPTED, TERMINATED = 130, 143
+# Options before any verb; others are those of `run`.
+_OF_DEPLOY = ("--help", "--version", "--install-completion", "--show-completion")
 _GO_ON = "run the same command again to go on."
 
 
@@ -22,21 +25,21 @@ class Terminated(BaseException):
 
 def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that are no DeployError are bugs and show their traceback."""
-    if arguments and arguments[0].startswith("-") and arguments[0] not in ("--help", "--version"):
+    if arguments and arguments[0].startswith("-") and arguments[0] not in _OF_DEPLOY:
         arguments = ["run", *arguments]
     signal.signal(signal.SIGTERM, _terminate)
     try:
         exit_code = app(arguments, prog_name="deploy", standalone_mode=False)
     except DeployError as error:
-        if "--json" in arguments:
-            print(json.dumps({"error": error.what, "where": error.where, "next": error.next}))
-        show(error)
-        return error.exit_code
+        return _ended_by(error, arguments)
     except (KeyboardInterrupt, Abort):
         exit_code = INTERRUPTED
     except Terminated:
         exit_code = TERMINATED
     except TyperException as error:
+        moved = moved_option(getattr(error, "option_name", ""), arguments)
+        if moved:
+            return _ended_by(moved, arguments)
         usage = getattr(error, "show", None)
         if usage is None:
             raise
@@ -59,6 +62,13 @@ def show(error: DeployError) -> None:
     _console().print(f"[bold red]error[/] {escape(one_line)}")
     if error.next:
         _console().print(error.next.replace("\n", " "), markup=False)
+
+
+def _ended_by(error: DeployError, arguments: list[str]) -> int:
+    if "--json" in arguments:
+        print(json.dumps({"error": error.what, "where": error.where, "next": error.next}))
+    show(error)
+    return error.exit_code
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

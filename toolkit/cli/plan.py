@@ -5,14 +5,12 @@ from pathlib import Path
 import typer
 
 from toolkit.cli import render
-from toolkit.cli.arguments import check_policy, overrides_of, parse_profile_budget
+from toolkit.cli.arguments import overrides_of, request_of
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.frontier import draw
 from toolkit.cli.options import (
-    AllocatorName,
     AsJson,
-    Channels,
-    CurveName,
+    ConfigFile,
     DrawFrontier,
     Estimate,
     KeepAccuracy,
@@ -20,11 +18,10 @@ from toolkit.cli.options import (
     Memory,
     Model,
     Offline,
-    PolicyFile,
-    ProfileBudget,
     Runs,
     RuntimeName,
     Seed,
+    Sets,
     Shots,
     Size,
     TargetName,
@@ -32,7 +29,7 @@ from toolkit.cli.options import (
 )
 from toolkit.cli.runs import run_folder
 from toolkit.errors import BadInput
-from toolkit.request import Request, require_channels
+from toolkit.request import Request
 from toolkit.targets import load_target
 
 EPILOG = (
@@ -54,12 +51,9 @@ def plan(
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
-    allocator: AllocatorName = "exact",
-    policy: PolicyFile = None,
-    curve: CurveName = "jactus",
-    channels: Channels = False,
     seed: Seed = 0,
-    profile_budget: ProfileBudget = None,
+    config: ConfigFile = None,
+    sets: Sets = None,
     offline: Offline = False,
     estimate: Estimate = False,
     frontier: DrawFrontier = False,
@@ -71,21 +65,7 @@ def plan(
         raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
     board = load_target(target)
     overrides = overrides_of(latency, memory, size, keep_accuracy)
-    request = Request(
-        model,
-        task,
-        runtime or board.runtimes[0],
-        allocator,
-        shots,
-        seed,
-        profile_budget_s=parse_profile_budget(profile_budget),
-        policy=policy,
-        curve=curve,
-        channels=channels,
-    )
-    check_policy(allocator, policy)
-    if channels:
-        require_channels(allocator)
+    request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)
         return

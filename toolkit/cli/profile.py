@@ -9,16 +9,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cli import render
-from toolkit.cli.arguments import parse_profile_budget
+from toolkit.cli.arguments import request_of
 from toolkit.cli.console import stderr, stdout
-from toolkit.cli.options import AsJson, Channels, Model, ProfileBudget, RuntimeName, Seed, Shots, TargetName, TaskSource
+from toolkit.cli.options import AsJson, ConfigFile, Model, RuntimeName, Seed, Sets, Shots, TargetName, TaskSource
 from toolkit.errors import BadInput
-from toolkit.request import Request, require_channels
+from toolkit.request import Request
 from toolkit.targets import load_target
 from toolkit.units import format_bytes, format_milliseconds
 
 EPILOG = (
-    "Examples:  [bold]deploy profile --target host --profile-budget 60s[/bold]\n\n"
+    "Examples:  [bold]deploy profile --target host --set profiling.budget=60s[/bold]\n\n"
     "[bold]deploy profile --diff before.json after.json[/bold]"
 )
 
@@ -42,9 +42,9 @@ def profile(
     task: TaskSource = Request.task,
     shots: Shots = 5,
     runtime: RuntimeName = None,
-    profile_budget: ProfileBudget = None,
-    channels: Channels = False,
     seed: Seed = 0,
+    config: ConfigFile = None,
+    sets: Sets = None,
     diff: Diff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,17 +53,7 @@ def profile(
         _difference(*diff, as_json)
         return
     board = load_target(target)
-    request = Request(
-        model,
-        task,
-        runtime or board.runtimes[0],
-        shots=shots,
-        seed=seed,
-        profile_budget_s=parse_profile_budget(profile_budget),
-        channels=channels,
-    )
-    if channels:
-        require_channels(request.allocator)
+    request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     with render.RichProgress(stderr()) as progress:

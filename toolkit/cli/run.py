@@ -4,31 +4,21 @@ from pathlib import Path
 
 import typer
 
-from toolkit.augmentation import parse_augmentation
 from toolkit.cli import errors, render
-from toolkit.cli.arguments import check_policy, overrides_of, parse_profile_budget
+from toolkit.cli.arguments import overrides_of, request_of
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import (
-    AdaptSteps,
-    AllocatorName,
     AsJson,
-    Augment,
-    Channels,
-    CurveName,
-    Distill,
+    ConfigFile,
     KeepAccuracy,
     Latency,
     Memory,
     Model,
-    PolicyFile,
-    ProfileBudget,
-    RecoveryRate,
-    RecoverySteps,
     Runs,
     RuntimeName,
     Seed,
+    Sets,
     Shots,
-    Sign,
     Size,
     TargetName,
     TaskSource,
@@ -36,19 +26,14 @@ from toolkit.cli.options import (
 from toolkit.cli.runs import run_folder
 from toolkit.devices.releases.signature import require_signing_key
 from toolkit.errors import BudgetError
-from toolkit.recipe import DEFAULT_RECIPE, parse_recipe
-from toolkit.request import Request, require_channels
+from toolkit.request import Request
 from toolkit.targets import load_target
 
 EPILOG = (
-    "Examples:  [bold]deploy --target host[/bold]   (the bundled example: a small vision transformer on digits)\n\n"
-    "[bold]deploy --target host --latency 0.5ms --size 2MB[/bold]\n\n"
-    "[bold]deploy --target host --keep-accuracy 0.98[/bold]   (as fast as keeps 98 % of the accuracy)\n\n"
-    "[bold]deploy --target host --size 4.3MB --allocator policy --distill kd+gradient+beta[/bold]\n\n"
-    "[bold]deploy --target host --size 4.3MB --distill kd+features+network --augment shift+noise[/bold]\n\n"
-    "[bold]deploy --target host --runtime executorch[/bold]\n\n"
-    "[bold]deploy --target emulated-pi --model toolkit.examples.digits:model --task toolkit.examples.digits:task[/bold]"
-    "   (your own likewise: package.module:factory)"
+    "Examples:  [bold]deploy --target host[/bold]   (the bundled example)\n\n"
+    "[bold]deploy --target host --latency 0.5ms --size 2MB --json[/bold]\n\n"
+    "[bold]deploy --target host --keep-accuracy 0.98 --set recovery.rate=5e-3[/bold]\n\n"
+    "[bold]deploy --target emulated-pi --runtime executorch[/bold]"
 )
 
 
@@ -62,47 +47,18 @@ def run(
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
-    allocator: AllocatorName = "exact",
-    policy: PolicyFile = None,
-    curve: CurveName = "jactus",
-    channels: Channels = False,
-    recovery_steps: RecoverySteps = 400,
-    distill: Distill = str(DEFAULT_RECIPE),
-    augment: Augment = None,
-    recovery_rate: RecoveryRate = Request.recovery_rate,
-    adapt_steps: AdaptSteps = 40,
     seed: Seed = 0,
-    sign: Sign = None,
-    profile_budget: ProfileBudget = None,
+    config: ConfigFile = None,
+    sets: Sets = None,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Deploy: measure, allocate, compress, export, install, verify and adapt on the board, report."""
+    """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target)
     overrides = overrides_of(latency, memory, size, keep_accuracy)
-    request = Request(
-        model,
-        task,
-        runtime or board.runtimes[0],
-        allocator,
-        shots,
-        seed,
-        recovery_steps,
-        parse_recipe(distill),
-        adapt_steps,
-        sign,
-        parse_profile_budget(profile_budget),
-        policy,
-        curve=curve,
-        channels=channels,
-        augment=None if augment is None else parse_augmentation(augment),
-        recovery_rate=recovery_rate,
-    )
-    check_policy(allocator, policy)
-    if channels:
-        require_channels(allocator)
-    if sign:
-        require_signing_key(sign)
+    request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
+    if request.sign:
+        require_signing_key(request.sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
     from toolkit.cli.advice import advice
 

@@ -35,7 +35,7 @@ def status(target: TargetName = "host", as_json: AsJson = False) -> None:
     if found.damaged:
         console.print("A damaged release is never activated. To mend one, run again the deployment that made it.")
     if found.signatures_demanded:
-        console.print("Only signed releases are activated (`--sign`).")
+        console.print("Only signed releases are activated (`--set release.sign=KEY`).")
     if found.held_by:
         dead = ", which is dead: the next deployer takes over" if found.held_by.is_dead else ""
         console.print(f"Held by {found.held_by}{dead}.")

@@ -18,4 +18,6 @@ def trust(key: Key, target: TargetName = "host") -> None:
     board = load_target(target)
     with hold(board) as home:
         signature.trust(home, key)
-    typer.echo(f"{board.name} now activates only releases that a trusted key signed: deploy with --sign.")
+    typer.echo(
+        f"{board.name} now activates only releases that a trusted key signed: deploy with --set release.sign=KEY."
+    )

@@ -83,4 +83,4 @@ def _owes(curve: GainCurve, ladder: list[int | None], costs: CostTable, limits: 
 def _refused(what: str, costs: CostTable, limits: Limits) -> BudgetError:
     if feasible(costs, limits) is None:
         return infeasible(costs, limits)
-    return BudgetError(f"{what} for all layers fits the budget", where="budget", next="Choose --allocator exact.")
+    return BudgetError(f"{what} for all layers fits the budget", where="budget", next="Choose allocator exact.")

@@ -43,8 +43,8 @@ def without_general_data() -> BadInput:
     """The refusal of a task that has none."""
     return BadInput(
         "weighs the general domain against the task, and the task has no general data",
-        where="--curve dual",
-        next="Give general_x and general_y (or Task.general), or choose --curve jactus.",
+        where="compression.curve=dual",
+        next="Give general_x and general_y (or Task.general), or choose curve jactus.",
     )
 
 

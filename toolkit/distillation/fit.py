@@ -54,5 +54,5 @@ def _require_finite(what: str, value: float, step: int, steps: int, where: str) 
         raise BadInput(
             f"{what} is {value} at step {step} of {steps}",
             where=where,
-            next="Give a lower --recovery-rate, or look for extreme values in inputs and weights.",
+            next="Lower recovery.rate (--set recovery.rate=5e-4), or look for extreme values in inputs and weights.",
         )

@@ -86,7 +86,7 @@ def tell_of_a_loss(queries: Examples, before: torch.Tensor, after: torch.Tensor,
     if now < was:
         watch.note(
             f"what the board learned is right on {now:.1%} of {len(queries)} queries, where it was on {was:.1%}: "
-            "give it more --shots or other --adapt-steps"
+            "give it more --shots or other adaptation.steps (--set)"
         )
 
 

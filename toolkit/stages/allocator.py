@@ -36,8 +36,8 @@ def choose_allocator(
     if file is None:
         raise BadInput(
             "needs a policy that was trained for this model",
-            where="--allocator policy",
-            next="Name its file with --policy, or choose --allocator exact.",
+            where="allocation.allocator=policy",
+            next="Name its file with --set allocation.policy=FILE, or choose allocator exact.",
         )
     policy, backbone = load_policy(file), fingerprint(layers)
     policy.require_backbone(backbone)

@@ -1,4 +1,4 @@
-"""Stage 4, with --channels: what the channels of each group are worth beside the components of layers."""
+"""Stage 4, with compression.channels: what the channels of each group are worth beside the components of layers."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -104,7 +104,7 @@ def _tell(recovery: Recovery, watch: Watch) -> None:
     if recovery.collapsed:
         watch.note(
             "recovery made the compact model blind (its features no longer tell the support examples apart): "
-            "it goes without; give a lower --recovery-rate"
+            "it goes without; give a lower recovery.rate (--set)"
         )
     elif recovery.steps and not recovery.judged:
         watch.note("nothing could be held out to judge recovery by: give --shots 2 or more, or general data")
@@ -112,7 +112,9 @@ def _tell(recovery: Recovery, watch: Watch) -> None:
         seen = "; ".join(
             f"{each.before:.1%} before, {each.after:.1%} after, on {each.data}" for each in recovery.judged
         )
-        watch.note(f"recovery made the compact model worse ({seen}): it goes without; give a lower --recovery-rate")
+        watch.note(
+            f"recovery made the compact model worse ({seen}): it goes without; give a lower recovery.rate (--set)"
+        )
 
 
 def _key(job: Job, planned: Planned, request: Request) -> str:

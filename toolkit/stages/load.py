@@ -103,7 +103,7 @@ def _check_images(request: Request, task: Task) -> None:
         raise BadInput(
             f"{' and '.join(moved)} {'needs' if len(moved) == 1 else 'need'} images (N, C, H, W); "
             f"inputs of {task.name} are (N, {', '.join(map(str, task.support.x.shape[1:]))})",
-            where="--augment",
+            where="recovery.augment",
             next="Leave it out, or give noise.",
         )
 

@@ -84,7 +84,7 @@ def draw_graph(model: nn.Module, example: torch.Tensor) -> Any:
     except (*_MISFIT, NotImplementedError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise BadInput(
-            f"Torch-Pruning cannot follow its channels: {first}", where="model", next="Leave out --channels."
+            f"Torch-Pruning cannot follow its channels: {first}", where="model", next="Leave out compression.channels."
         ) from error
 
 

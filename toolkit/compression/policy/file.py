@@ -13,7 +13,7 @@ from toolkit.compression.policy.network import Policy, PolicyNetwork
 from toolkit.errors import BadInput
 
 SCHEMA_VERSION = 2
-_KEY, _SKETCH, _NEXT = "edge-deploy-policy", "backbone.sketch", "Train the policy again, or choose --allocator exact."
+_KEY, _SKETCH, _NEXT = "edge-deploy-policy", "backbone.sketch", "Train the policy again, or choose allocator exact."
 
 
 def save_policy(policy: Policy, path: Path) -> None:

@@ -79,7 +79,7 @@ class Policy:
             raise BadInput(
                 f"the policy was trained for another backbone than this model's: {difference}",
                 where="policy",
-                next="Train a policy for this model, or choose --allocator exact.",
+                next="Train a policy for this model, or choose allocator exact.",
             )
 
 

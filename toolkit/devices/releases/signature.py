@@ -24,19 +24,25 @@ _NAMESPACE, _SIGNER = "edge-deploy", "deployer"
 def require_signing_key(key: Path) -> None:
     """Raises BadInput, before any work is done, unless releases can be signed with that private key."""
     if not key.is_file():
-        raise BadInput("no such file", where=f"--sign {key}", next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
+        raise BadInput(
+            "there is no such file", where=f"release.sign={key}", next="Make a key: `ssh-keygen -t ed25519 -f KEY`."
+        )
     if shutil.which("ssh-keygen") is None:
-        raise BadInput("signing needs ssh-keygen", where="--sign", next="apt-get install openssh-client")
+        raise BadInput(
+            "signing needs ssh-keygen", where="release.sign", next="Install it: apt-get install openssh-client."
+        )
     command = ["ssh-keygen", "-y", "-P", "", "-f", str(key)]
     public = subprocess.run(command, capture_output=True, text=True, check=False)
     if public.returncode != 0:
         said = (public.stderr.strip().splitlines() or ["ssh-keygen cannot read it"])[-1]
         raise BadInput(
-            f"cannot sign: {said}", where=f"--sign {key}", next="Name an ed25519 private key without a passphrase."
+            f"cannot sign: {said}",
+            where=f"release.sign={key}",
+            next="Name an ed25519 private key without a passphrase.",
         )
     if not public.stdout.startswith("ssh-ed25519 "):
         kind = public.stdout.partition(" ")[0]
-        raise BadInput(f"is a key of kind {kind}", where=f"--sign {key}", next="Name an ed25519 private key.")
+        raise BadInput(f"is a key of kind {kind}", where=f"release.sign={key}", next="Name an ed25519 private key.")
 
 
 @contextmanager
@@ -55,14 +61,16 @@ def signed(bundle: Path, key: Path) -> Iterator[Path]:
         signature = Path(folder, SIGNATURE)
         if done.returncode != 0 or not signature.exists():
             said = (done.stderr.strip().splitlines() or ["ssh-keygen failed"])[-1]
-            raise BadInput(f"cannot sign: {said}", where=f"--sign {key}", next="Name an ed25519 private key.")
+            raise BadInput(f"cannot sign: {said}", where=f"release.sign={key}", next="Name an ed25519 private key.")
         yield signature
 
 
 def trust(home: Home, public_key: Path) -> None:
     """From now on the board activates only releases signed with that key, or one trusted before. Raises BadInput."""
     if not public_key.is_file():
-        raise BadInput("no such file", where=str(public_key), next="Make a key: `ssh-keygen -t ed25519 -f KEY`.")
+        raise BadInput(
+            "there is no such file", where=str(public_key), next="Make a key: `ssh-keygen -t ed25519 -f KEY`."
+        )
     words = public_key.read_text(encoding="utf-8", errors="replace").split()
     if len(words) < 2 or words[0] != "ssh-ed25519":
         raise BadInput("is no ed25519 public key", where=str(public_key), next="Name the .pub file beside the key.")
@@ -85,7 +93,7 @@ def require_signature(home: Home, digest: str) -> None:
         return
     reasons = {
         127: ("demands signed releases, but has no ssh-keygen to check them with", "Install openssh-client on it."),
-        66: (f"demands signed releases, and {digest[:12]} is not signed", "Deploy with `--sign KEY`."),
+        66: (f"demands signed releases, and {digest[:12]} is not signed", "Deploy with `--set release.sign=KEY`."),
     }
     what, next_ = reasons.get(
         status, (f"release {digest[:12]} is signed by no key that the board trusts", "Sign with a trusted key.")

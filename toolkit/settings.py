@@ -1,0 +1,178 @@
+"""Settings of research: how a model is chosen, compressed, trained and released. `--config` and `--set` give them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from toolkit.augmentation import Augmentation, parse_augmentation
+from toolkit.errors import BadInput
+from toolkit.recipe import Recipe, parse_recipe
+from toolkit.request import Request
+from toolkit.units import parse_milliseconds
+
+Allocator = Literal["exact", "greedy", "policy", "search", "uniform", "magnitude", "random"]
+Curve = Literal["jactus", "activation", "magnitude", "random", "dual"]
+T = TypeVar("T")
+
+
+def _text(parse: Callable[[str], T], kind: type) -> BeforeValidator:
+    """Reads text as `parse` does, in pydantic's words where it cannot."""
+
+    def read(value: object) -> object:
+        if value is None or isinstance(value, kind):
+            return value
+        if not isinstance(value, str):
+            raise ValueError("text is expected")
+        try:
+            return parse(value)
+        except BadInput as error:
+            raise ValueError(f"{error.what}. {error.next}") from None
+
+    return BeforeValidator(read)
+
+
+def _number(value: object) -> object:
+    """TOML's `true` is no number, though Python's is."""
+    if isinstance(value, bool):
+        raise ValueError("a number is expected")
+    return value
+
+
+def _seconds(text: str) -> float | None:
+    return None if text.strip() in ("0", "0s") else parse_milliseconds(text) / 1e3
+
+
+_Steps = Annotated[int, BeforeValidator(_number)]
+_Rate = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+_File = Annotated[Path, _text(lambda text: Path(text).expanduser(), Path)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Allocation(_Section):
+    """How much of each layer is kept."""
+
+    allocator: Allocator = Field(default="exact", description="What chooses a rank, or dense, for every layer.")
+    policy: _File | None = Field(
+        default=None,
+        description="Trained policy that allocator `policy` follows; the bundled example has one of its own.",
+    )
+
+
+class Compression(_Section):
+    """What a layer is made of when it is compact."""
+
+    curve: Curve = Field(default="jactus", description="What makes one component of a layer worth more than another.")
+    channels: bool = Field(
+        default=False,
+        description="Removes channels, too, where that is worth more than low rank; for allocators `exact` and "
+        "`greedy`. Needs the extra `pruning`.",
+    )
+
+
+class Recovery(_Section):
+    """How the compact model learns from the dense one, on this machine."""
+
+    steps: _Steps = Field(default=Request.recovery_steps, ge=0, description="Training steps of the compact model.")
+    rate: _Rate = Field(
+        default=Request.recovery_rate,
+        ge=1e-6,
+        le=1.0,
+        description="Highest learning rate; convolutional networks take more, e.g. 5e-3.",
+    )
+    distill: Annotated[Recipe, _text(parse_recipe, Recipe)] = Field(
+        default=Request.distill, description="Losses, their weighing and what they train, joined with +."
+    )
+    augment: Annotated[Augmentation | None, _text(parse_augmentation, tuple)] = Field(
+        default=None,
+        description="How examples vary while they are learned from, joined with +; left out, images are shifted.",
+    )
+
+
+class Adaptation(_Section):
+    """How the board learns."""
+
+    steps: _Steps = Field(default=Request.adapt_steps, ge=1, description="Training steps on the board.")
+
+
+class Profiling(_Section):
+    """How the board is measured."""
+
+    budget: Annotated[float | None, _text(_seconds, type(None))] = Field(
+        default=None,
+        description="Time for measuring what can also be predicted, e.g. 60s; left out, all that is worth it.",
+    )
+
+
+class Release(_Section):
+    """What goes to the board."""
+
+    sign: _File | None = Field(
+        default=None, description="ed25519 private key that signs the release, for boards that trust one."
+    )
+
+
+class Settings(_Section):
+    """All of them, by section."""
+
+    allocation: Allocation = Allocation()
+    compression: Compression = Compression()
+    recovery: Recovery = Recovery()
+    adaptation: Adaptation = Adaptation()
+    profiling: Profiling = Profiling()
+    release: Release = Release()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the list: a name with its section, what it takes, and its default as one would write it."""
+
+    name: str
+    takes: str
+    default: str
+    help: str
+
+
+# What a pattern of pydantic's does not tell.
+_TAKES = {
+    "allocation.policy": "file",
+    "recovery.distill": "kd, features, gradient, beta..., factors...",
+    "recovery.augment": "noise, shift, mirror; or none",
+    "profiling.budget": "time with a unit",
+    "release.sign": "file",
+}
+_LEFT_OUT = "–"
+
+
+def all_settings() -> tuple[Setting, ...]:
+    """Every setting, in the order of the sections."""
+    return tuple(_settings())
+
+
+def _settings() -> Iterator[Setting]:
+    for section, table in Settings.model_fields.items():
+        for key, field in table.annotation.model_fields.items():  # type: ignore[union-attr]
+            name = f"{section}.{key}"
+            default = _LEFT_OUT if field.default is None else _written(field.default)
+            yield Setting(name, _TAKES.get(name) or _takes(field), default, field.description or "")
+
+
+def _takes(field: Any) -> str:
+    choices = get_args(field.annotation)
+    if choices:
+        return " | ".join(choices)
+    low = next((each.ge for each in field.metadata if hasattr(each, "ge")), None)
+    high = next((each.le for each in field.metadata if hasattr(each, "le")), None)
+    kind = {"bool": "true | false", "int": "whole number", "float": "number"}[field.annotation.__name__]
+    if low is None:
+        return kind
+    return f"{kind}, at least {low:g}" if high is None else f"{kind}, {low:g} to {high:g}"
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
