@@ -37,7 +37,7 @@ from torch import nn
 
 from benchmarks.models.data import VARIABLE
 from toolkit.adaptation import features_of
-from toolkit.cache import cache_folder, code_digest, digest
+from toolkit.cache import cache_folder, digest
 from toolkit.compression import (
     ALLOCATORS,
     CURVES,
@@ -55,17 +55,17 @@ from toolkit.compression import (
     compressible_layers,
     gain_curve,
     jactus_spectrum,
-    made_by,
     matrix,
     prefixes,
 )
 from toolkit.compression.damping import damped
 from toolkit.compression.policy import compress_nested
 from toolkit.compression.subspaces import singular_subspaces, top_eigenvectors
-from toolkit.distillation import augment_for, estimate_statistics, recover, terms_of, weighing_of
+from toolkit.distillation import augment_for, estimate_statistics, recover
 from toolkit.models import load_model, split_head
 from toolkit.profiling.candidates import candidate_ranks
 from toolkit.recipe import Recipe, parse_recipe
+from toolkit.sources import code_digest
 from toolkit.tasks import Examples, load_task
 
 # Model, task, steps of recovery.
@@ -393,9 +393,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 def _file(subject: Subject, variant: str, allocator: str, share: float) -> Any:
     folder = cache_folder() / "benchmarks" / "ablations"
     folder.mkdir(parents=True, exist_ok=True)
-    curve = variant if variant in CURVES else "jactus"
-    code = code_digest(*made_by(curve), recover, terms_of, weighing_of, compress_nested, prefixes, augment_for)
-    code += code_digest(estimate_statistics)
+    code = code_digest("toolkit.compression", "toolkit.distillation")
     setting = (MODELS[subject.name], _LONGER, _CALIBRATION, _JUDGED, _STATISTICS, _MULTIPLE)
     return folder / f"{digest(subject.name, subject.seed, variant, allocator, share, setting, code)[:24]}.json"
 

@@ -44,7 +44,7 @@ from benchmarks.models import resnet
 from benchmarks.models.data import VARIABLE, load_arrays
 from benchmarks.own_board import own_board
 from toolkit.augmentation import parse_augmentation
-from toolkit.cache import cache_folder, cached, code_digest, digest
+from toolkit.cache import cache_folder, cached, digest
 from toolkit.compression import (
     CostTable,
     GainCurve,
@@ -56,15 +56,16 @@ from toolkit.compression import (
 )
 from toolkit.compression.knapsack import least
 from toolkit.devices import hold
-from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
+from toolkit.distillation import augment_for, kd, recover
 from toolkit.models import split_head
+from toolkit.profiling.program_key import program_key
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
-from toolkit.profiling.whole_models import program_key
 from toolkit.progress import Silent
 from toolkit.recipe import parse_recipe
 from toolkit.request import Request
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
+from toolkit.sources import code_digest
 from toolkit.stages import Watch, load, probe, profile
 from toolkit.stages.channels import with_channels
 from toolkit.stages.learn import plain_costs
@@ -322,10 +323,14 @@ def _trained(candidate: Candidate, teacher: nn.Module | None, job: Job, scale: S
     state = [value.contiguous().numpy().tobytes() for value in candidate.network.state_dict().values()]
     how = [teacher is None, (scale.examples, scale.epochs, scale.tests, _SEED)]
     if candidate.recovered:
-        code = code_digest(kd, fit, recover, terms_of, weighing_of, augment_for, estimate_statistics)
+        code = code_digest("toolkit.compression", "toolkit.distillation")
         how += [code, str(_RECIPE), _AUGMENTATION, _RATE]
     else:
-        how += [code_digest(kd), inspect.getsource(_fine_tune), inspect.getsource(_augmented)]
+        how += [
+            code_digest("toolkit.distillation.losses"),
+            inspect.getsource(_fine_tune),
+            inspect.getsource(_augmented),
+        ]
     folder, _ = cached("benchmarks/convnet", digest(*state, *how), train)
     return float(json.loads((folder / "accuracy.json").read_text(encoding="utf-8")))
 

@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.models import omniglot
 from benchmarks.models.few_shot import Setting, accuracies, episodes_of, pool
 from toolkit.adaptation import features_of, prototype_linear
-from toolkit.cache import cached, code_digest, digest
+from toolkit.cache import cached, digest
 from toolkit.compression import (
     CURVES,
     Allocator,
@@ -61,7 +61,6 @@ from toolkit.compression import (
     corrected_gains,
     fold_all,
     gain_curve,
-    made_by,
     matrix,
     measure_losses,
     prefixes,
@@ -79,9 +78,10 @@ from toolkit.compression.policy import (
     load_policy,
     save_policy,
 )
-from toolkit.distillation import estimate_statistics, recover, terms_of, train_policy, weighing_of
+from toolkit.distillation import estimate_statistics, recover, train_policy
 from toolkit.distillation.losses import feature_error
 from toolkit.recipe import parse_recipe
+from toolkit.sources import code_digest
 from toolkit.tasks import Episode, Examples, Task, draw_episodes, episode_task
 
 OMNIGLOT = tuple(Setting("Omniglot", ways, shots) for ways in (5, 20) for shots in (1, 5))
@@ -249,9 +249,7 @@ def _cell(
 
 @cache
 def _code() -> str:
-    parts = (omniglot.model, accuracies, recover, terms_of, weighing_of, train_policy, embed_task, *made_by("jactus"))
-    parts = (*parts, estimate_statistics)
-    return code_digest(*parts)
+    return code_digest("toolkit.compression", "toolkit.distillation", "toolkit.tasks", "benchmarks.models.few_shot")
 
 
 def _compact(known: Known, method: str, ratio: float, steps: int) -> nn.Module:

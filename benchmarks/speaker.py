@@ -38,7 +38,7 @@ from benchmarks.models import speech
 from benchmarks.models.data import VARIABLE
 from toolkit.adaptation import features_of, head_start, task_head, trace_train_step
 from toolkit.adaptation.on_device import JITTER, LEARNING_RATE
-from toolkit.cache import cached, code_digest, digest
+from toolkit.cache import cached, digest
 from toolkit.compression import (
     ALLOCATORS,
     CURVES,
@@ -59,12 +59,13 @@ from toolkit.compression.layers import Dense
 from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.infer import infer
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
-from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover
+from toolkit.distillation import augment_for, kd, recover
 from toolkit.models import Network, split_head
 from toolkit.profiling.candidates import candidate_ranks
 from toolkit.recipe import DEFAULT_RECIPE
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
+from toolkit.sources import code_digest
 from toolkit.tasks import Examples, Task
 
 import torch  # isort: skip  # toolkit is imported before torch: it sets how OpenMP waits
@@ -154,7 +155,7 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
     dense = costs.size_bytes(dict.fromkeys(layers))
     found = ALLOCATORS[allocator](gains, costs, Limits(size_bytes=int(_SHARE * dense)))
     backbone = compress(network.backbone, spectra, found.ranks)
-    code = code_digest(recover, fit, compress, features_of, augment_for, estimate_statistics)
+    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads")
     key = digest(_weights(backbone), found.ranks, _RECOVERY_STEPS, str(_RECIPE), code)
 
     def train(folder: Path) -> None:
@@ -182,7 +183,9 @@ def _learned(network: Network, backbone: nn.Module, speaker: str, seed: int) -> 
     """Accuracy on the new speaker before and after the board's learning; of the dense network also if all may move."""
     dense = backbone is network.backbone
     code = digest(
-        code_digest(adapt, trace_train_step, head_start), inspect.getsource(_learned), inspect.getsource(_fine_tuned)
+        code_digest("toolkit.adaptation", "toolkit.devices.agent.adapt", "toolkit.runtimes"),
+        inspect.getsource(_learned),
+        inspect.getsource(_fine_tuned),
     )
     key = digest(_weights(backbone), speaker, seed, _SHOTS, _ADAPT_STEPS, LEARNING_RATE, JITTER, code)
 

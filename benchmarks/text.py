@@ -40,9 +40,9 @@ from scipy.stats import ttest_1samp
 from benchmarks.models import text, text_methods
 from benchmarks.models.data import VARIABLE
 from toolkit.adaptation import features_of, prototype_linear
-from toolkit.cache import cache_folder, cached, code_digest, digest
-from toolkit.compression import allocate_exact, calibrate, factors_at, jactus_spectrum
-from toolkit.distillation import fit, teach
+from toolkit.cache import cache_folder, cached, digest
+from toolkit.distillation import teach
+from toolkit.sources import code_digest
 from toolkit.tasks import Examples
 
 FULL, FEW = "all utterances", "5 a class"
@@ -156,9 +156,8 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _key(cell: Cell) -> str:
-    code = [code_digest(teach, fit, text_methods.low_rank_adapters, text.intents)]
-    if cell.method == "JACTUS":
-        code.append(code_digest(calibrate, jactus_spectrum, factors_at, allocate_exact))
+    ours = ("toolkit.compression",) if cell.method == "JACTUS" else ()
+    code = code_digest("toolkit.distillation.teach", "benchmarks.models.text", "benchmarks.models.text_methods", *ours)
     return digest(asdict(cell), code)
 
 

@@ -5,11 +5,9 @@ cached result is never half-written; a seal beside it tells one that was damaged
 """
 
 import hashlib
-import inspect
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,11 +40,6 @@ def digest(*parts: object) -> str:
         data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode()
         state.update(len(data).to_bytes(8, "big") + data)
     return state.hexdigest()
-
-
-def code_digest(*makers: Callable[..., object]) -> str:
-    """SHA-256 (hex) over the modules that define those functions: a result depends on the code that makes it."""
-    return digest(*(inspect.getsource(sys.modules[maker.__module__]) for maker in makers))
 
 
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:

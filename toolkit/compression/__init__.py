@@ -15,7 +15,7 @@ from toolkit.compression.channels import (
 from toolkit.compression.compress import Spectra, compact_layers, compress, fold_all
 from toolkit.compression.compressible import compressible_layers
 from toolkit.compression.costs import Cost, CostTable
-from toolkit.compression.curves import CURVES, Curve, made_by
+from toolkit.compression.curves import CURVES, Curve
 from toolkit.compression.exact import allocate_exact
 from toolkit.compression.feasibility import Shortfall, find_shortfall
 from toolkit.compression.gains import GainCurve, gain_curve
@@ -79,7 +79,6 @@ __all__ = [
     "fold_all",
     "gain_curve",
     "jactus_spectrum",
-    "made_by",
     "make_bases_orthonormal",
     "matrix",
     "measure_losses",

@@ -10,18 +10,19 @@ from safetensors.numpy import save
 from torch import nn
 from torch.export import ExportedProgram
 
-from toolkit.cache import cached, code_digest, digest
-from toolkit.compression import build_compact, fold_all
+from toolkit.cache import cached, digest
 from toolkit.devices import Agent
 from toolkit.errors import BadInput
 from toolkit.profiling.anatomy import anatomy
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import save_profile
+from toolkit.profiling.program_key import program_key
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.runtimes import Runtime
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
+from toolkit.sources import code_digest
 
 _BATCH = 8
 
@@ -116,7 +117,7 @@ def _name(model: Untimed) -> _Named:
         drawn.append(_graph(model))
         (folder / "key").write_text(program_key(drawn[0][0]), encoding="utf-8")
 
-    code = code_digest(inference_graph, fold_all, build_compact, program_key)
+    code = code_digest("toolkit.runtimes.bundle", "toolkit.profiling.program_key")
     folder, _ = cached("program-keys", digest(known, tuple(model.x.shape), code), draw)
     return _Named((folder / "key").read_text(encoding="utf-8"), model, shapes, next(iter(drawn), None))
 
@@ -136,16 +137,6 @@ def _is_timed(key: str, profile: Profile, agent: Agent | None) -> bool:
     if row is None or key not in profile.program_bytes or key not in profile.process_bytes:
         return False
     return agent is None or row.paced_rate_hz == profile.rate_hz
-
-
-def program_key(graph: ExportedProgram) -> str:
-    """What names a whole model in a profile: its operations and shapes. Time does not depend on the weights."""
-    nodes = []
-    for node in graph.graph.nodes:
-        value = node.meta.get("val")
-        shape = (tuple(value.shape), str(value.dtype)) if isinstance(value, torch.Tensor) else None
-        nodes.append((node.op, node.name, str(node.target), str(node.args), str(node.kwargs), shape))
-    return "program " + digest(nodes)
 
 
 def _tensors_bytes(shapes: dict[str, tuple[int, ...]]) -> int:

@@ -9,16 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from toolkit.cache import cached, code_digest, digest
+from toolkit.cache import cached, digest
 from toolkit.compression import (
     GainCurve,
     RankedChannels,
-    channel_groups,
     measure_losses,
     rank_channels,
-    remove_channels,
 )
-from toolkit.distillation import estimate_statistics
+from toolkit.sources import code_digest
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.stages.worth import Worth, calibration, true_loss
@@ -34,8 +32,8 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[int, ...]], se
     """
     if not counts:
         return worth
-    made = (channel_groups, rank_channels, remove_channels, measure_losses, calibration, estimate_statistics)
-    code = code_digest(*made, with_channels)
+    packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
+    code = code_digest(*packages, "toolkit.stages.worth", __name__)
 
     def measure(folder: Path) -> None:
         watch.progress.note(f"measuring the true loss of {sum(map(len, counts.values()))} single cuts of channels")

@@ -9,17 +9,12 @@ from torch import nn
 
 from toolkit import compression
 from toolkit.adaptation import task_head
-from toolkit.cache import cached, code_digest, digest
-from toolkit.compression import (
-    RankedChannels,
-    build_compact,
-    made_by,
-    make_bases_orthonormal,
-    remove_channels,
-)
+from toolkit.cache import cached, digest
+from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
-from toolkit.distillation import augment_for, estimate_statistics, fit, kd, recover, terms_of, weighing_of
+from toolkit.distillation import augment_for, estimate_statistics, recover
 from toolkit.request import Request
+from toolkit.sources import code_digest
 from toolkit.stages.accuracy import is_worse, judge, variation
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
@@ -119,11 +114,8 @@ def _tell(recovery: Recovery, watch: Watch) -> None:
 
 def _key(job: Job, planned: Planned, request: Request) -> str:
     orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
-    code = code_digest(
-        *made_by(request.curve),
-        *(build_compact, make_bases_orthonormal, remove_channels),
-        *(kd, terms_of, weighing_of, fit, recover, augment_for, estimate_statistics, judge),
-    )
+    packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
+    code = code_digest(*packages, "toolkit.stages.accuracy", __name__)
     return digest(
         job.key,
         planned.allocation.ranks,

@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import nn
 
 from toolkit.adaptation import trace_train_step
-from toolkit.adaptation.gradients import decompositions
-from toolkit.cache import cached, code_digest, digest
+from toolkit.cache import cached, digest
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
+from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
@@ -22,8 +22,8 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
     with watch.stage("export"):
         version = metadata.version(job.runtime.name)
         arch = board.target.arch
-        code = code_digest(write_bundle, trace_train_step, decompositions, job.runtime.export)
-        key = digest(compact.key, job.runtime.name, version, arch, metadata.version("torch"), code)
+        code = code_digest("toolkit.runtimes", "toolkit.adaptation", __name__)
+        key = digest(compact.key, job.runtime.name, version, arch, code)
 
         def write(folder: Path) -> None:
             support = job.task.support.x

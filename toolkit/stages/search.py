@@ -4,11 +4,11 @@ import json
 from functools import partial
 from pathlib import Path
 
-from toolkit.cache import cache_folder, code_digest, digest
-from toolkit.compression import Allocator, allocate_search, build_compact, made_by, rank_channels, remove_channels
-from toolkit.distillation import estimate_statistics
+from toolkit.cache import cache_folder, digest
+from toolkit.compression import Allocator, allocate_search
 from toolkit.profiling.latency_model import Ranks
 from toolkit.request import Request
+from toolkit.sources import code_digest
 from toolkit.stages.accuracy import expected_accuracy, judged_on
 from toolkit.stages.learn import Learned
 from toolkit.stages.load import Job
@@ -37,8 +37,7 @@ def searcher(job: Job, learned: Learned, request: Request, watch: Watch) -> Allo
 
 def _file(job: Job, request: Request) -> Path:
     """Named by all that an accuracy depends on beside the ranks."""
-    made = (build_compact, rank_channels, remove_channels, estimate_statistics, expected_accuracy)
-    code = code_digest(*made_by(request.curve), *made)
+    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.stages.accuracy")
     folder = cache_folder() / "search"
     folder.mkdir(exist_ok=True)
     return folder / f"{digest(job.key, job.groups, request.curve, request.seed, code)}.jsonl"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from toolkit.adaptation import features_of
-from toolkit.cache import cached, code_digest, digest
+from toolkit.cache import cached, digest
 from toolkit.compression import (
     CURVES,
     CalibrationSet,
@@ -19,10 +19,8 @@ from toolkit.compression import (
     RankedChannels,
     Spectra,
     Spectrum,
-    build_compact,
     corrected_gains,
     gain_curve,
-    made_by,
     matrix,
     measure_losses,
     ranks_to_measure,
@@ -30,6 +28,7 @@ from toolkit.compression import (
 from toolkit.compression.rows import input_rows
 from toolkit.distillation import estimate_statistics, kd
 from toolkit.profiling import input_shapes
+from toolkit.sources import code_digest
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
@@ -66,7 +65,7 @@ def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, wa
     """
     spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, seed), seed)
     measured = {name: ranks_to_measure(of_layer) for name, of_layer in ranks.items()}
-    code = code_digest(*made_by(curve), build_compact, measure_losses, kd, estimate_statistics, weigh)
+    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads", __name__)
 
     def measure(folder: Path) -> None:
         watch.progress.note(f"measuring the true loss of {sum(map(len, measured.values()))} single compact layers")

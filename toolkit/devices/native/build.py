@@ -8,10 +8,11 @@ import shlex
 import shutil
 from pathlib import Path
 
-from toolkit.cache import cached, code_digest, digest
+from toolkit.cache import cached, digest
 from toolkit.devices.native.libstdcxx import link_libstdcxx
 from toolkit.devices.native.sdk import LIBRARIES, Sdk, find_sdk, versions
 from toolkit.devices.native.toolchain import Toolchain, find_toolchain, loader_name
+from toolkit.sources import code_digest
 
 _SOURCES = Path(__file__).parents[1] / "agent" / "runner"
 _PROGRAM = "runner"
@@ -32,7 +33,7 @@ def build_runner(machine: str) -> Path:
     """
     toolchain = find_toolchain(machine)
     sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(_SOURCES.glob("*.[ch]pp"))}
-    code = code_digest(build_runner, link_libstdcxx, find_sdk, find_toolchain)
+    code = code_digest("toolkit.devices.native")
     key = digest(machine, toolchain.version(), versions(), sources, code)[:16]
     folder, _ = cached("runners", key, lambda folder: _build(toolchain, find_sdk(machine), folder))
     return folder
