@@ -2,6 +2,7 @@
 
 from toolkit.distillation.augment import augment_for
 from toolkit.distillation.batch_norm import estimate_statistics
+from toolkit.distillation.checkpoint import Checkpoint
 from toolkit.distillation.fit import fit
 from toolkit.distillation.losses import divergence, kd, misdirection
 from toolkit.distillation.recover import recover
@@ -11,6 +12,7 @@ from toolkit.distillation.train_policy import train_policy
 from toolkit.distillation.weighing import weighing_of
 
 __all__ = [
+    "Checkpoint",
     "augment_for",
     "divergence",
     "estimate_statistics",

@@ -9,6 +9,7 @@ from torch import nn
 from toolkit.compression import compact_layers
 from toolkit.distillation.augment import Augment
 from toolkit.distillation.batch_norm import ENOUGH, batch_statistics, estimate_statistics
+from toolkit.distillation.checkpoint import Checkpoint
 from toolkit.distillation.fit import fit
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
@@ -34,6 +35,7 @@ def recover(
     learning_rate: float = _LEARNING_RATE,
     batch: int = _BATCH,
     narrowed: Callable[[torch.Generator], AbstractContextManager[None]] = lambda _: nullcontext(),
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Move what requires a gradient in the student, in place, towards the teacher by the losses of the recipe.
 
@@ -42,8 +44,9 @@ def recover(
     the network; compact layers are then no longer orthonormal. Of enough examples, batch normalisation learns its
     statistics too. With `support`, half of every batch is drawn there: this task's own inputs, whose classes `head`
     may not know; its labels are not read, the teacher's answers stand for them. The student runs inside
-    `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. Raises BadInput
-    where there are no examples or training diverges, with the step.
+    `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. With a
+    `checkpoint`, a recovery that was interrupted goes on from there. Raises BadInput where there are no examples or
+    training diverges, with the step.
     """
     trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     if not trained or steps == 0:
@@ -81,6 +84,8 @@ def recover(
             seed=seed,
             where="training the compact model",
             on_progress=on_progress,
+            checkpoint=checkpoint,
+            buffers=list(student.buffers()),
         )
     for each in also:
         each.requires_grad_(False)

@@ -9,10 +9,10 @@ from torch import nn
 
 from toolkit import compression
 from toolkit.adaptation import task_head
-from toolkit.cache import cached, digest
+from toolkit.cache import cache_folder, cached, digest
 from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
-from toolkit.distillation import augment_for, estimate_statistics, recover
+from toolkit.distillation import Checkpoint, augment_for, estimate_statistics, recover
 from toolkit.request import Request
 from toolkit.sources import code_digest
 from toolkit.stages.accuracy import is_worse, judge, variation
@@ -43,14 +43,16 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
         backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
         key, recovery = _key(job, planned, request), None
         if any(rank is not None for rank in planned.allocation.ranks.values()):
+            checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
 
             def train(folder: Path) -> None:
-                made = _train(job, backbone, request, watch)
+                made = _train(job, backbone, request, checkpoint, watch)
                 # Bases too: a basis from another machine's linear algebra may differ in sign.
                 save_model(backbone, str(folder / "compact.safetensors"))
                 (folder / "recovery.json").write_text(made.model_dump_json(), encoding="utf-8")
 
             folder, watch.was_cached = cached("compact", key, train)
+            checkpoint.file.unlink(missing_ok=True)
             load_model(backbone, folder / "compact.safetensors")
             recovery = Recovery.model_validate_json((folder / "recovery.json").read_text(encoding="utf-8"))
             _tell(recovery, watch)
@@ -58,8 +60,10 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
         return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key, recovery)
 
 
-def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Recovery:
+def _train(job: Job, backbone: nn.Module, request: Request, checkpoint: Checkpoint, watch: Watch) -> Recovery:
     """In place. What is worse than it was untrained is taken back."""
+    if checkpoint.file.exists():
+        watch.progress.note("recovery goes on where it was interrupted")
     general = job.task.general
     examples = general or job.task.support
     estimate_statistics(backbone, examples.x)
@@ -76,6 +80,7 @@ def _train(job: Job, backbone: nn.Module, request: Request, watch: Watch) -> Rec
         learning_rate=request.recovery_rate,
         seed=request.seed,
         on_progress=watch.progress.advance,
+        checkpoint=checkpoint,
     )
     if request.distill.trained != "cores":
         make_bases_orthonormal(backbone)
