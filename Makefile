@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-client openssl qemu-utils adb g++-aarch64-linux-gnu
 
-.PHONY: demo test test-all lint lab clean
+.PHONY: demo test test-all lint docs docs-check lab clean
 
 demo: .venv/demo  ## install, then deploy the bundled example to this machine
 	$(BIN)/deploy --target host
@@ -18,6 +18,12 @@ lint: .venv/dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/dev  ## write docs/cli.md and docs/results.md from what they describe
+	$(BIN)/python docs/generate.py
+
+docs-check: .venv/dev  ## fail where one of them is stale
+	$(BIN)/python docs/generate.py --check
 
 lab: .venv/demo  ## Debian packages for the emulated board (as root), then boot it
 	command -v qemu-system-aarch64 mmdebstrap mke2fs >/dev/null || apt-get install -y --no-install-recommends $(BOARD_PACKAGES)

@@ -62,7 +62,7 @@ RuntimeName = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=2**32 - 1, metavar="N", help="Of all draws and training.", rich_help_panel="How"),
+    typer.Option(min=0, max=2**32 - 1, metavar="N", help="Seeds all draws and training.", rich_help_panel="How"),
 ]
 Estimate = Annotated[
     bool,
@@ -75,7 +75,7 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings: `deploy methods` lists all.",
+        help="File of settings (`deploy methods`).",
         rich_help_panel="How",
     ),
 ]
@@ -84,7 +84,7 @@ Sets = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="One setting: recovery.rate=5e-3.",
+        help="One setting, as recovery.rate=5e-3.",
         autocompletion=complete_settings,
         rich_help_panel="How",
     ),
