@@ -1,20 +1,24 @@
 """A user's working folder: a target of its own on this machine, a small model, a small task, a cache."""
 
 import hashlib
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from toolkit.cli.app import app
+from toolkit.cli.errors import run_cli
 from toolkit.devices import Agent, Home, open_home
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.python_agent import install_python_agent
@@ -90,24 +94,26 @@ class Workplace:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(CHECKOUT), "EDGE_DEPLOY_CACHE": str(self.cache)}
 
-    def deploy(self, *arguments: str, timeout_s: float = 550, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The real command line, as its own process in this folder."""
-        return subprocess.run(
-            command(*arguments),
-            cwd=self.folder,
-            env=self.environment() | environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
+    def deploy(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """The real command line in this folder, but in this process: another one imports torch for seconds."""
+        before = signal.getsignal(signal.SIGTERM)
+        with inside(self), pytest.MonkeyPatch.context() as patch, StringIO() as out, StringIO() as err:
+            for name, value in ({"COLUMNS": "80"} | environment).items():
+                patch.setenv(name, value)
+            try:
+                with redirect_stdout(out), redirect_stderr(err):
+                    exit_code = run_cli(app, list(arguments))
+            finally:
+                signal.signal(signal.SIGTERM, before)
+            return subprocess.CompletedProcess(arguments, exit_code, out.getvalue(), err.getvalue())
 
     def interrupt(self, stage: str, *arguments: str, by: signal.Signals = signal.SIGINT) -> tuple[int, str]:
-        """Send a signal once the stage has begun; exit code and stderr."""
+        """The command line as a process of its own that gets a signal as the stage begins; exit code and stderr."""
+        begins = f"· {stage}"
         process = subprocess.Popen(
-            command(*arguments),
+            [sys.executable, CHECKOUT / "tests" / "stopping.py", begins, *arguments],
             cwd=self.folder,
-            env=self.environment() | {"PYTHONUNBUFFERED": "1"},
+            env=self.environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -117,8 +123,10 @@ class Workplace:
             said = []
             for line in process.stderr:
                 said.append(line)
-                if line.strip() == f"· {stage}":
+                if line.rstrip() == begins:
+                    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
                     process.send_signal(by)
+                    process.send_signal(signal.SIGCONT)
         return process.returncode, "".join(said)
 
     def releases(self) -> dict[str, Any]:
@@ -133,10 +141,6 @@ class Workplace:
     def left_behind(self) -> list[str]:
         """What lies in the board's workplace."""
         return [path.name for path in (self.root / "work").iterdir()] if self.root.is_dir() else []
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from toolkit.cli import main; main()", *arguments]
 
 
 def make_workplace(folder: Path) -> Workplace:
@@ -197,11 +201,18 @@ def one_object(stdout: str) -> dict[str, Any]:
 
 @contextmanager
 def inside(place: Workplace) -> Iterator[None]:
-    """This process in that folder, with its cache: for what needs no process of its own."""
+    """This process in that folder, with its cache and its packages."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place.folder)
         patch.setenv("EDGE_DEPLOY_CACHE", str(place.cache))
-        patch.delitem(sys.modules, "my_package.small", raising=False)
-        patch.delitem(sys.modules, "my_package", raising=False)
-        patch.syspath_prepend(str(place.folder))
+        patch.setattr(sys, "path", [str(place.folder), *sys.path])
+        _forget_packages()
         yield
+    _forget_packages()
+
+
+def _forget_packages() -> None:
+    """The next import reads `my_package` of the folder that this process is in by then."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "my_package"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()

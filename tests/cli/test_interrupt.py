@@ -17,7 +17,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return make_workplace(tmp_path_factory.mktemp("place"))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+QUICKLY = ("probe", "profile", "install", "adapt")  # the others in `make test-all`: each starts a process
+
+
+@pytest.mark.parametrize(
+    "stage", [each if each in QUICKLY else pytest.param(each, marks=pytest.mark.slow) for each in STAGES]
+)
 def test_interrupted(shared: Workplace, stage: str) -> None:
     exit_code, said = shared.interrupt(stage, *RUN)
     assert exit_code == 130, said
