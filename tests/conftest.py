@@ -13,7 +13,7 @@ import pytest
 import tiers
 from adb_client import Adb, own_adb
 from hypothesis import HealthCheck, settings
-from openssh import SSHD, Sshd, free_port, make_key, stop_sshd, wait_for_banner
+from openssh import SSHD, Sshd, free_port, make_key, stop_sshd, wait_for_banner, with_login_shell
 from workplace import Workplace, make_workplace
 
 from toolkit import lab
@@ -128,7 +128,7 @@ def start_sshd(tmp_path: Path, home: Path) -> Iterator[Callable[..., Sshd]]:
     known_hosts = tmp_path / "known_hosts"
     servers: list[subprocess.Popen[bytes]] = []
 
-    def start(port: int = 0, *, known: bool = True, sftp: bool = True) -> Sshd:
+    def start(port: int = 0, *, known: bool = True, sftp: bool = True, shell: str | None = None) -> Sshd:
         folder = tmp_path / f"sshd-{len(servers)}"
         folder.mkdir()
         host_key = make_key(folder / "host_key")
@@ -147,7 +147,10 @@ def start_sshd(tmp_path: Path, home: Path) -> Iterator[Callable[..., Sshd]]:
             f"Subsystem sftp {f'internal-sftp -d {home}' if sftp else '/no/such/program'}",
         )
         config.write_text("\n".join(lines) + "\n")
-        process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", config], stderr=(folder / "log").open("wb"))
+        command = [str(SSHD), "-D", "-e", "-f", str(config)]
+        if shell:
+            command = with_login_shell(shell, folder, command)
+        process = subprocess.Popen(command, stderr=(folder / "log").open("wb"))
         servers.append(process)
         wait_for_banner(port, process, folder / "log")
         if known:

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -47,6 +48,19 @@ class Sshd:
                 "connection": fields | connection,
             }
         )
+
+
+def with_login_shell(shell: str, folder: Path, command: list[str]) -> list[str]:
+    """The command where the current user's login shell is that one: in a mount namespace with a passwd of its own."""
+    me = pwd.getpwuid(os.getuid())
+    passwd = folder / "passwd"
+    lines = (line.split(":") for line in Path("/etc/passwd").read_text().splitlines())
+    own = (":".join([*fields[:6], shell] if fields[0] == me.pw_name else fields) for fields in lines)
+    passwd.write_text("\n".join(own) + "\n")
+    inside = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', str(passwd)]
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("NO MOUNT PERMITTED: other login shells are NOT tested")
+    return [*inside, *command]
 
 
 def make_key(path: Path) -> Path:

@@ -27,6 +27,9 @@ class Transport:
 
 TRANSPORTS = [
     pytest.param(Transport("local"), id="local"),
+    pytest.param(Transport("framed"), id="framed-local"),
+    pytest.param(Transport("framed_serial"), id="framed-serial"),
+    pytest.param(Transport("framed_ssh"), id="framed-ssh"),
     pytest.param(Transport("serial"), id="serial"),
     pytest.param(Transport("ssh"), id="ssh"),
     pytest.param(Transport("board_adb", timeout_s=5.0, start_s=30.0), id="board-adb", marks=pytest.mark.board),

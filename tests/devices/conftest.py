@@ -13,6 +13,7 @@ from transports import TRANSPORTS, Transport
 
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.device import Device, check
+from toolkit.devices.framed import FramedDevice
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.serial import SerialDevice
 from toolkit.devices.ssh import SshDevice
@@ -24,6 +25,24 @@ from toolkit.targets import Target, load_target
 def local(home: Path) -> LocalDevice:
     """This machine, with an empty home folder."""
     return LocalDevice()
+
+
+@pytest.fixture
+def framed(local: LocalDevice) -> FramedDevice:
+    """This machine, answering between markers."""
+    return FramedDevice(local, "this machine")
+
+
+@pytest.fixture
+def framed_ssh(ssh: SshDevice) -> FramedDevice:
+    """A real SSH server on this machine, answering between markers."""
+    return FramedDevice(ssh, "the board")
+
+
+@pytest.fixture
+def framed_serial(serial: SerialDevice) -> FramedDevice:
+    """A shell on a terminal of this machine, answering between markers."""
+    return FramedDevice(serial, "the board")
 
 
 @pytest.fixture

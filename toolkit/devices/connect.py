@@ -2,6 +2,7 @@
 
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.device import Device
+from toolkit.devices.framed import FramedDevice
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.serial import SerialDevice
 from toolkit.devices.ssh import SshDevice
@@ -9,7 +10,11 @@ from toolkit.targets import Target
 
 
 def connect(target: Target) -> Device:
-    """Open the target's transport. Raises BoardError without an answer."""
+    """Open the target's transport; answers are read between markers. Raises BoardError without an answer."""
+    return FramedDevice(_open(target), f"target {target.name}")
+
+
+def _open(target: Target) -> Device:
     match target.connection.transport:
         case "local":
             return LocalDevice()

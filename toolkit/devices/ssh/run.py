@@ -1,6 +1,7 @@
 """One command on one SSH channel: start it, read it to its end."""
 
-import shlex
+import re
+import string
 import threading
 import time
 from collections.abc import Callable
@@ -12,13 +13,41 @@ from toolkit.devices.device import Completed
 from toolkit.devices.streams import deliver_lines
 
 _CHUNK = 1 << 16
+_SEND_TIMEOUT_S = 60.0
+_SAFE = frozenset(string.ascii_letters + string.digits + ' "#$%&()*+,-./:;<=>?@[]^_`{|}~')
+_WORD = 10_000  # characters, at most four bytes each: Linux limits an argument to 128 KiB
 
 
 def start(channel: paramiko.Channel, command: str, mark: str) -> None:
-    """Start the marked command, its stdin empty; the outer shell turns a signal into 128 + n."""
-    shells = "/bin/sh -c '/bin/sh -c \"$0\"; exit $?'"
-    channel.exec_command(f"exec env {mark} {shells} {shlex.quote(command)}")
-    channel.shutdown_write()
+    """Start the marked command, its stdin empty, whatever the login shell. Raises what paramiko raises."""
+    channel.exec_command("exec /bin/sh -s")
+    channel.settimeout(_SEND_TIMEOUT_S)
+    try:
+        channel.sendall(script(command, mark))
+        channel.shutdown_write()
+    except TimeoutError:
+        raise
+    except OSError:  # a login shell that has ended already: what it said tells why
+        if not channel.transport.is_active():
+            raise
+
+
+def script(command: str, mark: str) -> bytes:
+    """One line for the stdin of a shell, which sh, fish, csh and all their kind read alike.
+
+    A `.bashrc` may put any of them in the place of the shell that was asked for. So it is words in single quotes, in
+    which nothing is special anywhere; what would be, for one of them, is written in octal.
+    """
+    safe = "".join(c if c in _SAFE else "".join(f"\\0{byte:03o}" for byte in _bytes(c)) for c in command)
+    words = re.findall(rf"(?:\\0[0-7]{{3}}|.){{1,{_WORD}}}", safe)
+    quoted = " ".join(f"'{word}'" for word in words)
+    # The outer shell turns a signal into 128 + n.
+    run = '/bin/sh -c "$(printf %b "$@")" </dev/null; exit $?'
+    return f"exec env {mark} /bin/sh -c '{run}' sh {quoted}\n".encode()
+
+
+def _bytes(character: str) -> bytes:
+    return character.encode("utf-8", "surrogateescape")
 
 
 def read_to_end(
