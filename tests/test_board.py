@@ -50,7 +50,9 @@ def board(emulated_pi: Target, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (place.folder / "targets" / "small-pi.toml").write_text(text.replace("clock =", f'root = "{ROOT}"\nclock =', 1))
     device = connect(target)
     # The packages are the board's own: sending them is another test's business.
-    device.run(f"rm -rf '{ROOT}'; mkdir -p '{ROOT}' .edge-deploy/packages && ln -s ~/.edge-deploy/packages '{ROOT}/'")
+    device.run(f"rm -rf '{ROOT}'")
+    open_home(device, target)
+    device.run(f"for each in ~/.edge-deploy/packages/*; do [ -d $each ] && ln -s $each '{ROOT}/packages/'; done")
     done = place.deploy(*WHAT, "--size", "30KB", "--json", EDGE_DEPLOY_CACHE=str(cache_folder()))
     assert done.returncode == 0, done.stderr
     yield Deployed(place, target, Deployment.model_validate(one_object(done.stdout)), done.stderr)

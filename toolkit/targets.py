@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
+from toolkit.board_paths import BoardFolder, BoardProgram
 from toolkit.cache import cache_folder
 from toolkit.errors import BadInput
 from toolkit.shipped import shipped_folder
@@ -79,8 +80,10 @@ class Target(BaseModel):
     )
     threads: PositiveInt = 1
     clock: Clock = "wall"
-    python: str = "python3"
-    root: str = Field(default="~/.edge-deploy", description="folder on the board that holds releases")
+    python: BoardProgram = "python3"
+    root: BoardFolder = Field(
+        default="~/.edge-deploy", description="folder on the board for releases, of its own: a new or an empty one"
+    )
     keep_releases: int = Field(
         default=3, ge=2, description="releases left on the board, the active and previous included"
     )

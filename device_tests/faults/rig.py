@@ -33,6 +33,7 @@ class Rig:
     def look(self) -> Iterator[Home]:
         """The board over a connection of its own."""
         with visit(self.direct) as home:
+            assert home, "the campaign deploys before it looks"
             yield home
 
 

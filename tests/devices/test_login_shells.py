@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from openssh import Sshd
 
-from toolkit.devices import connect
+from toolkit.devices import connect, open_home
 from toolkit.devices.device import Device
 from toolkit.errors import BoardError
 
@@ -106,3 +106,14 @@ def test_what_was_started_by_any_shell_is_killed_at_its_deadline(start_sshd: Sta
     assert "printf" not in str(caught.value)
     assert device.run("kill -0 $(cat pid)").status != 0
     device.close()
+
+
+def test_a_bashrc_that_swallows_output_costs_no_file(start_sshd: StartSshd, home: Path) -> None:
+    (home / ".bashrc").write_text("exec >> ~/session.log\n")
+    (home / "work").mkdir()
+    (home / "work" / "thesis.txt").write_text("x")
+    server = start_sshd(shell=shutil.which("bash"))
+    with pytest.raises(BoardError, match="hides output"):
+        open_home(connect(server.target()), server.target())
+    assert sorted(path.name for path in home.iterdir()) == [".bashrc", "session.log", "work"]
+    assert (home / "work" / "thesis.txt").read_text() == "x"

@@ -1,6 +1,5 @@
 """Personalisation on the board: send the support examples, let the board train, ask it to classify."""
 
-import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,8 +46,8 @@ def adapt_on_device(
         said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
     if not said["accepted"]:
         # What an earlier run learned must not outlive a run that is refused.
-        forget = f"rm -f {shlex.quote(adapted_file(agent.home, digest))}"
-        check(agent.home.device.run(forget), "forgetting an earlier adaptation", agent.home.where)
+        forget = f"rm -f {agent.home.within(adapted_file(agent.home, digest))}"
+        check(agent.home.run(forget), "forgetting an earlier adaptation", agent.home.where)
     return said
 
 
@@ -93,5 +92,5 @@ def _pushed(agent: Agent, arrays: dict[str, np.ndarray]) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder, "arrays.safetensors")
             save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, local)
-            agent.home.device.push(local, remote)
+            agent.home.push(local, remote)
         yield remote

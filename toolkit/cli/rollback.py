@@ -5,7 +5,7 @@ import json
 import typer
 
 from toolkit.cli.options import AsJson, TargetName
-from toolkit.devices import hold
+from toolkit.devices import hold_deployed
 from toolkit.devices.releases import release
 from toolkit.targets import load_target
 
@@ -13,7 +13,7 @@ from toolkit.targets import load_target
 def rollback(target: TargetName = "host", as_json: AsJson = False) -> None:
     """Serve the previous release again; the present one becomes the previous."""
     board = load_target(target)
-    with hold(board) as home:
+    with hold_deployed(board) as home:
         left, now = release.rollback(home)
     if as_json:
         typer.echo(json.dumps({"target": board.name, "from": left, "to": now}))

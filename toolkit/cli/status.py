@@ -18,9 +18,13 @@ def status(target: TargetName = "host", as_json: AsJson = False) -> None:
     """Show what the board serves, the release before, what else is there, and whether every byte of it is right."""
     board = load_target(target)
     with visit(board) as home:
-        found = read_status(home)
+        found = read_status(home) if home else None
     if as_json:
-        typer.echo(json.dumps({"target": board.name, "healthy": found.healthy, **asdict(found)}))
+        told = {"healthy": found.healthy, **asdict(found)} if found else {}
+        typer.echo(json.dumps({"target": board.name, "deployed_to": found is not None, **told}))
+        return
+    if found is None:
+        typer.echo(f"{board.name} has never been deployed to: `deploy --target {board.name}`.")
         return
     table = Table(title=f"{board.name}: {format_bytes(found.disk_free_bytes)} free")
     for column in ("release", "state", "digests"):

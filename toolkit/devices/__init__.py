@@ -4,11 +4,11 @@ from toolkit.devices.agent_client import Agent, call, probe
 from toolkit.devices.connect import connect
 from toolkit.devices.device import Completed, Device, check
 from toolkit.devices.facts import DeviceFacts
-from toolkit.devices.home import Home, open_home, scratch
+from toolkit.devices.home import Home, find_home, open_home, scratch
 from toolkit.devices.install_agent import install_agent
 from toolkit.devices.packages import ensure_packages
 from toolkit.devices.releases.lock import locked
-from toolkit.devices.session import hold, visit
+from toolkit.devices.session import connected, hold, hold_deployed, visit
 
 __all__ = [
     "Agent",
@@ -19,8 +19,11 @@ __all__ = [
     "call",
     "check",
     "connect",
+    "connected",
     "ensure_packages",
+    "find_home",
     "hold",
+    "hold_deployed",
     "install_agent",
     "locked",
     "open_home",

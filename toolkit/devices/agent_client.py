@@ -57,7 +57,7 @@ def call(
             path = stack.enter_context(scratch(home, f"{verb}.json"))
             push_bytes(home, text.encode(), path)
             command += f" {shlex.quote(path)}"
-        completed = home.device.run(command, timeout_s=timeout_s, on_line=on_line)
+        completed = home.run(command, timeout_s=timeout_s, on_line=on_line)
     if failed:
         raise BoardError(f"agent {verb}: {failed.get('kind')}: {failed.get('message')}", where=home.where)
     if completed.status == 137:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from toolkit.devices.reasons import reason
 from toolkit.errors import BoardError
 
 
@@ -52,8 +53,11 @@ class Device(Protocol):
 
 
 def check(completed: Completed, doing: str, where: str) -> Completed:
-    """The command's result if it succeeded, else BoardError with the end of its stderr."""
+    """The command's result if it succeeded, else BoardError with the end of its stderr, or with the reason it names."""
     if completed.status == 0:
         return completed
+    known = reason(completed.stderr)
+    if known:
+        raise BoardError(f"{known[0]} ({doing} failed)", where=where, next=known[1])
     said = completed.stderr.decode(errors="replace").strip().splitlines()
     raise BoardError(f"{doing} failed with status {completed.status}" + (f": {said[-1]}" if said else ""), where=where)

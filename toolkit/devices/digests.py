@@ -22,7 +22,7 @@ def sums(home: Home, paths: Sequence[str]) -> list[str | None]:
     """Digest of each file on the board, None where there is no such file. Raises BoardError without `sha256sum`."""
     # By its stdin: names with odd characters would be printed escaped.
     each = "; ".join(f"{{ sha256sum < {shlex.quote(path)} || echo -; }} 2>/dev/null" for path in paths)
-    done = home.device.run(f"sha256sum < /dev/null > /dev/null || exit 127; {each}", timeout_s=_TIMEOUT_S)
+    done = home.ask(f"sha256sum < /dev/null > /dev/null || exit 127; {each}", timeout_s=_TIMEOUT_S)
     if done.status == 127:
         raise BoardError(
             "has no sha256sum, and what cannot be checked is not installed",

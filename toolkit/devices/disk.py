@@ -11,8 +11,8 @@ from toolkit.units import format_bytes
 
 def disk_free_bytes(home: Home) -> int:
     """Bytes free on the file system that holds the agent's root."""
-    table = check(home.device.run(f"df -Pk {shlex.quote(home.root)}"), "reading free space", home.where)
-    row = re.search(r"(\d+)\s+\d+%", table.stdout.decode(errors="replace"))
+    table = check(home.device.run(f"df -Pk -- {shlex.quote(home.root)}"), "reading free space", home.where)
+    row = re.search(rb"([0-9]{1,15})\s+[0-9]+%", table.stdout)
     if row is None:
         raise BoardError("does not say how much disk is free", where=f"{home.where}:{home.root}")
     return int(row.group(1)) * 1024

@@ -1,7 +1,6 @@
 """A runtime's wheels on a board that has no pip: fetched on the host for the board's Python, unpacked there once."""
 
 import re
-import shlex
 import subprocess
 import sys
 import zipfile
@@ -17,6 +16,7 @@ from toolkit.devices.facts import DeviceFacts
 from toolkit.devices.home import scratch
 from toolkit.devices.python_agent import with_site
 from toolkit.devices.releases.transfer import arrived, forget, send
+from toolkit.devices.streams import shell_path
 from toolkit.errors import BoardError
 
 
@@ -27,7 +27,7 @@ def ensure_packages(
     home = agent.home
     key = digest(packages, facts.machine, facts.python, facts.libc)[:16]
     site = home.at("packages", key)
-    if home.device.run(f"test -d {shlex.quote(site)}").status == 0:
+    if home.ask(f"test -d {home.within(site)}").status == 0:
         return with_site(agent, site)
     wheels = {sha256_of(wheel): wheel for wheel in fetch_wheels(packages, facts, home.where)}
     on_note(f"sending {', '.join(packages)} to the board (once)")
@@ -35,13 +35,13 @@ def ensure_packages(
     require_room(home, needed, " and ".join(packages))
     send(home, wheels)
     with scratch(home, "packages") as part:
-        check(home.device.run(f"mkdir {shlex.quote(part)}"), "making room for packages", home.where)
+        check(home.run(f"mkdir {home.within(part)}"), "making room for packages", home.where)
         for sha, wheel in wheels.items():
-            unpack = shlex.join([python, "-m", "zipfile", "-e", arrived(home, sha), part])
-            check(home.device.run(unpack, timeout_s=900), f"unpacking {wheel.name}", home.where)
+            unpack = f"{shell_path(python)} -m zipfile -e {home.within(arrived(home, sha))} {home.within(part)}"
+            check(home.run(unpack, timeout_s=900), f"unpacking {wheel.name}", home.where)
         # On the disk before they have their name: a power cut must not leave half of them under it.
-        move = f"sync && mv {shlex.quote(part)} {shlex.quote(site)} && sync"
-        check(home.device.run(move, timeout_s=300), "activating packages", home.where)
+        move = f"sync && mv {home.within(part)} {home.within(site)} && sync"
+        check(home.run(move, timeout_s=300), "activating packages", home.where)
     forget(home, list(wheels))
     return with_site(agent, site)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from toolkit.devices.agent_client import Agent
 from toolkit.devices.digests import sums
 from toolkit.devices.home import Home, push_bytes
+from toolkit.devices.streams import shell_path
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
@@ -23,11 +24,11 @@ def install_python_agent(home: Home, target: Target) -> Agent:
     data = _archive()
     digest = hashlib.sha256(data).hexdigest()
     archive = home.at("agent", f"{digest[:16]}.pyz")
-    if home.device.run(f"command -v {shlex.quote(python)}").status != 0:
+    if home.device.run(f"command -v {shell_path(python)}").status != 0:
         raise BoardError(f"has no {python}", where=home.where, next="Install Python 3.9 or later on the board.")
     if sums(home, [archive]) != [digest]:
         push_bytes(home, data, archive)
-    return Agent(home, shlex.join([python, archive]))
+    return Agent(home, f"{shell_path(python)} {shlex.quote(archive)}")
 
 
 def board_python(target: Target) -> str:

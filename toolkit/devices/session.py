@@ -1,26 +1,49 @@
-"""A connection to a target's board with our folder on it, for as long as it is needed."""
+"""A connection to a target's board for as long as it is needed: to look at our folder there, or to make and hold it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from toolkit.devices.connect import connect
-from toolkit.devices.home import Home, open_home
+from toolkit.devices.device import Device
+from toolkit.devices.home import Home, find_home, open_home
 from toolkit.devices.releases.lock import locked
+from toolkit.errors import BoardError
 from toolkit.targets import Target
 
 
 @contextmanager
-def visit(target: Target) -> Iterator[Home]:
-    """To look at it: nobody is kept out. Raises BoardError."""
+def connected(target: Target) -> Iterator[Device]:
+    """The board, closed at the end. Raises BoardError."""
     device = connect(target)
     try:
-        yield open_home(device, target)
+        yield device
     finally:
         device.close()
 
 
 @contextmanager
+def visit(target: Target) -> Iterator[Home | None]:
+    """To look: nobody is kept out, nothing is made. None: nothing was ever deployed there. Raises BoardError."""
+    with connected(target) as device:
+        yield find_home(device, target)
+
+
+@contextmanager
 def hold(target: Target) -> Iterator[Home]:
     """To measure or change it: nobody else does meanwhile. Raises BoardError, which names who holds it."""
-    with visit(target) as home, locked(home) as ours:
-        yield ours
+    with connected(target) as device, locked(open_home(device, target)) as home:
+        yield home
+
+
+@contextmanager
+def hold_deployed(target: Target) -> Iterator[Home]:
+    """The same where something was deployed before, and nothing is made elsewhere. Raises BoardError."""
+    with connected(target) as device:
+        if find_home(device, target) is None:
+            raise BoardError(
+                "nothing was ever deployed to this board",
+                where=target.name,
+                next=f"Deploy first: `deploy --target {target.name}`.",
+            )
+        with locked(open_home(device, target)) as home:
+            yield home

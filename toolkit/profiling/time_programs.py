@@ -1,6 +1,5 @@
 """Time programs on a board, through the agent, each in a process of its own there."""
 
-import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def time_programs(
                 on_row(event["id"])
 
     with scratch(agent.home, "bench") as folder:
-        check(agent.home.device.run(f"mkdir {shlex.quote(folder)}"), "making room", agent.home.where)
+        check(agent.home.run(f"mkdir {agent.home.within(folder)}"), "making room", agent.home.where)
         entries = [
             _push_program(agent, f"{folder}/{index}{runtime.suffix}", name, timeable)
             for index, (name, timeable) in enumerate(programs.items())
@@ -113,6 +112,6 @@ def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> d
     with tempfile.TemporaryDirectory() as local:
         file = Path(local, "program")
         file.write_bytes(timeable.program.data)
-        agent.home.device.push(file, remote)
+        agent.home.push(file, remote)
     holes = {hole: timeable.hole_shapes[hole] for hole in timeable.program.holes}
     return {"id": name, "path": remote, "inputs": [timeable.input_shape], "holes": holes}

@@ -1,6 +1,5 @@
 """The runner's folder on a board, named by what it was built from and checked file by file."""
 
-import shlex
 from collections.abc import Callable
 
 from toolkit.devices.agent_client import Agent
@@ -27,12 +26,12 @@ def install_native_agent(home: Home, on_note: Callable[[str], None]) -> Agent:
         on_note(f"sending the native runner to the board (once, {format_bytes(size)})")
         send(home, {sha: built / name for name, sha in files.items()})
         with scratch(home, "runner") as part:
-            steps = ["set -e", f"mkdir {shlex.quote(part)}"]
+            here = home.within(part)
+            steps = ["set -e", f"mkdir {here}"]
             for name, sha in files.items():
-                steps.append(f"cp {shlex.quote(arrived(home, sha))} {shlex.quote(f'{part}/{name}')}")
+                steps.append(f"cp {home.within(arrived(home, sha))} {home.within(f'{part}/{name}')}")
             # Those of other versions go: nothing on the board needs them.
-            steps += [f"chmod 755 {shlex.quote(part)}/*", "sync", f"rm -rf {shlex.quote(home.at('runner'))}/*"]
-            steps += [f"mv {shlex.quote(part)} {shlex.quote(folder)}", "sync"]
-            check(home.device.run("\n".join(steps), timeout_s=300), "installing the runner", home.where)
+            steps += [f"chmod 755 {here}/*", "sync", "rm -rf runner/*", f"mv {here} {home.within(folder)}", "sync"]
+            check(home.run("\n".join(steps), timeout_s=300), "installing the runner", home.where)
         forget(home, list(files.values()))
     return Agent(home, runner_command(folder, home.machine))

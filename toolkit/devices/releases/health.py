@@ -1,11 +1,10 @@
 """The state of a board as its owner wants to see it: what it serves, whether that is whole, who is at work on it."""
 
-import shlex
 from dataclasses import dataclass
 
 from toolkit.devices.disk import disk_free_bytes
 from toolkit.devices.home import Home
-from toolkit.devices.releases.inventory import adapted_file, damaged, read_releases
+from toolkit.devices.releases.inventory import damaged, read_releases
 from toolkit.devices.releases.lock import Holder, holder
 
 
@@ -32,13 +31,12 @@ def read_status(home: Home) -> BoardStatus:
     """Read it all, digests included. Raises BoardError."""
     releases = read_releases(home)
     wrong = damaged(home, releases, releases.available)
-    learned = shlex.quote(adapted_file(home, str(releases.current)))
     return BoardStatus(
         releases.current,
         releases.previous,
         releases.available,
         wrong,
-        home.device.run(f"test -f {learned}").status == 0,
+        home.ask(f"test -f adapted/{releases.current}.safetensors").status == 0,
         disk_free_bytes(home),
         releases.demand_signature,
         holder(home),

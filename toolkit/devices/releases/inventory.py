@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,8 +12,7 @@ from toolkit.devices.releases.manifest import NAME, Manifest, is_digest, parse_m
 from toolkit.errors import BadInput
 
 # One way there and back, however many releases: a serial line takes its time for each.
-_READ = """cd {root} || exit 1
-for link in current previous; do basename "$(readlink $link || echo -)"; done
+_READ = """for link in current previous; do basename "$(readlink $link || echo -)"; done
 [ -s trusted ] && echo trusted || echo -
 for release in $(ls -t releases); do
   echo "$release $(wc -c < releases/$release/{name} || echo 0)"
@@ -53,8 +51,8 @@ def adapted_file(home: Home, digest: str) -> str:
 
 def read_releases(home: Home) -> Releases:
     """Read it all; a link to a folder that is not there counts as none. Raises BoardError."""
-    script = _READ.format(root=shlex.quote(home.root), name=NAME)
-    return parse_releases(check(home.device.run(script), "reading releases", home.where).stdout)
+    script = _READ.format(name=NAME)
+    return parse_releases(check(home.ask(script), "reading releases", home.where).stdout)
 
 
 def parse_releases(said: bytes) -> Releases:

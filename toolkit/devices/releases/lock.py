@@ -28,6 +28,8 @@ _CLOCK = (
     "B=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo -); "
     "U=$(cut -d. -f1 /proc/uptime 2>/dev/null || echo 0)"
 )
+# What a run that was cut off left behind.
+_SWEEP = "rm -rf work/* lease.[0-9]*; find incoming agent work -name '.*.part' -exec rm -f {} +"
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,13 @@ def locked(home: Home) -> Iterator[Home]:
     """The same home, held by this process alone; its lock is given back at the end. Raises BoardError if it is held."""
     token = secrets.token_hex(8)
     mine = f"{token}|{_me()}"
-    lock, lease = shlex.quote(home.at("lock")), shlex.quote(home.at("lease"))
     # A full disk must not read as a lost lock.
-    renew = f'{{ {_CLOCK}; echo "$B $U $((U + {LEASE_S}))" > {lease}.$$ && mv {lease}.$$ {lease}; }} 2>/dev/null || :'
-    # What a run that was cut off left behind.
-    sweep = f"cd {shlex.quote(home.root)} && rm -rf work/* && find incoming agent -name '.*.part' -exec rm -f {{}} +"
+    write = f'echo "$B $U $((U + {LEASE_S}))" >lease.$$ && mv -f lease.$$ lease || {{ rm -f lease.$$; false; }}'
+    renew = f"{{ {_CLOCK}; {write}; }} 2>/dev/null || :"
     for _ in range(2):
         # The start is part of the text, so that the age can be told whoever renews the lease.
-        taken = home.device.run(
-            f'{_CLOCK}; ln -sn {shlex.quote(mine)}"|$B|$U" {lock} && {{ {renew}; {sweep}; }}', timeout_s=300
+        taken = home.run(
+            f'{_CLOCK}; ln -sn {shlex.quote(mine)}"|$B|$U" lock && {{ {renew}; {_SWEEP}; }}', timeout_s=300
         )
         if taken.status == 0:
             break
@@ -76,7 +76,7 @@ def locked(home: Home) -> Iterator[Home]:
             )
     else:
         raise BoardError("another deployer was faster", where=home.where, next="Run again when it has ended.")
-    is_mine = f'case "$(readlink {lock})" in {shlex.quote(mine)}*) ;; *) false;; esac'
+    is_mine = f'case "$(readlink lock)" in {shlex.quote(mine)}*) ;; *) false;; esac'
     guard = (
         f"{{ {is_mine} && {{ {renew}; }} || {{ echo 'another deployer took the lock of this board' >&2; exit 75; }}; }}"
     )
@@ -86,16 +86,18 @@ def locked(home: Home) -> Iterator[Home]:
     finally:
         _HELD.discard(token)
         with suppress(BoardError):  # a lost connection has its own error; the next deployer finds a dead lock
-            home.device.run(f"{is_mine} && rm -f {lock} {lease}")
+            home.run(f"{is_mine} && rm -f lock lease")
 
 
 def holder(home: Home) -> Holder | None:
     """Who holds the board now."""
-    lock, lease = shlex.quote(home.at("lock")), shlex.quote(home.at("lease"))
     # A line each, come what may: a power cut leaves the lease empty, and whatever has the lock's name is a lock.
-    text = f'if [ -L {lock} ] || [ -e {lock} ]; then echo "$(readlink {lock})"; else echo -; fi'
-    script = f'{_CLOCK}; echo "$B"; echo "$U"; {text}; echo "$(cat {lease} 2>/dev/null)"'
-    lines = check(home.device.run(script), "reading the lock", home.where).stdout.decode(errors="replace").splitlines()
+    text = 'if [ -L lock ] || [ -e lock ]; then echo "$(readlink lock)"; else echo -; fi'
+    script = f'{_CLOCK}; echo "$B"; echo "$U"; {text}; echo "$(cat lease 2>/dev/null)"'
+    said = check(home.ask(script), "reading the lock", home.where).stdout.decode(errors="replace")
+    lines = said.split("\n")
+    if len(lines) < 5:
+        raise BoardError("does not say who holds it", where=home.where, next="Run again.")
     if lines[2] == "-":
         return None
     return parse_holder(lines[2], boot=lines[0], uptime_s=_number(lines[1]), lease=lines[3])
@@ -131,10 +133,10 @@ def _take_away(home: Home, dead: Holder) -> None:
     """Remove exactly that lock: one that another taker made meanwhile is put back."""
     aside = f"lock.{secrets.token_hex(4)}"
     script = (
-        f"cd {shlex.quote(home.root)} && mv lock {aside} || exit 0; "
+        f"mv lock {aside} || exit 0; "
         f'[ "$(readlink {aside})" = {shlex.quote(dead.text)} ] || ln -sn "$(readlink {aside})" lock; rm -f {aside}'
     )
-    check(home.device.run(script), "taking over a dead lock", home.where)
+    check(home.run(script), "taking over a dead lock", home.where)
 
 
 def _me() -> str:
@@ -158,4 +160,4 @@ def _start_of(pid: int) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and text.isascii() else 0
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0

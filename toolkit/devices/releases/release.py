@@ -6,7 +6,6 @@ its name is on the disk before it is served. Needs a POSIX shell and `sha256sum`
 """
 
 import secrets
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +66,7 @@ def install(
     wrong = [name for name, sha in files.items() if home.at("releases", digest, name) not in here.get(sha, ())]
     sent = _bring(home, digest, bundle, {name: files[name] for name in wrong}, here, on_progress) if wrong else 0
     if signature:
-        home.device.push(signature, f"{release_folder(home, digest)}/{SIGNATURE}")
+        home.push(signature, f"{release_folder(home, digest)}/{SIGNATURE}")
     return Installed(digest, not wrong, sent)
 
 
@@ -85,16 +84,15 @@ def _bring(
     size = sum((bundle / name).stat().st_size for name in files)
     require_room(home, size + sum(path.stat().st_size for path in new.values()), "the release")
     sent = send(home, new, on_progress) if new else 0
-    arriving = shlex.quote(home.at("work", f"{secrets.token_hex(4)}-{digest[:12]}"))
-    final = shlex.quote(release_folder(home, digest))
-    steps = ["set -e", home.guard, f"mkdir {arriving}", f"trap 'rm -rf '{shlex.quote(arriving)} EXIT"]
+    arriving, final = f"work/{secrets.token_hex(4)}-{digest[:12]}", f"releases/{digest}"
+    steps = ["set -e", home.guard, f"mkdir {arriving}", f"trap 'rm -rf {arriving}' EXIT"]
     for name, sha in files.items():
         # A copy, not a link: one bad block must not take the release to go back to along with the one in service.
-        steps.append(f"cp {shlex.quote(here[sha][0] if sha in here else arrived(home, sha))} {arriving}/{name}")
+        steps.append(f"cp {home.within(here[sha][0] if sha in here else arrived(home, sha))} {arriving}/{name}")
     # One rename, or one for each file where a damaged release of this digest is repaired in place.
     steps.append(f"sync; if [ -d {final} ]; then mv -f {arriving}/* {final}/; else mv {arriving} {final}; fi; sync")
-    steps += [f"rm -rf {shlex.quote(home.at('incoming', sha))}" for sha in new]
-    check(home.device.run("\n".join(steps), timeout_s=_TIMEOUT_S), "moving the release into place", home.where)
+    steps += [f"rm -rf incoming/{sha}" for sha in new]
+    check(home.run("\n".join(steps), timeout_s=_TIMEOUT_S), "moving the release into place", home.where)
     found = sums(home, [home.at("releases", digest, name) for name in files])
     wrong = [name for (name, sha), got in zip(files.items(), found, strict=True) if got != sha]
     if wrong:
@@ -148,9 +146,9 @@ def remove(home: Home, digest: str) -> None:
     if digest in (now.current, now.previous):
         return
     with scratch(home, "removed") as aside:
-        folder, learned = shlex.quote(release_folder(home, digest)), shlex.quote(adapted_file(home, digest))
-        steps = f"{home.guard} && if [ -e {folder} ]; then mv {folder} {shlex.quote(aside)}; fi && rm -f {learned}"
-        check(home.device.run(steps), "removing a release", home.where)
+        folder, learned = (home.within(path) for path in (release_folder(home, digest), adapted_file(home, digest)))
+        steps = f"{home.guard} && if [ -e {folder} ]; then mv {folder} {home.within(aside)}; fi && rm -f {learned}"
+        check(home.run(steps), "removing a release", home.where)
 
 
 def collect(home: Home, keep: int) -> list[str]:
@@ -165,8 +163,8 @@ def collect(home: Home, keep: int) -> list[str]:
 
 def _link(home: Home, **targets: str | None) -> None:
     """Point symlinks at releases, in that order, each by one rename: it is never absent, never half."""
-    steps = [f"cd {shlex.quote(home.root)}", home.guard]
+    steps = [home.guard]
     for name, digest in targets.items():
         new = f"work/{name}.{secrets.token_hex(4)}"
         steps += [f"ln -s releases/{digest} {new}", f"mv -T {new} {name}", "sync"]
-    check(home.device.run(" && ".join(steps)), f"setting {' and '.join(targets)}", home.where)
+    check(home.run(" && ".join(steps)), f"setting {' and '.join(targets)}", home.where)

@@ -4,7 +4,6 @@ The signature is over the manifest, which holds the digest of every file. The bo
 (PROTOCOL.sshsig, OpenSSH 8.1 or later), so that a host that was taken over cannot skip the check by leaving it out.
 """
 
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from toolkit.devices.device import check
-from toolkit.devices.home import Home, push_bytes
-from toolkit.devices.releases.inventory import release_folder
+from toolkit.devices.home import TRUSTED, Home, push_bytes
 from toolkit.devices.releases.manifest import NAME, SIGNATURE
 from toolkit.errors import BadInput, BoardError
 
@@ -74,21 +72,20 @@ def trust(home: Home, public_key: Path) -> None:
     words = public_key.read_text(encoding="utf-8", errors="replace").split()
     if len(words) < 2 or words[0] != "ssh-ed25519":
         raise BadInput("is no ed25519 public key", where=str(public_key), next="Name the .pub file beside the key.")
-    old = home.device.run(f"cat {shlex.quote(_trusted(home))}").stdout.decode(errors="replace")
+    old = home.ask(f"cat {TRUSTED}").stdout.decode(errors="replace")
     line = f'{_SIGNER} namespaces="{_NAMESPACE}" {words[0]} {words[1]}\n'
     if line not in old:
-        push_bytes(home, (old + line).encode(), _trusted(home))
-    check(home.device.run("sync"), "keeping the trusted key", home.where)
+        push_bytes(home, (old + line).encode(), home.at(TRUSTED))
+    check(home.run("sync"), "keeping the trusted key", home.where)
 
 
 def require_signature(home: Home, digest: str) -> None:
     """Raises BoardError unless one of the keys that the board trusts signed the release."""
-    folder = release_folder(home, digest)
     script = (
-        f"command -v ssh-keygen >/dev/null || exit 127; cd {shlex.quote(folder)} && test -s {SIGNATURE} || exit 66; "
-        f"ssh-keygen -Y verify -f {shlex.quote(_trusted(home))} -I {_SIGNER} -n {_NAMESPACE} -s {SIGNATURE} < {NAME}"
+        f"command -v ssh-keygen >/dev/null || exit 127; cd releases/{digest} && test -s {SIGNATURE} || exit 66; "
+        f"ssh-keygen -Y verify -f ../../{TRUSTED} -I {_SIGNER} -n {_NAMESPACE} -s {SIGNATURE} < {NAME}"
     )
-    status = home.device.run(script).status
+    status = home.ask(script).status
     if status == 0:
         return
     reasons = {
@@ -99,7 +96,3 @@ def require_signature(home: Home, digest: str) -> None:
         status, (f"release {digest[:12]} is signed by no key that the board trusts", "Sign with a trusted key.")
     )
     raise BoardError(what, where=home.where, next=f"{next_} It still serves what it served before.")
-
-
-def _trusted(home: Home) -> str:
-    return home.at("trusted")

@@ -5,7 +5,6 @@ there they are joined and checked against the digest. A file whose pieces do not
 """
 
 import re
-import shlex
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -58,8 +57,8 @@ def send(home: Home, files: Mapping[str, Path], on_progress: Callable[[int, int]
 
 def forget(home: Home, digests: list[str]) -> None:
     """Delete what has arrived of those files."""
-    folders = " ".join(shlex.quote(home.at("incoming", digest)) for digest in digests)
-    check(home.device.run(f"rm -rf {folders}", timeout_s=_JOIN_TIMEOUT_S), "deleting pieces", home.where)
+    folders = " ".join(home.within(home.at("incoming", digest)) for digest in digests)
+    check(home.run(f"rm -rf {folders}", timeout_s=_JOIN_TIMEOUT_S), "deleting pieces", home.where)
 
 
 def missing(pieces: Mapping[int, int], size: int, chunk: int) -> list[tuple[int, int]]:
@@ -86,12 +85,10 @@ def covered(pieces: Mapping[int, int], size: int) -> int:
 def _present(home: Home, digests: list[str]) -> dict[str, dict[int, int]]:
     """Of each file that is on its way: length of each piece by offset; offset -1 is the whole file."""
     folders = " ".join(digests)
-    listing = (
-        f"cd {shlex.quote(home.at('incoming'))} && mkdir -p {folders} && find {folders} -type f -exec wc -c {{}} +"
-    )
-    said = check(home.device.run(listing), "looking for what arrived before", home.where).stdout.decode()
+    listing = f"cd incoming && mkdir -p {folders} && find {folders} -type f -exec wc -c {{}} +"
+    said = check(home.run(listing), "looking for what arrived before", home.where).stdout.decode(errors="replace")
     found: dict[str, dict[int, int]] = {}
-    for size, digest, name in re.findall(r"^\s*(\d+) ([0-9a-f]{64})/(\d{12}|whole)$", said, re.MULTILINE):
+    for size, digest, name in re.findall(r"^\s*([0-9]{1,15}) ([0-9a-f]{64})/([0-9]{12}|whole)$", said, re.MULTILINE):
         found.setdefault(digest, {})[-1 if name == "whole" else int(name)] = int(size)
     return found
 
@@ -99,13 +96,13 @@ def _present(home: Home, digests: list[str]) -> dict[str, dict[int, int]]:
 def _push_piece(home: Home, digest: str, path: Path, start: int, length: int) -> None:
     remote = home.at("incoming", digest, f"{start:012d}")
     if length == path.stat().st_size:
-        home.device.push(path, remote)
+        home.push(path, remote)
         return
     with tempfile.NamedTemporaryFile() as piece, path.open("rb") as whole:
         whole.seek(start)
         piece.write(whole.read(length))
         piece.flush()
-        home.device.push(Path(piece.name), remote)
+        home.push(Path(piece.name), remote)
 
 
 def _join(home: Home, sizes: Mapping[str, int], before: Mapping[str, Mapping[int, int]]) -> None:
@@ -121,11 +118,9 @@ def _join(home: Home, sizes: Mapping[str, int], before: Mapping[str, Mapping[int
             end += pieces[end]
         offsets += [offset for offset, _ in missing(pieces, size, chunk)]
         names = [f"{offset:012d}" for offset in offsets]
-        steps.append(f"cd {shlex.quote(home.at('incoming', digest))}")
+        steps.append(f"cd incoming/{digest}")
         # Each is added to the first, which is copied nowhere; cut short, the first is a longer piece than it was.
         steps += [f"cat {name} >> {names[0]}; rm {name}" for name in names[1:]]
-        steps.append(f"mv {names[0]} whole")
-    joined = home.device.run("\n".join(steps), timeout_s=_JOIN_TIMEOUT_S)
-    if b"No space" in joined.stderr:
-        raise BoardError("disk full", where=home.where, next="Make room on the board, then run again.")
+        steps.append(f"mv {names[0]} whole; cd ../..")
+    joined = home.run("\n".join(steps), timeout_s=_JOIN_TIMEOUT_S)
     check(joined, "joining pieces", home.where)
