@@ -63,8 +63,8 @@ def test_a_factory_gets_what_its_signature_names() -> None:
         ("my_typo:broken", "cannot be imported"),
         ("my_needs:task", "needs the module a_package_nobody_has"),
         ("my_from:task", "nothing_like_it"),
-        ("my_raises:task", "my_raises:task: raised ValueError: no data ("),
-        ("my_factories:failing", "my_factories:failing: raised RuntimeError: no weights ("),
+        ("my_raises:task", "my_raises:task raised ValueError: no data ("),
+        ("my_factories:failing", "my_factories:failing raised RuntimeError: no weights ("),
     ],
 )
 def test_what_cannot_be_called_is_refused(spec: str, said: str) -> None:

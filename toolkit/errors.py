@@ -3,6 +3,12 @@
 Everything else that is raised is a bug and shows its traceback.
 """
 
+# A `what` that begins so has `where` for its subject: `task.npz` and `has no array y` are one sentence.
+_PREDICATES = (
+    *("is ", "are ", "was ", "has ", "holds ", "does ", "did ", "cannot be ", "cannot receive ", "needs ", "wants "),
+    *("names ", "says ", "uses ", "demands ", "returned ", "raised ", "classified ", "weighs ", "draws ", "exclude "),
+)
+
 
 class DeployError(Exception):
     """What went wrong, where, and what to do next; the CLI prints exactly these and exits with `exit_code`."""
@@ -15,9 +21,15 @@ class DeployError(Exception):
         self.where = where
         self.next = next
 
+    @property
+    def sentence(self) -> str:
+        """What, with where as its subject or before a colon; without the full stop."""
+        if not self.where:
+            return self.what
+        return f"{self.where}{'' if self.what.startswith(_PREDICATES) else ':'} {self.what}"
+
     def __str__(self) -> str:
-        first = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{first}\n{self.next}" if self.next else first
+        return f"{self.sentence}\n{self.next}" if self.next else self.sentence
 
 
 class BadInput(DeployError):

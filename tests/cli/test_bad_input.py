@@ -86,9 +86,9 @@ def test_a_quantity_without_sense_is_named(shared: Workplace, option: tuple[str,
 
 
 def test_a_quantity_without_a_unit_is_named(shared: Workplace) -> None:
-    assert refusal(shared.deploy("--memory", "64")).startswith(
-        "error '64' has no unit\nWrite a number and unit (B, KB,"
-    )
+    said = refusal(shared.deploy("--memory", "64"))
+    assert "'64' has no unit" in said
+    assert "KB" in said
 
 
 def test_a_curve_that_the_task_cannot_feed_is_refused_before_anything_is_measured(shared: Workplace) -> None:

@@ -113,7 +113,7 @@ def test_hidden_folders_and_files_are_not_examples(tmp_path: Path) -> None:
         ({**_two_classes(".png", _image()), "dog/x.png": _image(size=(5, 5))}, "has shape (1, 5, 5)"),
         ({**_two_classes(".png", _image()), "dog/x.png": _image("RGB")}, "has shape (3, 3, 4)"),
         ({**_two_classes(".png", _image()), "cow/only.png": _image()}, "class cow has 1 example(s)"),
-        ({**_two_classes(".png", _image()), "dog/x.png": b"not an image"}, "x.png: cannot be read"),
+        ({**_two_classes(".png", _image()), "dog/x.png": b"not an image"}, "x.png cannot be read"),
         (_two_classes(".wav", _wav([1], width=1)), "is not 16-bit PCM"),
         (_two_classes(".npy", _npy(np.float32(np.nan) * np.ones(3, np.float32))), "NaN or infinity"),
         (_two_classes(".npy", _npy(np.array(["text"]))), "not one array of numbers"),

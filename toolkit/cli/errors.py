@@ -57,9 +57,9 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
 
 def show(error: DeployError) -> None:
     """What and where on one line of stderr, what to do next on another."""
-    where = f"{error.where}: " if error.where else ""
-    one_line = (where + error.what).replace("\n", " ")
-    _console().print(f"[bold red]error[/] {escape(one_line)}")
+    one_line = error.sentence.replace("\n", " ")
+    stop = "" if one_line.endswith((".", "!", "?")) else "."
+    _console().print(f"[bold red]error[/] {escape(one_line)}{stop}")
     if error.next:
         _console().print(error.next.replace("\n", " "), markup=False)
 

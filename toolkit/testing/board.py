@@ -18,7 +18,7 @@ def unavailable(why: BoardError) -> NoReturn:
     """Skip with a sentence, or fail where a board was promised."""
     if board_required():
         raise pytest.fail.Exception(f"NO BOARD, and one is required. {why}", pytrace=False) from None
-    pytest.skip(f"NO BOARD: {why.where + ': ' if why.where else ''}{why.what}. {why.next or ''}".strip())
+    pytest.skip(f"NO BOARD: {why.sentence}. {why.next or ''}".strip())
 
 
 @contextmanager
