@@ -31,8 +31,23 @@ def test_a_destination(text: str, destination: Destination) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "@", "user@", "@host", "a b", "host:", "host:0", "host:65536", "host:x", "[::1", "-oProxyCommand=x", "a;b"]
-    + ["-l@host", "http://host", "host/path", "$(id)@host", "host\nother", "[::1]x", "[]"],
+    [
+        *(
+            "",
+            "@",
+            "user@",
+            "@host",
+            "a b",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:x",
+            "[::1",
+            "-oProxyCommand=x",
+            "a;b",
+        ),
+        *("-l@host", "http://host", "host/path", "$(id)@host", "host\nother", "[::1]x", "[]"),
+    ],
 )
 def test_what_names_no_host_is_bad_input_that_says_the_form(text: str) -> None:
     with pytest.raises(BadInput) as caught:
