@@ -72,3 +72,10 @@ def test_generated_pages_are_those_of_today() -> None:
         [sys.executable, "docs/generate.py", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_troubleshooting_is_keyed_by_is_said_somewhere() -> None:
+    page = (CHECKOUT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    keys = [piece.strip() for key in re.findall(r"\*\*`([^`]+)`\*\*", page) for piece in key.split("...")]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (CHECKOUT / "toolkit").rglob("*.py"))
+    assert [key for key in keys if key not in source] == []

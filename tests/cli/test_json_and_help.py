@@ -69,7 +69,7 @@ def test_status_is_one_object(shared: Workplace) -> None:
         (("--latency", "5 parsecs"), 2, "'5 parsecs' has the unknown unit 'parsecs'"),
         (("plan", "--runtime", "abacus"), 2, "'abacus' is not one of 'onnxruntime', 'executorch'."),
         (("plan", "--keep-accuracy", "1.5"), 2, "should be less than or equal to 1"),
-        (("plan", "--frontier", "--latency", "5ms"), 2, "draws every latency there is"),
+        (("plan", "--frontier", "--latency", "5ms"), 2, "draws every latency"),
         (("run", "--no-such-option"), 2, "No such option: --no-such-option"),
     ],
 )

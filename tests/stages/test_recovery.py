@@ -138,7 +138,7 @@ def test_recovery_that_destroys_is_taken_back_and_told(job: Job) -> None:
     assert general.after < general.before == accuracy_of(job, found.backbone)
     [note] = watch.notes
     assert note.startswith("recovery made the compact model worse (")
-    assert note.endswith("it goes without; give a lower recovery.rate (--set)")
+    assert "recovery.rate" in note
 
 
 def test_recovery_that_destroys_the_task_alone_is_taken_back_too(job: Job) -> None:

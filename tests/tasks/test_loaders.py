@@ -225,7 +225,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("no/such/folder", "no such task"), ("no/such.npz", "no such task"), (__file__, "not a task")],
+    [("no/such/folder", "no such task"), ("no/such.npz", "no such task"), (__file__, "no task")],
 )
 def test_a_source_that_is_none_is_refused(source: str, said: str) -> None:
     assert said in _refusal(source)

@@ -20,7 +20,7 @@ def draw(request: Request, board: Target, overrides: Overrides, runs: Path, *, o
     """Print the table (or JSON), and write `frontier.json` and `frontier.html` into a new folder of `runs`."""
     if overrides.latency_ms is not None or overrides.keep_accuracy is not None:
         raise BadInput(
-            "draws every latency there is",
+            "draws every latency that there is, so that a limit has no effect",
             where="--frontier",
             next="Leave out --latency and --keep-accuracy, or --frontier.",
         )

@@ -121,7 +121,9 @@ def _find(name: str) -> Path:
     if len(found) != 1:
         names = ", ".join(found or {path.stem: path for path in stored_files()}) or "none"
         raise BadInput(
-            "several stored profiles begin so" if found else "no such file, and no stored profile of that name",
+            "several stored profiles begin so"
+            if found
+            else "there is no such file, and no stored profile of that name",
             where=f"--diff {name}",
             next=f"Choose one of: {names}.",
         )

@@ -71,7 +71,7 @@ def run(
         render.closing(stdout(), result, folder)
     if not result.active:
         refused = BudgetError(
-            "not activated: " + "; ".join(each.reason for each in result.refusals),
+            "did not activate the release: " + "; ".join(each.reason for each in result.refusals),
             where=board.name,
             next=f"The board serves what it served before. {advice(result)} See {folder / 'report.html'}.",
         )

@@ -61,7 +61,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             on_event=on_event,
         )
         if not said["accepted"]:
-            watch.note(f"adaptation not accepted: {said['reason']}")
+            watch.note(f"the board did not take what it learned: {said['reason']}")
         queries = _affordable(job.task.query, verified.measurement.median_ms, request.seed)
         before, after = infer_before_and_after(board.agent, bundle.digest, queries.x, threads)
         tell_of_a_loss(queries, before, after, watch)
@@ -85,8 +85,8 @@ def tell_of_a_loss(queries: Examples, before: torch.Tensor, after: torch.Tensor,
     was, now = (float((logits.argmax(1) == queries.y).float().mean()) for logits in (before, after))
     if now < was:
         watch.note(
-            f"what the board learned is right on {now:.1%} of {len(queries)} queries, where it was on {was:.1%}: "
-            "give it more --shots or other adaptation.steps (--set)"
+            f"after learning, the board is right on {now:.1%} of {len(queries)} queries, and before on {was:.1%}: "
+            "give more --shots, or other adaptation.steps (--set)"
         )
 
 

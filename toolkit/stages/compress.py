@@ -103,8 +103,8 @@ def _train(job: Job, backbone: nn.Module, request: Request, checkpoint: Checkpoi
 def _tell(recovery: Recovery, watch: Watch) -> None:
     if recovery.collapsed:
         watch.note(
-            "recovery made the compact model blind (its features no longer tell the support examples apart): "
-            "it goes without; give a lower recovery.rate (--set)"
+            "recovery made the compact model blind (its features no longer tell the support examples apart), "
+            "so the model stays as it was before; a lower recovery.rate (--set) may help"
         )
     elif recovery.steps and not recovery.judged:
         watch.note("nothing could be held out to judge recovery by: give --shots 2 or more, or general data")
@@ -113,7 +113,8 @@ def _tell(recovery: Recovery, watch: Watch) -> None:
             f"{each.before:.1%} before, {each.after:.1%} after, on {each.data}" for each in recovery.judged
         )
         watch.note(
-            f"recovery made the compact model worse ({seen}): it goes without; give a lower recovery.rate (--set)"
+            f"recovery made the compact model worse ({seen}), so the model stays as it was before; "
+            "a lower recovery.rate (--set) may help"
         )
 
 

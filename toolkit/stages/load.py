@@ -113,8 +113,8 @@ def _groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[st
     groups, failed = channel_groups(backbone, example)
     if failed:
         watch.note(
-            f"channels of {', '.join(failed)} all stay: they are features, or the others would not compute the same "
-            "without some as with zeros there"
+            f"{', '.join(failed)} keep all channels: they are features, or the others would not compute the same "
+            "without some of them as with zeros there"
         )
     if not groups:
         watch.note("no channels can be removed from this network: only ranks are chosen")

@@ -32,7 +32,7 @@ def load_task(source: str, *, shots: int, seed: int) -> Task:
         task = call_factory(source, "task", Task, shots=shots, seed=seed)
     else:
         raise BadInput(
-            "no such task" if not path.exists() else "not a task",
+            "there is no such task" if not path.exists() else "this is no task",
             where=source,
             next="Give a folder with one sub-folder a class, a .npz with x and y, or package.module:factory.",
         )
