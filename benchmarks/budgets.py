@@ -108,7 +108,7 @@ def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch:
         [chosen], _ = time_wholes(board, job, learned.profile, learned.worth.spectra, [("chosen", ranks)], watch)
         return chosen.timed
 
-    clock, spread = board.target.clock, learned.spread
+    clock, spread = board.target.family.clock, learned.spread
     gains, costs = learned.worth.gains, learned.model.costs
     settled = settle(ALLOCATORS["exact"], gains, costs, limits, budget_ms, clock, spread, time_chosen)
     ranks = settled.allocation.ranks
@@ -117,7 +117,7 @@ def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch:
     program = export_inference(job.runtime, backbone, job.dense_head, job.example)
     with tempfile.TemporaryDirectory() as folder:
         # What the board may train is not asked here; an empty train step keeps the bundle's form.
-        made = (job.runtime, board.runtime_version, board.target.arch, backbone, job.dense_head, job.start)
+        made = (job.runtime, board.runtime_version, board.target.family.arch, backbone, job.dense_head, job.start)
         nothing = Program(b"", program.nodes)
         write_bundle(Path(folder), *made, job.task.classes, job.task.support.x[:8], program, nothing)
         bundle = read_bundle(Path(folder))

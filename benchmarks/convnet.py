@@ -283,7 +283,13 @@ def _time(board: Board, job: Job, networks: list[nn.Module]) -> list[float]:
     if programs:
         target = board.target
         found = time_steadily(
-            board.agent, job.runtime, target.threads, target.clock, programs, model_timing(target.clock), on_note=print
+            board.agent,
+            job.runtime,
+            target.threads,
+            target.family.clock,
+            programs,
+            model_timing(target.family.clock),
+            on_note=print,
         )
         times |= {key: {"median_ms": row.median_ms, "flags": row.flags} for key, row in found.rows.items()}
         kept.write_text(json.dumps(times))

@@ -31,7 +31,7 @@ from toolkit.devices.releases.transfer import forget, send
 from toolkit.errors import BoardError
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
-from toolkit.targets import Target
+from toolkit.targets import AdbPlace, Target
 
 _ROUNDS = 3
 _ROOT = "/root/of benchmarks"
@@ -114,8 +114,7 @@ def _second_deployment(board: lab.Board, folder: Path) -> tuple[dict[str, Figure
     rows = []
     with relay_to(board.adb_port) as relay:
         target = lab.target_on(board, _NAMES["adb"])
-        through = target.connection.model_copy(update={"serial": f"127.0.0.1:{relay.port}"})
-        target = target.model_copy(update={"root": _ROOT, "connection": through})
+        target = target.model_copy(update={"root": _ROOT, "place": AdbPlace(serial=f"127.0.0.1:{relay.port}")})
         request = Request(runtime="executorch", recovery_steps=100, adapt_steps=3)
         for index in range(2):
             before, at = relay.passed, time.monotonic()
@@ -155,7 +154,8 @@ def _sftp(target: Target, board: lab.Board, file: Path) -> None:
 
 
 def _adb(target: Target, board: lab.Board, file: Path) -> None:
-    serial = str(target.connection.serial)
+    assert isinstance(target.place, AdbPlace)
+    serial = str(target.place.serial)
     subprocess.run(["adb", "connect", serial], check=True, capture_output=True)
     subprocess.run(["adb", "-s", serial, "push", str(file), "/root/plain"], check=True, capture_output=True)
     subprocess.run(["adb", "-s", serial, "shell", "rm /root/plain"], check=True, capture_output=True)

@@ -57,7 +57,7 @@ def main() -> None:
 def _rows(model: str, runtime: str, target: Target, found: Measured) -> list[dict[str, Any]]:
     """One row an allocation that the fit never saw."""
     taught = [(ranks, row.median_ms) for ranks, row in found.wholes[:_FITTED]]
-    fitted = fit_latency_model(found.costs, found.kinds, target.clock, taught)
+    fitted = fit_latency_model(found.costs, found.kinds, target.family.clock, taught)
     rows = []
     for ranks, row in found.wholes[_FITTED:]:
         interval = fitted.predict(ranks)
@@ -90,7 +90,7 @@ def _figures(rows: list[dict[str, Any]], target: Target, prefix: str) -> dict[st
     unseen = min(len(each) for each in errors.values())
     how = f"{unseen} random allocations of each of {', '.join(' in '.join(case) for case in cases)}, none fitted on"
     figures = {}
-    for bound, goal in _GOALS[target.clock].items():
+    for bound, goal in _GOALS[target.family.clock].items():
         shares = {case: float(np.mean(np.abs(each) <= bound)) for case, each in errors.items()}
         worst = min(shares, key=lambda case: shares[case])
         figures[f"{prefix}within_{bound:.0%}".replace("%", "_percent")] = Figure(

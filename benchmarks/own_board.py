@@ -15,7 +15,7 @@ from toolkit.targets import Target, load_target
 def own_board(name: str) -> Iterator[Target]:
     """The target of that name; an emulated one on a machine of its own."""
     target = load_target(name)
-    if target.lab is None:
+    if target.family.lab is None:
         yield target
         return
     with own_machine() as board:

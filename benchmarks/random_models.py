@@ -59,21 +59,23 @@ def measure(
         board = probe(home, target, job, watch)
         profiled = profile(board, job, watch)
         tell(f"{model}, {runtime}, {target.name}: {len(profiled.profile.rows)} rows")
-        ranks = {name: (None, *candidate_ranks(layer, target.rank_multiple)) for name, layer in job.layers.items()}
+        ranks = {
+            name: (None, *candidate_ranks(layer, target.family.rank_multiple)) for name, layer in job.layers.items()
+        }
         drawn = _draw(ranks, count, seed)
         todo = [index for index in range(count) if str(index) not in times]
         for start in range(0, len(todo), _TOGETHER):
             batch = todo[start : start + _TOGETHER]
             programs = {str(index): _program(model, job, drawn[index]) for index in batch}
-            calls = model_timing(target.clock)
-            timed = time_steadily(board.agent, job.runtime, target.threads, target.clock, programs, calls)
+            calls = model_timing(target.family.clock)
+            timed = time_steadily(board.agent, job.runtime, target.threads, target.family.clock, programs, calls)
             times |= {key: row.model_dump() for key, row in timed.rows.items()}
             kept.write_text(json.dumps(times))
             tell(f"{model}, {runtime}, {target.name}: {len(times)} of {count} whole models")
     costs = cost_table(
         job.layers,
         profiled.input_shapes,
-        target.rank_multiple,
+        target.family.rank_multiple,
         profiled.profile,
         profiled.dense,
         profiled.memory,

@@ -29,7 +29,7 @@ from toolkit.devices.serial.line import Line, LineLost
 from toolkit.devices.serial.login import Credentials
 from toolkit.devices.serial.session import EVAL, Session
 from toolkit.errors import BoardError
-from toolkit.targets import expand_path, load_target
+from toolkit.targets import SerialPlace, expand_path, load_target
 
 _TARGET = "emulated-console"
 _BASE64 = 3 / 4
@@ -62,11 +62,11 @@ def _emulated(folder: Path, quick: bool) -> tuple[dict[str, Figure], Rows]:
     """The emulated board's console, our turns next to the bare line's."""
     size, rounds = (100_000, 1) if quick else (400_000, 3)
     lab.up("emulated-pi", on_step=print)
-    asked = load_target(_TARGET).connection
-    assert asked.serial
+    asked = load_target(_TARGET).place
+    assert isinstance(asked, SerialPlace)
     assert asked.password_file
     password = expand_path(asked.password_file).read_text(encoding="utf-8").partition("\n")[0]
-    line = Line(asked.serial, asked.baud, _TARGET)
+    line = Line(asked.device, asked.baud, _TARGET)
     session = Session(line, Credentials(asked.user, password), asked.baud, _TARGET)
     sent, back = _random_file(folder, size), folder / "back"
     rows: Rows = []

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from boards import board_at
+
 from toolkit.targets import Target
 
 Spoil = Callable[[bytes], bytes]
@@ -60,12 +62,9 @@ class Console:
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
 
-    def target(self, **connection: object) -> Target:
-        """A target for it."""
-        fields = {"transport": "serial", "serial": self.name} | connection
-        return Target(
-            name="bench", summary="a shell on a line", arch="any", connection=fields, runtimes=("onnxruntime",)
-        )
+    def target(self, **place: object) -> Target:
+        """A target for it; `place` overrides its fields."""
+        return board_at({"transport": "serial", "device": self.name} | place)
 
     def cut(self) -> None:
         """Pull the plug of a TCP console; the next connection gets the same terminal."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from boards import board_at
 
 from toolkit.targets import Target
 
@@ -29,8 +30,8 @@ class Sshd:
     config: Path
     process: subprocess.Popen[bytes]
 
-    def target(self, **connection: object) -> Target:
-        """A target for this server; `connection` overrides its fields."""
+    def target(self, **place: object) -> Target:
+        """A target for this server; `place` overrides its fields."""
         fields = {
             "transport": "ssh",
             "host": "127.0.0.1",
@@ -39,15 +40,7 @@ class Sshd:
             "identity_file": str(self.identity),
             "known_hosts_file": str(self.known_hosts),
         }
-        return Target.model_validate(
-            {
-                "name": "test-board",
-                "summary": "an sshd of the tests",
-                "arch": "any",
-                "runtimes": ["onnxruntime"],
-                "connection": fields | connection,
-            }
-        )
+        return board_at(fields | place, "test-board")
 
 
 def with_login_shell(shell: str, folder: Path, command: list[str]) -> list[str]:

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 
 from toolkit.errors import BadInput
 from toolkit.shipped import shipped_folder
-from toolkit.targets import Target, expand_path, load_target, read_target, target_files
+from toolkit.targets import (
+    AdbPlace,
+    Family,
+    LocalPlace,
+    Place,
+    SerialPlace,
+    SshPlace,
+    expand_path,
+    load_target,
+    read_entry,
+    read_target,
+    target_files,
+)
 
 SHIPPED = sorted(path.stem for path in shipped_folder("targets").glob("*.toml"))
 
@@ -18,18 +30,99 @@ name = "{name}"
 summary = "a board"
 arch = "aarch64"
 runtimes = ["onnxruntime"]
-[connection]
+[place]
 transport = "local"
 """
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of the user's own, to be written."""
+    (tmp_path / "targets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "targets" / "mine.toml"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_target_parses(name: str) -> None:
     target = load_target(name)
     assert target.name == name
-    assert target.rank_multiple % 4 == 0
-    assert target.verified or target.summary.endswith("not verified on hardware")
-    assert target.verified or target.sources
+    assert target.threads == 1
+    assert target.family.rank_multiple % 4 == 0
+    assert target.family.verified or target.summary.endswith("not verified on hardware")
+    assert target.family.verified or target.family.sources
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_no_shipped_target_knows_who_logs_in_on_a_board_of_the_users(name: str) -> None:
+    target = load_target(name)
+    assert target.family.lab or getattr(target.place, "user", None) is None
+
+
+def test_a_file_names_its_family_and_says_only_what_differs(mine: Path) -> None:
+    mine.write_text(
+        'family = "raspberry-pi-5"\nthreads = 4\npython = "~/venv/bin/python"\n'
+        '[place]\ntransport = "ssh"\nhost = "192.168.1.23"\nuser = "pi"\n[budget]\nduty = 0.25\n'
+    )
+    target, usual = load_target("mine"), load_target("raspberry-pi-5")
+    assert target.place == SshPlace(host="192.168.1.23", user="pi")
+    assert not target.place_is_default
+    assert usual.place_is_default
+    assert target.family == usual.family
+    assert (target.threads, target.python, target.root) == (4, "~/venv/bin/python", usual.root)
+    assert (target.budget.duty, target.budget.rate_hz) == (0.25, usual.budget.rate_hz)
+
+
+def test_all_that_is_wrong_is_told_beside_an_unknown_family(mine: Path) -> None:
+    mine.write_text('family = "rasberry-pi5"\nthreads = 0\n[place]\ntransport = "ssh"\nport = 0\n')
+    with pytest.raises(BadInput) as caught:
+        load_target("mine")
+    wanted = ("family: ", "raspberry-pi-5", "threads: ", "place.host: ", "place.port: ")
+    assert [word for word in wanted if word not in caught.value.what] == []
+
+
+def test_a_board_may_bear_the_name_of_its_family(mine: Path) -> None:
+    mine.with_name("raspberry-pi-5.toml").write_text(
+        'family = "raspberry-pi-5"\n[place]\ntransport = "ssh"\nhost = "pi5"\n'
+    )
+    target = load_target("raspberry-pi-5")
+    assert target.place == SshPlace(host="pi5")
+    assert target.family.place != target.place
+
+
+def test_a_board_is_no_family_of_other_boards(mine: Path) -> None:
+    mine.write_text('family = "raspberry-pi-5"\n[place]\ntransport = "adb"\n')
+    mine.with_name("other.toml").write_text('family = "mine"\n[place]\ntransport = "adb"\n')
+    with pytest.raises(BadInput, match="unknown family 'mine'"):
+        load_target("other")
+
+
+def test_a_family_without_a_place_asks_for_one(mine: Path) -> None:
+    mine.write_text('summary = "any board"\narch = "aarch64"\nruntimes = ["executorch"]\n')
+    with pytest.raises(BadInput) as caught:
+        load_target("mine")
+    assert 'family = "mine"' in str(caught.value.next)
+
+
+@pytest.mark.parametrize("family", ["", 'family = "raspberry-pi-5"\n'])
+def test_a_file_of_before_is_told_what_to_write(mine: Path, family: str) -> None:
+    mine.write_text(family + GOOD.format(name="mine").replace("[place]", "[connection]"))
+    with pytest.raises(BadInput, match="connection: write \\[place\\]"):
+        load_target("mine")
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        (LocalPlace(), "this machine"),
+        (SshPlace(host="::1", user="pi", port=2222), "ssh pi@[::1]:2222"),
+        (AdbPlace(), "adb"),
+        (AdbPlace(serial="R5CT"), "adb R5CT"),
+        (SerialPlace(device="/dev/ttyUSB0"), "console /dev/ttyUSB0"),
+    ],
+)
+def test_a_place_shows_its_address(place: Place, shown: str) -> None:
+    assert str(place) == shown
 
 
 def test_the_expected_boards_are_shipped() -> None:
@@ -53,11 +146,14 @@ def test_an_unknown_name_suggests_near_names(typed: str, meant: str) -> None:
 
 def test_a_file_with_three_errors_lists_all_three(tmp_path: Path) -> None:
     path = tmp_path / "three.toml"
-    path.write_text(GOOD.format(name="three").replace("aarch64", "mips") + "port = 70000\n[budget]\ndute = 0.5\n")
+    path.write_text(
+        GOOD.format(name="three").replace("aarch64", "mips").replace("local", "ssh")
+        + "port = 70000\n[budget]\ndute = 0.5\n"
+    )
     with pytest.raises(BadInput) as caught:
         read_target(path)
     assert caught.value.where == str(path)
-    assert all(field in caught.value.what for field in ("arch: ", "connection.port: ", "budget.dute: "))
+    assert all(field in caught.value.what for field in ("arch: ", "place.port: ", "budget.dute: "))
 
 
 def test_the_working_folder_overrides_a_shipped_target_and_adds_its_own(
@@ -74,7 +170,7 @@ def test_the_working_folder_overrides_a_shipped_target_and_adds_its_own(
 
 def test_a_name_that_is_not_the_files_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text(GOOD.format(name="other"))
-    with pytest.raises(BadInput, match="name is 'other'"):
+    with pytest.raises(BadInput, match="name: 'other'"):
         read_target(tmp_path / "one.toml")
 
 
@@ -85,7 +181,9 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
             read_target(tmp_path / name)
 
 
-KEYS = st.sampled_from([*Target.model_fields, "connection.host", "connection.port", "budget.duty", '"', "x"])
+KEYS = st.sampled_from(
+    [*Family.model_fields, "family", "place.host", "place.port", "place.transport", "budget.duty", '"', "x"]
+)
 VALUES = st.one_of(
     st.integers().map(str),
     st.floats().map(str),
@@ -95,7 +193,7 @@ VALUES = st.one_of(
 LINES = st.one_of(
     st.tuples(KEYS, VALUES).map(" = ".join),
     st.sampled_from(GOOD.format(name="fuzz").splitlines()),
-    st.sampled_from(["[connection]", "[budget]", "[[connection]]", "[", "# x", "[name]"]),
+    st.sampled_from(["[place]", "[budget]", "[[place]]", 'family = "host"', "[", "# x", "[name]"]),
     st.text(max_size=20),
 )
 
@@ -109,7 +207,7 @@ def test_any_text_parses_or_is_bad_input(tmp_path: Path, text: str) -> None:
     path = tmp_path / "fuzz.toml"
     path.write_bytes(text.encode(errors="surrogatepass"))
     with suppress(BadInput):
-        assert read_target(path).name == "fuzz"
+        assert read_entry(path).name == "fuzz"
 
 
 def test_paths_expand_home_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ summary = "this machine in a folder of its own"
 arch = "any"
 runtimes = ["onnxruntime", "executorch"]
 root = "{root}"
-[connection]
+[place]
 transport = "local"
 [budget]
 memory_fraction = 0.5

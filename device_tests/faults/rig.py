@@ -9,7 +9,7 @@ from tests.relay import Relay
 from toolkit import lab
 from toolkit.devices import Home, visit
 from toolkit.lab.keys import known_hosts_line
-from toolkit.targets import Target
+from toolkit.targets import AdbPlace, SshPlace, Target
 
 ROOT = "/root/of faults"
 TRANSPORTS = {"ssh": "emulated-pi", "adb": "emulated-android", "serial": "emulated-console"}
@@ -65,14 +65,14 @@ def _own(target: Target) -> Target:
 
 
 def _through(relay: Relay, target: Target, folder: Path, board: lab.Board) -> Target:
-    connection = target.connection
-    if connection.transport == "ssh":
+    place = target.place
+    if isinstance(place, SshPlace):
         known_hosts = folder / "known_hosts"
         key = (board.folder / "ssh_host_ed25519_key.pub").read_text()
         known_hosts.write_text(known_hosts_line("127.0.0.1", relay.port, key))
         changes: dict[str, object] = {"port": relay.port, "known_hosts_file": str(known_hosts)}
-    elif connection.transport == "adb":
+    elif isinstance(place, AdbPlace):
         changes = {"serial": f"127.0.0.1:{relay.port}"}
     else:
-        changes = {"serial": f"socket://127.0.0.1:{relay.port}"}
-    return target.model_copy(update={"connection": connection.model_copy(update=changes)})
+        changes = {"device": f"socket://127.0.0.1:{relay.port}"}
+    return target.model_copy(update={"place": place.model_copy(update=changes)})

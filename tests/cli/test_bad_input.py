@@ -15,7 +15,7 @@ summary = "an sshd of the tests"
 arch = "any"
 runtimes = ["onnxruntime"]
 root = "{root}"
-[connection]
+[place]
 transport = "ssh"
 host = "127.0.0.1"
 port = {port}

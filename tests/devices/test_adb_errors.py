@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from adb_client import Adb
+from boards import board_at
 from ports import free_ports
 from relay import Relay, relay_to
 from wary_adbd import wary_adbd
@@ -24,11 +25,9 @@ from toolkit.devices.connect import connect
 from toolkit.errors import BoardError
 from toolkit.targets import Target
 
-TARGET = {"name": "phone", "summary": "a phone", "arch": "aarch64", "runtimes": ["executorch"]}
 
-
-def target(serial: str | None = None, **more: str) -> Target:
-    return Target.model_validate(TARGET | more | {"connection": {"transport": "adb", "serial": serial}})
+def target(serial: str | None = None, **family: str) -> Target:
+    return board_at({"transport": "adb", "serial": serial}, "phone", **family)
 
 
 def refused(asked: Target) -> BoardError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boards import board_at
 from consoles import Console
 
 from toolkit.devices.serial import SerialDevice
@@ -88,16 +89,8 @@ def test_no_password_where_one_is_asked_for(console: Callable[..., Console]) -> 
 
 
 def test_a_password_file_that_cannot_be_read(tmp_path: Path) -> None:
-    target = Target.model_validate(
-        {
-            "name": "bench",
-            "summary": "",
-            "arch": "any",
-            "runtimes": ["onnxruntime"],
-            "connection": {"transport": "serial", "serial": "loop://", "password_file": str(tmp_path / "none")},
-        }
-    )
-    assert refused(target).what == "cannot read the password file: No such file or directory"
+    place = {"transport": "serial", "device": "loop://", "password_file": str(tmp_path / "none")}
+    assert refused(board_at(place)).what == "cannot read the password file: No such file or directory"
 
 
 @pytest.mark.parametrize(
@@ -141,9 +134,7 @@ def test_a_boot_loaders_prompt(console: Callable[..., Console]) -> None:
 
 
 def test_a_line_that_only_echoes() -> None:
-    fields = {"transport": "serial", "serial": "loop://"}
-    target = Target(name="bench", summary="", arch="any", connection=fields, runtimes=("onnxruntime",))
-    assert "found no prompt" in refused(target).what
+    assert "found no prompt" in refused(board_at({"transport": "serial", "device": "loop://"})).what
 
 
 def test_a_dead_line(console: Callable[..., Console]) -> None:
@@ -158,8 +149,7 @@ def test_a_line_of_another_speed(console: Callable[..., Console]) -> None:
 
 
 def unopened(name: str) -> BoardError:
-    fields = {"transport": "serial", "serial": name}
-    return refused(Target(name="bench", summary="", arch="any", connection=fields, runtimes=("onnxruntime",)))
+    return refused(board_at({"transport": "serial", "device": name}))
 
 
 def test_a_device_that_is_not_there() -> None:
@@ -210,8 +200,3 @@ def test_a_console_of_a_group_that_the_user_is_not_in() -> None:
     assert "dialout" in next_step
     os.close(master)
     os.close(slave)
-
-
-def test_a_target_without_a_console() -> None:
-    target = Target(name="bench", summary="", arch="any", connection={"transport": "serial"}, runtimes=("onnxruntime",))
-    assert refused(target).what == "its connection names no console"

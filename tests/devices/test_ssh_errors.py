@@ -33,12 +33,6 @@ def quoted_command(text: str) -> str:
     return text.split("`")[-2]
 
 
-def test_a_target_without_host(sshd: Sshd) -> None:
-    error = refused(sshd.target(host=None))
-    assert error.what == "its connection has no host"
-    assert "targets/test-board.toml" in str(error.next)
-
-
 def test_a_refused_port(sshd: Sshd) -> None:
     stop_sshd(sshd.process)
     error = refused(sshd.target())
@@ -133,11 +127,9 @@ def test_ssh_config_fills_only_what_the_target_leaves_open(sshd: Sshd, home: Pat
     config = home / ".ssh" / "config"
     own = f"HostName 127.0.0.1\n Port {sshd.port}\n IdentityFile {sshd.identity}\n"
     config.write_text(f"Host board\n {own} User {os.environ.get('USER', 'root')}\nHost *\n User nobody\n")
-    open_fields = sshd.target(host="board", identity_file=None).connection.model_dump(exclude={"port", "user"})
-    whole = sshd.target().model_dump() | {"connection": open_fields}
-    SshDevice(Target.model_validate(whole)).close()
-    wins = Target.model_validate(whole | {"connection": open_fields | {"user": "root", "port": 1}})
-    assert address_of(wins).port == 1
+    place = {"host": "board", "identity_file": None, "user": None}
+    SshDevice(sshd.target(**place, port=None)).close()
+    assert address_of(sshd.target(**place, port=1)).port == 1
 
 
 def test_a_broken_ssh_config_is_named(sshd: Sshd, home: Path) -> None:

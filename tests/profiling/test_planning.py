@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from boards import board_at
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,16 +55,7 @@ ROOM = MODEL.costs.latency_ms(EVERYTHING) / MODEL.upper_ms(EVERYTHING, 0.99)
 
 
 def target(**budget: float) -> Target:
-    return Target.model_validate(
-        {
-            "name": "t",
-            "summary": "",
-            "arch": "any",
-            "runtimes": ["onnxruntime"],
-            "connection": {"transport": "local"},
-            "budget": budget,
-        }
-    )
+    return board_at({"transport": "local"}, "t", budget=budget)
 
 
 def budget(latency_ms: float | None = None, memory: int | None = None, size: int | None = None) -> Budget:

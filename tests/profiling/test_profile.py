@@ -120,13 +120,14 @@ def test_a_budget_that_is_spent_leaves_the_rest_to_be_predicted(
 
 def test_a_profile_belongs_to_device_runtime_version_and_threads(place: Workplace, agent: Agent) -> None:
     facts, target = probe(agent), place.target
+    counted = target.family.model_copy(update={"clock": "instructions"})
     with inside(place):
         paths = {
             open_profile(target, facts, "onnxruntime", "1")[1],
             open_profile(target, facts, "onnxruntime", "2")[1],
             open_profile(target, facts, "executorch", "1")[1],
             open_profile(target.model_copy(update={"threads": 2}), facts, "onnxruntime", "1")[1],
-            open_profile(target.model_copy(update={"clock": "instructions"}), facts, "onnxruntime", "1")[1],
+            open_profile(target.model_copy(update={"family": counted}), facts, "onnxruntime", "1")[1],
         }
     assert len(paths) == 5
 

@@ -46,7 +46,7 @@ name = "rack"
 summary = "a board that is switched off"
 arch = "any"
 runtimes = ["onnxruntime"]
-[connection]
+[place]
 transport = "ssh"
 host = "127.0.0.1"
 port = 1

@@ -9,12 +9,12 @@ from rich.table import Table
 
 from toolkit.cli.console import stdout
 from toolkit.cli.options import AsJson
-from toolkit.targets import read_target, target_files
+from toolkit.targets import Family, read_entry, target_files
 
 
 def targets(as_json: AsJson = False) -> None:
     """List the boards: shipped ones, and those of ./targets/."""
-    found = [read_target(path) for path in target_files().values()]
+    found = [read_entry(path) for path in target_files().values()]
     if as_json:
         typer.echo(json.dumps({"targets": [each.model_dump() for each in found]}, indent=2))
         return
@@ -22,8 +22,9 @@ def targets(as_json: AsJson = False) -> None:
     table.add_column("target", no_wrap=True)
     table.add_column("what it is, how it is reached, what it runs")
     for each in found:
-        at = f" {each.connection.user or ''}@{each.connection.host}" if each.connection.host else ""
-        verified = "verified" if each.verified else "not verified on hardware"
-        facts = f"{each.connection.transport}{at}; {', '.join(each.runtimes)}; {verified}"
+        family = each if isinstance(each, Family) else each.family
+        kind = "" if family is each else f"a {family.name}; "
+        verified = "verified" if family.verified else "not verified on hardware"
+        facts = f"{kind}{each.place or 'give its --host'}; {', '.join(each.runtimes)}; {verified}"
         table.add_row(each.name, f"{escape(each.summary)}\n[dim]{escape(facts)}[/]")
     stdout().print(table)

@@ -6,7 +6,7 @@ from toolkit.devices.framed import FramedDevice
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.serial import SerialDevice
 from toolkit.devices.ssh import SshDevice
-from toolkit.targets import Target
+from toolkit.targets import AdbPlace, LocalPlace, SerialPlace, SshPlace, Target
 
 
 def connect(target: Target) -> Device:
@@ -15,12 +15,12 @@ def connect(target: Target) -> Device:
 
 
 def _open(target: Target) -> Device:
-    match target.connection.transport:
-        case "local":
+    match target.place:
+        case LocalPlace():
             return LocalDevice()
-        case "adb":
+        case AdbPlace():
             return AdbDevice(target)
-        case "serial":
+        case SerialPlace():
             return SerialDevice(target)
-        case "ssh":
+        case SshPlace():
             return SshDevice(target)

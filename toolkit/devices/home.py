@@ -84,9 +84,9 @@ def open_home(device: Device, target: Target) -> Home:
 def _look(device: Device, target: Target) -> tuple[Home, str]:
     where = f"{target.name}:{target.root}"
     machine, state, root = _answer(check(device.run(look_script(target.root)), "looking for our folder", where), target)
-    if target.arch not in ("any", machine):
+    if target.family.arch not in ("any", machine):
         raise BoardError(
-            f"is {machine}, the target says {target.arch}",
+            f"is {machine}, the target says {target.family.arch}",
             where=target.name,
             next="Choose the target that fits the board (`deploy targets`), or correct its address.",
         )

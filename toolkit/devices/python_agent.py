@@ -13,7 +13,7 @@ from toolkit.devices.digests import sums
 from toolkit.devices.home import Home, push_bytes
 from toolkit.devices.streams import shell_path
 from toolkit.errors import BoardError
-from toolkit.targets import Target
+from toolkit.targets import LocalPlace, Target
 
 _SOURCES = Path(__file__).parent / "agent"
 
@@ -33,7 +33,7 @@ def install_python_agent(home: Home, target: Target) -> Agent:
 
 def board_python(target: Target) -> str:
     """The interpreter that runs the agent: on this machine, the one that runs us."""
-    return sys.executable if target.connection.transport == "local" else target.python
+    return sys.executable if isinstance(target.place, LocalPlace) else target.python
 
 
 def with_site(agent: Agent, site: str) -> Agent:

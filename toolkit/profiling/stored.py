@@ -26,11 +26,11 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
         runtime=runtime,
         runtime_version=runtime_version,
         threads=target.threads,
-        clock=target.clock,
+        clock=target.family.clock,
         rate_hz=target.budget.rate_hz,
     )
     identity = empty.device.model_dump()
-    key = digest(SCHEMA_VERSION, identity, runtime, runtime_version, target.threads, target.clock)[:16]
+    key = digest(SCHEMA_VERSION, identity, runtime, runtime_version, target.threads, target.family.clock)[:16]
     name = f"{target.name}-{runtime}-{key}.json"
     own, *others = (folder / name for folder in _folders())
     found = next((path for path in (own, *others) if path.exists()), None)
@@ -54,7 +54,7 @@ def stored_profile(target: Target, runtime: str, runtime_version: str) -> Profil
     Raises BadInput if nothing is, or only of another runtime version, thread count, clock or schema, or if it is
     damaged.
     """
-    wanted = {"runtime_version": runtime_version, "threads": target.threads, "clock": target.clock}
+    wanted = {"runtime_version": runtime_version, "threads": target.threads, "clock": target.family.clock}
     unfit: list[str] = []
     for path in stored_files():
         if not path.name.startswith(f"{target.name}-{runtime}-"):

@@ -70,7 +70,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             model.costs,
             limits,
             budget.latency_ms.value if budget.latency_ms and budget.keep_accuracy is None else None,
-            board.target.clock,
+            board.target.family.clock,
             learned.spread,
             time_chosen if board.agent else None,
         )
@@ -101,7 +101,7 @@ def allocate_smaller(
     None where another allocation would mend nothing (see `share_left`), or where there is none.
     """
     learned = refused.learned
-    share = share_left(budget, accepted, learned.spread if learned else 1.0, board.target.clock)
+    share = share_left(budget, accepted, learned.spread if learned else 1.0, board.target.family.clock)
     if share is None:
         return None
     watch.note(f"{accepted.refusals[0].reason}: choosing a smaller model")
@@ -142,9 +142,11 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
     ranks: Ranks = dict.fromkeys([*job.layers, *job.groups])
     costs = plain_costs(board, job, profile)
     took = profile.dense.measurement
-    spread = profiling.p95_over_median(board.target.clock, [took])
+    spread = profiling.p95_over_median(board.target.family.clock, [took])
     limits = Limits(
-        latency_ms=most_median_ms(budget.latency_ms.value, board.target.clock, spread) if budget.latency_ms else None,
+        latency_ms=most_median_ms(budget.latency_ms.value, board.target.family.clock, spread)
+        if budget.latency_ms
+        else None,
         size_bytes=budget.size_bytes.value if budget.size_bytes else None,
         peak_bytes=budget.peak_memory_bytes.value if budget.peak_memory_bytes else None,
     )

@@ -21,7 +21,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
     """Export for the runtime; a bundle that was exported before is reused."""
     with watch.stage("export"):
         version = metadata.version(job.runtime.name)
-        arch = board.target.arch
+        arch = board.target.family.arch
         code = code_digest("toolkit.runtimes", "toolkit.adaptation", __name__)
         key = digest(compact.key, job.runtime.name, version, arch, code)
 

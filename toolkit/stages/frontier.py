@@ -41,7 +41,7 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             model=request.model,
             task=job.task.name,
             seed=request.seed,
-            clock=board.target.clock,
+            clock=board.target.family.clock,
             judged_on=shown_on(job),
             layers=len(job.layers),
             dense=dense,

@@ -44,9 +44,9 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     choices = list(worth_timing(worth.gains, costs, seed))
     wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
     spread = profiling.p95_over_median(
-        board.target.clock, [profile.dense.measurement, *(whole.timed.measurement for whole in wholes)]
+        board.target.family.clock, [profile.dense.measurement, *(whole.timed.measurement for whole in wholes)]
     )
-    return Learned(worth, _fitted(job, profile, costs, wholes, board.target.clock), wholes, spread, profile)
+    return Learned(worth, _fitted(job, profile, costs, wholes, board.target.family.clock), wholes, spread, profile)
 
 
 def plain_costs(board: Known, job: Job, profile: Profiled) -> CostTable:
@@ -54,7 +54,7 @@ def plain_costs(board: Known, job: Job, profile: Profiled) -> CostTable:
     return profiling.cost_table(
         job.layers,
         profile.input_shapes,
-        board.target.rank_multiple,
+        board.target.family.rank_multiple,
         profile.profile,
         profile.dense,
         profile.memory,

@@ -11,7 +11,7 @@ from toolkit.errors import BadInput
 from toolkit.profiling import stored_profile
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
-from toolkit.targets import Target
+from toolkit.targets import LocalPlace, Target
 from toolkit.units import format_bytes
 
 
@@ -62,7 +62,7 @@ def probe(home: Home, target: Target, job: Job, watch: Watch) -> Board:
         note = watch.progress.note
         agent = install_agent(home, target, job.runtime.agent, note)
         facts = ask(agent)
-        if job.runtime.board_packages and target.connection.transport != "local":
+        if job.runtime.board_packages and not isinstance(target.place, LocalPlace):
             agent = ensure_packages(agent, board_python(target), job.runtime.board_packages, facts, note)
             facts = ask(agent)
         version = metadata.version(job.runtime.name)
@@ -82,7 +82,7 @@ def recall(target: Target, job: Job, watch: Watch) -> Absent:
 def imagine(target: Target, job: Job, watch: Watch) -> Absent:
     """A board that nobody has, from its datasheet. Raises BadInput if its target has none."""
     with watch.stage("imagine"):
-        datasheet = target.datasheet
+        datasheet = target.family.datasheet
         if datasheet is None:
             raise BadInput(
                 "has no [datasheet] to estimate from",
@@ -90,7 +90,7 @@ def imagine(target: Target, job: Job, watch: Watch) -> Absent:
                 next="Give its peak_gflops_fp32, memory_bandwidth_gb_s and their sources, or measure the board.",
             )
         watch.note(f"ESTIMATE from the datasheet, nothing was measured: {'; '.join(datasheet.sources)}")
-        facts = _facts_not_asked(machine=target.arch, cores=target.threads, ram_bytes=datasheet.ram_bytes)
+        facts = _facts_not_asked(machine=target.family.arch, cores=target.threads, ram_bytes=datasheet.ram_bytes)
         return Absent(target, facts, metadata.version(job.runtime.name))
 
 

@@ -44,8 +44,8 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
         target = board.target
         kept, path = profiling.open_profile(target, board.facts, job.runtime.name, board.runtime_version)
         shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
-        groups = _pieces(job, target.rank_multiple)
-        variants = profiling.variants_of(job.layers, shapes, target.rank_multiple, groups.values())
+        groups = _pieces(job, target.family.rank_multiple)
+        variants = profiling.variants_of(job.layers, shapes, target.family.rank_multiple, groups.values())
         missing = sum(key not in kept.rows for key in variants)
         watch.progress.note(f"{len(variants)} distinct programs, {len(variants) - missing} of them measured before")
         now = kept
@@ -72,11 +72,11 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
 def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
     """The same from the datasheet, on which nothing was measured: every row says so, and none is ever kept."""
     with watch.stage("estimate"):
-        datasheet = board.target.datasheet
+        datasheet = board.target.family.datasheet
         assert datasheet is not None  # `imagine` refuses such a target
         shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
-        groups = _pieces(job, board.target.rank_multiple)
-        variants = profiling.variants_of(job.layers, shapes, board.target.rank_multiple, groups.values())
+        groups = _pieces(job, board.target.family.rank_multiple)
+        variants = profiling.variants_of(job.layers, shapes, board.target.family.rank_multiple, groups.values())
         rows = {key: roofline(signature_of(v.layer, v.input_shape, v.rank), datasheet) for key, v in variants.items()}
         empty, _ = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)
         layers = [rows[str(signature_of(layer, shapes[name], None))] for name, layer in job.layers.items()]

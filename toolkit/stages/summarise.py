@@ -68,7 +68,7 @@ def summarise(
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         toolkit_version=__version__,
         target=board.target.name,
-        target_verified=board.target.verified,
+        target_verified=board.target.family.verified,
         runtime=job.runtime.name,
         runtime_version=board.runtime_version,
         seed=request.seed,
@@ -97,7 +97,7 @@ def summarise(
             attempts=verified.attempts if verified else None,
             dense_median=profile.dense.measurement.median_ms,
             dense_p95=None if estimate else profile.dense.measurement.p95_ms,
-            clock=board.target.clock,
+            clock=board.target.family.clock,
         ),
         peak_memory_bytes=Bytes(
             budget=budget.peak_memory_bytes.value if budget.peak_memory_bytes else None,

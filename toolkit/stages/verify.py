@@ -17,7 +17,7 @@ def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accept
             bundle.inference_bytes,
             budget,
             threads=board.target.threads,
-            clock=board.target.clock,
+            clock=board.target.family.clock,
         )
         if accepted.refusals:
             for refusal in accepted.refusals:

@@ -40,15 +40,15 @@ def powered(name: str | None) -> Iterator[Target]:
     with sentences():
         target = load_target(name)
     started = False
-    if target.lab:
-        started = lab.status(target.lab) is None
+    if target.family.lab:
+        started = lab.status(target.family.lab) is None
         try:
-            lab.up(target.lab, on_step=lambda _: None)
+            lab.up(target.family.lab, on_step=lambda _: None)
         except lab.BoardUnavailable as error:
             unavailable(error)
     yield target
-    if started and target.lab:
-        lab.down(target.lab)
+    if started and target.family.lab:
+        lab.down(target.family.lab)
 
 
 @contextmanager

@@ -43,14 +43,16 @@ def sample(board: Board, bundle: Bundle) -> Samples:
     release_ms: list[float] = []
     reference_ms: list[float] = []
     processes: list[_Process] = []
-    if target.clock == "instructions":
-        processes.append(_undisturbed(board.agent, target.clock, {**spec, "programs": _numbered([release] * _LOADS)}))
+    if target.family.clock == "instructions":
+        processes.append(
+            _undisturbed(board.agent, target.family.clock, {**spec, "programs": _numbered([release] * _LOADS)})
+        )
         release_ms += processes[0].medians_ms
     else:
         with _reference(board.agent, manifest["runtime"]) as reference:
             turns = {**spec, "programs": _numbered([reference, release] * _TURNS)}
             for _ in range(_PROCESSES):
-                processes.append(_undisturbed(board.agent, target.clock, turns))
+                processes.append(_undisturbed(board.agent, target.family.clock, turns))
                 reference_ms.append(statistics.median(processes[-1].medians_ms[::2]))
                 release_ms.append(statistics.median(processes[-1].medians_ms[1::2]))
     return Samples(
@@ -59,7 +61,7 @@ def sample(board: Board, bundle: Bundle) -> Samples:
         runtime=manifest["runtime"],
         runtime_version=board.runtime_version,
         threads=target.threads,
-        clock=target.clock,
+        clock=target.family.clock,
         release=bundle.digest,
         reference=REFERENCE if reference_ms else None,
         release_ms=tuple(release_ms),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from toolkit.devices.adb.server import Lost, Refused, Stream, ask, open_server, states
 from toolkit.errors import BoardError
-from toolkit.targets import Target
+from toolkit.targets import AdbPlace, Target
 
 _SETTLE_S = 5.0
 _PAUSE_S = 0.05
@@ -45,9 +45,10 @@ class Address:
 
 
 def address_of(target: Target) -> Address:
-    """The target's board. Raises BoardError if it names none and not exactly one is attached."""
-    start_lab = f"Start it: `deploy lab up {target.name}`." if target.lab else None
-    serial = target.connection.serial or os.environ.get("ANDROID_SERIAL")  # adb's own rule
+    """The board of a target whose place is adb's. Raises BoardError if none is named and not exactly one attached."""
+    start_lab = f"Start it: `deploy lab up {target.name}`." if target.family.lab else None
+    assert isinstance(target.place, AdbPlace)
+    serial = target.place.serial or os.environ.get("ANDROID_SERIAL")  # adb's own rule
     if serial is None:
         seen = _seen()
         if len(seen) != 1:
@@ -55,9 +56,9 @@ def address_of(target: Target) -> Address:
             raise BoardError(
                 f"more than one board is attached: {_listed(seen)}" if seen else "adb sees no board",
                 where=f"target {target.name} (adb)",
-                next=f"Say which: set `serial` under [connection] in {file}, or ANDROID_SERIAL."
+                next=f"Say which: set `serial` under [place] in {file}, or ANDROID_SERIAL."
                 if seen
-                else "Attach it and switch on USB debugging, or set `serial` to its host:port under [connection].",
+                else "Attach it and switch on USB debugging, or set `serial` to its host:port under [place].",
             )
         [serial] = seen
     return Address(serial, f"target {target.name} (adb {serial})", start_lab)

@@ -10,7 +10,7 @@ from toolkit.devices.serial.line import Line, LineLost
 from toolkit.devices.serial.login import Credentials
 from toolkit.devices.serial.session import Session
 from toolkit.errors import BoardError
-from toolkit.targets import Target, expand_path
+from toolkit.targets import SerialPlace, Target, expand_path
 
 
 class SerialDevice:
@@ -19,15 +19,10 @@ class SerialDevice:
     chunk_bytes = 1 << 17
 
     def __init__(self, target: Target) -> None:
-        asked = target.connection
-        if not asked.serial:
-            raise BoardError(
-                "its connection names no console",
-                where=f"target {target.name}",
-                next=f"Copy its file to targets/{target.name}.toml and set `serial` under [connection].",
-            )
-        self._name, self._baud = asked.serial, asked.baud
-        self._where = f"target {target.name} ({asked.serial})"
+        asked = target.place
+        assert isinstance(asked, SerialPlace)
+        self._name, self._baud = asked.device, asked.baud
+        self._where = f"target {target.name} ({asked.device})"
         self._credentials = Credentials(asked.user, _first_line(asked.password_file))
         self._line: Line | None = None
         self._session: Session | None = None

@@ -85,7 +85,7 @@ def _wait_for(line: Line, text: str, timeout_s: float) -> str:
 def _user(credentials: Credentials, where: str) -> bytes:
     if credentials.user is None:
         raise BoardError(
-            "the console asks who logs in", where=where, next="Set `user` under [connection] in the target's file."
+            "the console asks who logs in", where=where, next="Set `user` under [place] in the target's file."
         )
     return credentials.user.encode()
 
@@ -95,7 +95,7 @@ def _password(credentials: Credentials, where: str) -> bytes:
         raise BoardError(
             f"the console asks for the password of '{credentials.user}'",
             where=where,
-            next="Write it into a file of your own and name that as `password_file` under [connection].",
+            next="Write it into a file of your own and name that as `password_file` under [place].",
         )
     return credentials.password.encode()
 
@@ -104,7 +104,7 @@ def _refused(credentials: Credentials, where: str) -> BoardError:
     return BoardError(
         f"the board refuses user '{credentials.user}' with this password",
         where=where,
-        next="Check `user` and the first line of `password_file` under [connection] in the target's file.",
+        next="Check `user` and the first line of `password_file` under [place] in the target's file.",
     )
 
 

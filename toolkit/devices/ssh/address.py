@@ -9,7 +9,7 @@ from pathlib import Path
 import paramiko
 
 from toolkit.errors import BoardError
-from toolkit.targets import Target, expand_path
+from toolkit.targets import SshPlace, Target, expand_path
 
 _HOP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:@\[\]\s]+))(?::(?P<port>\d+))?/?")
 
@@ -49,20 +49,15 @@ class Address:
 
 
 def address_of(target: Target) -> Address:
-    """The target's address. Raises BoardError if it names no host, or `~/.ssh/config` cannot be used."""
-    asked, where = target.connection, f"target {target.name}"
-    if not asked.host:
-        raise BoardError(
-            "its connection has no host",
-            where=where,
-            next=f"Copy its file to targets/{target.name}.toml and set `host` under [connection].",
-        )
+    """The address of a target whose place is an SSH server. Raises BoardError if `~/.ssh/config` cannot be used."""
+    asked, where = target.place, f"target {target.name}"
+    assert isinstance(asked, SshPlace)
     config_file = Path("~/.ssh/config").expanduser()
     in_lab = "{cache}/lab/" in (asked.identity_file or "")
     try:
         config = paramiko.SSHConfig.from_text(config_file.read_text() if config_file.is_file() else "")
         found = config.lookup(asked.host)
-        port = asked.port if "port" in asked.model_fields_set else int(found.get("port", asked.port))
+        port = asked.port or int(found.get("port", 22))
         host, user = found["hostname"], asked.user or found.get("user") or getpass.getuser()
         identities = [asked.identity_file] if asked.identity_file else found.get("identityfile", [])
         return Address(
@@ -74,7 +69,7 @@ def address_of(target: Target) -> Address:
             where=f"{where} ({user}@{host}:{port})",
             host_key_alias=found.get("hostkeyalias"),
             password_file=expand_path(asked.password_file) if asked.password_file else None,
-            start_lab=f"Start it: `deploy lab up {target.lab or target.name}`." if in_lab else None,
+            start_lab=f"Start it: `deploy lab up {target.family.lab or target.name}`." if in_lab else None,
             through=_through(asked.proxy_jump or found.get("proxyjump"), config, where, (asked.host,)),
         )
     except (paramiko.SSHException, ImportError, OSError, ValueError) as error:

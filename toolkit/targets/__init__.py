@@ -1,0 +1,25 @@
+"""Boards: families of them, where each can be reached, and the files that say both."""
+
+from toolkit.targets.family import BudgetDefaults, Clock, Datasheet, Family, Settings
+from toolkit.targets.files import expand_path, load_target, read_entry, read_target, target_files
+from toolkit.targets.place import AdbPlace, LocalPlace, Place, SerialPlace, SshPlace
+from toolkit.targets.target import Target
+
+__all__ = [
+    "AdbPlace",
+    "BudgetDefaults",
+    "Clock",
+    "Datasheet",
+    "Family",
+    "LocalPlace",
+    "Place",
+    "SerialPlace",
+    "Settings",
+    "SshPlace",
+    "Target",
+    "expand_path",
+    "load_target",
+    "read_entry",
+    "read_target",
+    "target_files",
+]
