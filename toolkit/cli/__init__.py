@@ -1,5 +1,6 @@
 """`deploy`: parse, call one function, render. Without a verb it runs the deployment."""
 
+import os
 import sys
 
 
@@ -8,7 +9,9 @@ def main() -> None:
     try:
         # Imported here: it takes a moment, and Ctrl-C in that moment is no bug either.
         from toolkit.cli.app import app
+        from toolkit.cli.completion import with_verb
         from toolkit.cli.errors import run_cli
     except KeyboardInterrupt:
         sys.exit(130)
+    os.environ.update(with_verb(os.environ))
     sys.exit(run_cli(app, sys.argv[1:]))
