@@ -13,6 +13,10 @@ TargetName = Annotated[
         "--target", "-t", metavar="NAME", help="Board; `deploy targets` lists them.", autocompletion=complete_targets
     ),
 ]
+HostAddress = Annotated[
+    str | None,
+    typer.Option("--host", metavar="ADDRESS", help="Where it is: [USER@]HOST[:PORT], adb:SERIAL, /dev/ttyUSB0."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")]
 Model = Annotated[
     str,

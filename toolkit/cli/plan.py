@@ -13,6 +13,7 @@ from toolkit.cli.options import (
     ConfigFile,
     DrawFrontier,
     Estimate,
+    HostAddress,
     KeepAccuracy,
     Latency,
     Memory,
@@ -43,6 +44,7 @@ EPILOG = (
 
 def plan(
     target: TargetName = "host",
+    host: HostAddress = None,
     model: Model = Request.model,
     task: TaskSource = Request.task,
     shots: Shots = 5,
@@ -63,7 +65,7 @@ def plan(
     """Measure the board and allocate; nothing is installed."""
     if offline and estimate:
         raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
-    board = load_target(target)
+    board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy)
     request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
     if frontier:

@@ -11,7 +11,18 @@ from rich.table import Table
 from toolkit.cli import render
 from toolkit.cli.arguments import request_of
 from toolkit.cli.console import stderr, stdout
-from toolkit.cli.options import AsJson, ConfigFile, Model, RuntimeName, Seed, Sets, Shots, TargetName, TaskSource
+from toolkit.cli.options import (
+    AsJson,
+    ConfigFile,
+    HostAddress,
+    Model,
+    RuntimeName,
+    Seed,
+    Sets,
+    Shots,
+    TargetName,
+    TaskSource,
+)
 from toolkit.errors import BadInput
 from toolkit.request import Request
 from toolkit.targets import load_target
@@ -38,6 +49,7 @@ _MEASURE_AGAIN = "Compare others, or measure it again with `deploy profile`."
 
 def profile(
     target: TargetName = "host",
+    host: HostAddress = None,
     model: Model = Request.model,
     task: TaskSource = Request.task,
     shots: Shots = 5,
@@ -52,7 +64,7 @@ def profile(
     if diff is not None:
         _difference(*diff, as_json)
         return
-    board = load_target(target)
+    board = load_target(target, host)
     request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 

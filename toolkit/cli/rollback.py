@@ -4,15 +4,15 @@ import json
 
 import typer
 
-from toolkit.cli.options import AsJson, TargetName
+from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.devices import hold_deployed
 from toolkit.devices.releases import release
 from toolkit.targets import load_target
 
 
-def rollback(target: TargetName = "host", as_json: AsJson = False) -> None:
+def rollback(target: TargetName = "host", host: HostAddress = None, as_json: AsJson = False) -> None:
     """Serve the previous release again; the present one becomes the previous."""
-    board = load_target(target)
+    board = load_target(target, host)
     with hold_deployed(board) as home:
         left, now = release.rollback(home)
     if as_json:

@@ -10,6 +10,7 @@ from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import (
     AsJson,
     ConfigFile,
+    HostAddress,
     KeepAccuracy,
     Latency,
     Memory,
@@ -39,6 +40,7 @@ EPILOG = (
 
 def run(
     target: TargetName = "host",
+    host: HostAddress = None,
     model: Model = Request.model,
     task: TaskSource = Request.task,
     shots: Shots = 5,
@@ -54,7 +56,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
-    board = load_target(target)
+    board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy)
     request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
     if request.sign:

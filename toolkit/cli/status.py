@@ -7,16 +7,16 @@ import typer
 from rich.table import Table
 
 from toolkit.cli.console import stdout
-from toolkit.cli.options import AsJson, TargetName
+from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.devices import visit
 from toolkit.devices.releases.health import BoardStatus, read_status
 from toolkit.targets import load_target
 from toolkit.units import format_bytes
 
 
-def status(target: TargetName = "host", as_json: AsJson = False) -> None:
+def status(target: TargetName = "host", host: HostAddress = None, as_json: AsJson = False) -> None:
     """Show what the board serves, the release before, what else is there, and whether every byte of it is right."""
-    board = load_target(target)
+    board = load_target(target, host)
     with visit(board) as home:
         found = read_status(home) if home else None
     if as_json:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli.options import TargetName
+from toolkit.cli.options import HostAddress, TargetName
 from toolkit.devices import hold
 from toolkit.devices.releases import signature
 from toolkit.targets import load_target
@@ -13,9 +13,9 @@ from toolkit.targets import load_target
 Key = Annotated[Path, typer.Argument(help="ed25519 public key, e.g. release-key.pub.")]
 
 
-def trust(key: Key, target: TargetName = "host") -> None:
+def trust(key: Key, target: TargetName = "host", host: HostAddress = None) -> None:
     """Let the board activate only releases signed with this key, or with one trusted before."""
-    board = load_target(target)
+    board = load_target(target, host)
     with hold(board) as home:
         signature.trust(home, key)
     typer.echo(

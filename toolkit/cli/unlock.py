@@ -2,15 +2,15 @@
 
 import typer
 
-from toolkit.cli.options import TargetName
+from toolkit.cli.options import HostAddress, TargetName
 from toolkit.devices import connected, find_home, open_home
 from toolkit.devices.releases import lock
 from toolkit.targets import load_target
 
 
-def unlock(target: TargetName = "host") -> None:
+def unlock(target: TargetName = "host", host: HostAddress = None) -> None:
     """Take the board's lock from a deployer that is known to be dead; a living one then stops without harm."""
-    board = load_target(target)
+    board = load_target(target, host)
     with connected(board) as device:
         found = lock.unlock(open_home(device, board)) if find_home(device, board) else None
     typer.echo(f"{board.name} was held by {found}." if found else f"{board.name} is not locked.")

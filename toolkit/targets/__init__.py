@@ -2,6 +2,7 @@
 
 from toolkit.targets.family import BudgetDefaults, Clock, Datasheet, Family, Settings
 from toolkit.targets.files import expand_path, load_target, read_entry, read_target, target_files
+from toolkit.targets.host import place_at
 from toolkit.targets.place import AdbPlace, LocalPlace, Place, SerialPlace, SshPlace
 from toolkit.targets.target import Target
 
@@ -19,6 +20,7 @@ __all__ = [
     "Target",
     "expand_path",
     "load_target",
+    "place_at",
     "read_entry",
     "read_target",
     "target_files",

@@ -5,8 +5,9 @@ family of its own.
 """
 
 import difflib
+import shlex
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from toolkit.cache import cache_folder
 from toolkit.errors import BadInput
 from toolkit.shipped import shipped_folder
 from toolkit.targets.family import Family
+from toolkit.targets.host import looks_like_an_address, place_at
 from toolkit.targets.target import Target, settings_of, usual_target
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -23,20 +25,23 @@ Model = TypeVar("Model", bound=BaseModel)
 _MEND = "Mend the file and run again."
 
 
-def load_target(name: str) -> Target:
-    """The target of that name. Raises BadInput with the nearest names, or with every error of its file."""
+def load_target(name: str, host: str | None = None) -> Target:
+    """The target of that name; at the address `host`, which `place_at` reads, if one is given.
+
+    Raises BadInput with the nearest names, with every error of its file, or if there is no such address.
+    """
     files = target_files()
     if name not in files:
-        raise BadInput(
-            f"unknown target '{name}'", next=f"{_nearest(name, files)}`deploy targets` lists all {len(files)}."
-        )
-    return read_target(files[name])
+        raise _unknown(name, files)
+    found = read_entry(files[name])
+    place = found.place if host is None else place_at(host, found.place)
+    return found.model_copy(update={"place": place}) if isinstance(found, Target) else usual_target(found, place)
 
 
 def read_target(path: Path) -> Target:
     """The target of one file. Raises BadInput, as `read_entry` does, or if the file is of a family without a place."""
     found = read_entry(path)
-    return found if isinstance(found, Target) else usual_target(found)
+    return found if isinstance(found, Target) else usual_target(found, found.place)
 
 
 def read_entry(path: Path) -> Target | Family:
@@ -111,6 +116,17 @@ def _checked(kind: type[Model], data: dict[str, Any], path: Path, errors: list[s
     if errors:
         raise BadInput("; ".join(errors), where=str(path), next=_MEND)
     return found
+
+
+def _unknown(name: str, names: Collection[str]) -> BadInput:
+    if looks_like_an_address(name):
+        address = shlex.quote(name)
+        return BadInput(
+            f"'{name}' is an address, and no target's name",
+            next=f"`deploy connect {address}` makes it one; or say what it is: `--target FAMILY --host {address}`.",
+        )
+    next = f"{_nearest(name, names)}`deploy targets` lists all {len(names)}."
+    return BadInput(f"unknown target '{name}'", next=next)
 
 
 def _line(field: tuple[int | str, ...], what: str) -> str:

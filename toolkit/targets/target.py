@@ -27,12 +27,12 @@ def settings_of(family: Family) -> dict[str, Any]:
     return {field: getattr(family, field) for field in Settings.model_fields}
 
 
-def usual_target(family: Family) -> Target:
-    """The board of that family that answers where such boards usually do. Raises BadInput if there is no such place."""
-    if family.place is None:
+def usual_target(family: Family, place: Place | None) -> Target:
+    """A board of that family, used as all of them. Raises BadInput if there is no place to look for it."""
+    if place is None:
         raise BadInput(
-            "says what a board is, but not where yours can be reached",
+            "this target says what a board is, but not where yours can be reached",
             where=f"target {family.name}",
-            next=f'Write targets/NAME.toml with family = "{family.name}" and a [place].',
+            next="Give its address: `--host [USER@]HOST`, or once and for all `deploy connect [USER@]HOST`.",
         )
-    return Target(name=family.name, family=family, place=family.place, **settings_of(family))
+    return Target(name=family.name, family=family, place=place, **settings_of(family))

@@ -101,7 +101,8 @@ def test_a_family_without_a_place_asks_for_one(mine: Path) -> None:
     mine.write_text('summary = "any board"\narch = "aarch64"\nruntimes = ["executorch"]\n')
     with pytest.raises(BadInput) as caught:
         load_target("mine")
-    assert 'family = "mine"' in str(caught.value.next)
+    assert "--host" in str(caught.value.next)
+    assert load_target("mine", "pi@board").place == SshPlace(host="board", user="pi")
 
 
 @pytest.mark.parametrize("family", ["", 'family = "raspberry-pi-5"\n'])
