@@ -6,8 +6,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from toolkit.cli import render
-from toolkit.cli.console import stderr, stdout
+from toolkit.cli.chatter import LOG, our_progress
+from toolkit.cli.console import stdout
 from toolkit.cli.runs import run_folder
 from toolkit.errors import BadInput
 from toolkit.frontier import Chosen, Frontier, save_frontier
@@ -28,7 +28,7 @@ def draw(request: Request, board: Target, overrides: Overrides, runs: Path, *, o
     from toolkit.report import write_frontier
 
     make = pipeline.frontier_offline if offline else pipeline.frontier
-    with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
+    with run_folder(runs, board.name) as folder, our_progress(folder / LOG) as progress:
         frontier = make(request, board, overrides, progress)
         save_frontier(frontier, folder / "frontier.json")
         write_frontier(frontier, folder / "frontier.html")

@@ -6,7 +6,8 @@ import typer
 
 from toolkit.cli import render
 from toolkit.cli.arguments import overrides_of, request_of
-from toolkit.cli.console import stderr, stdout
+from toolkit.cli.chatter import LOG, our_progress
+from toolkit.cli.console import stdout
 from toolkit.cli.frontier import draw
 from toolkit.cli.options import (
     AsJson,
@@ -74,7 +75,7 @@ def plan(
     from toolkit import pipeline
 
     make = pipeline.plan_estimate if estimate else pipeline.plan_offline if offline else pipeline.plan
-    with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
+    with run_folder(runs, board.name) as folder, our_progress(folder / LOG) as progress:
         result = make(request, board, overrides, progress, folder)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))

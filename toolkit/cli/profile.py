@@ -8,9 +8,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from toolkit.cli import render
+from toolkit.cache import cache_folder
 from toolkit.cli.arguments import request_of
-from toolkit.cli.console import stderr, stdout
+from toolkit.cli.chatter import LOG, our_progress
+from toolkit.cli.console import stdout
 from toolkit.cli.options import (
     AsJson,
     ConfigFile,
@@ -68,7 +69,7 @@ def profile(
     request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
-    with render.RichProgress(stderr()) as progress:
+    with our_progress(cache_folder() / LOG) as progress:
         found = pipeline.profile(request, board, progress)
     if as_json:
         typer.echo(json.dumps({"path": str(found.path), "profile": found.profile.model_dump(mode="json")}, indent=2))

@@ -1,62 +1,14 @@
-"""What the terminal shows: stages as they run, tables at the end."""
+"""What the terminal shows at the end: tables and a few sentences."""
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from toolkit.deployment import Accuracy, Deployment
 from toolkit.units import format_bytes, format_interval, format_milliseconds
-
-
-class RichProgress:
-    """One live line for the running stage (a printed one where there is no terminal), one for each that ended."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None, count="", visible=False)
-
-    def __enter__(self) -> "RichProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def start(self, stage: str) -> None:
-        """See `toolkit.progress.Progress`."""
-        if not self._console.is_terminal:  # a log has no live line
-            self._console.print(f"· {stage}")
-        self._bar.reset(self._task, description=stage, total=None, count="", visible=True)
-
-    def advance(self, done: int, total: int) -> None:
-        """See `toolkit.progress.Progress`."""
-        self._bar.update(self._task, completed=done, total=total, count=f"{done}/{total}")
-
-    def note(self, text: str) -> None:
-        """See `toolkit.progress.Progress`."""
-        self._console.print(f"  [dim]{escape(text)}[/]")
-
-    def end(self, stage: str, seconds: float, cached: bool) -> None:
-        """See `toolkit.progress.Progress`."""
-        self._bar.update(self._task, visible=False)
-        self._console.print(f"[green]✓[/] {stage:<10} {seconds:6.1f} s{'  [dim]from cache[/]' if cached else ''}")
 
 
 def allocation(console: Console, result: Deployment) -> None:

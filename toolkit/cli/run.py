@@ -6,7 +6,8 @@ import typer
 
 from toolkit.cli import errors, render
 from toolkit.cli.arguments import overrides_of, request_of
-from toolkit.cli.console import stderr, stdout
+from toolkit.cli.chatter import LOG, our_progress
+from toolkit.cli.console import stdout
 from toolkit.cli.options import (
     AsJson,
     ConfigFile,
@@ -64,7 +65,7 @@ def run(
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
     from toolkit.cli.advice import advice
 
-    with run_folder(runs, board.name) as folder, render.RichProgress(stderr()) as progress:
+    with run_folder(runs, board.name) as folder, our_progress(folder / LOG) as progress:
         result = pipeline.deploy(request, board, overrides, progress, folder)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))

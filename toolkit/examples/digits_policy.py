@@ -8,7 +8,7 @@ from itertools import cycle
 from pathlib import Path
 
 from toolkit.cli.console import stderr
-from toolkit.cli.render import RichProgress
+from toolkit.cli.progress import progress_on
 from toolkit.compression import break_even_rank
 from toolkit.compression.policy import save_policy
 from toolkit.distillation import train_policy
@@ -36,7 +36,7 @@ def few_shot_tasks(examples: Examples, seed: int) -> Iterator[Task]:
 
 def main() -> None:
     """Train, and write the file that ships."""
-    with RichProgress(stderr()) as progress:
+    with progress_on(stderr()) as progress:
         watch = Watch(progress)
         job = load(Request(), load_target("host"), watch)
         assert job.task.general is not None

@@ -6,11 +6,8 @@ with a placeholder that the runner (`devices/agent/runner/holes.cpp`) can make t
 bits `_PLACEHOLDER + i`, all others are zero. Holes that no delegate takes are asked for by the name `hole_i`.
 """
 
-import contextlib
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 
 import numpy as np
@@ -19,6 +16,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
+from toolkit.quiet import quiet
 from toolkit.runtimes.program import Nodes, Program, export_with_holes, layer_holes
 
 name = "executorch"
@@ -33,10 +31,11 @@ _TAG = "holes"
 def export(graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
     """One `.pte`; see `toolkit.runtimes.program.Runtime`."""
     check()
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
+    with quiet():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 
-    with _quiet():
+    with quiet():
         placeholders = _placeholders(graph, len(holes))
         closed = _with_constants(graph, placeholders) if holes else graph
         lowered = to_edge_transform_and_lower(closed, partitioner=[XnnpackPartitioner()])
@@ -135,14 +134,3 @@ def _count(graph: ExportedProgram) -> Nodes:
         elif node.op == "call_function" and "delegate" not in str(node.target) and "getitem" not in str(node.target):
             fallback += 1
     return Nodes(delegated + fallback, delegated, fallback)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -1,11 +1,7 @@
 """ONNX Runtime: export with torch's exporter; holes become external initializers that the board supplies at load."""
 
-import contextlib
-import io
-import logging
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 
 import onnx
@@ -14,6 +10,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
+from toolkit.quiet import quiet
 from toolkit.runtimes.program import Nodes, Program, layer_holes
 
 name = "onnxruntime"
@@ -42,7 +39,7 @@ def export_layers(layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -
     values = [dict(layer.named_parameters()) for layer in layers]
     filled = [values[index][each].detach() for index, names in enumerate(holes) for each in names]
     # Each input a tensor of its own: one that is given twice would be traced as one.
-    with torch.no_grad():
+    with torch.no_grad(), quiet():
         graph = torch.export.export(_SideBySide(layers, holes), (tuple(x.clone() for x in inputs), tuple(filled)))
     whole = _to_onnx(graph)
     feeds = [each.name for each in whole.graph.input]
@@ -75,7 +72,7 @@ class _SideBySide(nn.Module):
 
 def _to_onnx(graph: ExportedProgram) -> onnx.ModelProto:
     try:
-        with _quiet():
+        with quiet():
             exported = torch.onnx.export(graph, dynamo=True, verbose=False)
     except torch.onnx.OnnxExporterError as error:
         missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", f"{error} {error.__cause__}")
@@ -111,17 +108,3 @@ def _program(model: onnx.ModelProto, holes: dict[str, str]) -> Program:
         node.doc_string = ""
     count = len(model.graph.node)
     return Program(model.SerializeToString(), Nodes(total=count, delegated=count, fallback=0), tuple(holes.values()))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter reports on stdout and warns of optional packages; errors still raise."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,7 +1,5 @@
 """A program: one graph exported for one runtime, and the capability of exporting."""
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +9,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
+from toolkit.quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def export_with_holes(model: nn.Module, x: torch.Tensor, names: tuple[str, ...])
     wrapped = WithHoles(model.eval(), names).requires_grad_(False)
     try:
         # Traced apart from autograd: an inference graph needs none. What cannot be traced is dumped on stderr, often.
-        with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
+        with torch.no_grad(), quiet():
             return torch.export.export(wrapped, (x, *(parameters[name].detach().clone() for name in names)))
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
