@@ -263,13 +263,14 @@ def test_a_budget_that_nothing_meets_names_the_nearest(shared: Workplace) -> Non
 def test_a_full_disk_on_the_board(
     place: Workplace, start_sshd: Callable[..., Sshd], small_disk: Path, tmp_path: Path
 ) -> None:
-    ssh_place(place, start_sshd(), small_disk)
+    root = small_disk / "edge"
+    ssh_place(place, start_sshd(), root)
     (small_disk / "log").write_bytes(b"x" * 900_000)
     done = place.deploy("--target", "board", "--model", MODEL, "--task", TASK)
     assert done.returncode == 3
     said = refusal(done)
     assert "disk full" in said
     assert "Make room" in said
-    assert list((small_disk / "work").iterdir()) == []
-    assert list((small_disk / "packages").iterdir()) == []
+    assert list((root / "work").iterdir()) == []
+    assert list((root / "packages").iterdir()) == []
     assert not (place.folder / "runs").exists() or not list((place.folder / "runs").iterdir())
