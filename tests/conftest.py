@@ -6,7 +6,7 @@ import platform
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -128,13 +128,21 @@ def start_sshd(tmp_path: Path, home: Path) -> Iterator[Callable[..., Sshd]]:
     known_hosts = tmp_path / "known_hosts"
     servers: list[subprocess.Popen[bytes]] = []
 
-    def start(port: int = 0, *, known: bool = True, sftp: bool = True, shell: str | None = None) -> Sshd:
+    def start(
+        port: int = 0,
+        *,
+        known: bool = True,
+        sftp: bool = True,
+        shell: str | None = None,
+        more: Sequence[str] = (),
+    ) -> Sshd:
         folder = tmp_path / f"sshd-{len(servers)}"
         folder.mkdir()
         host_key = make_key(folder / "host_key")
         port = port or free_port()
         config = folder / "sshd_config"
         lines = (
+            *more,
             f"Port {port}",
             "ListenAddress 127.0.0.1",
             f"HostKey {host_key}",
@@ -144,7 +152,7 @@ def start_sshd(tmp_path: Path, home: Path) -> Iterator[Callable[..., Sshd]]:
             "StrictModes no",
             "PasswordAuthentication no",
             f"SetEnv HOME={home}",
-            f"Subsystem sftp {f'internal-sftp -d {home}' if sftp else '/no/such/program'}",
+            *([f"Subsystem sftp internal-sftp -d {home}"] if sftp else []),
         )
         config.write_text("\n".join(lines) + "\n")
         command = [str(SSHD), "-D", "-e", "-f", str(config)]

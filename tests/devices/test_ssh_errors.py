@@ -1,5 +1,6 @@
 """Each way in which a board behind SSH fails ends in one BoardError with what, where and what to do next."""
 
+import getpass
 import os
 import shlex
 import socket
@@ -15,8 +16,10 @@ from openssh import Sshd, freeze_sessions, kill_sessions, make_key, stop_sshd, t
 from toolkit.devices.ssh import SshDevice, link
 from toolkit.devices.ssh import device as ssh_device
 from toolkit.devices.ssh.address import address_of
-from toolkit.errors import BoardError
+from toolkit.errors import BadInput, BoardError
 from toolkit.targets import Target
+
+USER = getpass.getuser()
 
 
 def refused(target: Target) -> BoardError:
@@ -44,9 +47,24 @@ def test_a_name_that_does_not_resolve(sshd: Sshd) -> None:
     assert "cannot reach the board: " in refused(sshd.target(host="no-such-board.invalid")).what
 
 
-@pytest.mark.parametrize("host", ["..", "a" * 70, "bad host"])
-def test_a_host_that_is_no_name(sshd: Sshd, host: str) -> None:
+@pytest.mark.parametrize("host", ["..", "a" * 70])
+def test_a_name_that_no_host_can_have(sshd: Sshd, host: str) -> None:
     assert "cannot reach the board: " in refused(sshd.target(host=host)).what
+
+
+@pytest.mark.parametrize("host", ["bad host", "-oProxyCommand=x", "host:port", "user@"])
+def test_a_host_that_is_no_destination(sshd: Sshd, host: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        SshDevice(sshd.target(host=host))
+    assert caught.value.where == "target test-board"
+    assert "HOST" in str(caught.value.next)
+
+
+@pytest.mark.parametrize("form", ["{user}@127.0.0.1:{port}", "ssh://{user}@127.0.0.1:{port}", "[127.0.0.1]:{port}"])
+def test_a_host_as_people_write_it(sshd: Sshd, form: str) -> None:
+    target = sshd.target(host=form.format(user=USER, port=sshd.port), port=None, user=None)
+    assert address_of(target).where.endswith(f"({USER}@127.0.0.1:{sshd.port})")
+    SshDevice(target).close()
 
 
 def test_a_board_that_never_answers(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +72,16 @@ def test_a_board_that_never_answers(sshd: Sshd, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(link, "HANDSHAKE_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         error = refused(sshd.target(port=silent.getsockname()[1]))
-    assert error.what.startswith("the SSH handshake failed: ")
+    assert "no SSH banner within 0.3 s" in error.what
+
+
+def test_a_board_whose_address_is_only_a_default(sshd: Sshd) -> None:
+    stop_sshd(sshd.process)
+    target = sshd.target()
+    shipped = target.model_copy(update={"family": target.family.model_copy(update={"place": target.place})})
+    error = refused(shipped)
+    assert "default" in str(error.next)
+    assert "--host" in str(error.next)
 
 
 def test_an_emulated_board_that_is_not_up(sshd: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

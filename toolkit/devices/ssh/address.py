@@ -1,22 +1,22 @@
 """Where a target's SSH server is, as whom to log in and through which hosts: what OpenSSH would make of it."""
 
-import getpass
-import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-import paramiko
-
-from toolkit.errors import BoardError
+from toolkit.destination import parse_destination
+from toolkit.devices.ssh.settings import Settings, settings_of
+from toolkit.errors import BadInput, BoardError
 from toolkit.targets import SshPlace, Target, expand_path
-
-_HOP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:@\[\]\s]+))(?::(?P<port>\d+))?/?")
 
 
 @dataclass(frozen=True)
 class Address:
-    """One SSH server, after `~/.ssh/config` has filled what the target leaves open; `through` is the hop before it."""
+    """One SSH server, after `~/.ssh/config` has filled what the target leaves open.
+
+    `through` is the hop before it, `proxy_command` a command that leads there; at most one of them is set.
+    `is_default`: nobody gave this address, it is only where such boards usually answer.
+    """
 
     host: str
     port: int
@@ -25,10 +25,14 @@ class Address:
     known_hosts: tuple[Path, ...]
     where: str
     role: str = "the board"
+    is_default: bool = False
+    identities_only: bool = False
+    hash_known_hosts: bool = False
     host_key_alias: str | None = None
     password_file: Path | None = None
     start_lab: str | None = None
     through: "Address | None" = None
+    proxy_command: str | None = None
 
     @property
     def known_as(self) -> str:
@@ -44,74 +48,78 @@ class Address:
             hops.insert(0, f"{hop.user}@{f'[{hop.host}]' if ':' in hop.host else hop.host}:{hop.port}")
             hop = hop.through
         jump = f"-J {shlex.quote(','.join(hops))} " if hops else ""
+        proxy = f"-o {shlex.quote(f'ProxyCommand={self.proxy_command}')} " if self.proxy_command else ""
         key = f"-i {shlex.quote(str(self.identity_files[0]))} " if self.identity_files else ""
-        return f"{jump}{key}-p {self.port} {shlex.quote(f'{self.user}@{self.host}')}"
+        return f"{jump}{proxy}{key}-p {self.port} {shlex.quote(f'{self.user}@{self.host}')}"
 
 
 def address_of(target: Target) -> Address:
-    """The address of a target whose place is an SSH server. Raises BoardError if `~/.ssh/config` cannot be used."""
+    """The address of a target whose place is an SSH server.
+
+    Raises BadInput if its host is no name, BoardError if ssh's own files cannot be used.
+    """
     asked, where = target.place, f"target {target.name}"
     assert isinstance(asked, SshPlace)
-    config_file = Path("~/.ssh/config").expanduser()
-    in_lab = "{cache}/lab/" in (asked.identity_file or "")
     try:
-        config = paramiko.SSHConfig.from_text(config_file.read_text() if config_file.is_file() else "")
-        found = config.lookup(asked.host)
-        port = asked.port or int(found.get("port", 22))
-        host, user = found["hostname"], asked.user or found.get("user") or getpass.getuser()
-        identities = [asked.identity_file] if asked.identity_file else found.get("identityfile", [])
-        return Address(
-            host=host,
-            port=port,
-            user=user,
-            identity_files=tuple(expand_path(text) for text in identities),
-            known_hosts=(expand_path(asked.known_hosts_file),) if asked.known_hosts_file else _known_hosts(found),
-            where=f"{where} ({user}@{host}:{port})",
-            host_key_alias=found.get("hostkeyalias"),
-            password_file=expand_path(asked.password_file) if asked.password_file else None,
-            start_lab=f"Start it: `deploy lab up {target.family.lab or target.name}`." if in_lab else None,
-            through=_through(asked.proxy_jump or found.get("proxyjump"), config, where, (asked.host,)),
-        )
-    except (paramiko.SSHException, ImportError, OSError, ValueError) as error:
-        raise BoardError(f"cannot be used: {error}", where=str(config_file), next="Mend it.") from None
+        named = parse_destination(asked.host)
+    except BadInput as error:
+        raise BadInput(error.what, where=where, next=error.next) from None
+    found = settings_of(named.host, asked.user or named.user, asked.port or named.port)
+    in_lab = "{cache}/lab/" in (asked.identity_file or "")
+    through = _through(asked.proxy_jump or found.proxy_jump, where, (named.host,))
+    return Address(
+        host=found.host,
+        port=found.port,
+        user=found.user,
+        identity_files=(expand_path(asked.identity_file),) if asked.identity_file else found.identity_files,
+        known_hosts=(expand_path(asked.known_hosts_file),) if asked.known_hosts_file else found.known_hosts,
+        where=f"{where} ({found.user}@{found.host}:{found.port})",
+        is_default=target.place_is_default,
+        identities_only=found.identities_only,
+        hash_known_hosts=found.hash_known_hosts,
+        host_key_alias=found.host_key_alias,
+        password_file=expand_path(asked.password_file) if asked.password_file else None,
+        start_lab=f"Start it: `deploy lab up {target.family.lab or target.name}`." if in_lab else None,
+        through=through,
+        proxy_command=None if asked.proxy_jump else found.proxy_command,
+    )
 
 
-def _through(jump: str | None, config: paramiko.SSHConfig, where: str, seen: tuple[str, ...]) -> Address | None:
+def _through(jump: str | None, where: str, seen: tuple[str, ...]) -> Address | None:
     """The last of the hosts in `jump`, which reaches its own by those before it; the first may have its own jump."""
     last: Address | None = None
     for text in jump.split(",") if jump and jump.lower() != "none" else []:
-        match = _HOP.fullmatch(text.strip())
-        if match is None:
+        try:
+            named = parse_destination(text)
+        except BadInput:
             raise BoardError(
                 f"'{text}' names no jump host",
                 where=where,
                 next="Write ProxyJump (`proxy_jump` in the target's file) as user@host:port, with commas between hops.",
-            )
-        name = match["v6"] or match["host"]
-        found = config.lookup(name)
-        own = None if last else found.get("proxyjump")
-        if own and own.lower() != "none" and name in seen:
+            ) from None
+        found = settings_of(named.host, named.user, named.port)
+        if not last and found.proxy_jump and named.host in seen:
             raise BoardError(
-                f"the jump hosts lead in a circle: {' -> '.join((*seen, name))}",
+                f"the jump hosts lead in a circle: {' -> '.join((*seen, named.host))}",
                 where=where,
-                next=f"Give `Host {name}` a `ProxyJump none` before other hosts in ~/.ssh/config.",
+                next=f"Give `Host {named.host}` a `ProxyJump none` before other hosts in ~/.ssh/config.",
             )
-        host, port = found["hostname"], int(match["port"] or found.get("port", 22))
-        user = match["user"] or found.get("user") or getpass.getuser()
-        last = Address(
-            host=host,
-            port=port,
-            user=user,
-            identity_files=tuple(expand_path(path) for path in found.get("identityfile", [])),
-            known_hosts=_known_hosts(found),
-            where=f"{where}, its jump host ({user}@{host}:{port})",
-            role="the jump host",
-            host_key_alias=found.get("hostkeyalias"),
-            through=last or _through(own, config, where, (*seen, name)),
-        )
+        last = _hop(found, last or _through(found.proxy_jump, where, (*seen, named.host)), where)
     return last
 
 
-def _known_hosts(found: paramiko.SSHConfigDict) -> tuple[Path, ...]:
-    texts = shlex.split(found.get("userknownhostsfile", "")) or ["~/.ssh/known_hosts"]
-    return tuple(Path(text).expanduser() for text in texts)
+def _hop(found: Settings, through: Address | None, where: str) -> Address:
+    return Address(
+        host=found.host,
+        port=found.port,
+        user=found.user,
+        identity_files=found.identity_files,
+        known_hosts=found.known_hosts,
+        where=f"{where}, its jump host ({found.user}@{found.host}:{found.port})",
+        role="the jump host",
+        identities_only=found.identities_only,
+        hash_known_hosts=found.hash_known_hosts,
+        host_key_alias=found.host_key_alias,
+        through=through,
+        proxy_command=None if through else found.proxy_command,
+    )
