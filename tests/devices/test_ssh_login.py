@@ -1,18 +1,14 @@
 """Passwords: real ones, of a real server that reads a shadow file of the tests' own."""
 
 import getpass
-import os
-import pty
-import select
 import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from openssh import SSHD, Sshd, make_key, stop_sshd, wait_for_banner
+from terminal import on_a_terminal
 
 from toolkit.devices.ssh import SshDevice
 from toolkit.errors import BoardError
@@ -134,46 +130,14 @@ def test_a_board_that_takes_no_passwords(sshd: Sshd, home: Path) -> None:
     assert "the password in" in error.what
 
 
-ASKS = """import sys
-from toolkit.devices.ssh import SshDevice
-from toolkit.errors import BoardError
-from toolkit.targets import Target
-target = Target.model_validate_json(sys.argv[1])
-try:
-    device = SshDevice(target)
-    print("in:", device.run("echo there").stdout)
-    device.close()
-    print("again:", device.run("echo there").stdout)
-except BoardError as error:
-    print("refused:", error)
-"""
+def at_a_terminal(server: Sshd, answer: str) -> str:
+    """What a person sees who connects to the server and answers every question for a password so."""
+    return on_a_terminal(server.target(identity_file=None), {"Password of": answer})
 
 
-def on_a_terminal(server: Sshd, answer: str) -> str:
-    """What a person sees who connects to the server and answers every question so."""
-    target = server.target(identity_file=None).model_dump_json()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-c", ASKS, target])
-    seen, answered = b"", 0
-    while select.select([terminal], [], [], 60)[0]:
-        try:
-            chunk = os.read(terminal, 4096)
-        except OSError:  # the terminal's other end is closed
-            break
-        seen += chunk
-        if seen.count(b"Password of") > answered:
-            answered += 1
-            time.sleep(0.2)  # getpass throws away what was typed before it listens
-            os.write(terminal, answer.encode() + b"\n")
-    os.close(terminal)  # hangs up, which ends a program that still waits
-    os.waitpid(pid, 0)
-    return seen.decode()
-
-
-def test_a_password_is_asked_for_once_on_a_terminal(start_password_sshd: StartPasswordSshd) -> None:
+def test_a_password_is_asked_for_once_at_a_terminal(start_password_sshd: StartPasswordSshd) -> None:
     server = start_password_sshd()
-    seen = on_a_terminal(server, PASSWORD)
+    seen = at_a_terminal(server, PASSWORD)
     assert f"Password of {USER}@127.0.0.1: " in seen
     assert seen.count("Password of") == 1
     assert "in: b'there" in seen
@@ -183,13 +147,21 @@ def test_a_password_is_asked_for_once_on_a_terminal(start_password_sshd: StartPa
 
 @pytest.mark.parametrize("answer", ["wrong", ""])
 def test_a_wrong_answer_is_one_clear_line(start_password_sshd: StartPasswordSshd, answer: str) -> None:
-    seen = on_a_terminal(start_password_sshd(), answer)
+    seen = at_a_terminal(start_password_sshd(), answer)
     assert seen.count("Password of") == 1
     assert f"refuses user '{USER}' with the password typed" in seen
     assert "Traceback" not in seen
 
 
 def test_no_question_where_the_board_takes_no_passwords(start_password_sshd: StartPasswordSshd) -> None:
-    seen = on_a_terminal(start_password_sshd("publickey"), PASSWORD)
+    seen = at_a_terminal(start_password_sshd("publickey"), PASSWORD)
     assert "Password of" not in seen
     assert "refuses user" in seen
+
+
+def test_a_board_that_takes_only_passwords_names_the_variable_where_there_is_no_terminal(
+    start_password_sshd: StartPasswordSshd,
+) -> None:
+    error = refused(start_password_sshd())
+    assert "it takes no keys" in error.what
+    assert "EDGE_DEPLOY_PASSWORD" in str(error.next)

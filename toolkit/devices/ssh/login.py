@@ -1,118 +1,83 @@
-"""Logging in to an SSH server whose host key is verified: keys, agent, password, and a question as the last resort."""
+"""Logging in to an SSH server whose host key is verified: one offer after the other, or a BoardError that names all."""
 
-import getpass
-import os
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import paramiko
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from toolkit.devices.ssh.address import Address
+from toolkit.devices.ssh.offers import PASSWORD_METHODS, PASSWORD_VARIABLE, Offer, Unusable, ask, offers
+from toolkit.devices.ssh.questions import Questions
 from toolkit.errors import BoardError
-
-_VARIABLE = "EDGE_DEPLOY_PASSWORD"
-_PASSWORD_KINDS = {"password", "keyboard-interactive"}
 
 
 @dataclass(frozen=True)
 class Login:
-    """paramiko's strategy: offers one thing after the other and says what the board refused."""
+    """paramiko's strategy: makes every offer that the server takes and says what it refused."""
 
     address: Address
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         """Log in. Raises BoardError that names all that was offered."""
-        tried = []
-        for label, offer in _offers(self.address, transport):
+        address, questions, tried = self.address, Questions(), list[str]()
+        allowed = _asked_for(transport, address.user)
+        pending = list(offers(address, questions)) if allowed else []
+        while offer := next((each for each in pending if each.give and each.methods & allowed), None):
+            pending.remove(offer)
+            if not transport.is_active():
+                tried.append(f"{offer.label} (not tried: the server hung up)")
+                continue
+            label, allowed = _make(offer, transport, allowed)
+            if not allowed:
+                return
             tried.append(label)
-            if offer is None or not transport.is_active():
-                continue
-            try:
-                if not offer():
-                    return
-                tried[-1] = f"{label} (accepted, but it asks for more)"
-            except (paramiko.SSHException, EOFError):
-                continue
-        _ask.cache_clear()  # a wrong answer is not given twice
+        if not allowed:
+            return
+        ask.cache_clear()  # a wrong answer is not given twice
+        tried += [_why_not(offer) for offer in pending if "typed" not in offer.label]
+        raise self._refused(tried, allowed, questions.unanswered)
+
+    def _refused(self, tried: list[str], allowed: frozenset[str], unanswered: list[str]) -> BoardError:
+        address = self.address
+        what = f"{address.role} refuses user '{address.user}' with {', '.join(tried) or 'no key: none was found'}"
         make = "" if tried else "ssh-keygen -t ed25519 && "
-        offered = ", ".join(tried) or "no key: none was found"
-        mend = "Mend the password, or install" if any("password" in label for label in tried) else "Install"
-        raise BoardError(
-            f"{self.address.role} refuses user '{self.address.user}' with {offered}",
-            where=self.address.where,
-            next=self.address.start_lab or f"{mend} your key there: `{make}ssh-copy-id {_copy_id(self.address)}`",
-        )
+        install = f"nstall your key there: `{make}ssh-copy-id {_copy_id(address)}`"
+        by_password = any("password" in label for label in tried)
+        if unanswered:
+            what += f"; it asks for a second factor ('{unanswered[-1]}')"
+            cure = "Run in a terminal, where it can be typed, or log in as a user whom a key alone lets in."
+        elif any("asks for more" in label for label in tried) and allowed & PASSWORD_METHODS:
+            cure = f"It wants a password as well: set {PASSWORD_VARIABLE}, or run in a terminal."
+        elif allowed & PASSWORD_METHODS and not by_password:
+            cure = f"Set {PASSWORD_VARIABLE}, run in a terminal to type the password, or i{install}"
+        else:
+            cure = f"Mend the password, or i{install}" if by_password else f"I{install}"
+        return BoardError(what, where=address.where, next=address.start_lab or cure)
 
 
-# What a try is called, and the try itself: the kinds of login still asked for, or none. None: it cannot be tried.
-Offer = tuple[str, Callable[[], list[str]] | None]
-
-
-def _offers(address: Address, transport: paramiko.Transport) -> Iterator[Offer]:
-    """What the target names comes first: servers hang up after a few refusals."""
-    user = address.user
-
-    def key(label: str, loaded: paramiko.PKey) -> Offer:
-        return label, lambda: transport.auth_publickey(user, loaded)
-
-    def key_file(path: Path) -> Offer:
-        try:
-            loaded = paramiko.PKey.from_path(path)
-        except FileNotFoundError:
-            return f"{path} (no such file)", None
-        except (paramiko.PasswordRequiredException, TypeError):
-            return f"{path} (locked by a passphrase: `ssh-add` it)", None
-        except (paramiko.SSHException, OSError, ValueError, UnsupportedAlgorithm):
-            return f"{path} (not a private key)", None
-        return key(str(path), loaded)
-
-    def password(label: str, secret: str) -> Offer:
-        return label, (lambda: transport.auth_password(user, secret)) if secret else None
-
-    yield from map(key_file, address.identity_files)
-    if address.password_file:
-        yield password(*_read(address.password_file))
-    elif secret := os.environ.get(_VARIABLE):
-        yield password(f"the password in {_VARIABLE}", secret)
-    if not address.identity_files:
-        defaults = [Path(f"~/.ssh/id_{kind}").expanduser() for kind in ("ed25519", "ecdsa", "rsa")]
-        yield from (key_file(path) for path in defaults if path.is_file())
-    for known in paramiko.Agent().get_keys():
-        yield key(f"the agent's {known.fingerprint}", known)
-    if sys.stdin.isatty() and _takes_passwords(transport, user):
-        yield password("the password typed", _ask(f"Password of {user}@{address.host}: "))
-
-
-def _read(file: Path) -> tuple[str, str]:
-    """What to call a password file, and its first line; an empty one if it has none."""
+def _asked_for(transport: paramiko.Transport, user: str) -> frozenset[str]:
+    """The methods of which the server wants one; none if it lets everybody in."""
     try:
-        secret = file.read_text().partition("\n")[0].rstrip("\r")
-    except (OSError, ValueError) as error:
-        return f"the password in {file} ({getattr(error, 'strerror', None) or 'not text'})", ""
-    return f"the password in {file}{'' if secret else ' (empty)'}", secret
-
-
-def _takes_passwords(transport: paramiko.Transport, user: str) -> bool:
-    try:
-        transport.auth_none(user)
+        return frozenset(transport.auth_none(user))
     except paramiko.BadAuthenticationType as error:
-        return bool(_PASSWORD_KINDS.intersection(error.allowed_types))
-    except (paramiko.SSHException, EOFError):
-        return False
-    return False
+        return frozenset(error.allowed_types)
 
 
-@lru_cache
-def _ask(prompt: str) -> str:
-    """The answer, asked for once: a lost connection is opened anew without a question."""
+def _make(offer: Offer, transport: paramiko.Transport, allowed: frozenset[str]) -> tuple[str, frozenset[str]]:
+    """What to call the offer now, and the methods that the server wants still."""
+    assert offer.give
     try:
-        return getpass.getpass(prompt)
-    except EOFError:
-        return ""
+        return f"{offer.label} (accepted, but it asks for more)", frozenset(offer.give(transport, allowed))
+    except Unusable as unusable:
+        return f"{offer.label} ({unusable})", allowed
+    except (paramiko.SSHException, EOFError) as error:
+        old = "agree on a pubkey algorithm" in str(error)
+        return f"{offer.label} (the server takes it only with SHA-1)" if old else offer.label, allowed
+
+
+def _why_not(offer: Offer) -> str:
+    if offer.give is None:
+        return offer.label
+    return f"{offer.label} (it takes no {'keys' if 'publickey' in offer.methods else 'passwords'})"
 
 
 def _copy_id(address: Address) -> str:
