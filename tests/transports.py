@@ -32,6 +32,7 @@ TRANSPORTS = [
     pytest.param(Transport("framed_ssh"), id="framed-ssh"),
     pytest.param(Transport("serial"), id="serial"),
     pytest.param(Transport("ssh"), id="ssh"),
+    pytest.param(Transport("ssh_shell"), id="ssh-shell"),
     pytest.param(Transport("board_adb", timeout_s=5.0, start_s=30.0), id="board-adb", marks=pytest.mark.board),
     pytest.param(
         Transport("board_serial", large_bytes=300_000, timeout_s=5.0, start_s=60.0),

@@ -2,7 +2,7 @@
 
 import secrets
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,14 @@ def framed_serial(serial: SerialDevice) -> FramedDevice:
 def ssh(sshd: Sshd) -> Iterator[SshDevice]:
     """A real SSH server on this machine, with an empty home folder."""
     device = SshDevice(sshd.target())
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def ssh_shell(start_sshd: Callable[..., Sshd]) -> Iterator[SshDevice]:
+    """A real SSH server without an SFTP subsystem: files go through its shell."""
+    device = SshDevice(start_sshd(sftp=False).target())
     yield device
     device.close()
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from openssh import Sshd, freeze_sessions, kill_sessions, make_key, stop_sshd, thaw
 
-from toolkit.devices.ssh import SshDevice, link
-from toolkit.devices.ssh import device as ssh_device
+from toolkit.devices.ssh import SshDevice, link, shell_files
 from toolkit.devices.ssh.address import address_of
 from toolkit.errors import BadInput, BoardError
 from toolkit.targets import Target
@@ -167,13 +166,26 @@ def test_a_broken_ssh_config_is_named(sshd: Sshd, home: Path) -> None:
     assert str(caught.value.where).endswith(".ssh/config")
 
 
-def test_a_server_without_sftp_still_runs_commands(start_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
-    sshd = start_sshd(sftp=False)
-    device = SshDevice(sshd.target())
+@pytest.mark.parametrize("program", ["/no/such/program", "/bin/echo"])
+def test_files_go_through_the_shell_where_the_sftp_program_is_none(
+    start_sshd: Callable[..., Sshd], tmp_path: Path, home: Path, program: str
+) -> None:
+    device = SshDevice(start_sshd(sftp=False, more=[f"Subsystem sftp {program}"]).target())
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(BoardError, match="offers no SFTP"):
-        device.push(tmp_path / "file", "~/file")
-    assert device.run("echo on").stdout == b"on\n"
+    device.push(tmp_path / "file", "~/file")
+    assert (home / "file").read_bytes() == b"x"
+    device.close()
+
+
+@pytest.mark.parametrize("sftp", [False, True])
+def test_a_login_shell_that_prints_does_not_spoil_files(
+    start_sshd: Callable[..., Sshd], tmp_path: Path, sftp: bool
+) -> None:
+    device = SshDevice(start_sshd(sftp=sftp, more=['ForceCommand echo Welcome; eval "$SSH_ORIGINAL_COMMAND"']).target())
+    (tmp_path / "file").write_bytes(bytes(range(256)))
+    device.push(tmp_path / "file", "~/file")
+    device.pull("~/file", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == bytes(range(256))
     device.close()
 
 
@@ -208,7 +220,7 @@ def test_a_connection_lost_between_two_calls_is_opened_anew(sshd: Sshd, ssh: Ssh
 def test_a_board_that_falls_silent_amid_a_push(
     sshd: Sshd, ssh: SshDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh_device, "_SFTP_SILENCE_S", 1.0)
+    monkeypatch.setattr(shell_files, "SILENCE_S", 1.0)
     (tmp_path / "large").write_bytes(bytes(30_000_000))
     (tmp_path / "small").write_bytes(b"x")
     ssh.push(tmp_path / "small", "~/small")

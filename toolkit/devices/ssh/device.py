@@ -1,4 +1,4 @@
-"""A board over SSH: commands through exec channels, files through SFTP."""
+"""A board over SSH: commands through exec channels, files through SFTP or, where the server has none, the shell."""
 
 import errno
 import time
@@ -11,8 +11,9 @@ import paramiko
 from toolkit.devices.device import Completed
 from toolkit.devices.full_disk import disk_full
 from toolkit.devices.kill_marked import kill_marked, new_mark
+from toolkit.devices.ssh import shell_files
 from toolkit.devices.ssh.address import address_of
-from toolkit.devices.ssh.link import Link, open_link
+from toolkit.devices.ssh.link import open_link
 from toolkit.devices.ssh.run import read_to_end, start
 from toolkit.devices.streams import part_name
 from toolkit.errors import BoardError
@@ -20,7 +21,6 @@ from toolkit.targets import Target
 
 _SESSION_TIMEOUT_S = 30.0
 _KILL_TIMEOUT_S = 30.0
-_SFTP_SILENCE_S = 120.0
 _PREFETCH_REQUESTS = 512  # paramiko sleeps 10 ms whenever this many are on their way: 64 gave 8 MB/s
 
 
@@ -35,8 +35,9 @@ class SshDevice:
     def __init__(self, target: Target) -> None:
         self._address = address_of(target)
         self._where = self._address.where
-        self._link: Link | None = open_link(self._address)
+        self._links = [open_link(self._address)]
         self._open_sftp: paramiko.SFTPClient | None = None
+        self._has_sftp = True
 
     def run(
         self, command: str, *, timeout_s: float = 60.0, on_line: Callable[[bytes], None] | None = None
@@ -62,9 +63,13 @@ class SshDevice:
 
     def push(self, local: Path, remote: str) -> None:
         """See `Device.push`. A connection that breaks leaves `.NAME.*.part` to whoever sweeps that folder."""
-        path = remote.removeprefix("~/")
+        path, doing = remote.removeprefix("~/"), f"pushing {local.name}"
+        if not self._offers_sftp(doing):
+            with self._channel(doing) as channel:
+                shell_files.push(self, channel, local, remote, self._where)
+            return
         part = part_name(path)
-        with local.open("rb") as file, self._sftp(f"pushing {local.name}") as sftp:
+        with local.open("rb") as file, self._sftp(doing) as sftp:
             size = local.stat().st_size
             try:
                 sftp.putfo(file, part)  # compares the sizes at its end
@@ -88,9 +93,13 @@ class SshDevice:
 
     def pull(self, remote: str, local: Path) -> None:
         """See `Device.pull`."""
-        path = remote.removeprefix("~/")
+        path, doing = remote.removeprefix("~/"), f"pulling {remote}"
+        if not self._offers_sftp(doing):
+            with self._channel(doing) as channel:
+                shell_files.pull(channel, remote, local, self._where)
+            return
         part = Path(part_name(str(local)))
-        with self._sftp(f"pulling {remote}") as sftp:
+        with self._sftp(doing) as sftp:
             try:
                 size = sftp.stat(path).st_size
             except FileNotFoundError:
@@ -106,9 +115,10 @@ class SshDevice:
 
     def close(self) -> None:
         """See `Device.close`."""
-        if self._link is not None:
-            self._link.close()
-        self._link = self._open_sftp = None
+        for link in self._links:
+            link.close()
+        self._links.clear()
+        self._open_sftp = None
 
     def _start(self, command: str, mark: str) -> paramiko.Channel:
         doing = f"starting: {command[:120]}"
@@ -127,56 +137,73 @@ class SshDevice:
             channel.close()
 
     def _session(self, doing: str) -> paramiko.Channel:
-        """A new channel. A connection that gives none any more is replaced, once: nothing was asked of it yet."""
-        if self._link is not None:
-            with suppress(paramiko.SSHException, OSError, EOFError):
-                return self._open_session(self._link)
-            self.close()
-        self._link = open_link(self._address)
-        try:
-            return self._open_session(self._link)
-        except (paramiko.SSHException, OSError, EOFError):
-            raise self._lost(doing) from None
+        """A new channel, on one more connection where those that are open give no more (MaxSessions in sshd_config).
 
-    def _open_session(self, link: Link) -> paramiko.Channel:
+        A connection that was lost is replaced, once: nothing was asked of the new one yet.
+        """
+        for link in tuple(self._links):
+            try:
+                return link.transport.open_session(timeout=_SESSION_TIMEOUT_S)
+            except paramiko.ChannelException:
+                continue
+            except (paramiko.SSHException, OSError, EOFError):
+                link.close()
+                self._links.remove(link)
+        link = open_link(self._address)
+        self._links.append(link)
         try:
             return link.transport.open_session(timeout=_SESSION_TIMEOUT_S)
         except paramiko.ChannelException as error:
-            raise BoardError(f"its SSH server refuses a session: {error.text}", where=self._where) from None
+            raise BoardError(
+                f"its SSH server refuses a session: {error.text}",
+                where=self._where,
+                next="Raise MaxSessions in its sshd_config, or let this user run commands.",
+            ) from None
+        except (paramiko.SSHException, OSError, EOFError):
+            raise self._lost(doing) from None
+
+    @contextmanager
+    def _channel(self, doing: str) -> Iterator[paramiko.Channel]:
+        """A channel for a file; what breaks on it becomes BoardError."""
+        channel = self._session(doing)
+        with self._mended(doing, channel):
+            try:
+                yield channel
+            finally:
+                channel.close()
 
     @contextmanager
     def _sftp(self, doing: str) -> Iterator[paramiko.SFTPClient]:
         """The one SFTP session; what breaks in it becomes BoardError."""
-        if self._open_sftp is None or self._open_sftp.get_channel().closed:
-            self._open_sftp = self._start_sftp(doing)
-        try:
+        assert self._open_sftp
+        with self._mended(doing, self._open_sftp.get_channel()):
             yield self._open_sftp
+
+    @contextmanager
+    def _mended(self, doing: str, channel: paramiko.Channel) -> Iterator[None]:
+        try:
+            yield
         except (TimeoutError, EOFError, paramiko.SSHException):
             raise self._lost(doing) from None
         except OSError as error:
-            if isinstance(error, ConnectionError) or self._open_sftp.get_channel().closed:
+            if isinstance(error, ConnectionError) or (channel.closed and error.errno is None):
                 raise self._lost(doing) from None
             raise BoardError(f"{doing} failed: {error.strerror or error}", where=self._where) from None
 
-    def _start_sftp(self, doing: str) -> paramiko.SFTPClient:
-        channel = self._session(doing)
-        try:
-            channel.settimeout(_SFTP_SILENCE_S)
-            channel.invoke_subsystem("sftp")
-            return paramiko.SFTPClient(channel)
-        except (paramiko.SSHException, OSError, EOFError):
-            if not self._is_connected():
-                raise self._lost(doing) from None
-            raise BoardError(
-                "its SSH server offers no SFTP",
-                where=self._where,
-                next="Install openssh-sftp-server on it.",
-            ) from None
-
-    def _is_connected(self) -> bool:
-        with suppress(EOFError):
-            return self._link is not None and self._link.transport.is_active()
-        return False
+    def _offers_sftp(self, doing: str) -> bool:
+        """Whether the SFTP session is open now. A server that has none is not asked again."""
+        if self._has_sftp and (self._open_sftp is None or self._open_sftp.get_channel().closed):
+            channel = self._session(doing)
+            try:
+                channel.settimeout(shell_files.SILENCE_S)
+                channel.invoke_subsystem("sftp")
+                self._open_sftp = paramiko.SFTPClient(channel)
+            except (paramiko.SSHException, paramiko.SFTPError, OSError, EOFError):
+                channel.close()
+                if not channel.get_transport().is_active():
+                    raise self._lost(doing) from None
+                self._has_sftp = False
+        return self._has_sftp
 
     def _lost(self, doing: str) -> BoardError:
         """The error for a call in which the connection broke; the next call opens a new one."""
