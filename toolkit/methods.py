@@ -1,4 +1,4 @@
-"""The methods that a setting chooses from, in a sentence each, with where they come from."""
+"""The methods that a setting may name, in a sentence each, with their source."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Settings of research: how a model is chosen, compressed, trained and released. `--config` and `--set` give them."""
+"""Settings of research say how a model is chosen, compressed, trained and released."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What to do next about a release that its board refused."""
+"""Advice to the user whose board refused a release."""
 
 from toolkit.deployment import Deployment
 from toolkit.profiling import MOST_SPREAD

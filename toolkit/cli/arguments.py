@@ -1,4 +1,4 @@
-"""What `run`, `plan` and `profile` make of their options."""
+"""Options of `run`, `plan` and `profile` become a request and its budgets."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed."""
+"""A shell offers targets and settings when Tab is pressed."""
 
 from collections.abc import Mapping
 

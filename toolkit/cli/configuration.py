@@ -1,4 +1,4 @@
-"""What `--config` and `--set` say, as settings."""
+"""`--config` and `--set` become settings; every error of both is listed at once."""
 
 import difflib
 import tomllib

@@ -1,4 +1,4 @@
-"""`deploy methods`."""
+"""`deploy methods` lists settings, and the methods that they choose from."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Options of before that are settings now: who types one is told the `--set` that means the same."""
+"""Options of former versions are settings now: an error names the `--set` that means the same."""
 
 from collections.abc import Sequence
 

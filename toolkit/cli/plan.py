@@ -1,4 +1,4 @@
-"""`deploy plan`."""
+"""`deploy plan` measures and allocates, and installs nothing."""
 
 from pathlib import Path
 

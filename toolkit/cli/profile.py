@@ -1,4 +1,4 @@
-"""`deploy profile`."""
+"""`deploy profile` times a model's layers on a board, or compares two profiles."""
 
 import json
 from pathlib import Path

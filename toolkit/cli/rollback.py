@@ -1,4 +1,4 @@
-"""`deploy rollback`."""
+"""`deploy rollback` lets the board serve the release before."""
 
 import json
 

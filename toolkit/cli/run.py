@@ -1,4 +1,4 @@
-"""`deploy run`, which is `deploy`."""
+"""`deploy run`, which is `deploy`, goes through all ten stages."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`deploy status`."""
+"""`deploy status` shows what a board serves, and changes nothing there."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`deploy targets`."""
+"""`deploy targets` lists the boards."""
 
 import json
 

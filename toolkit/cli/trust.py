@@ -1,4 +1,4 @@
-"""`deploy trust`."""
+"""`deploy trust` lets a board activate only what a key has signed."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`deploy unlock`."""
+"""`deploy unlock` takes the lock of a board from a dead deployer."""
 
 import typer
 

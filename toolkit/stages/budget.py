@@ -1,4 +1,4 @@
-"""Stage 3: what one inference may take."""
+"""Stage 3: the budget of one inference, asked for or by default."""
 
 from toolkit.profiling import Budget, derive_budget
 from toolkit.request import Overrides

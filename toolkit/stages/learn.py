@@ -1,4 +1,4 @@
-"""What may be chosen, what it costs on this board and what it is worth: all that allocation decides on."""
+"""Gather all that allocation decides on: the choices, their cost on this board and their worth."""
 
 from dataclasses import dataclass
 

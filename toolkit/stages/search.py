@@ -1,4 +1,4 @@
-"""The allocator that tries models for real: what it is rewarded with, and what it remembers."""
+"""The allocator `search` tries models for real: its reward is their accuracy, and it remembers each."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""A release that was refused for its latency: how much less the next one may plan with."""
+"""A board that refused a release for its latency leaves less for the next one to plan with: how much less."""
 
 from toolkit.profiling import MOST_SPREAD, Accepted, Budget
 from toolkit.stages.settle import AIM

@@ -1,4 +1,4 @@
-"""Times the stages and tells whoever watches."""
+"""A watch times the stages and tells the user's progress display."""
 
 import contextlib
 import time

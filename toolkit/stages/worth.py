@@ -1,4 +1,4 @@
-"""What each layer's components are worth: calibrate, estimate gain curves, correct them by the true loss."""
+"""Find what each layer's components are worth: calibrate, estimate gain curves, correct them by the true loss."""
 
 import json
 import math
