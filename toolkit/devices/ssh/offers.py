@@ -47,8 +47,7 @@ def offers(address: Address, questions: Questions) -> Iterator[Offer]:
     elif secret := os.environ.get(PASSWORD_VARIABLE):
         yield _password(f"the password in {PASSWORD_VARIABLE}", secret, address.user, questions)
     if not address.identity_files:
-        usual = [Path(f"~/.ssh/id_{kind}").expanduser() for kind in _USUAL_KEYS]
-        yield from (_key_file(path, address.user, agent) for path in usual if path.is_file())
+        yield from (_key_file(path, address.user, agent) for path in usual_keys() if path.is_file())
     if not address.identities_only:
         yield from (_key(f"the agent's {key.fingerprint}", key, address.user) for key in agent.values())
     if sys.stdin.isatty():
@@ -58,6 +57,11 @@ def offers(address: Address, questions: Questions) -> Iterator[Offer]:
             frozenset({"keyboard-interactive"}),
             lambda transport, _: questions.answer(transport, address.user, None),
         )
+
+
+def usual_keys() -> list[Path]:
+    """Where keys lie if nothing else is said, whether they are there or not."""
+    return [Path(f"~/.ssh/id_{kind}").expanduser() for kind in _USUAL_KEYS]
 
 
 def _key(label: str, key: paramiko.PKey, user: str) -> Offer:
