@@ -28,6 +28,7 @@ def profile(request: Request, target: Target, progress: Progress) -> Profiled:
     """Stages 1-2: measure the model's layers, and the dense whole, on the board; what was measured before is kept."""
     watch = Watch(progress)
     with hold(target) as home:
+        request = stages.choose_runtime(home, request, target, watch)
         job = stages.load(request, target, watch)
         board = stages.probe(home, target, job, watch)
         return stages.profile(board, job, watch, request.profile_budget_s)
@@ -41,6 +42,7 @@ def plan(request: Request, target: Target, overrides: Overrides, progress: Progr
     """
     watch = Watch(progress)
     with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
+        request = stages.choose_runtime(home, request, target, watch)
         job = stages.load(request, target, watch)
         board = stages.probe(home, target, job, watch)
         profile = stages.profile(board, job, watch, request.profile_budget_s)
@@ -62,6 +64,7 @@ def frontier(request: Request, target: Target, overrides: Overrides, progress: P
     """Stages 1-3, and every allocator at latencies from the fastest to the dense model's. Nothing is installed."""
     watch = Watch(progress)
     with hold(target) as home:
+        request = stages.choose_runtime(home, request, target, watch)
         job = stages.load(request, target, watch)
         board = stages.probe(home, target, job, watch)
         profile = stages.profile(board, job, watch, request.profile_budget_s)
@@ -140,6 +143,7 @@ def release(
 
     What the board refuses for its latency alone is chosen smaller and tried again, so often. Raises as `deploy` does.
     """
+    request = stages.choose_runtime(home, request, target, watch)
     job = stages.load(request, target, watch)
     board = stages.probe(home, target, job, watch)
     profile = stages.profile(board, job, watch, request.profile_budget_s)

@@ -16,6 +16,7 @@ WITH_CHANNELS = ("exact", "greedy")
 class Request:
     """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path.
 
+    `runtime` None is the first of the target's that its board can run.
     `policy` is a trained policy for the allocator of that name; the bundled example has one. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
     predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
@@ -25,7 +26,7 @@ class Request:
 
     model: str = "toolkit.examples.digits:model"
     task: str = "toolkit.examples.digits:task"
-    runtime: str = "onnxruntime"
+    runtime: str | None = None
     allocator: str = "exact"
     shots: int = 5
     seed: int = 0

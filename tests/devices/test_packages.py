@@ -12,11 +12,12 @@ from toolkit.devices import DeviceFacts, connect, ensure_packages, open_home, pr
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.packages import fetch_wheels
 from toolkit.devices.python_agent import install_python_agent
+from toolkit.devices.wheels import pins_for
 from toolkit.errors import BoardError
-from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
 
 PI = DeviceFacts("aarch64", None, 4, None, None, None, "Debian", "6.1", "glibc 2.36", "3.11.2", None, {}, {})
+PINS = pins_for("3.11.2", "glibc 2.36", "pi")
 
 
 @pytest.fixture
@@ -28,17 +29,17 @@ def place_cache(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
 @pytest.mark.board
 def test_the_boards_wheels_are_for_its_machine_and_python(emulated_pi: Target) -> None:
     """Beside `emulated_pi` because they come over the network, once for both."""
-    wheels = fetch_wheels(RUNTIMES["onnxruntime"].board_packages, PI, "pi")
+    wheels = fetch_wheels(PINS.distributions, PI, "pi")
     assert sorted(wheel.name.split("-")[0] for wheel in wheels) == ["numpy", "onnxruntime"]
     assert all("cp311" in wheel.name and "aarch64" in wheel.name for wheel in wheels)
-    assert fetch_wheels(RUNTIMES["onnxruntime"].board_packages, PI, "pi") == wheels
+    assert fetch_wheels(PINS.distributions, PI, "pi") == wheels
 
 
 @pytest.mark.board
 def test_packages_on_the_board_can_be_imported_and_are_sent_once(emulated_pi: Target) -> None:
     device = connect(emulated_pi)
     agent = install_python_agent(open_home(device, emulated_pi), emulated_pi)
-    packages = RUNTIMES["onnxruntime"].board_packages
+    packages = PINS.distributions
     bare, facts = agent, probe(agent)
     agent = ensure_packages(bare, emulated_pi.python, packages, facts, lambda _: None)
     again = ensure_packages(bare, emulated_pi.python, packages, facts, lambda note: pytest.fail(note))

@@ -11,7 +11,7 @@ from toolkit.units import parse_bytes, parse_milliseconds
 
 
 def request_of(
-    model: str, task: str, runtime: str, shots: int, seed: int, config: Path | None, sets: Sequence[str] | None
+    model: str, task: str, runtime: str | None, shots: int, seed: int, config: Path | None, sets: Sequence[str] | None
 ) -> Request:
     """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
     settings = read_settings(config, sets or ())

@@ -60,7 +60,7 @@ RuntimeName = Annotated[
     typer.Option(
         "--runtime",
         metavar="NAME",
-        help="onnxruntime | executorch; else the target's first.",
+        help="onnxruntime | executorch; else the target's first that its board can run.",
         rich_help_panel="How",
     ),
 ]

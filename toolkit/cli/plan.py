@@ -68,7 +68,7 @@ def plan(
         raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy)
-    request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
+    request = request_of(model, task, runtime, shots, seed, config, sets)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)
         return

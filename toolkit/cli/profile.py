@@ -66,7 +66,7 @@ def profile(
         _difference(*diff, as_json)
         return
     board = load_target(target, host)
-    request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
+    request = request_of(model, task, runtime, shots, seed, config, sets)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     with our_progress(cache_folder() / LOG) as progress:
@@ -75,7 +75,7 @@ def profile(
         typer.echo(json.dumps({"path": str(found.path), "profile": found.profile.model_dump(mode="json")}, indent=2))
         return
     rows, flagged = found.profile.rows, found.profile.flagged()
-    table = Table(title=f"{board.name}, {request.runtime} {found.profile.runtime_version}")
+    table = Table(title=f"{board.name}, {found.profile.runtime} {found.profile.runtime_version}")
     for name in ("program", "median", "p95", "disturbed"):
         table.add_column(name, justify="right" if name in ("median", "p95") else "left")
     for key, row in sorted(rows.items(), key=lambda each: -each[1].median_ms):

@@ -59,7 +59,7 @@ def run(
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy)
-    request = request_of(model, task, runtime or board.runtimes[0], shots, seed, config, sets)
+    request = request_of(model, task, runtime, shots, seed, config, sets)
     if request.sign:
         require_signing_key(request.sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before

@@ -16,6 +16,14 @@ from toolkit.errors import BoardError
 _INLINE_BYTES = 60_000
 
 
+# How the shell tells that a signal ended a command: 128 and its number.
+_ILLEGAL_INSTRUCTION, _KILLED = 132, 137
+
+
+class AgentError(BoardError):
+    """The agent was reached, and could not do what it was asked for."""
+
+
 @dataclass(frozen=True)
 class Agent:
     """The agent on one board; `command` starts it from the board's shell."""
@@ -32,7 +40,10 @@ def call(
     on_event: Callable[[dict[str, Any]], None] | None = None,
     timeout_s: float = 600.0,
 ) -> dict[str, Any]:
-    """Run one verb to its end; events on the way go to `on_event`. Raises BoardError with what the board said."""
+    """Run one verb to its end; events on the way go to `on_event`.
+
+    Raises AgentError with what the agent said, BoardError where it was not reached.
+    """
     result: dict[str, Any] = {}
     failed: dict[str, Any] = {}
     home = agent.home
@@ -59,16 +70,22 @@ def call(
             command += f" {shlex.quote(path)}"
         completed = home.run(command, timeout_s=timeout_s, on_line=on_line)
     if failed:
-        raise BoardError(f"agent {verb}: {failed.get('kind')}: {failed.get('message')}", where=home.where)
-    if completed.status == 137:
-        raise BoardError(
+        raise AgentError(f"agent {verb}: {failed.get('kind')}: {failed.get('message')}", where=home.where)
+    if completed.status == _ILLEGAL_INSTRUCTION:
+        raise AgentError(
+            f"agent {verb} used an instruction that its processor does not have (SIGILL)",
+            where=home.where,
+            next="Give another --runtime: each is built for processors of its own.",
+        )
+    if completed.status == _KILLED:
+        raise AgentError(
             f"agent {verb} was killed, most likely for lack of memory",
             where=home.where,
             next="Free memory on the board, or lower --memory.",
         )
     check(completed, f"agent {verb}", home.where)
     if not result:
-        raise BoardError(f"agent {verb} ended without a result", where=home.where)
+        raise AgentError(f"agent {verb} ended without a result", where=home.where)
     return {key: value for key, value in result.items() if key != "event"}
 
 

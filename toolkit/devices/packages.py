@@ -74,7 +74,7 @@ def fetch_wheels(packages: tuple[str, ...], facts: DeviceFacts, where: str) -> l
                 f"no wheel of {', '.join(packages)} for {facts.machine}, Python {major}.{minor}, {facts.libc}"
                 + (f": {said[-1][7:]}" if said else ""),
                 where=where,
-                next="Check the network of this machine, or use a board with another Python.",
+                next="Check the network of this machine: pip downloads them. --runtime executorch needs none.",
             )
 
     folder, _ = cached("wheels", digest(packages, tags, major, minor)[:16], download)

@@ -48,13 +48,13 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
     return kept.model_copy(update={"rate_hz": target.budget.rate_hz}), own
 
 
-def stored_profile(target: Target, runtime: str, runtime_version: str) -> Profile:
-    """What is known of a target whose board is not at hand.
+def stored_profile(target: Target, runtime: str, versions: tuple[str, ...]) -> Profile:
+    """What is known of a target whose board is not at hand, with any of those versions of the runtime.
 
     Raises BadInput if nothing is, or only of another runtime version, thread count, clock or schema, or if it is
     damaged.
     """
-    wanted = {"runtime_version": runtime_version, "threads": target.threads, "clock": target.family.clock}
+    wanted = {"runtime_version": versions, "threads": (target.threads,), "clock": (target.family.clock,)}
     unfit: list[str] = []
     for path in stored_files():
         if not path.name.startswith(f"{target.name}-{runtime}-"):
@@ -64,12 +64,12 @@ def stored_profile(target: Target, runtime: str, runtime_version: str) -> Profil
         except OtherSchema as error:
             unfit.append(f"{path} {error.what}")
             continue
-        differing = [key for key, value in wanted.items() if getattr(kept, key) != value]
+        differing = [key for key, values in wanted.items() if getattr(kept, key) not in values]
         if not differing:
             return kept
-        unfit.append(f"{path} is of {_difference(differing[0], getattr(kept, differing[0]), wanted[differing[0]])}")
+        unfit.append(f"{path} is of {_difference(differing[0], getattr(kept, differing[0]), wanted[differing[0]][0])}")
     raise BadInput(
-        f"no profile of it with {runtime} {runtime_version} is stored" + (f"; {unfit[0]}" if unfit else ""),
+        f"no profile of it with {runtime} {versions[0]} is stored" + (f"; {unfit[0]}" if unfit else ""),
         where=f"target {target.name}",
         next=f"Measure the board once: `deploy profile --target {target.name} --runtime {runtime}`.",
     )

@@ -22,7 +22,6 @@ from toolkit.runtimes.program import Nodes, Program, export_with_holes, layer_ho
 name = "executorch"
 suffix = ".pte"
 agent = "native"
-board_packages: tuple[str, ...] = ()
 
 _PLACEHOLDER = 0x0ED6E000
 _TAG = "holes"

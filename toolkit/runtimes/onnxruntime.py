@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from importlib import metadata
 
 import onnx
 import torch
@@ -16,7 +15,6 @@ from toolkit.runtimes.program import Nodes, Program, layer_holes
 name = "onnxruntime"
 suffix = ".onnx"
 agent = "python"
-board_packages = (f"onnxruntime=={metadata.version('onnxruntime')}", f"numpy=={metadata.version('numpy')}")
 
 
 def check() -> None:

@@ -44,11 +44,6 @@ class Runtime(Protocol):
         """Which agent runs it on the board: `python` or `native`."""
         ...
 
-    @property
-    def board_packages(self) -> tuple[str, ...]:
-        """Distributions that a Python board needs, pinned to the version exported for."""
-        ...
-
     def check(self) -> None:
         """Raises BadInput with the command that installs the exporter if it is missing."""
         ...

@@ -3,6 +3,7 @@
 from toolkit.stages.adapt import adapt
 from toolkit.stages.allocate import allocate, allocate_smaller
 from toolkit.stages.budget import budget
+from toolkit.stages.choose_runtime import choose_runtime
 from toolkit.stages.compress import compress
 from toolkit.stages.export import export
 from toolkit.stages.frontier import frontier
@@ -21,6 +22,7 @@ __all__ = [
     "allocate",
     "allocate_smaller",
     "budget",
+    "choose_runtime",
     "compress",
     "estimate",
     "export",

@@ -1,6 +1,5 @@
 """Stage 6: the bundle: inference program, train step, tensors, acceptance outputs, manifest."""
 
-from importlib import metadata
 from pathlib import Path
 
 from torch import nn
@@ -20,7 +19,7 @@ _ACCEPTANCE_EXAMPLES = 8
 def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
     """Export for the runtime; a bundle that was exported before is reused."""
     with watch.stage("export"):
-        version = metadata.version(job.runtime.name)
+        version = board.runtime_version
         arch = board.target.family.arch
         code = code_digest("toolkit.runtimes", "toolkit.adaptation", __name__)
         key = digest(compact.key, job.runtime.name, version, arch, code)

@@ -18,6 +18,7 @@ from toolkit.profiling.anatomy import code_of
 from toolkit.request import Request, require_channels
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
+from toolkit.stages.choose_runtime import asked_runtimes
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
@@ -52,21 +53,11 @@ class Job:
 
 def load(request: Request, target: Target, watch: Watch, *, offline: bool = False) -> Job:
     """Build and check model and task. Raises BadInput, unless `offline` also for a compiler that is missing."""
-    if request.runtime not in target.runtimes:
-        raise BadInput(
-            f"does not run {request.runtime}",
-            where=f"target {target.name}",
-            next=f"Choose --runtime {' or '.join(target.runtimes)}.",
-        )
-    if request.runtime not in RUNTIMES:
-        raise BadInput(
-            f"export to {request.runtime} is not built yet", next=f"Choose --runtime {' or '.join(RUNTIMES)}."
-        )
+    runtime = RUNTIMES[asked_runtimes(request, target)[0]]
     if request.channels:
         require_channels(request.allocator)
     with watch.stage("load"):
         torch.manual_seed(request.seed)
-        runtime = RUNTIMES[request.runtime]
         runtime.check()
         if not offline:
             require_tools(target, runtime.agent)

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from toolkit.devices import Agent, DeviceFacts, Home, ensure_packages, install_agent
 from toolkit.devices import probe as ask
+from toolkit.devices.first_import import first_import
 from toolkit.devices.python_agent import board_python
+from toolkit.devices.wheels import pins_for, runtime_versions
 from toolkit.errors import BadInput
 from toolkit.profiling import stored_profile
 from toolkit.stages.load import Job
@@ -62,10 +64,11 @@ def probe(home: Home, target: Target, job: Job, watch: Watch) -> Board:
         note = watch.progress.note
         agent = install_agent(home, target, job.runtime.agent, note)
         facts = ask(agent)
-        if job.runtime.board_packages and not isinstance(target.place, LocalPlace):
-            agent = ensure_packages(agent, board_python(target), job.runtime.board_packages, facts, note)
-            facts = ask(agent)
         version = metadata.version(job.runtime.name)
+        if job.runtime.agent == "python" and not isinstance(target.place, LocalPlace):
+            pins = pins_for(facts.python or "", facts.libc, home.where)
+            agent = ensure_packages(agent, board_python(target), pins.distributions, facts, note)
+            version = first_import(agent, job.runtime.name)
         note(_describe(facts, job.runtime.name, version))
         return Board(target, agent, facts, version)
 
@@ -73,10 +76,10 @@ def probe(home: Home, target: Target, job: Job, watch: Watch) -> Board:
 def recall(target: Target, job: Job, watch: Watch) -> Absent:
     """The board as it was when it was profiled; nothing is asked of it. Raises BadInput without a stored profile."""
     with watch.stage("recall"):
-        version = metadata.version(job.runtime.name)
-        stored = stored_profile(target, job.runtime.name, version)
+        versions = runtime_versions() if job.runtime.agent == "python" else (metadata.version(job.runtime.name),)
+        stored = stored_profile(target, job.runtime.name, versions)
         watch.note(f"no board was asked: its profile is of {stored.measured_at or 'an unknown day'}")
-        return Absent(target, _facts_not_asked(**stored.device.model_dump()), version)
+        return Absent(target, _facts_not_asked(**stored.device.model_dump()), stored.runtime_version)
 
 
 def imagine(target: Target, job: Job, watch: Watch) -> Absent:

@@ -97,7 +97,7 @@ def deployed(target: "Target", device: "Home") -> Deploy:
         seed: int = Request.seed,
     ) -> "Deployed":
         with sentences():
-            request = Request(model, task, runtime or target.runtimes[0], recovery_steps=recovery_steps, seed=seed)
+            request = Request(model, task, runtime, recovery_steps=recovery_steps, seed=seed)
             overrides = Overrides(
                 None if latency is None else parse_milliseconds(latency),
                 None if memory is None else parse_bytes(memory),

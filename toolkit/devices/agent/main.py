@@ -1,4 +1,4 @@
-"""The agent's verbs: `facts`, `bench`, `infer`, `verify`, `adapt`."""
+"""The agent's verbs: `facts`, `bring_in`, `bench`, `infer`, `verify`, `adapt`."""
 
 import json
 import sys
@@ -32,6 +32,10 @@ def _verb(name):  # type: ignore[no-untyped-def]
         from .facts import facts
 
         return lambda spec, emit: facts()
+    if name == "bring_in":
+        from .runtime import bring_in
+
+        return lambda spec, emit: {"version": bring_in(spec["runtime"])}
     if name == "bench":
         from .bench import bench
 

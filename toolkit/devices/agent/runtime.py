@@ -11,10 +11,13 @@ import numpy as np
 Program = Callable[[Sequence[np.ndarray]], "list[np.ndarray]"]
 
 
-def bring_in(runtime: str) -> None:
-    """Import it, which takes longer than all else."""
+def bring_in(runtime: str) -> str:
+    """Import it, which takes longer than all else; its version."""
     if runtime == "onnxruntime":
-        import onnxruntime  # noqa: F401
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
+    raise ValueError("unknown runtime: " + runtime)
 
 
 def load(runtime: str, path: str, holes: Mapping[str, np.ndarray], threads: int) -> Program:
