@@ -9,12 +9,14 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import proven
 import pytest
 import tiers
 from adb_client import Adb, own_adb
 from hypothesis import HealthCheck, settings
 from openssh import SSHD, Sshd, free_port, make_key, stop_sshd, wait_for_banner, with_login_shell
-from workplace import Workplace, make_workplace
+from tools import absent, need
+from workplace import RUN, Workplace, make_workplace
 
 from toolkit import lab
 from toolkit.devices.native.toolchain import find_toolchain
@@ -29,13 +31,18 @@ settings.register_profile("fast", max_examples=40, deadline=None, suppress_healt
 settings.register_profile("nightly", settings.get_profile("fast"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
-_DESELECTED = pytest.StashKey[list[pytest.Item]]()
+_DESELECTED, _PROVEN = pytest.StashKey[list[pytest.Item]](), pytest.StashKey[list[pytest.Item]]()
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by what is marked here
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         tiers.mark(item)
+    items[:], config.stash[_PROVEN] = proven.part(items)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    proven.record(report)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -44,6 +51,8 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if before := terminalreporter.config.stash.get(_PROVEN, []):
+        terminalreporter.write_line(f"PASSED BEFORE: {len(before)} tests, not run again")
     if left_out := tiers.left_out(terminalreporter.config.stash.get(_DESELECTED, [])):
         terminalreporter.write_line(f"NOT SELECTED HERE: {left_out} (`make test-all` runs them; see CONTRIBUTING.md)")
 
@@ -52,11 +61,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def compiler() -> None:
     """What builds the native runner for this machine."""
     if importlib.util.find_spec("executorch") is None:
-        pytest.skip("NO EXECUTORCH: its programs are NOT tested; pip install 'edge-deploy-toolkit[executorch]'")
+        absent("NO EXECUTORCH: its programs are NOT tested; pip install 'edge-deploy-toolkit[executorch]'")
     try:
         find_toolchain(platform.machine())
     except BadInput as error:
-        pytest.skip(f"NO COMPILER: the native runner is NOT tested; {error.what}. {error.next}")
+        absent(f"NO COMPILER: the native runner is NOT tested; {error.what}. {error.next}")
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +79,7 @@ def emulated_pi() -> Iterator[Target]:
     try:
         lab.up(name, on_step=lambda _: None)
     except lab.BoardUnavailable as error:
-        if os.environ.get("EDGE_DEPLOY_REQUIRE_BOARD") == "1":
-            raise
-        pytest.skip(f"no emulated board: {error.what}. {error.next or ''}".strip())
+        absent(f"NO EMULATED BOARD: {error.what}. {error.next or ''}".strip())
     yield load_target(name)
     if not was_running:
         lab.down(name)
@@ -81,10 +88,7 @@ def emulated_pi() -> Iterator[Target]:
 @pytest.fixture(scope="session")
 def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adb]:
     """The real adb client and a server of its own."""
-    if shutil.which("adb") is None:
-        if os.environ.get("EDGE_DEPLOY_REQUIRE_BOARD") == "1":
-            raise AssertionError("no adb: apt-get install adb")
-        pytest.skip("NO ADB: boards over adb are NOT tested; apt-get install adb")
+    need("adb", "adb", "boards over adb are")
     with own_adb(tmp_path_factory.mktemp("adb")) as client:
         yield client
 
@@ -106,6 +110,29 @@ def place(tmp_path: Path) -> Workplace:
     return make_workplace(tmp_path / "place")
 
 
+@pytest.fixture(scope="session")
+def deployed_place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A working folder from which RUN has deployed, its result as `done.json`, what it said as `said.txt`.
+
+    For tests that only look: those that change something take a copy.
+    """
+    made = make_workplace(tmp_path_factory.mktemp("deployed"))
+    done = made.deploy(*RUN, "--json")
+    assert done.returncode == 0, done.stderr
+    (made.folder / "done.json").write_text(done.stdout)
+    (made.folder / "said.txt").write_text(done.stderr)
+    return made
+
+
+@pytest.fixture
+def measured_place(deployed_place: Workplace, tmp_path: Path) -> Workplace:
+    """A fresh working folder and board, but with all in its cache that RUN comes by."""
+    (tmp_path / "measured").mkdir()
+    made = make_workplace(tmp_path / "measured")
+    shutil.copytree(deployed_place.cache, made.cache)
+    return made
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one megabyte."""
@@ -122,7 +149,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def start_sshd(tmp_path: Path, home: Path) -> Iterator[Callable[..., Sshd]]:
     """Starts servers, each with its own host key; the client's key and known_hosts are shared."""
     if SSHD is None:
-        pytest.skip("NO SSHD: the ssh transport is NOT tested; apt-get install openssh-server")
+        absent("NO SSHD: the ssh transport is NOT tested; apt-get install openssh-server")
     Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
     identity = make_key(tmp_path / "id_ed25519")
     known_hosts = tmp_path / "known_hosts"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from boards import board_at
+from tools import need
 
 from toolkit.targets import Target
 
@@ -58,6 +59,7 @@ def with_login_shell(shell: str, folder: Path, command: list[str]) -> list[str]:
 
 def make_key(path: Path) -> Path:
     """A fresh key pair."""
+    need("ssh-keygen", "openssh-client", "what takes a key of it is")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
     return path
 

@@ -1,12 +1,24 @@
 """The whole loop on this machine, once, with a small model: nothing in it is faked."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from workplace import FEW_STEPS, MODEL, TASK, Workplace, inside, make_workplace, one_object, refusal
+from workplace import (
+    FEW_STEPS,
+    MODEL,
+    ROOMY,
+    ROOMY_MS,
+    TASK,
+    Workplace,
+    copy_workplace,
+    inside,
+    one_object,
+    refusal,
+)
 
 from toolkit import pipeline, stages
 from toolkit.deployment import Deployment, load_deployment
@@ -19,7 +31,7 @@ from toolkit.testing.deployed import deploy_for_test
 from toolkit.units import parse_bytes, parse_milliseconds
 
 REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5)
-ROOMY = Overrides(latency_ms=50.0, size_bytes=30_000)
+SMALL = Overrides(latency_ms=ROOMY_MS, size_bytes=30_000)
 STAGES = ["load", "probe", "profile", "budget", "allocate", "compress", "export", "install", "verify", "adapt"]
 
 
@@ -47,36 +59,35 @@ def plan(request: Request, place: Workplace, overrides: Overrides) -> Deployment
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+def shared(deployed_place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """One working folder for this file: what is measured there once serves all."""
-    made = make_workplace(tmp_path_factory.mktemp("place"))
+    made = copy_workplace(deployed_place, tmp_path_factory.mktemp("pipeline"))
     with inside(made):
         yield made
 
 
 @pytest.fixture(scope="module")
-def first(shared: Workplace) -> tuple[Deployment, Recorded]:
+def first(shared: Workplace) -> Deployment:
     """The first deployment."""
-    progress = Recorded()
-    return pipeline.deploy(REQUEST, shared.target, ROOMY, progress, shared.folder / "runs" / "first"), progress
+    return load_deployment(shared.folder / "done.json")
 
 
-def test_ten_stages_run_in_order(first: tuple[Deployment, Recorded]) -> None:
-    result, progress = first
-    assert progress.started == [*STAGES, "report"]
-    assert progress.cached == []
-    assert [stage.name for stage in result.stages] == STAGES
+def test_ten_stages_run_in_order(first: Deployment, shared: Workplace) -> None:
+    said = (shared.folder / "said.txt").read_text()
+    assert re.findall(r"(?m)^· (\w+)$", said) == [*STAGES, "report"]
+    assert "from cache" not in said
+    assert [stage.name for stage in first.stages] == STAGES
 
 
-def test_every_quantity_is_predicted_and_measured(first: tuple[Deployment, Recorded]) -> None:
-    result, _ = first
+def test_every_quantity_is_predicted_and_measured(first: Deployment) -> None:
+    result = first
     latency, memory, size = result.latency_ms, result.peak_memory_bytes, result.size_bytes
     assert latency.p95 is not None
     assert latency.median is not None
     assert latency.min is not None
-    assert 0 < latency.min <= latency.median <= latency.p95 <= 50.0
+    assert 0 < latency.min <= latency.median <= latency.p95 <= ROOMY_MS
     assert latency.predicted > 0
-    assert (latency.budget, latency.source, latency.clock) == (50.0, "--latency", "wall")
+    assert (latency.budget, latency.source, latency.clock) == (ROOMY_MS, "--latency", "wall")
     assert memory.measured is not None
     assert memory.budget is not None
     assert 1e7 < memory.measured <= memory.budget
@@ -91,8 +102,8 @@ def test_every_quantity_is_predicted_and_measured(first: tuple[Deployment, Recor
     assert result.host_device_max_abs_difference <= 1e-4
 
 
-def test_something_was_compressed(first: tuple[Deployment, Recorded]) -> None:
-    result, _ = first
+def test_something_was_compressed(first: Deployment) -> None:
+    result = first
     assert {each.layer: each.choice for each in result.allocation}["3"] == "compact"
     assert result.compressible_parameters_compact < result.compressible_parameters_dense
     assert result.parameters_compact < result.parameters_dense
@@ -100,10 +111,8 @@ def test_something_was_compressed(first: tuple[Deployment, Recorded]) -> None:
     assert result.nodes.fallback == 0
 
 
-def test_the_release_is_active_and_the_board_holds_nothing_else(
-    first: tuple[Deployment, Recorded], shared: Workplace
-) -> None:
-    result, _ = first
+def test_the_release_is_active_and_the_board_holds_nothing_else(first: Deployment, shared: Workplace) -> None:
+    result = first
     assert result.active
     assert result.refusals == ()
     assert result.release is not None
@@ -114,14 +123,14 @@ def test_the_release_is_active_and_the_board_holds_nothing_else(
     assert shared.left_behind() == []
 
 
-def test_result_and_report_lie_in_the_runs_folder(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
-    folder = shared.folder / "runs" / "first"
-    assert load_deployment(folder / "result.json") == first[0]
+def test_result_and_report_lie_in_the_runs_folder(first: Deployment, shared: Workplace) -> None:
+    [folder] = (shared.folder / "runs").glob("*-desk")
+    assert load_deployment(folder / "result.json") == first
     assert "<html" in (folder / "report.html").read_text()
 
 
-def test_the_board_learned_on_held_out_examples(first: tuple[Deployment, Recorded]) -> None:
-    learned = first[0].adaptation
+def test_the_board_learned_on_held_out_examples(first: Deployment) -> None:
+    learned = first.adaptation
     assert learned is not None
     assert learned.folds == 5  # as many as there are examples of a class
     assert learned.held_out is not None
@@ -130,18 +139,18 @@ def test_the_board_learned_on_held_out_examples(first: tuple[Deployment, Recorde
     assert learned.peak_bytes is not None
 
 
-def test_a_second_run_resumes_from_the_cache(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+def test_a_second_run_resumes_from_the_cache(first: Deployment, shared: Workplace) -> None:
     progress = Recorded()
-    result = pipeline.deploy(REQUEST, shared.target, ROOMY, progress, shared.folder / "runs" / "second")
+    result = pipeline.deploy(REQUEST, shared.target, SMALL, progress, shared.folder / "runs" / "second")
     assert progress.cached == ["profile", "compress", "export", "install"]
-    assert (result.release, result.active) == (first[0].release, True)
+    assert (result.release, result.active) == (first.release, True)
     assert shared.releases()["previous"] is None
 
 
-def test_a_plan_installs_nothing(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+def test_a_plan_installs_nothing(first: Deployment, shared: Workplace) -> None:
     before = shared.releases()
     result = pipeline.plan(
-        REQUEST, shared.target, replace(ROOMY, size_bytes=40_000), Recorded(), shared.folder / "plan"
+        REQUEST, shared.target, replace(SMALL, size_bytes=40_000), Recorded(), shared.folder / "plan"
     )
     assert (result.release, result.active, result.accuracy) == (None, False, None)
     assert result.allocation
@@ -149,11 +158,9 @@ def test_a_plan_installs_nothing(first: tuple[Deployment, Recorded], shared: Wor
     assert shared.releases() == before
 
 
-def test_a_dense_model_that_fits_stays_dense_and_nothing_is_weighed(
-    first: tuple[Deployment, Recorded], shared: Workplace
-) -> None:
+def test_a_dense_model_that_fits_stays_dense_and_nothing_is_weighed(first: Deployment, shared: Workplace) -> None:
     progress = Recorded()
-    result = pipeline.deploy(REQUEST, shared.target, Overrides(latency_ms=50.0), progress, shared.folder / "dense")
+    result = pipeline.deploy(REQUEST, shared.target, Overrides(latency_ms=ROOMY_MS), progress, shared.folder / "dense")
     assert "the dense model already fits the budget: it stays dense" in progress.notes
     assert not any("true loss" in note for note in progress.notes)
     assert {each.choice for each in result.allocation} == {"dense"}
@@ -166,15 +173,13 @@ def test_a_dense_model_that_fits_stays_dense_and_nothing_is_weighed(
     assert result.adaptation.trained_values > 0
     inverted = Recorded()
     pipeline.plan(
-        REQUEST, shared.target, Overrides(latency_ms=50.0, keep_accuracy=0.5), inverted, shared.folder / "kept"
+        REQUEST, shared.target, Overrides(latency_ms=ROOMY_MS, keep_accuracy=0.5), inverted, shared.folder / "kept"
     )
     assert any("of the dense accuracy" in note for note in inverted.notes)  # weighed: less may do as well
 
 
 @pytest.mark.parametrize("option", ["latency", "memory", "size"])
-def test_the_nearest_feasible_budget_is_feasible(
-    first: tuple[Deployment, Recorded], shared: Workplace, option: str
-) -> None:
+def test_the_nearest_feasible_budget_is_feasible(first: Deployment, shared: Workplace, option: str) -> None:
     impossible = {"latency": {"latency_ms": 1e-5}, "memory": {"memory_bytes": 1_000_000}, "size": {"size_bytes": 99}}
     with pytest.raises(BudgetError, match="no allocation") as caught:
         plan(REQUEST, shared, Overrides(**impossible[option]))  # type: ignore[arg-type]
@@ -191,9 +196,7 @@ def test_the_nearest_feasible_budget_is_feasible(
     assert plan(REQUEST, shared, nearest).allocation
 
 
-def test_a_release_that_misses_its_budget_is_not_activated(
-    first: tuple[Deployment, Recorded], shared: Workplace
-) -> None:
+def test_a_release_that_misses_its_budget_is_not_activated(first: Deployment, shared: Workplace) -> None:
     """A profile that promises a quarter of the memory: the plan holds, the board's own measurement does not."""
     [path] = (shared.cache / "profiles").iterdir()
     kept, before = path.read_text(), shared.releases()
@@ -203,7 +206,8 @@ def test_a_release_that_misses_its_budget_is_not_activated(
     try:
         done = shared.deploy(
             *("--target", "desk", "--model", MODEL, "--task", TASK, *FEW_STEPS),
-            *("--latency", "50ms", "--size", "25KB", "--memory", "30MB", "--json"),
+            *ROOMY,
+            *("--size", "25KB", "--memory", "30MB", "--json"),
         )
     finally:
         path.write_text(kept)
@@ -234,9 +238,9 @@ WIDE = replace(REQUEST, model="my_package.small:wide")
 
 
 @pytest.fixture(scope="module")
-def wide_ms(first: tuple[Deployment, Recorded], shared: Workplace) -> float:
+def wide_ms(first: Deployment, shared: Workplace) -> float:
     """Median of the dense wide model; compact ones are several times as fast."""
-    return plan(WIDE, shared, Overrides(latency_ms=50.0)).latency_ms.dense_median
+    return plan(WIDE, shared, Overrides(latency_ms=ROOMY_MS)).latency_ms.dense_median
 
 
 def test_where_the_dense_model_only_seemed_to_fit_a_smaller_one_is_deployed(shared: Workplace, wide_ms: float) -> None:
@@ -282,10 +286,10 @@ def test_a_test_of_a_board_gets_no_smaller_model(shared: Workplace, wide_ms: flo
         deploy_for_test(home, shared.target, WIDE, Overrides(latency_ms=0.6 * wide_ms))
 
 
-def test_where_nothing_smaller_fits_the_refusal_stands(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+def test_where_nothing_smaller_fits_the_refusal_stands(first: Deployment, shared: Workplace) -> None:
     before = shared.releases()
     with promising(shared, 0.02):
-        budget_ms = 0.04 * first[0].latency_ms.dense_median
+        budget_ms = 0.04 * first.latency_ms.dense_median
         result = pipeline.deploy(REQUEST, shared.target, Overrides(budget_ms), Silent(), shared.folder / "refused")
     assert not result.active
     assert [each.missed for each in result.refusals] == ["latency"]
@@ -294,7 +298,7 @@ def test_where_nothing_smaller_fits_the_refusal_stands(first: tuple[Deployment, 
     assert shared.releases()["current"] == before["current"]
 
 
-def test_a_task_from_a_folder_and_from_an_archive(first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+def test_a_task_from_a_folder_and_from_an_archive(first: Deployment, shared: Workplace) -> None:
     random = np.random.default_rng(0)
     x = np.stack([random.normal(label, 0.3, (1, 8, 8)) for label in (0, 1, 2) for _ in range(9)]).astype(np.float32)
     y = np.repeat(["ant", "bee", "cat"], 9)
@@ -303,18 +307,16 @@ def test_a_task_from_a_folder_and_from_an_archive(first: tuple[Deployment, Recor
         folder = shared.folder / "insects" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / f"{index:02}.npy", example)
-    results = [plan(replace(REQUEST, task=source), shared, ROOMY) for source in ("insects.npz", "insects")]
+    results = [plan(replace(REQUEST, task=source), shared, SMALL) for source in ("insects.npz", "insects")]
     assert [result.classes for result in results] == [("ant", "bee", "cat")] * 2
     assert [result.task for result in results] == ["insects"] * 2
     assert results[0].allocation == results[1].allocation
 
 
-def test_one_example_a_class_is_deployed_without_adaptation(
-    first: tuple[Deployment, Recorded], shared: Workplace
-) -> None:
+def test_one_example_a_class_is_deployed_without_adaptation(first: Deployment, shared: Workplace) -> None:
     progress, request = Recorded(), replace(REQUEST, shots=1, recovery_steps=0)
     result = pipeline.deploy(
-        request, shared.target, Overrides(latency_ms=50.0), progress, shared.folder / "runs" / "one"
+        request, shared.target, Overrides(latency_ms=ROOMY_MS), progress, shared.folder / "runs" / "one"
     )
     assert result.active
     assert {each.choice for each in result.allocation} == {"dense"}
@@ -323,9 +325,9 @@ def test_one_example_a_class_is_deployed_without_adaptation(
     assert any("nothing can be held out" in note for note in result.notes)
 
 
-def test_executorch_on_this_machine(compiler: None, first: tuple[Deployment, Recorded], shared: Workplace) -> None:
+def test_executorch_on_this_machine(compiler: None, first: Deployment, shared: Workplace) -> None:
     request = replace(REQUEST, model="my_package.small:tiny", runtime="executorch")
-    overrides = replace(ROOMY, size_bytes=60_000)
+    overrides = replace(SMALL, size_bytes=60_000)
     result = pipeline.deploy(request, shared.target, overrides, Recorded(), shared.folder / "runs" / "executorch")
     assert result.active, result.refusals
     assert result.host_device_max_abs_difference is not None
@@ -339,4 +341,4 @@ def test_executorch_on_this_machine(compiler: None, first: tuple[Deployment, Rec
 def test_a_runtime_that_the_target_does_not_run_is_refused(shared: Workplace) -> None:
     target = shared.target.model_copy(update={"runtimes": ("onnxruntime",)})
     with pytest.raises(BadInput, match="does not run executorch"):
-        pipeline.plan(replace(REQUEST, runtime="executorch"), target, ROOMY, Silent(), shared.folder)
+        pipeline.plan(replace(REQUEST, runtime="executorch"), target, SMALL, Silent(), shared.folder)

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,9 @@ CHECKOUT = Path(__file__).parents[1]
 MODEL, TASK = "my_package.small:model", "my_package.small:task"
 FEW_STEPS = ("--set", "recovery.steps=3", "--set", "adaptation.steps=5")
 WHAT = ("--target", "desk", "--model", MODEL, "--task", TASK)
+ROOMY_MS = 10_000.0  # a latency budget that no machine misses, however busy
+ROOMY = ("--latency", "10s")
+RUN = (*WHAT, *FEW_STEPS, *ROOMY, "--size", "30KB")
 
 _TARGET = """
 name = "desk"
@@ -147,11 +151,23 @@ def make_workplace(folder: Path) -> Workplace:
     """Fill an empty folder."""
     place = Workplace(folder)
     (folder / "targets").mkdir()
-    (folder / "targets" / "desk.toml").write_text(_TARGET.format(root=place.root))
+    _write_target(place)
     (folder / "my_package").mkdir()
     (folder / "my_package" / "__init__.py").touch()
     (folder / "my_package" / "small.py").write_text(_SMALL)
     return place
+
+
+def copy_workplace(place: Workplace, folder: Path) -> Workplace:
+    """All of it, the board included, in a folder that need not exist."""
+    shutil.copytree(place.folder, folder, symlinks=True, dirs_exist_ok=True)
+    copy = Workplace(folder)
+    _write_target(copy)
+    return copy
+
+
+def _write_target(place: Workplace) -> None:
+    (place.folder / "targets" / "desk.toml").write_text(_TARGET.format(root=place.root))
 
 
 def local_home(place: Workplace) -> Home:

@@ -5,9 +5,8 @@ import re
 import signal
 
 import pytest
-from workplace import FEW_STEPS, WHAT, Workplace, make_workplace
+from workplace import RUN, Workplace, make_workplace
 
-RUN = (*WHAT, *FEW_STEPS, "--latency", "50ms", "--size", "30KB")
 STAGES = ("load", "probe", "profile", "allocate", "compress", "export", "install", "verify", "adapt", "report")
 
 

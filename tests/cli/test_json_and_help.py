@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 import typer.main
-from workplace import FEW_STEPS, WHAT, Workplace, make_workplace, one_object
+from workplace import FEW_STEPS, ROOMY, WHAT, Workplace, copy_workplace, one_object
 
 from toolkit import __version__
 from toolkit.cli.app import app
@@ -14,13 +14,9 @@ from toolkit.frontier import Frontier
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def shared(deployed_place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A working folder from which one release has been deployed, its result under a fixed name."""
-    made = make_workplace(tmp_path_factory.mktemp("place"))
-    done = made.deploy(*WHAT, *FEW_STEPS, "--latency", "50ms", "--json")
-    (made.folder / "done.json").write_text(done.stdout)
-    assert done.returncode == 0, done.stderr
-    return made
+    return copy_workplace(deployed_place, tmp_path_factory.mktemp("json"))
 
 
 def test_a_run_is_one_object_that_is_its_result(shared: Workplace) -> None:
@@ -31,7 +27,7 @@ def test_a_run_is_one_object_that_is_its_result(shared: Workplace) -> None:
 
 
 def test_a_plan_is_one_object(shared: Workplace) -> None:
-    done = shared.deploy("plan", *WHAT, "--latency", "50ms", "--runs", "planned", "--json")
+    done = shared.deploy("plan", *WHAT, *ROOMY, "--runs", "planned", "--json")
     assert done.returncode == 0, done.stderr
     [folder] = (shared.folder / "planned").iterdir()
     assert (folder / "result.json").read_text() == done.stdout
@@ -87,7 +83,7 @@ def test_the_version(shared: Workplace) -> None:
 
 
 def test_without_a_terminal_each_stage_is_named_as_it_begins(shared: Workplace) -> None:
-    done = shared.deploy("plan", *WHAT, "--latency", "50ms")
+    done = shared.deploy("plan", *WHAT, *ROOMY)
     begun = [line[2:] for line in done.stderr.splitlines() if line.startswith("· ")]
     assert begun == ["load", "probe", "profile", "budget", "allocate", "report"]
     assert "✓ profile" in done.stderr
@@ -156,7 +152,7 @@ def test_a_short_example_runs(shared: Workplace, line: str) -> None:
     desk = (shared.folder / "targets" / "desk.toml").read_text()
     (shared.folder / "targets" / "host.toml").write_text(desk.replace('"desk"', '"host"'))
     if "rollback" in line:
-        again = shared.deploy(*WHAT, *FEW_STEPS, "--latency", "50ms", "--size", "30KB")
+        again = shared.deploy(*WHAT, *FEW_STEPS, *ROOMY)
         assert again.returncode == 0, again.stderr
     arguments = [
         str(shared.folder / "done.json") if each.endswith("result.json") else each for each in shlex.split(line)[1:]

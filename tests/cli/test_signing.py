@@ -1,15 +1,12 @@
 """Signed deployments as a user makes them."""
 
-import subprocess
-
-from workplace import FEW_STEPS, WHAT, Workplace, one_object, refusal
-
-RUN = (*WHAT, *FEW_STEPS, "--latency", "50ms", "--size", "30KB")
+from openssh import make_key
+from workplace import RUN, Workplace, one_object, refusal
 
 
-def test_a_board_that_trusts_a_key_takes_what_it_signed_and_nothing_else(place: Workplace) -> None:
-    key = place.folder / "release-key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+def test_a_board_that_trusts_a_key_takes_what_it_signed_and_nothing_else(measured_place: Workplace) -> None:
+    place = measured_place
+    key = make_key(place.folder / "release-key")
     trusted = place.deploy("trust", f"{key}.pub", "--target", "desk")
     assert trusted.returncode == 0, trusted.stderr
     assert "only releases that a trusted key signed" in trusted.stdout

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tools import need
 from workplace import Workplace, bundle, local_home
 
 from toolkit.devices import Home
@@ -23,6 +24,7 @@ def ours(place: Workplace) -> Home:
 def make_key(tmp_path: Path) -> Callable[[str], Path]:
     def make(name: str, kind: str = "ed25519") -> Path:
         path = tmp_path / name
+        need("ssh-keygen", "openssh-client", "signing is")
         subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
         return path
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib import metadata
 
 import pytest
-from workplace import TASK, Workplace, inside, make_workplace
+from workplace import ROOMY_MS, TASK, Workplace, inside, make_workplace
 
 from toolkit import pipeline, request, stages
 from toolkit.deployment import Deployment
@@ -49,9 +49,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 @pytest.fixture(scope="module")
 def tight(place: Workplace) -> Overrides:
     """Less than ranks alone can save, and more than channels alone can."""
-    dense = pipeline.plan(REQUEST, place.target, Overrides(latency_ms=50.0), Silent(), place.folder / "dense")
+    dense = pipeline.plan(REQUEST, place.target, Overrides(latency_ms=ROOMY_MS), Silent(), place.folder / "dense")
     assert {each.choice for each in dense.allocation} == {"dense"}
-    return Overrides(latency_ms=50.0, size_bytes=dense.size_bytes.dense - 13_000)
+    return Overrides(latency_ms=ROOMY_MS, size_bytes=dense.size_bytes.dense - 13_000)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_the_host_trains_what_lost_channels_and_freezes_it_again(place: Workplac
     kept = {each.layer: each.rank for each in deployed.allocation if each.choice != "dense"}
     board = stages.recall(place.target, job, watch)
     profile = stages.profile(board, job, watch)
-    budget = stages.budget(board, profile, Overrides(latency_ms=50.0), watch)
+    budget = stages.budget(board, profile, Overrides(latency_ms=ROOMY_MS), watch)
     planned = stages.allocate(board, job, profile, replace(budget, size_bytes=None), REQUEST, watch)
     learned = stages.learn.learn(board, job, profile, "jactus", 0, watch)
     ranks = {**planned.allocation.ranks, **kept}
