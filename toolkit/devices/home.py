@@ -5,7 +5,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.devices.device import Completed, Device, check
@@ -72,13 +72,15 @@ def find_home(device: Device, target: Target) -> Home | None:
 def open_home(device: Device, target: Target) -> Home:
     """Our folder, made where it is absent or empty. Raises BoardError if it is not ours."""
     home, state = _look(device, target)
-    if state == "ours":
-        return home
-    made = device.run(make_script(target.root))
-    if made.status == REFUSED:
-        raise BoardError("its folder changed while it was opened", where=home.where, next="Run again.")
-    machine, state, root = _answer(check(made, "making folders", f"{target.name}:{target.root}"), target)
-    return Home(device, target.name, root, machine)
+    if state != "ours":
+        made = device.run(make_script(target.root))
+        if made.status == REFUSED:
+            raise BoardError("its folder changed while it was opened", where=home.where, next="Run again.")
+        machine, _, root = _answer(check(made, "making folders", f"{target.name}:{target.root}"), target)
+        home = replace(home, root=root, machine=machine)
+    # Files are pushed without a shell that could look first: what the board called our folder must be it.
+    check(home.run(":"), "entering our folder", home.where)
+    return home
 
 
 def _look(device: Device, target: Target) -> tuple[Home, str]:
