@@ -1,21 +1,25 @@
 """Our folder on a board: ours, or refused; found without a trace; and nothing outside it is ever touched."""
 
+import platform
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openssh import Sshd
 from pydantic import ValidationError
 from workplace import Workplace, bundle
 
-from toolkit.devices import check, find_home, locked, open_home, scratch
+from toolkit.devices import check, connected, find_home, locked, open_home, probe, scratch
 from toolkit.devices.device import Completed
 from toolkit.devices.framed import FramedDevice
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.marker import FOLDERS, MARKER
+from toolkit.devices.python_agent import install_python_agent
 from toolkit.devices.releases.release import activate, install
 from toolkit.errors import BoardError
 from toolkit.targets import Target
@@ -71,6 +75,21 @@ def test_a_root_that_could_mean_another_place_is_refused(place: Workplace, root:
 def test_a_tilde_is_the_boards_home_and_nothing_else(place: Workplace, home: Path) -> None:
     assert open_home(DEVICE, at(place, "~/it's mine ü")).root == f"{home}/it's mine ü"
     assert sorted(path.name for path in home.iterdir()) == ["it's mine ü"]
+
+
+def test_a_tilde_in_python_is_the_boards_home_too(sshd: Sshd, home: Path) -> None:
+    (home / "a venv" / "bin").mkdir(parents=True)
+    (home / "a venv" / "bin" / "python").symlink_to(sys.executable)
+    target = sshd.target().model_copy(update={"python": "~/a venv/bin/python"})
+    with connected(target) as device:
+        facts = probe(install_python_agent(open_home(device, target), target))
+    assert facts.python == platform.python_version()
+
+
+@pytest.mark.parametrize("python", ["", "~", "~user/python", "$HOME/python", "bin/python", "a\nb"])
+def test_a_python_that_could_be_another_program_is_refused(place: Workplace, python: str) -> None:
+    with pytest.raises(ValidationError):
+        Target.model_validate(place.target.model_dump() | {"python": python})
 
 
 def test_a_new_folder_gets_a_marker_that_says_whose_it_is(place: Workplace) -> None:
