@@ -31,7 +31,6 @@ from device_tests.faults.bundles import make_base, make_variant
 from device_tests.faults.deployer import MOMENTS
 from device_tests.faults.inject import Outcome, deploy, inject
 from device_tests.faults.rig import Rig, open_rig
-from tests.ports import free_ports
 from toolkit.cache import cache_folder, digest
 from toolkit.devices.releases.health import read_status
 
@@ -63,7 +62,7 @@ def main() -> None:
         boards = [(Path(folder, str(index)), base, share, quick, progress) for index, share in enumerate(shares)]
         with ThreadPoolExecutor(len(boards)) as pool:
             outcomes = [outcome for made in pool.map(lambda board: _board(*board), boards) for outcome in made]
-        with open_rig(Path(folder, "0"), free_ports()) as rig:
+        with open_rig(Path(folder, "0")) as rig:
             races = [_race(rig, base, index) for index in range(2 if quick else _RACES)]
     _write("faults-quick" if quick else "faults", outcomes, races, started)
 
@@ -73,7 +72,7 @@ def _board(folder: Path, base: Path, transports: tuple[str, ...], quick: bool, p
     folder.mkdir()
     kept = _kept_rows(transports, quick)
     outcomes = [Outcome(**json.loads(line)) for line in kept.read_text().splitlines()] if kept.exists() else []
-    with open_rig(folder, free_ports()) as rig:
+    with open_rig(folder) as rig:
         _time_clean(rig, base, "ssh")
         plan = [step for transport in transports for step in _plan(transport, _time_clean(rig, base, transport), quick)]
         task = progress.add_task(" and ".join(transports), total=len(plan), completed=len(outcomes))

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.ports import free_ports
 from toolkit import lab
 from toolkit.cache import cache_folder
-from toolkit.targets import Target, load_target
+from toolkit.targets import LabPlace, Target, load_target
 
 
 @contextmanager
 def own_board(name: str) -> Iterator[Target]:
     """The target of that name; an emulated one on a machine of its own."""
     target = load_target(name)
-    if target.family.lab is None:
+    if not isinstance(target.place, LabPlace):
         yield target
         return
     with own_machine() as board:
@@ -26,7 +25,7 @@ def own_board(name: str) -> Iterator[Target]:
 def own_machine() -> Iterator[lab.Board]:
     """A machine of its own, switched off at the end."""
     with tempfile.TemporaryDirectory(prefix="board-", dir=_folder()) as folder:
-        machine = lab.Machine("benchmark", Path(folder), free_ports())
+        machine = lab.Machine("benchmark", Path(folder))
         board = lab.power_on(machine, on_step=print)
         try:
             yield board

@@ -62,7 +62,7 @@ def _emulated(folder: Path, quick: bool) -> tuple[dict[str, Figure], Rows]:
     """The emulated board's console, our turns next to the bare line's."""
     size, rounds = (100_000, 1) if quick else (400_000, 3)
     lab.up("emulated-pi", on_step=print)
-    asked = load_target(_TARGET).place
+    asked = lab.reached(load_target(_TARGET)).place
     assert isinstance(asked, SerialPlace)
     assert asked.password_file
     password = expand_path(asked.password_file).read_text(encoding="utf-8").partition("\n")[0]

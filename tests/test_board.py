@@ -46,7 +46,7 @@ class Deployed:
 def board(emulated_pi: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     place = make_workplace(tmp_path_factory.mktemp("place"))
     target = emulated_pi.model_copy(update={"name": "small-pi", "root": ROOT})
-    text = (CHECKOUT / "targets" / "emulated-pi.toml").read_text().replace('"emulated-pi"', '"small-pi"')
+    text = (CHECKOUT / "targets" / "emulated-pi.toml").read_text().replace('name = "emulated-pi"', 'name = "small-pi"')
     (place.folder / "targets" / "small-pi.toml").write_text(text.replace("clock =", f'root = "{ROOT}"\nclock =', 1))
     device = connect(target)
     # The packages are the board's own: sending them is another test's business.

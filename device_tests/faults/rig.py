@@ -38,12 +38,12 @@ class Rig:
 
 
 @contextmanager
-def open_rig(folder: Path, first_port: int) -> Iterator[Rig]:
-    """A machine of its own on three ports from `first_port`; switched off at the end.
+def open_rig(folder: Path) -> Iterator[Rig]:
+    """A machine of its own; switched off at the end.
 
     Raises BoardUnavailable where it cannot be built.
     """
-    machine = lab.Machine("faults", folder / "machine", first_port, keep_disk=True)
+    machine = lab.Machine("faults", folder / "machine", keep_disk=True)
     board = lab.power_on(machine, on_step=lambda _: None)
     ports = {"ssh": board.ssh_port, "adb": board.adb_port, "serial": board.serial_port}
     relays = {transport: Relay(port) for transport, port in ports.items()}

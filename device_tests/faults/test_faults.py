@@ -12,7 +12,6 @@ from device_tests.faults.bundles import make_base, make_variant
 from device_tests.faults.deployer import MOMENTS
 from device_tests.faults.inject import deploy, inject
 from device_tests.faults.rig import Rig, open_rig
-from tests.ports import free_ports
 from toolkit import lab
 from toolkit.devices.releases.health import read_status
 from toolkit.devices.releases.release import rollback
@@ -38,7 +37,7 @@ CASES = [
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("faults")
     try:
-        with open_rig(folder, free_ports()) as opened:
+        with open_rig(folder) as opened:
             yield opened
     except lab.BoardUnavailable as error:
         unavailable(error)

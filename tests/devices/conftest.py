@@ -11,6 +11,7 @@ from consoles import Console
 from openssh import Sshd
 from transports import TRANSPORTS, Transport
 
+from toolkit import lab
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.device import Device, check
 from toolkit.devices.framed import FramedDevice
@@ -64,7 +65,7 @@ def ssh_shell(start_sshd: Callable[..., Sshd]) -> Iterator[SshDevice]:
 @pytest.fixture(scope="module")
 def board_ssh(emulated_pi: Target) -> Iterator[SshDevice]:
     """The emulated board's own SSH server."""
-    device = SshDevice(emulated_pi)
+    device = SshDevice(lab.reached(emulated_pi))
     yield device
     device.close()
 
@@ -72,7 +73,7 @@ def board_ssh(emulated_pi: Target) -> Iterator[SshDevice]:
 @pytest.fixture
 def board_adb(emulated_pi: Target, adb: Adb) -> Iterator[AdbDevice]:
     """The emulated board's own adbd."""
-    device = AdbDevice(load_target("emulated-android"))
+    device = AdbDevice(lab.reached(load_target("emulated-android")))
     yield device
     device.close()
 
@@ -90,7 +91,7 @@ def serial(home: Path) -> Iterator[SerialDevice]:
 @pytest.fixture(scope="module")
 def board_serial(emulated_pi: Target) -> Iterator[SerialDevice]:
     """The emulated board's own console."""
-    device = SerialDevice(load_target("emulated-console"))
+    device = SerialDevice(lab.reached(load_target("emulated-console")))
     yield device
     device.close()
 

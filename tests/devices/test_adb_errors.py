@@ -26,8 +26,8 @@ from toolkit.errors import BoardError
 from toolkit.targets import Target
 
 
-def target(serial: str | None = None, **family: str) -> Target:
-    return board_at({"transport": "adb", "serial": serial}, "phone", **family)
+def target(serial: str | None = None) -> Target:
+    return board_at({"transport": "adb", "serial": serial}, "phone")
 
 
 def refused(asked: Target) -> BoardError:
@@ -112,11 +112,6 @@ def test_nothing_listens_there(no_boards: Adb) -> None:
     assert error.what.startswith("cannot reach the board: ")
     assert "Connection refused" in error.what
     assert "adb tcpip 5555" in str(error.next)
-
-
-def test_an_emulated_board_that_is_not_up(no_boards: Adb) -> None:
-    error = refused(target(f"127.0.0.1:{free_ports(1)}", lab="emulated-pi"))
-    assert error.next == "Start it: `deploy lab up phone`."
 
 
 def test_a_name_that_does_not_resolve(no_boards: Adb) -> None:

@@ -83,13 +83,6 @@ def test_a_board_whose_address_is_only_a_default(sshd: Sshd) -> None:
     assert "--host" in str(error.next)
 
 
-def test_an_emulated_board_that_is_not_up(sshd: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(tmp_path / "cache"))
-    stop_sshd(sshd.process)
-    error = refused(sshd.target(identity_file="{cache}/lab/test-board/id_ed25519"))
-    assert error.next == "Start it: `deploy lab up test-board`."
-
-
 def test_an_unknown_host_key_is_refused_until_the_printed_command_has_run(
     start_sshd: Callable[..., Sshd], tmp_path: Path
 ) -> None:

@@ -3,45 +3,41 @@
 import dataclasses
 import json
 import os
-import re
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import paramiko
 import pytest
 from adb_client import Adb
-from ports import free_ports
 from typer.testing import CliRunner
 
 from toolkit import lab
 from toolkit.cache import cache_folder
 from toolkit.cli.lab import app
+from toolkit.devices import connect
 from toolkit.errors import BadInput, BoardError
 from toolkit.lab.debian_sources import sources_from
 from toolkit.lab.disk import ensure_kept_disk
 from toolkit.lab.initrd import module_order
 from toolkit.lab.keys import ensure_keys
-from toolkit.lab.power import require_free
+from toolkit.lab.ports import ADB_SCANS, forget_ports, is_free, take_ports
 from toolkit.lab.tools import TO_BOOT, require
-from toolkit.targets import Target, expand_path, load_target
+from toolkit.targets import AdbPlace, SshPlace, Target, load_target
 
 
 @pytest.fixture
 def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A lab apart from the user's: own state and own port, but the image that is already built."""
+    """A lab apart from the user's: own state and own ports, but the image that is already built."""
     images = cache_folder() / "lab-image"
     images.mkdir(exist_ok=True)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "lab-image").symlink_to(images)
-    port = free_ports()
-    shipped = (Path(__file__).parents[2] / "targets" / "emulated-pi.toml").read_text()
-    (tmp_path / "targets").mkdir()
-    (tmp_path / "targets" / "emulated-pi.toml").write_text(re.sub(r"(?m)^port = \d+", f"port = {port}", shipped))
     monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "cache" / "lab" / "emulated-pi"
@@ -110,14 +106,14 @@ def test_the_host_key_is_known_before_the_first_boot(tmp_path: Path) -> None:
         require(["ssh-keygen"])
     except lab.BoardUnavailable as error:
         pytest.skip(str(error))
-    ensure_keys(tmp_path, "127.0.0.1", 22117)
+    ensure_keys(tmp_path, "127.0.0.1", 40022)
     known = paramiko.HostKeys(str(tmp_path / "known_hosts"))
     key = paramiko.Ed25519Key.from_private_key_file(str(tmp_path / "ssh_host_ed25519_key"))
-    assert known.check("[127.0.0.1]:22117", key)
+    assert known.check("[127.0.0.1]:40022", key)
     assert (tmp_path / "id_ed25519").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "password").stat().st_mode & 0o777 == 0o600
     password = (tmp_path / "password").read_text()
-    ensure_keys(tmp_path, "127.0.0.1", 22117)
+    ensure_keys(tmp_path, "127.0.0.1", 40022)
     assert (tmp_path / "password").read_text() == password
 
 
@@ -129,13 +125,31 @@ def test_a_stale_pidfile_is_no_board(own_lab: Path, content: str) -> None:
     assert lab.down("emulated-pi") is False
 
 
-def test_a_port_in_use_is_named() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(BoardError, match=f"port {port}"):
-            require_free(port, "emulated-pi")
+def test_a_machine_keeps_its_ports_while_they_are_free(tmp_path: Path) -> None:
+    ports = take_ports(tmp_path)
+    assert take_ports(tmp_path) == ports
+    with socket.create_server(("127.0.0.1", ports.console)):
+        others = take_ports(tmp_path)
+    assert ports.console not in asdict(others).values()
+    assert take_ports(tmp_path) == others
+    forget_ports(tmp_path)
+    assert take_ports(tmp_path) != others
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"ssh": 1, "console": "2", "adb": 70000}', '{"ssh": 22}', "null"])
+def test_ports_that_were_kept_wrongly_are_taken_anew(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "ports.json").write_text(kept)
+    ports = asdict(take_ports(tmp_path)).values()
+    assert len(set(ports)) == 3
+    assert not set(ports) & set(ADB_SCANS)
+    assert all(map(is_free, ports))
+
+
+@pytest.mark.parametrize("name", ["emulated-pi", "emulated-android", "emulated-console"])
+def test_a_board_that_is_off_is_answered_with_how_to_start_it(own_lab: Path, name: str) -> None:
+    with pytest.raises(BoardError, match="off") as caught:
+        connect(load_target(name))
+    assert f"deploy lab up {name}" in str(caught.value.next)
 
 
 def test_a_real_board_cannot_be_emulated() -> None:
@@ -159,8 +173,9 @@ def test_the_command_line_tells_that_there_was_nothing_to_end(own_lab: Path, ver
 def test_the_board_is_reached_with_the_targets_own_files(emulated_pi: Target) -> None:
     board = lab.status("emulated-pi")
     assert board is not None
-    assert expand_path(emulated_pi.connection.identity_file or "") == board.identity_file
-    assert expand_path(emulated_pi.connection.known_hosts_file or "") == board.known_hosts_file
+    place = lab.reached(emulated_pi).place
+    assert isinstance(place, SshPlace)
+    assert (place.identity_file, place.known_hosts_file) == (str(board.identity_file), str(board.known_hosts_file))
     assert run(board, "uname -m; hostname; python3 -c 'print(6 * 7)'").split() == [
         "aarch64",
         "emulated-pi",
@@ -209,23 +224,44 @@ def test_adb_leads_to_the_same_board(emulated_pi: Target, adb: Adb) -> None:
     assert board == lab.status("emulated-pi") == lab.status("emulated-console")
     assert board is not None
     serial = f"127.0.0.1:{board.adb_port}"
-    assert lab.target_on(board, "emulated-android").connection.serial == serial
+    assert lab.target_on(board, "emulated-android").place == AdbPlace(serial=serial)
     assert "connected" in adb("connect", serial)
     assert adb("-s", serial, "shell", "hostname; python3 -c 'print(6 * 7)'; pwd").split() == ["emulated-pi", "42", "/"]
 
 
 @pytest.mark.board
-def test_targets_that_disagree_on_the_ports_of_their_machine_are_named(own_board: lab.Board) -> None:
-    with pytest.raises(BoardError, match=f"answers it on 127.0.0.1:{own_board.adb_port}, but its file says") as caught:
-        lab.up("emulated-android", on_step=lambda _: None)
-    assert caught.value.where == "target emulated-android"
+def test_two_labs_on_one_machine_keep_apart(emulated_pi: Target, own_board: lab.Board) -> None:
+    """The one of `emulated_pi` runs under another cache folder."""
+    ours = {own_board.ssh_port, own_board.serial_port, own_board.adb_port}
+    place = lab.reached(load_target("emulated-pi")).place
+    assert isinstance(place, SshPlace)
+    assert (place.port, place.identity_file) == (own_board.ssh_port, str(own_board.identity_file))
+    assert run(own_board, "hostname") == "emulated-pi\n"
+    assert not ours & set(ADB_SCANS)
+
+
+@pytest.mark.board
+def test_a_board_comes_back_on_its_ports_unless_somebody_has_taken_one(own_board: lab.Board) -> None:
+    assert lab.cut("emulated-pi")
+    again = lab.up("emulated-pi", on_step=lambda _: None)
+    assert (again.ssh_port, again.serial_port, again.adb_port) == (
+        own_board.ssh_port,
+        own_board.serial_port,
+        own_board.adb_port,
+    )
+    assert lab.cut("emulated-pi")
+    wait_until(lambda: is_free(again.adb_port))  # QEMU gives it up a moment after its name
+    with socket.create_server(("127.0.0.1", again.adb_port)):
+        elsewhere = lab.up("emulated-pi", on_step=lambda _: None)
+    assert elsewhere.adb_port != again.adb_port
+    assert run(elsewhere, "hostname") == "emulated-pi\n"
 
 
 @pytest.mark.board
 def test_a_power_cut_loses_what_was_not_synced_and_the_journal_recovers(
     emulated_pi: Target, own_lab: Path, tmp_path: Path
 ) -> None:
-    machine = lab.Machine("rough", tmp_path / "rough", free_ports(), keep_disk=True)
+    machine = lab.Machine("rough", tmp_path / "rough", keep_disk=True)
     try:
         board = lab.power_on(machine, on_step=lambda _: None)
         write = "cd /data/local/tmp && head -c 3000000 /dev/urandom > {0} && sha256sum {0}"
@@ -320,7 +356,7 @@ def ssh_client(board: lab.Board) -> Iterator[paramiko.SSHClient]:
         client.connect(
             "127.0.0.1",
             board.ssh_port,
-            load_target("emulated-pi").connection.user or "root",
+            "root",
             key_filename=str(board.identity_file),
             allow_agent=False,
             look_for_keys=False,

@@ -23,7 +23,7 @@ def targets(as_json: AsJson = False) -> None:
     table.add_column("what it is, how it is reached, what it runs")
     for each in found:
         family = each if isinstance(each, Family) else each.family
-        kind = "" if family is each else f"a {family.name}; "
+        kind = "" if family is each else f"family {family.name}; "
         verified = "verified" if family.verified else "not verified on hardware"
         facts = f"{kind}{each.place or 'give its --host'}; {', '.join(each.runtimes)}; {verified}"
         table.add_row(each.name, f"{escape(each.summary)}\n[dim]{escape(facts)}[/]")

@@ -6,7 +6,8 @@ from toolkit.devices.framed import FramedDevice
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.serial import SerialDevice
 from toolkit.devices.ssh import SshDevice
-from toolkit.targets import AdbPlace, LocalPlace, SerialPlace, SshPlace, Target
+from toolkit.lab import reached
+from toolkit.targets import AdbPlace, LabPlace, LocalPlace, SerialPlace, SshPlace, Target
 
 
 def connect(target: Target) -> Device:
@@ -16,6 +17,8 @@ def connect(target: Target) -> Device:
 
 def _open(target: Target) -> Device:
     match target.place:
+        case LabPlace():
+            return _open(reached(target))
         case LocalPlace():
             return LocalDevice()
         case AdbPlace():

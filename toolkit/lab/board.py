@@ -6,15 +6,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Machine:
-    """One emulated arm64 machine, on or off. It needs three ports of 127.0.0.1 in a row, SSH's the first.
+    """One emulated arm64 machine, on or off.
 
     Without `keep_disk` its disk is as new at every power-on. With it, what reached the disk stays there: a
-    power cut loses only what the board had not synced. `folder` is its own: keys, disk, logs, pidfile.
+    power cut loses only what the board had not synced. `folder` is its own: keys, disk, logs, ports, pidfile.
     """
 
     name: str
     folder: Path
-    ssh_port: int
     keep_disk: bool = False
 
 
@@ -56,7 +55,7 @@ class Board:
         return self.folder / CONSOLE_LOG
 
 
-# Names inside a machine's folder. targets/*.toml names the first three.
+# Names inside a machine's folder
 IDENTITY = "id_ed25519"
 KNOWN_HOSTS = "known_hosts"
 PASSWORD = "password"
@@ -64,6 +63,7 @@ HOST_KEY = "ssh_host_ed25519_key"
 INITRD = "initrd.gz"
 DISK = "disk.qcow2"
 PIDFILE = "pid"
+PORTS = "ports.json"
 LOCK = "lock"
 CONSOLE_LOG = "console.log"
 SCRATCH = "scratch"

@@ -7,7 +7,19 @@ from toolkit.cache import cache_folder
 from toolkit.errors import BadInput, BoardError
 from toolkit.lab.board import Board, Machine
 from toolkit.lab.power import power_cut, power_off, power_on, running
-from toolkit.targets import AdbPlace, SerialPlace, SshPlace, Target, load_target, read_target, target_files
+from toolkit.targets import (
+    AdbPlace,
+    LabPlace,
+    Place,
+    SerialPlace,
+    SshPlace,
+    Target,
+    load_target,
+    read_entry,
+    target_files,
+)
+
+_HERE = "127.0.0.1"
 
 
 def up(name: str, *, on_step: Callable[[str], None], keep_disk: bool = False) -> Board:
@@ -15,69 +27,76 @@ def up(name: str, *, on_step: Callable[[str], None], keep_disk: bool = False) ->
 
     Raises BadInput for a target that is no emulated board, BoardUnavailable, BoardError.
     """
-    board = power_on(_machine(name, keep_disk), on_step=on_step)
-    target = load_target(name)
-    runs = target_on(board, name).place
-    if str(target.place) != str(runs):
-        raise BoardError(
-            f"{board.name} answers it on {runs}, but its file says {target.place}",
-            where=f"target {name}",
-            next=f"Make targets/{name}.toml and targets/{board.name}.toml agree.",
-        )
-    return board
+    return power_on(_machine(load_target(name), keep_disk), on_step=on_step)
 
 
 def down(name: str) -> bool:
     """Switch off the machine behind that target. False if it was off. Raises BadInput, BoardError."""
-    return power_off(_machine(name))
+    return power_off(_machine(load_target(name)))
 
 
 def cut(name: str) -> bool:
     """Pull the plug of the machine behind that target. False if it was off. Raises BadInput, BoardError."""
-    return power_cut(_machine(name))
+    return power_cut(_machine(load_target(name)))
 
 
 def status(name: str) -> Board | None:
     """The machine behind that target if it is on, booted or not. Raises BadInput."""
-    return running(_machine(name))
+    return running(_machine(load_target(name)))
+
+
+def reached(target: Target) -> Target:
+    """An emulated target at its present address on this machine. Raises BoardError if the board is off."""
+    board = running(_machine(target))
+    if board is None:
+        raise BoardError(
+            "the emulated board is off",
+            where=f"target {target.name}",
+            next=f"Start it: `deploy lab up {target.name}`.",
+        )
+    return at(board, target)
 
 
 def target_on(board: Board, name: str) -> Target:
-    """The target of that name as a way to this very board: its ports, keys and password. Raises BadInput."""
-    target = load_target(name)
-    match target.place:
-        case SshPlace():
-            own: dict[str, object] = {
-                "port": board.ssh_port,
-                "identity_file": str(board.identity_file),
-                "known_hosts_file": str(board.known_hosts_file),
-            }
-        case AdbPlace():
-            own = {"serial": f"127.0.0.1:{board.adb_port}"}
-        case SerialPlace():
-            own = {
-                "device": f"socket://127.0.0.1:{board.serial_port}",
-                "password_file": str(board.password_file),
-            }
-        case other:
-            raise BadInput(f"no emulated board is reached by {other.transport}", where=f"target {name}")
-    return target.model_copy(update={"place": target.place.model_copy(update=own)})
+    """The target of that name as a way to this very board. Raises BadInput."""
+    return at(board, load_target(name))
 
 
-def _machine(name: str, keep_disk: bool = False) -> Machine:
-    machine = load_target(name).family.lab
-    if machine is None:
-        raise BadInput(f"'{name}' is not an emulated board", next=f"The lab has: {', '.join(_emulated())}.")
-    place = load_target(machine).place
-    assert isinstance(place, SshPlace)
-    assert place.port
-    return Machine(machine, cache_folder() / "lab" / machine, place.port, keep_disk)
+def at(board: Board, target: Target) -> Target:
+    """An emulated target at this very board: its ports, keys and password."""
+    way = _lab_place(target).by
+    place: Place
+    if way == "ssh":
+        place = SshPlace(
+            host=_HERE,
+            port=board.ssh_port,
+            user="root",
+            identity_file=str(board.identity_file),
+            known_hosts_file=str(board.known_hosts_file),
+        )
+    elif way == "adb":
+        place = AdbPlace(serial=f"{_HERE}:{board.adb_port}")
+    else:
+        device = f"socket://{_HERE}:{board.serial_port}"
+        place = SerialPlace(device=device, user="root", password_file=str(board.password_file))
+    return target.model_copy(update={"place": place})
+
+
+def _machine(target: Target, keep_disk: bool = False) -> Machine:
+    name = _lab_place(target).machine
+    return Machine(name, cache_folder() / "lab" / name, keep_disk)
+
+
+def _lab_place(target: Target) -> LabPlace:
+    if not isinstance(target.place, LabPlace):
+        raise BadInput(f"'{target.name}' is not an emulated board", next=f"The lab has: {', '.join(_emulated())}.")
+    return target.place
 
 
 def _emulated() -> list[str]:
     names = []
     for name, file in target_files().items():
         with suppress(BadInput):  # a broken file is the business of whoever asks for that target
-            if read_target(file).family.lab:
+            if isinstance(read_entry(file).place, LabPlace):
                 names.append(name)
     return names

@@ -3,46 +3,38 @@
 import fcntl
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 
 from toolkit.errors import BoardError
 from toolkit.lab import qemu
 from toolkit.lab.board import DISK, LOCK, Board, Machine
-from toolkit.lab.image import board_image
+from toolkit.lab.image import Image, board_image
 from toolkit.lab.keys import ensure_keys
+from toolkit.lab.ports import forget_ports, is_free, take_ports
 from toolkit.lab.ssh_banner import wait_for_banner
 from toolkit.lab.tools import TO_BOOT, require
 
 STOP_TIMEOUT_S = 10.0
-PORT_TIMEOUT_S = 2.0  # a QEMU that was just killed gives up its ports a moment after its name
 
 
 def power_on(machine: Machine, *, on_step: Callable[[str], None]) -> Board:
     """The machine, booted until its sshd answers (its adbd and console do then, too); if it runs, it is left as it is.
 
     It outlives this process. `on_step` hears what is being done. Raises BoardUnavailable if this machine cannot
-    build or run it, BoardError if it does not come up, a port that it needs is taken, or it runs otherwise.
+    build or run it, BoardError if it does not come up, or runs otherwise.
     """
     with _locked(machine, on_step):
         board = running(machine)
         if board is None:
             require(TO_BOOT)
-            for port in qemu.ports(machine.ssh_port):
-                require_free(port, machine.name)
             image = board_image(on_step)
             if not machine.keep_disk and (machine.folder / DISK).exists():
                 on_step(f"Its kept disk stays aside: `deploy lab up {machine.name} --keep-disk` boots that")
             on_step(f"Booting {machine.name}")
-            ensure_keys(machine.folder, "127.0.0.1", machine.ssh_port)
-            board = qemu.start(machine, image)
-        elif board.ssh_port != machine.ssh_port:
-            raise BoardError(
-                f"{machine.name} runs with SSH on port {board.ssh_port}, not {machine.ssh_port}",
-                next=f"`deploy lab down {machine.name}`, then bring it up again.",
-            )
+            board = _start(machine, image)
         elif machine.keep_disk and not board.keeps_disk:
             raise BoardError(
                 f"{machine.name} already runs, with a disk that is not kept",
@@ -68,27 +60,18 @@ def running(machine: Machine) -> Board | None:
     return qemu.read_board(machine.name, machine.folder)
 
 
-def require_free(port: int, name: str) -> None:
-    """Raises BoardError if another program goes on listening on that port of 127.0.0.1."""
-    deadline = time.monotonic() + PORT_TIMEOUT_S
-    while not _is_free(port):
-        if time.monotonic() > deadline:
-            raise BoardError(
-                f"port {port} of 127.0.0.1 is used by another program, and {name} needs it",
-                next=f"`ss -ltnp 'sport = :{port}'` names it; or change the port in targets/{name}.toml.",
-            )
-        time.sleep(0.05)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # else the remains of closed connections would count
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _start(machine: Machine, image: Image) -> Board:
+    """Whoever else looks for free ports at this moment may take one of ours before QEMU does: then on others."""
+    for last in (False, False, True):
+        ports = take_ports(machine.folder)
+        ensure_keys(machine.folder, "127.0.0.1", ports.ssh)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+            return qemu.start(machine, image, ports)
+        except BoardError:
+            if last or all(map(is_free, asdict(ports).values())):
+                raise
+            forget_ports(machine.folder)
+    raise AssertionError  # the last try has returned or raised
 
 
 def _end(machine: Machine, signals: tuple[signal.Signals, ...]) -> bool:

@@ -1,7 +1,7 @@
 """The QEMU process that is a board: starting it, and recognising it again.
 
 The process table is the truth. A pidfile counts only while the process it names is the QEMU that was started
-with that very pidfile, and the port is read from its command line: nothing goes stale, however a board ended.
+with that very pidfile, and the ports are read from its command line: nothing goes stale, however a board ended.
 """
 
 import os
@@ -16,28 +16,25 @@ from toolkit.lab.board import CONSOLE_LOG, HOST_KEY, IDENTITY, INITRD, PIDFILE, 
 from toolkit.lab.disk import ensure_kept_disk
 from toolkit.lab.image import Image
 from toolkit.lab.keys import read_password, shadow_file
+from toolkit.lab.ports import Ports
 
 RAM_MIB = 1024
 AS_NEW = "snapshot=on"  # the disk, at every power-on
+# Where a running QEMU's command line says its ports
+_SSH = r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22\b"
+_CONSOLE = r"id=console,host=127\.0\.0\.1,port=(\d+),"
+_ADB = r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:5555\b"
 CLOCK = "shift=1"  # the board's clock advances 2^1 ns an instruction: its latencies repeat to under 1 %
 
 
-def ports(ssh_port: int) -> tuple[int, int, int]:
-    """SSH, the console and adb, side by side.
-
-    Keep away from 5555 to 5585: every adb server of this machine takes what listens there for a phone's emulator.
-    """
-    return ssh_port, ssh_port + 1, ssh_port + 2
-
-
-def start(machine: Machine, image: Image) -> Board:
+def start(machine: Machine, image: Image, ports: Ports) -> Board:
     """Power on a machine whose keys are in its folder. Raises BoardError with QEMU's own words if it cannot."""
     folder = machine.folder
     (folder / INITRD).write_bytes(image.initrd.read_bytes() + _own_files(machine.name, folder))
     shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     (folder / SCRATCH).mkdir()
     done = subprocess.run(
-        _command(machine, image),
+        _command(machine, image, ports),
         env={
             **os.environ,
             "TMPDIR": str(folder / SCRATCH),
@@ -63,11 +60,12 @@ def read_board(name: str, folder: Path) -> Board | None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except (OSError, ValueError):
         return None
-    ssh = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22\b", "\n".join(command))
-    if str(pidfile) not in command or not ssh:
+    ports = [re.search(pattern, "\n".join(command)) for pattern in (_SSH, _CONSOLE, _ADB)]
+    ssh, console, adb = (int(found[1]) if found else None for found in ports)
+    if str(pidfile) not in command or ssh is None or console is None or adb is None:
         return None  # the system has given the number to another program since
     keeps_disk = not any(argument.endswith(AS_NEW) for argument in command)
-    return Board(name, pid, *ports(int(ssh[1])), folder, keeps_disk)
+    return Board(name, pid, ssh, console, adb, folder, keeps_disk)
 
 
 def _own_files(name: str, folder: Path) -> bytes:
@@ -82,11 +80,10 @@ def _own_files(name: str, folder: Path) -> bytes:
     return initrd.archive([], {f"board/{path}": (initrd.PRIVATE, content) for path, content in own.items()})
 
 
-def _command(machine: Machine, image: Image) -> list[str]:
+def _command(machine: Machine, image: Image, ports: Ports) -> list[str]:
     folder = machine.folder
-    ssh_port, serial_port, adb_port = ports(machine.ssh_port)
-    console = f"host=127.0.0.1,port={serial_port},server=on,wait=off,logfile={folder / CONSOLE_LOG}"
-    forwards = f"hostfwd=tcp:127.0.0.1:{ssh_port}-:22,hostfwd=tcp:127.0.0.1:{adb_port}-:5555"
+    console = f"host=127.0.0.1,port={ports.console},server=on,wait=off,logfile={folder / CONSOLE_LOG}"
+    forwards = f"hostfwd=tcp:127.0.0.1:{ports.ssh}-:22,hostfwd=tcp:127.0.0.1:{ports.adb}-:5555"
     if machine.keep_disk:
         # writeback: what the board flushes has reached the overlay; what it has not may die with this process
         disk = f"format=qcow2,cache=writeback,file={ensure_kept_disk(folder, image.disk)}"

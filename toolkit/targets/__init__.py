@@ -3,7 +3,7 @@
 from toolkit.targets.family import BudgetDefaults, Clock, Datasheet, Family, Settings
 from toolkit.targets.files import expand_path, load_target, read_entry, read_target, target_files
 from toolkit.targets.host import place_at
-from toolkit.targets.place import AdbPlace, LocalPlace, Place, SerialPlace, SshPlace
+from toolkit.targets.place import AdbPlace, LabPlace, LocalPlace, Place, SerialPlace, SshPlace
 from toolkit.targets.target import Target
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Clock",
     "Datasheet",
     "Family",
+    "LabPlace",
     "LocalPlace",
     "Place",
     "SerialPlace",

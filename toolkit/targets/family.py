@@ -70,7 +70,6 @@ class Family(Settings):
         default=8, description="SIMD width in channels: ranks off this step cost the next step"
     )
     clock: Clock = "wall"
-    lab: str | None = Field(default=None, description="emulated machine behind this target: `deploy lab up` boots it")
     verified: bool = Field(default=False, description="deployed to by this project's own tests")
     sources: tuple[str, ...] = Field(default=(), description="public datasheets the defaults come from")
     datasheet: Datasheet | None = Field(default=None, description="for `deploy plan --estimate`")

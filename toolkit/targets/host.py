@@ -2,7 +2,7 @@
 
 from toolkit.destination import FORM, parse_destination
 from toolkit.errors import BadInput
-from toolkit.targets.place import AdbPlace, LocalPlace, Place, SerialPlace, SshPlace
+from toolkit.targets.place import AdbPlace, LabPlace, LocalPlace, Place, SerialPlace, SshPlace
 
 FORMS = f"{FORM}, adb:SERIAL, /dev/ttyUSB0 or socket://HOST:PORT"
 _ADB = "adb:"
@@ -15,7 +15,7 @@ def place_at(text: str, usual: Place | None = None) -> Place:
     the usual place has none: this machine, the emulated board.
     """
     text = _said(text.strip(), text)
-    if isinstance(usual, LocalPlace):
+    if isinstance(usual, LocalPlace | LabPlace):
         raise BadInput(
             "this target is no board that is reached over a network or a cable",
             where=f"--host {text}",

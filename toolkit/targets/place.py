@@ -64,4 +64,17 @@ class SerialPlace(BaseModel):
         return f"console {self.device}"
 
 
-Place = Annotated[LocalPlace | SshPlace | AdbPlace | SerialPlace, Field(discriminator="transport")]
+class LabPlace(BaseModel):
+    """An emulated board, which `deploy lab up` boots: its ports and keys are those of the machine that runs then."""
+
+    model_config = _FROZEN
+
+    transport: Literal["lab"] = "lab"
+    machine: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    by: Literal["ssh", "adb", "serial"]
+
+    def __str__(self) -> str:
+        return f"emulated, by {self.by}"
+
+
+Place = Annotated[LocalPlace | SshPlace | AdbPlace | SerialPlace | LabPlace, Field(discriminator="transport")]

@@ -10,7 +10,7 @@ from toolkit import lab
 from toolkit.devices import Home, connect, locked, open_home
 from toolkit.devices.releases.release import collect
 from toolkit.errors import BoardError, DeployError
-from toolkit.targets import Target, load_target
+from toolkit.targets import LabPlace, Target, load_target
 from toolkit.testing.options import board_required
 
 
@@ -40,15 +40,15 @@ def powered(name: str | None) -> Iterator[Target]:
     with sentences():
         target = load_target(name)
     started = False
-    if target.family.lab:
-        started = lab.status(target.family.lab) is None
+    if isinstance(target.place, LabPlace):
+        started = lab.status(name) is None
         try:
-            lab.up(target.family.lab, on_step=lambda _: None)
+            lab.up(name, on_step=lambda _: None)
         except lab.BoardUnavailable as error:
             unavailable(error)
     yield target
-    if started and target.family.lab:
-        lab.down(target.family.lab)
+    if started:
+        lab.down(name)
 
 
 @contextmanager

@@ -36,7 +36,6 @@ class Address:
 
     serial: str
     where: str
-    start_lab: str | None
 
     @property
     def is_network(self) -> bool:
@@ -46,7 +45,6 @@ class Address:
 
 def address_of(target: Target) -> Address:
     """The board of a target whose place is adb's. Raises BoardError if none is named and not exactly one attached."""
-    start_lab = f"Start it: `deploy lab up {target.name}`." if target.family.lab else None
     assert isinstance(target.place, AdbPlace)
     serial = target.place.serial or os.environ.get("ANDROID_SERIAL")  # adb's own rule
     if serial is None:
@@ -61,7 +59,7 @@ def address_of(target: Target) -> Address:
                 else "Attach it and switch on USB debugging, or set `serial` to its host:port under [place].",
             )
         [serial] = seen
-    return Address(serial, f"target {target.name} (adb {serial})", start_lab)
+    return Address(serial, f"target {target.name} (adb {serial})")
 
 
 def open_service(address: Address, service: str) -> Stream:
@@ -141,7 +139,7 @@ def _explained(address: Address, seen: dict[str, str], said: str) -> BoardError:
     else:
         what = f"adb sees no board with that serial; it sees {_listed(seen) or 'none at all'}"
         cure = "Attach it and switch on USB debugging, or mend `serial` in its target file."
-    return BoardError(what, where=address.where, next=address.start_lab or cure)
+    return BoardError(what, where=address.where, next=cure)
 
 
 def _seen() -> dict[str, str]:

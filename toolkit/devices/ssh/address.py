@@ -30,7 +30,6 @@ class Address:
     hash_known_hosts: bool = False
     host_key_alias: str | None = None
     password_file: Path | None = None
-    start_lab: str | None = None
     through: "Address | None" = None
     proxy_command: str | None = None
 
@@ -65,7 +64,6 @@ def address_of(target: Target) -> Address:
     except BadInput as error:
         raise BadInput(error.what, where=where, next=error.next) from None
     found = settings_of(named.host, asked.user or named.user, asked.port or named.port)
-    in_lab = "{cache}/lab/" in (asked.identity_file or "")
     through = _through(asked.proxy_jump or found.proxy_jump, where, (named.host,))
     return Address(
         host=found.host,
@@ -79,7 +77,6 @@ def address_of(target: Target) -> Address:
         hash_known_hosts=found.hash_known_hosts,
         host_key_alias=found.host_key_alias,
         password_file=expand_path(asked.password_file) if asked.password_file else None,
-        start_lab=f"Start it: `deploy lab up {target.family.lab or target.name}`." if in_lab else None,
         through=through,
         proxy_command=None if asked.proxy_jump else found.proxy_command,
     )

@@ -35,8 +35,7 @@ class RefuseUnknown:
         raise BoardError(
             f"unknown host key {key.fingerprint} ({key.get_name()})",
             where=address.where,
-            next=address.start_lab
-            or f"Compare it with the fingerprint on {address.role}'s own console (`ssh-keygen -lf "
+            next=f"Compare it with the fingerprint on {address.role}'s own console (`ssh-keygen -lf "
             f"/etc/ssh/ssh_host_{_kind(key)}_key.pub`); if they are equal: `{make}{accept}`",
         )
 

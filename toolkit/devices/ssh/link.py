@@ -103,7 +103,7 @@ def _explain(address: Address, error: Exception, proxy_said: str) -> NoReturn:
         did = f"sends no SSH banner within {HANDSHAKE_TIMEOUT_S:g} s" if silent else "ends it before any SSH banner"
         what = f"port {address.port} accepts the connection and {did}"
         cure = f"Check that it is an SSH server's port, and that {address.role} is not overloaded; {cure.lower()}"
-    raise BoardError(what, where=address.where, next=address.start_lab or cure) from None
+    raise BoardError(what, where=address.where, next=cure) from None
 
 
 def _open_line(address: Address, ends: ExitStack) -> socket.socket | paramiko.Channel | Proxy:
@@ -142,9 +142,7 @@ def _reach(address: Address) -> socket.socket:
             cure = (
                 f"{address.host} is only the default: give yours with `--host [USER@]HOST` or `deploy connect`. {cure}"
             )
-        raise BoardError(
-            f"cannot reach {address.role}: {reason}", where=address.where, next=address.start_lab or cure
-        ) from None
+        raise BoardError(f"cannot reach {address.role}: {reason}", where=address.where, next=cure) from None
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # else a pulled cable is noticed after a quarter of an hour
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
     return line

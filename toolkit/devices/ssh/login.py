@@ -51,7 +51,7 @@ class Login:
             cure = f"Set {PASSWORD_VARIABLE}, run in a terminal to type the password, or i{install}"
         else:
             cure = f"Mend the password, or i{install}" if by_password else f"I{install}"
-        return BoardError(what, where=address.where, next=address.start_lab or cure)
+        return BoardError(what, where=address.where, next=cure)
 
 
 def _asked_for(transport: paramiko.Transport, user: str) -> frozenset[str]:
