@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,10 @@ from adb_client import Adb
 from boards import board_at
 from ports import free_ports
 from relay import Relay, relay_to
-from wary_adbd import wary_adbd
+from wary_adbd import friendly_adbd, wary_adbd
 
 from toolkit import lab
+from toolkit.devices.adb.address import address_of
 from toolkit.devices.adb.device import _START, AdbDevice
 from toolkit.devices.connect import connect
 from toolkit.errors import BoardError
@@ -28,6 +29,14 @@ from toolkit.targets import Target
 
 def target(serial: str | None = None) -> Target:
     return board_at({"transport": "adb", "serial": serial}, "phone")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """For what the adb server learns by itself."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def refused(asked: Target) -> BoardError:
@@ -124,6 +133,25 @@ def test_a_key_that_the_phone_has_not_accepted(no_boards: Adb) -> None:
         assert no_boards("devices").splitlines()[1] == f"127.0.0.1:{port}\tunauthorized"
     assert "does not trust this computer's adb key" in error.what
     assert "accept this computer's key" in str(error.next)
+
+
+def test_the_board_that_is_online_is_meant_where_others_are_not(no_boards: Adb) -> None:
+    with friendly_adbd() as online, wary_adbd() as other:
+        for port in (other, online):
+            no_boards("connect", f"127.0.0.1:{port}")
+        wait_until(lambda: no_boards("devices").count("\tdevice") == 1)
+        assert address_of(target()).serial == f"127.0.0.1:{online}"
+
+
+def test_several_boards_are_online(no_boards: Adb) -> None:
+    with friendly_adbd() as one, friendly_adbd() as two:
+        for port in (one, two):
+            no_boards("connect", f"127.0.0.1:{port}")
+        wait_until(lambda: no_boards("devices").count("\tdevice") == 2)
+        error = refused(target())
+    assert all(f"127.0.0.1:{port}" in error.what for port in (one, two))
+    assert "adb:127.0.0.1:" in str(error.next)
+    assert "ANDROID_SERIAL" in str(error.next)
 
 
 def test_a_board_that_accepts_and_says_nothing(no_boards: Adb) -> None:

@@ -46,20 +46,28 @@ class Address:
 def address_of(target: Target) -> Address:
     """The board of a target whose place is adb's. Raises BoardError if none is named and not exactly one attached."""
     assert isinstance(target.place, AdbPlace)
-    serial = target.place.serial or os.environ.get("ANDROID_SERIAL")  # adb's own rule
-    if serial is None:
-        seen = _seen()
-        if len(seen) != 1:
-            file = f"targets/{target.name}.toml"
-            raise BoardError(
-                f"more than one board is attached: {_listed(seen)}" if seen else "adb sees no board",
-                where=f"target {target.name} (adb)",
-                next=f"Say which: set `serial` under [place] in {file}, or ANDROID_SERIAL."
-                if seen
-                else "Attach it and switch on USB debugging, or set `serial` to its host:port under [place].",
-            )
-        [serial] = seen
+    serial = target.place.serial or os.environ.get("ANDROID_SERIAL") or _only_board(target)  # adb's own rule
     return Address(serial, f"target {target.name} (adb {serial})")
+
+
+def _only_board(target: Target) -> str:
+    """The one that is online or, if none is, the one that there is. Raises BoardError if that is no single one."""
+    seen = _seen()
+    online = [serial for serial, state in seen.items() if state == "device"] or list(seen)
+    if len(online) == 1:
+        return online[0]
+    where = f"target {target.name} (adb)"
+    if not seen:
+        raise BoardError(
+            "adb sees no board",
+            where=where,
+            next="Attach it and switch on USB debugging, or set `serial` to its host:port under [place].",
+        )
+    raise BoardError(
+        f"more than one board is attached: {_listed(seen)}",
+        where=where,
+        next=f"Say which: `--host adb:{online[0]}`, ANDROID_SERIAL, or `serial` under [place] in its target file.",
+    )
 
 
 def open_service(address: Address, service: str) -> Stream:
