@@ -3,6 +3,7 @@
 import getpass
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import threading
@@ -179,6 +180,32 @@ def test_a_login_shell_that_prints_does_not_spoil_files(
     device.push(tmp_path / "file", "~/file")
     device.pull("~/file", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == bytes(range(256))
+    device.close()
+
+
+@pytest.mark.parametrize("shell", ["fish", "tcsh", "zsh"])
+def test_files_go_through_any_login_shell(start_sshd: Callable[..., Sshd], tmp_path: Path, shell: str) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"NO {shell}: it is NOT tested as a login shell")
+    device = SshDevice(start_sshd(sftp=False, shell=program).target())
+    (tmp_path / "file").write_bytes(bytes(range(256)))
+    device.push(tmp_path / "file", "~/it's a file!")
+    device.pull("~/it's a file!", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == bytes(range(256))
+    device.close()
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_takes_the_place_of_our_shell_is_sent_no_byte_of_a_file(
+    start_sshd: Callable[..., Sshd], tmp_path: Path, home: Path, status: int
+) -> None:
+    other = f"ForceCommand read line; echo No commands; exit {status}"
+    device = SshDevice(start_sshd(sftp=False, more=[other]).target())
+    (tmp_path / "file").write_text("\ntouch ~/run\n")
+    with pytest.raises(BoardError):
+        device.push(tmp_path / "file", "~/file")
+    assert list(home.iterdir()) == []
     device.close()
 
 

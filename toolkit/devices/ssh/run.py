@@ -32,8 +32,11 @@ def start(channel: paramiko.Channel, command: str, mark: str) -> None:
             raise
 
 
-def script(command: str, mark: str) -> bytes:
+def script(command: str, mark: str, stdin: str = "</dev/null") -> bytes:
     """One line for the stdin of a shell, which sh, fish, csh and all their kind read alike.
+
+    Where `stdin` is empty, the command reads what comes after that line; it must not be sent before the command has
+    said something, since a shell reads ahead.
 
     A `.bashrc` may put any of them in the place of the shell that was asked for. So it is words in single quotes, in
     which nothing is special anywhere; what would be, for one of them, is written in octal.
@@ -42,7 +45,7 @@ def script(command: str, mark: str) -> bytes:
     words = re.findall(rf"(?:\\0[0-7]{{3}}|.){{1,{_WORD}}}", safe)
     quoted = " ".join(f"'{word}'" for word in words)
     # The outer shell turns a signal into 128 + n.
-    run = '/bin/sh -c "$(printf %b "$@")" </dev/null; exit $?'
+    run = f'/bin/sh -c "$(printf %b "$@")" {stdin}; exit $?'
     return f"exec env {mark} /bin/sh -c '{run}' sh {quoted}\n".encode()
 
 
