@@ -1,10 +1,10 @@
 """Boards: families of them, where each can be reached, and the files that say both."""
 
 from toolkit.targets.family import BudgetDefaults, Clock, Datasheet, Family, Settings
-from toolkit.targets.files import expand_path, load_target, read_entry, read_target, target_files
+from toolkit.targets.files import expand_path, load_family, load_target, read_entry, read_target, target_files
 from toolkit.targets.host import place_at
 from toolkit.targets.place import AdbPlace, LabPlace, LocalPlace, Place, SerialPlace, SshPlace
-from toolkit.targets.target import Target
+from toolkit.targets.target import Target, usual_target
 
 __all__ = [
     "AdbPlace",
@@ -20,9 +20,11 @@ __all__ = [
     "SshPlace",
     "Target",
     "expand_path",
+    "load_family",
     "load_target",
     "place_at",
     "read_entry",
     "read_target",
     "target_files",
+    "usual_target",
 ]

@@ -38,6 +38,14 @@ def load_target(name: str, host: str | None = None) -> Target:
     return found.model_copy(update={"place": place}) if isinstance(found, Target) else usual_target(found, place)
 
 
+def load_family(name: str) -> Family:
+    """The family of that name. Raises BadInput with the nearest names, or with every error of its file."""
+    files = _family_files()
+    if name not in files:
+        raise BadInput(f"unknown family '{name}'", next=f"{_nearest(name, files)}Families: {', '.join(sorted(files))}.")
+    return _family(_parse(files[name]), files[name])
+
+
 def read_target(path: Path) -> Target:
     """The target of one file. Raises BadInput, as `read_entry` does, or if the file is of a family without a place."""
     found = read_entry(path)

@@ -5,7 +5,7 @@ from toolkit.devices.survey.checks import Check, checks, chosen_runtime
 from toolkit.devices.survey.parse import parse_survey
 from toolkit.devices.survey.recognise import recognise
 from toolkit.devices.survey.survey import Interpreter, Survey
-from toolkit.devices.survey.unfit import Unfit, unfit
+from toolkit.devices.survey.unfit import Unfit, unfit, usable_python
 
 __all__ = [
     "Check",
@@ -18,4 +18,5 @@ __all__ = [
     "parse_survey",
     "recognise",
     "unfit",
+    "usable_python",
 ]

@@ -1,6 +1,6 @@
 """What a board's shell says of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class Survey:
     def python(self) -> Interpreter | None:
         """The one that would run the agent."""
         return self.pythons[0] if self.pythons else None
+
+    def using(self, python: Interpreter) -> "Survey":
+        """The same board with another Python as the one that would run the agent."""
+        return replace(self, pythons=(python, *(each for each in self.pythons if each != python)))
 
     @property
     def jetpack(self) -> int | None:

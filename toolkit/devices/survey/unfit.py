@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from toolkit.devices.survey.survey import Survey
+from toolkit.devices.survey.survey import Interpreter, Survey
 from toolkit.devices.wheels import NEEDS_PYTHON, why_no_wheels
 
 _BUILT_FOR = ("aarch64", "x86_64")
@@ -31,6 +31,15 @@ def unfit(survey: Survey, runtime: str) -> Unfit | None:
     return _unfit_python(survey) if runtime == "onnxruntime" else None
 
 
+def usable_python(survey: Survey) -> Interpreter | None:
+    """The first of the board's that ONNX Runtime has wheels for."""
+    return next((each for each in survey.pythons if _is_usable(each, survey)), None)
+
+
+def _is_usable(python: Interpreter, survey: Survey) -> bool:
+    return python.word_bits == 64 and why_no_wheels(python.version, python.libc or survey.libc) is None
+
+
 def _unfit_python(survey: Survey) -> Unfit | None:
     python = survey.python
     if survey.word_bits == 32 and (python is None or python.word_bits == 32):
@@ -44,6 +53,6 @@ def _unfit_python(survey: Survey) -> Unfit | None:
     why = why_no_wheels(python.version, python.libc or survey.libc)
     if why is None:
         return None
-    others = [each for each in survey.pythons[1:] if not why_no_wheels(each.version, each.libc or survey.libc)]
-    other = f'`python = "{others[0].command}"` in the target\'s file, or ' if others else ""
-    return Unfit(why, other + _OTHER)
+    other = usable_python(survey)
+    named = f'`python = "{other.command}"` in the target\'s file, or ' if other else ""
+    return Unfit(why, named + _OTHER)
