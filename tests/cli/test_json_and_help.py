@@ -114,6 +114,7 @@ LONG = (
     "deploy lab down",
     "deploy lab cut",
     "deploy trust",
+    "deploy connect",
 )
 
 
