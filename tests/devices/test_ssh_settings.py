@@ -102,6 +102,14 @@ def test_a_proxy_command_that_fails_is_quoted(sshd: Sshd, config: Path, command:
 
 
 @needs_ssh
+def test_a_proxy_command_that_hands_over_a_socket_is_refused(config: Path) -> None:
+    config.write_text("Host board\n ProxyCommand nc -F %h %p\n ProxyUseFdpass yes\n")
+    with pytest.raises(BoardError, match="ProxyUseFdpass") as caught:
+        address_of(named_board())
+    assert "board" in str(caught.value.where)
+
+
+@needs_ssh
 def test_known_hosts_that_forget_at_once_are_not_what_a_key_is_written_to(
     start_sshd: Callable[..., Sshd], config: Path
 ) -> None:

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 import paramiko
 
 from toolkit.devices.ssh.address import Address
-from toolkit.devices.ssh.offers import PASSWORD_METHODS, PASSWORD_VARIABLE, Offer, Unusable, ask, offers
+from toolkit.devices.ssh.offers import (
+    PASSWORD_METHODS,
+    PASSWORD_VARIABLE,
+    TYPED_ANSWERS,
+    TYPED_PASSWORD,
+    Offer,
+    Unusable,
+    ask,
+    offers,
+)
 from toolkit.devices.ssh.questions import Questions
 from toolkit.errors import BoardError
 
@@ -33,7 +42,7 @@ class Login:
         if not allowed:
             return
         ask.cache_clear()  # a wrong answer is not given twice
-        tried += [_why_not(offer) for offer in pending if "typed" not in offer.label]
+        tried += [_why_not(offer) for offer in pending if offer.label not in (TYPED_PASSWORD, TYPED_ANSWERS)]
         raise self._refused(tried, allowed, questions.unanswered)
 
     def _refused(self, tried: list[str], allowed: frozenset[str], unanswered: list[str]) -> BoardError:

@@ -17,6 +17,7 @@ from toolkit.devices.ssh.questions import Questions
 
 PASSWORD_VARIABLE = "EDGE_DEPLOY_PASSWORD"
 PASSWORD_METHODS = frozenset({"password", "keyboard-interactive"})
+TYPED_PASSWORD, TYPED_ANSWERS = "the password typed", "the answers typed"
 _USUAL_KEYS = ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk")
 _TOKEN_KEY = b"sk-"  # in the type of a key whose secret half is in a security token
 
@@ -53,7 +54,7 @@ def offers(address: Address, questions: Questions) -> Iterator[Offer]:
     if sys.stdin.isatty():
         yield _typed_password(address)
         yield Offer(
-            "the answers typed",
+            TYPED_ANSWERS,
             frozenset({"keyboard-interactive"}),
             lambda transport, _: questions.answer(transport, address.user, None),
         )
@@ -125,7 +126,7 @@ def _password(label: str, secret: str, user: str, questions: Questions) -> Offer
 def _typed_password(address: Address) -> Offer:
     prompt = f"Password of {address.user}@{address.host}: "
     return Offer(
-        "the password typed",
+        TYPED_PASSWORD,
         frozenset({"password"}),
         lambda transport, _: transport.auth_password(address.user, ask(prompt), fallback=False),
     )

@@ -51,6 +51,12 @@ def settings_of(host: str, user: str | None, port: int | None) -> Settings:
     if _USUAL_KEYS.issuperset(identities):
         identities = []
     proxy_command = _unless_none(one.get("proxycommand"))
+    if proxy_command and one.get("proxyusefdpass") == "yes":
+        raise BoardError(
+            "has ProxyUseFdpass, with which only `ssh` itself can use its ProxyCommand",
+            where=f"`ssh -G {host}`",
+            next=f"Give `Host {host}` a ProxyCommand that passes bytes, such as `nc %h %p`.",
+        )
     return Settings(
         host=name,
         port=number,
