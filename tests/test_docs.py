@@ -46,7 +46,8 @@ def test_a_command_in_the_documents_parses(page: str, line: str) -> None:
         assert arguments, f"{page}: {line} names no verb"
         assert arguments[0] in command.commands, f"{page}: there is no verb {arguments[0]}"
         command = command.commands[arguments.pop(0)]
-    command.make_context("deploy", arguments)
+    if arguments:  # without any, the text speaks of the verb
+        command.make_context("deploy", arguments)
 
 
 def test_there_are_commands_to_check() -> None:
