@@ -10,7 +10,6 @@ import socket
 import subprocess
 import termios
 import threading
-import time
 import tty
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,13 +20,13 @@ from boards import board_at
 from toolkit.targets import Target
 
 Spoil = Callable[[bytes], bytes]
-TICK_S = 0.005
 
 
 class Console:
     """A program on a terminal of 80 columns with echo, and a wire from it to `name`, a terminal or a TCP port.
 
-    `to_board` and `to_host` spoil what passes; `bytes_per_s` slows both ways down to a line's speed.
+    `to_board` and `to_host` spoil what passes; `sent` and `said` count its bytes. Once `sent` comes to `cut_at`, the
+    plug of a TCP console is pulled.
     """
 
     def __init__(
@@ -36,12 +35,11 @@ class Console:
         home: Path,
         *,
         tcp: bool = False,
-        bytes_per_s: float | None = None,
         to_board: Spoil = bytes,
         to_host: Spoil = bytes,
         path: str | None = None,
     ) -> None:
-        self._rate, self.to_board, self.to_host = bytes_per_s, to_board, to_host
+        self.to_board, self.to_host = to_board, to_host
         self._board, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
         variables = {"HOME": str(home), "PATH": path or os.environ["PATH"], "PS1": "board# ", "TERM": "vt100"}
@@ -58,6 +56,7 @@ class Console:
             tty.setraw(self._open[1])
             self.name = os.ttyname(self._open[1])
         self._stop, self.sent, self.said = threading.Event(), 0, 0
+        self.cut_at: int | None = None
         self._peer: socket.socket | None = None
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
@@ -85,18 +84,10 @@ class Console:
                 link.close()
 
     def _carry(self) -> None:
-        budget = {True: 0.0, False: 0.0}
-        last = time.monotonic()
         while not self._stop.is_set():
             ends = [self._board, *([self._host] if self._host is not None else [])]
             waiting = [self._listener] if self._listener and self._host is None else []
             ready, _, _ = select.select([*ends, *waiting], [], [], 0.05)
-            if self._rate:
-                time.sleep(TICK_S)
-            now = time.monotonic()
-            for way in budget:
-                budget[way] = min(budget[way] + (now - last) * (self._rate or 1e9), (self._rate or 1e9) * 0.05)
-            last = now
             for end in ready:
                 if end is self._listener:
                     assert self._listener
@@ -105,7 +96,7 @@ class Console:
                     continue
                 inward = end == self._host
                 try:
-                    data = os.read(end, max(1, min(4096, int(budget[inward]))))
+                    data = os.read(end, 4096)
                 except OSError:
                     data = b""
                 if not data:
@@ -113,15 +104,17 @@ class Console:
                         self._peer.close()
                         self._host = None
                     continue
-                budget[inward] -= len(data)
                 self.sent, self.said = self.sent + len(data) * inward, self.said + len(data) * (not inward)
                 data = self.to_board(data) if inward else self.to_host(data)
                 self._pass_on(self._board if inward else self._host, data)
+                if self.cut_at is not None and self.sent >= self.cut_at:
+                    self.cut_at = None
+                    self.cut()
 
     def _pass_on(self, other: int | None, data: bytes) -> None:
-        """What finds no room for a second is lost, as on a real line."""
+        """What finds no room for long is lost, as on a real line."""
         with suppress(OSError):
-            while data and other is not None and select.select([], [other], [], 1.0)[1]:
+            while data and other is not None and select.select([], [other], [], 5.0)[1]:
                 data = data[os.write(other, data[:256]) :]
 
 

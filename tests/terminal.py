@@ -30,7 +30,7 @@ def on_a_terminal(target: Target, answers: Mapping[str, str]) -> str:
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-c", _CONNECTS, target.model_dump_json()])
     seen, answered = b"", dict.fromkeys(answers, 0)
-    while select.select([terminal], [], [], 60)[0]:
+    while select.select([terminal], [], [], 300)[0]:
         try:
             chunk = os.read(terminal, 4096)
         except OSError:  # the terminal's other end is closed

@@ -13,14 +13,13 @@ import pytest
 class Transport:
     """What the contract may ask of one transport, so that a slow line is not tested for its speed.
 
-    `timeout_s` is long enough to start a few processes on the board, `start_s` more than a command's way there and
-    back takes. `scratch` is a folder on the board, as its shell writes it, where the tests may make theirs.
+    `timeout_s` is long enough to start a few processes on a board that is not busy. `scratch` is a folder on the board,
+    as its shell writes it, where the tests may make theirs.
     """
 
     fixture: str
     large_bytes: int = 20_000_000
     timeout_s: float = 1.0
-    start_s: float = 7.0
     scratch: str = "~"
     stderr_apart: bool = True
 
@@ -33,11 +32,11 @@ TRANSPORTS = [
     pytest.param(Transport("serial"), id="serial"),
     pytest.param(Transport("ssh"), id="ssh"),
     pytest.param(Transport("ssh_shell"), id="ssh-shell"),
-    pytest.param(Transport("board_adb", timeout_s=5.0, start_s=30.0), id="board-adb", marks=pytest.mark.board),
+    pytest.param(Transport("board_adb", timeout_s=5.0), id="board-adb", marks=pytest.mark.board),
     pytest.param(
-        Transport("board_serial", large_bytes=300_000, timeout_s=5.0, start_s=60.0),
+        Transport("board_serial", large_bytes=300_000, timeout_s=5.0),
         id="board-serial",
         marks=pytest.mark.board,
     ),
-    pytest.param(Transport("board_ssh", timeout_s=5.0, start_s=30.0), id="board-ssh", marks=pytest.mark.board),
+    pytest.param(Transport("board_ssh", timeout_s=5.0), id="board-ssh", marks=pytest.mark.board),
 ]

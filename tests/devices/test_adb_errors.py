@@ -156,9 +156,7 @@ def test_several_boards_are_online(no_boards: Adb) -> None:
 
 def test_a_board_that_accepts_and_says_nothing(no_boards: Adb) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        started = time.monotonic()
         error = refused(target(f"127.0.0.1:{silent.getsockname()[1]}"))
-    assert time.monotonic() - started < 40
     assert "the board is offline" in error.what or "cannot reach the board" in error.what
 
 
@@ -184,12 +182,10 @@ def test_the_variable_of_adb_chooses_the_board(no_boards: Adb, adb_port: int, mo
 
 @pytest.mark.board
 def test_a_connection_lost_while_a_command_runs(phone: AdbDevice, cable: Relay) -> None:
-    started = time.monotonic()
     with pytest.raises(BoardError, match="connection was lost while running: echo go"):
         phone.run("echo go; sleep 3", on_line=lambda _: cable.cut())
     with pytest.raises(BoardError, match=r"cannot reach the board|is offline"):
         phone.run("true")
-    assert time.monotonic() - started < 60
     cable.mend()
     assert phone.run("echo back").stdout == b"back\n"
 

@@ -383,7 +383,7 @@ def read_until(console: socket.socket, *marks: bytes) -> bytes:
     return said
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 300.0) -> None:
     """Return as soon as it holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
