@@ -115,6 +115,7 @@ LONG = (
     "deploy lab cut",
     "deploy trust",
     "deploy connect",
+    "deploy devices",
 )
 
 

@@ -5,7 +5,21 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
-from toolkit.cli import connect, lab, methods, plan, profile, report, rollback, run, status, targets, trust, unlock
+from toolkit.cli import (
+    connect,
+    devices,
+    lab,
+    methods,
+    plan,
+    profile,
+    report,
+    rollback,
+    run,
+    status,
+    targets,
+    trust,
+    unlock,
+)
 
 app = typer.Typer(
     name="deploy",
@@ -20,6 +34,7 @@ app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("profile", epilog=profile.EPILOG)(profile.profile)
 app.command("methods", epilog="Example: [bold]deploy methods --json[/bold]")(methods.methods)
 app.command("targets", epilog="Example: [bold]deploy targets --json[/bold]")(targets.targets)
+app.command("devices", epilog=devices.EPILOG)(devices.devices)
 app.command("connect", epilog=connect.EPILOG)(connect.connect)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
