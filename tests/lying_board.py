@@ -23,21 +23,8 @@ _SAYINGS = (
     b"\x1b[31mbash\x1b[0m$ ",
     b"\0\xff\xfe\n",
 )
-_WAYS = (
-    "empty",
-    "prefix",
-    "suffix",
-    "cut",
-    "shuffle",
-    "double",
-    "drop",
-    "swap",
-    "insert",
-    "move",
-    "stale",
-    "crlf",
-    "binary",
-)
+_SPOILS = ("empty", "prefix", "suffix", "cut", "shuffle", "double", "drop")
+_LIES = ("swap", "insert", "move", "stale", "crlf", "binary")
 
 
 class UsersShell(LocalDevice):
@@ -113,7 +100,7 @@ class LyingDevice:
         chance, lines = self._chance, said.splitlines(keepends=True)
         at, cut = chance.randint(0, max(0, len(lines) - 1)), chance.randint(0, len(said))
         line = chance.choice((*self._places, *_LINES)) + b"\n"
-        match chance.choice(_WAYS):
+        match chance.choice((*_SPOILS, *_LIES)):
             case "empty":
                 return b""
             case "prefix":

@@ -1,5 +1,9 @@
 """Whatever a board answers, nobody's files are touched, and all that is raised is a DeployError."""
 
+import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from random import Random
 
@@ -22,6 +26,29 @@ def test_a_board_that_tells_the_truth_serves_each_verb_in_a_folder_of_ours_alone
     told = tell(verb, "transport", root, True, 0.0, Random(0), material)
     assert told.touched == []
     assert (told.refused is None) == ("ours" in root), told.refused
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("kind", ["busybox", "mksh"])
+def test_the_shells_of_small_boards_and_of_phones_serve_each_verb(
+    material: Path, monkeypatch: pytest.MonkeyPatch, kind: str, verb: str
+) -> None:
+    program = shutil.which(kind)
+    if program is None:
+        pytest.skip(f"NO {kind}: it is NOT tested as a board's shell; apt-get install {kind}")
+    with tempfile.TemporaryDirectory() as tools:
+        Path(tools).chmod(0o755)
+        for name in _applets(program) if kind == "busybox" else ["sh"]:
+            Path(tools, name).symlink_to(program)
+        monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+        told = tell(verb, "transport", "~/it's ours", True, 0.0, Random(0), material)
+    assert (told.touched, told.refused) == ([], None)
+
+
+def _applets(busybox: str) -> list[str]:
+    """All tools of a small board; it is this machine that the verbs run on as another user."""
+    names = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    return [name for name in names if name not in ("setpriv", "busybox")]
 
 
 @given(

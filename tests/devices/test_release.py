@@ -176,6 +176,16 @@ def test_a_bundle_for_another_machine_is_refused(ours: Home, place: Workplace, t
     assert place.releases()["available"] == []
 
 
+def test_a_release_is_not_repaired_through_a_link(ours: Home, place: Workplace, tmp_path: Path) -> None:
+    made, digest = bundle(tmp_path / "one")
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users" / "infer.onnx").write_text("mine")
+    (place.root / "releases" / digest).symlink_to(tmp_path / "users")
+    assert install(ours, made).was_there is False
+    assert {path.name: path.read_text() for path in (tmp_path / "users").iterdir()} == {"infer.onnx": "mine"}
+    assert read_status(ours).damaged == {}
+
+
 @pytest.mark.parametrize("sent", [0, 1])
 @pytest.mark.parametrize("how", [KeyboardInterrupt, BoardError])
 def test_an_interrupted_push_leaves_the_previous_release_serving(

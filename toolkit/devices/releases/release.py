@@ -89,8 +89,9 @@ def _bring(
     for name, sha in files.items():
         # A copy, not a link: one bad block must not take the release to go back to along with the one in service.
         steps.append(f"cp {home.within(here[sha][0] if sha in here else arrived(home, sha))} {arriving}/{name}")
-    # One rename, or one for each file where a damaged release of this digest is repaired in place.
-    steps.append(f"sync; if [ -d {final} ]; then mv -f {arriving}/* {final}/; else mv {arriving} {final}; fi; sync")
+    # One rename, or one for each file where a damaged release of this digest is repaired in place: not through a link.
+    steps.append(f"[ ! -L {final} ] || rm {final}; sync")
+    steps.append(f"if [ -d {final} ]; then mv -f {arriving}/* {final}/; else mv {arriving} {final}; fi; sync")
     steps += [f"rm -rf incoming/{sha}" for sha in new]
     check(home.run("\n".join(steps), timeout_s=_TIMEOUT_S), "moving the release into place", home.where)
     found = sums(home, [home.at("releases", digest, name) for name in files])
