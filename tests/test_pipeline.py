@@ -142,7 +142,7 @@ def test_the_board_learned_on_held_out_examples(first: Deployment) -> None:
 def test_a_second_run_resumes_from_the_cache(first: Deployment, shared: Workplace) -> None:
     progress = Recorded()
     result = pipeline.deploy(REQUEST, shared.target, SMALL, progress, shared.folder / "runs" / "second")
-    assert progress.cached == ["profile", "compress", "export", "install"]
+    assert progress.cached == ["profile", "allocate", "compress", "export", "install"]
     assert (result.release, result.active) == (first.release, True)
     assert shared.releases()["previous"] is None
 

@@ -53,5 +53,5 @@ def test_the_next_run_resumes_what_was_finished(shared: Workplace) -> None:
     done = shared.deploy(*RUN)
     assert done.returncode == 0, done.stderr
     cached = re.findall(r"✓ (\w+) .*from cache", done.stderr)
-    assert cached == ["profile", "compress", "export", "install"]
+    assert cached == ["profile", "allocate", "compress", "export", "install"]
     assert shared.releases()["current"] is not None

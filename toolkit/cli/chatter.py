@@ -106,6 +106,6 @@ def _redirect(to: int) -> None:
 
 def _is_real_stderr() -> bool:
     try:
-        return sys.stderr is sys.__stderr__ and sys.stderr.fileno() == _STDERR
+        return sys.stderr is sys.__stderr__ is not None and sys.__stderr__.fileno() == _STDERR
     except (AttributeError, OSError, io.UnsupportedOperation):
         return False

@@ -7,6 +7,7 @@ monotone map from estimated to true loss is drawn through them.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from toolkit.compression.compress import Spectra, compress
 from toolkit.compression.gains import GainCurve
 
 Losses = dict[int, float]
+Recall = Callable[[str, int, Callable[[], float]], float]
 
 
 def ranks_to_measure(ranks: tuple[int, ...]) -> tuple[int, ...]:
@@ -33,16 +35,24 @@ def measure_losses(
     ranks: dict[str, tuple[int, ...]],
     loss: Callable[[nn.Module], float],
     on_progress: Callable[[int, int], None],
+    recall: Recall = lambda layer, rank, measure: measure(),
 ) -> dict[str, Losses]:
-    """`loss(model with one layer compact, or one group of channels cut)` by its name and rank; nothing is trained."""
+    """`loss(model with one layer compact, or one group of channels cut)` by its name and rank; nothing is trained.
+
+    `recall(layer, rank, measure)` may know a loss already, and else measures it.
+    """
     total, done = sum(map(len, ranks.values())), 0
     found: dict[str, Losses] = {layer: {} for layer in ranks}
     for layer, measured in ranks.items():
         for rank in measured:
-            found[layer][rank] = loss(compress(model, spectra, {layer: rank}))
+            found[layer][rank] = recall(layer, rank, partial(_measured, model, spectra, layer, rank, loss))
             done += 1
             on_progress(done, total)
     return found
+
+
+def _measured(model: nn.Module, spectra: Spectra, layer: str, rank: int, loss: Callable[[nn.Module], float]) -> float:
+    return loss(compress(model, spectra, {layer: rank}))
 
 
 def corrected_gains(curve: GainCurve, losses: Losses) -> GainCurve:

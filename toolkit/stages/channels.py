@@ -13,13 +13,13 @@ from toolkit.cache import cached, digest
 from toolkit.compression import (
     GainCurve,
     RankedChannels,
-    measure_losses,
     rank_channels,
 )
+from toolkit.kept import open_kept
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
-from toolkit.stages.worth import Worth, calibration, true_loss
+from toolkit.stages.worth import Worth, calibration, recall_losses
 
 _BATCH = 64
 
@@ -28,28 +28,29 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[int, ...]], se
     """`worth` with the channels of every group in order, and what keeping each of `counts` of them alone gains.
 
     A gain is what cutting to the fewest costs, less what cutting to that many does: true losses, in nats as those of
-    layers. Orders and losses are kept for the next time.
+    layers. Orders are kept for the next time, and losses one by one.
     """
     if not counts:
         return worth
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
     code = code_digest(*packages, "toolkit.stages.worth", __name__)
 
-    def measure(folder: Path) -> None:
-        watch.progress.note(f"measuring the true loss of {sum(map(len, counts.values()))} single cuts of channels")
-        ranked = rank_channels(job.network.backbone, job.groups, job.example, _losses(job, seed))
-        losses = measure_losses(job.network.backbone, ranked, counts, true_loss(job, seed), watch.progress.advance)
-        kept = {name: {"order": ranked[name].order, "losses": losses[name]} for name in counts}
-        (folder / "channels.json").write_text(json.dumps(kept), encoding="utf-8")
+    key = digest(job.key, job.groups, seed, code)
 
-    folder, _ = cached("channels", digest(job.key, job.groups, counts, seed, code), measure)
-    found = json.loads((folder / "channels.json").read_text(encoding="utf-8"))
-    channels, gains = {}, dict(worth.gains)
-    for name, each in found.items():
-        channels[name] = RankedChannels(job.groups[name], tuple(each["order"]))
-        losses = {int(kept): loss for kept, loss in each["losses"].items()}
-        worst = max(losses.values())
-        gains[name] = GainCurve(name, {kept: worst - loss for kept, loss in losses.items()}, worst)
+    def order(folder: Path) -> None:
+        ranked = rank_channels(job.network.backbone, job.groups, job.example, _losses(job, seed))
+        orders = {name: each.order for name, each in ranked.items()}
+        (folder / "orders.json").write_text(json.dumps(orders), encoding="utf-8")
+
+    folder, ordered_before = cached("channels", key, order)
+    orders = json.loads((folder / "orders.json").read_text(encoding="utf-8"))
+    channels = {name: RankedChannels(job.groups[name], tuple(orders[name])) for name in counts}
+    losses, known_before = recall_losses(open_kept("true-loss", key), job, dict(channels), counts, seed, watch)
+    watch.was_cached = watch.was_cached and ordered_before and known_before
+    gains = dict(worth.gains)
+    for name, of_group in losses.items():
+        worst = max(of_group.values())
+        gains[name] = GainCurve(name, {kept: worst - loss for kept, loss in of_group.items()}, worst)
     return replace(worth, channels=channels, gains=gains)
 
 

@@ -37,6 +37,7 @@ class Learned:
 
 def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watch: Watch) -> Learned:
     """Weigh the layers' components by that `curve`, and correct the cost table by whole models timed on the board."""
+    watch.was_cached = True  # until something has to be computed
     costs = plain_costs(board, job, profile)
     ranks = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
     worth = weigh(job, {name: ranks[name] for name in job.layers}, curve, seed, watch)

@@ -50,6 +50,7 @@ def time_wholes(
         board.agent, job.runtime, models, profile.profile, profile.path, on_note=watch.note
     )
     wholes = [Whole(label, ranks, model) for (label, ranks), model in zip(choices, timed, strict=True)]
+    watch.was_cached = watch.was_cached and now is profile.profile
     return wholes, replace(profile, profile=now)
 
 

@@ -1,18 +1,15 @@
 """Find what each layer's components are worth: calibrate, estimate gain curves, correct them by the true loss."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from toolkit.adaptation import features_of
-from toolkit.cache import cached, digest
+from toolkit.cache import digest
 from toolkit.compression import (
-    CURVES,
     CalibrationSet,
     GainCurve,
     Labelled,
@@ -27,9 +24,11 @@ from toolkit.compression import (
 )
 from toolkit.compression.rows import input_rows
 from toolkit.distillation import estimate_statistics, kd
+from toolkit.kept import Kept, keep, open_kept
 from toolkit.profiling import input_shapes
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
+from toolkit.stages.spectra import draw_spectra
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -61,25 +60,48 @@ class Worth:
 def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, watch: Watch) -> Worth:
     """Spectra by the curve of that name, and gains of every layer at its candidate `ranks`.
 
-    Measured losses are kept for the next time. Raises BadInput if the task lacks what the curve is drawn from.
+    Spectra are kept for the next time, and losses one by one. Raises BadInput if the task lacks what the curve is drawn
+    from.
     """
-    spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, seed), seed)
+    spectra, drawn_before = draw_spectra(job, curve, calibration(job, seed), seed)
     measured = {name: ranks_to_measure(of_layer) for name, of_layer in ranks.items()}
-    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads", __name__)
-
-    def measure(folder: Path) -> None:
-        watch.progress.note(f"measuring the true loss of {sum(map(len, measured.values()))} single compact layers")
-        losses = measure_losses(job.network.backbone, spectra, measured, true_loss(job, seed), watch.progress.advance)
-        (folder / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
-
-    folder, _ = cached("true-loss", digest(job.key, measured, curve, seed, code), measure)
-    losses = json.loads((folder / "losses.json").read_text(encoding="utf-8"))
+    packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
+    code = code_digest(*packages, "toolkit.stages.spectra", __name__)
+    losses, known_before = recall_losses(
+        open_kept("true-loss", digest(job.key, curve, seed, code)), job, spectra, measured, seed, watch
+    )
+    watch.was_cached = watch.was_cached and drawn_before and known_before
     gains = {}
     for name, layer in job.layers.items():
         estimated = gain_curve(name, matrix(layer), spectra[name], ranks[name])
-        of_layer = {int(rank): loss for rank, loss in losses[name].items()}
-        gains[name] = corrected_gains(estimated, of_layer) if of_layer else estimated
+        gains[name] = corrected_gains(estimated, losses[name]) if losses[name] else estimated
     return Worth(spectra, gains)
+
+
+def recall_losses(
+    kept: Kept, job: Job, parts: Spectra, ranks: dict[str, tuple[int, ...]], seed: int, watch: Watch
+) -> tuple[dict[str, dict[int, float]], bool]:
+    """True losses of those `parts` alone, by name and rank, and whether all were known; each is kept as it is found."""
+    missing = sum(_label(name, rank) not in kept.known for name, of_name in ranks.items() for rank in of_name)
+    if missing:
+        watch.progress.note(f"measuring the true loss of {missing} models with a single layer or group made smaller")
+    losses = measure_losses(
+        job.network.backbone,
+        parts,
+        ranks,
+        true_loss(job, seed) if missing else _not_asked,
+        watch.progress.advance,
+        lambda name, rank, measure: keep(kept, _label(name, rank), measure),
+    )
+    return losses, not missing
+
+
+def _label(name: str, rank: int) -> str:
+    return f"{name} at {rank}"
+
+
+def _not_asked(backbone: nn.Module) -> float:
+    raise AssertionError("all losses are known")
 
 
 def true_loss(job: Job, seed: int) -> Callable[[nn.Module], float]:
