@@ -83,8 +83,8 @@ def test_another_model_needs_the_board(profiled: tuple[Workplace, dict[str, obje
     place, _ = profiled
     done = place.deploy("plan", "--target", "desk", "--model", "my_package.small:tiny", *WHAT[4:], "--offline")
     assert done.returncode == 2
-    assert "target desk: a whole model is not in its stored profile" in refusal(done)
-    assert "deploy profile --target desk" in refusal(done)
+    assert "a whole model is not in its stored profile" in refusal(done)
+    assert "deploy profile" in refusal(done)
 
 
 def test_without_any_profile_offline_says_what_to_do(place: Workplace) -> None:

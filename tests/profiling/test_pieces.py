@@ -57,7 +57,7 @@ def measured(ms: float) -> Measurement:
 
 def profile_of(rows: dict[str, Measurement]) -> Profile:
     device = DeviceIdentity(machine="m", cpu=None, cores=1, ram_bytes=None, kernel="k", libc=None, board=None)
-    made = Profile(target="t", device=device, runtime="onnxruntime", runtime_version="1", threads=1, clock="wall")
+    made = Profile(family="t", device=device, runtime="onnxruntime", runtime_version="1", threads=1, clock="wall")
     return made.with_rows(rows, {})
 
 

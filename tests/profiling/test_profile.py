@@ -30,6 +30,7 @@ from toolkit.profiling.profile import DeviceIdentity
 from toolkit.profiling.profile_file import parse_profile
 from toolkit.runtimes import RUNTIMES
 from toolkit.shipped import shipped_folder
+from toolkit.targets import SshPlace
 
 LAYERS = {"a": nn.Linear(32, 32), "b": nn.Linear(32, 16)}
 VARIANTS = variants_of(LAYERS, dict.fromkeys(LAYERS, (1, 32)), 8)
@@ -38,7 +39,7 @@ DEVICE = DeviceIdentity(
     machine="aarch64", cpu="a", cores=4, ram_bytes=10**9, kernel="6.1", libc="glibc 2.36", board="a board"
 )
 PROFILE = Profile(
-    target="t", device=DEVICE, runtime="r", runtime_version="1", threads=1, clock="wall", rows={"a": ROW, "é": ROW}
+    family="t", device=DEVICE, runtime="r", runtime_version="1", threads=1, clock="wall", rows={"a": ROW, "é": ROW}
 )
 
 
@@ -68,12 +69,12 @@ def test_a_profile_in_the_working_folder_is_read_and_then_kept_as_ones_own(
     assert path == own
 
 
-def test_shipped_profiles_are_of_this_schema_and_name_their_target() -> None:
+def test_shipped_profiles_are_of_this_schema_and_name_their_family() -> None:
     shipped = sorted(shipped_folder("profiles").glob("*.json"))
     assert shipped
     for file in shipped:
         profile = read_profile(file)
-        assert file.name.startswith(f"{profile.target}-{profile.runtime}-")
+        assert file.name.startswith(f"{profile.family}-{profile.runtime}-")
 
 
 def test_rows_measured_before_are_not_measured_again(
@@ -132,6 +133,18 @@ def test_a_profile_belongs_to_device_runtime_version_and_threads(place: Workplac
     assert len(paths) == 5
 
 
+def test_equal_boards_share_a_profile_whatever_they_are_called(place: Workplace, agent: Agent) -> None:
+    facts, target = probe(agent), place.target
+    another = target.model_copy(update={"name": "left", "place": SshPlace(host="left"), "root": "/srv/left"})
+    other_kind = target.model_copy(update={"family": target.family.model_copy(update={"name": "rack"})})
+    with inside(place):
+        empty, path = open_profile(target, facts, "onnxruntime", "1")
+        save_profile(empty.with_rows({"a": ROW}, {}), path)
+        assert open_profile(another, facts, "onnxruntime", "1")[0].rows == {"a": ROW}
+        assert stored_profile(another, "onnxruntime", ("1",)).rows == {"a": ROW}
+        assert open_profile(other_kind, facts, "onnxruntime", "1")[0].rows == {}
+
+
 def test_newer_rows_win() -> None:
     profile = PROFILE.model_copy(update={"rows": {"a": ROW}})
     newer = ROW.model_copy(update={"median_ms": 1.05})
@@ -163,8 +176,8 @@ def test_newer_rows_win() -> None:
         (lambda text: text.replace('"median_ms": 1.0', '"median_ms": 1.0, "median_ms": 1.05'), "occurs twice"),
         (lambda text: text.replace('"runs": 10', '"runs": 11'), "changed after it was measured"),
         (lambda text: text.replace('"threads"', '"strands"'), "damaged .*strands|damaged .*threads"),
-        (lambda text: text.replace('"schema_version": 2', '"schema_version": 1'), "of schema 1, .* reads schema 2"),
-        (lambda text: text.replace('"schema_version": 2', '"schema_version": 99'), "of schema 99"),
+        (lambda text: text.replace('"schema_version": 3', '"schema_version": 1'), "of schema 1, .* reads schema 3"),
+        (lambda text: text.replace('"schema_version": 3', '"schema_version": 99'), "of schema 99"),
         (lambda text: text.replace('"flags": []', '"flags": ["estimate"]'), "holds an estimate for a"),
     ],
 )
@@ -207,14 +220,14 @@ def test_without_a_board_only_a_profile_of_this_runtime_version_serves(
     place: Workplace, kept: Callable[[], tuple[Profile, Path]]
 ) -> None:
     profile, path = kept()
-    with inside(place), pytest.raises(BadInput, match="no profile of it") as caught:
-        stored_profile(place.target, "onnxruntime", "1")
+    with inside(place), pytest.raises(BadInput, match="no profile") as caught:
+        stored_profile(place.target, "onnxruntime", ("1",))
     assert "deploy profile --target desk --runtime onnxruntime" in str(caught.value.next)
     save_profile(profile.with_rows({"a": ROW}, {}), path)
     with inside(place):
-        assert stored_profile(place.target, "onnxruntime", "1").rows == {"a": ROW}
+        assert stored_profile(place.target, "onnxruntime", ("1",)).rows == {"a": ROW}
         with pytest.raises(BadInput, match="is of runtime version 1, here 2"):
-            stored_profile(place.target, "onnxruntime", "2")
+            stored_profile(place.target, "onnxruntime", ("2",))
 
 
 def test_what_is_saved_is_read_back_to_the_digit(tmp_path: Path) -> None:
@@ -279,7 +292,7 @@ def test_on_a_slowed_board_every_time_of_a_call_is_longer_and_counts_stay() -> N
     paced = plain.model_copy(update={"paced_rate_hz": 30.0, "paced_median_ms": 4.0, "paced_p95_ms": 6.0})
     identity = DeviceIdentity(machine="m", cpu=None, cores=1, ram_bytes=None, kernel="k", libc=None, board=None)
     given = Profile(
-        target="desk", device=identity, runtime="onnxruntime", runtime_version="1", threads=1, clock="wall"
+        family="desk", device=identity, runtime="onnxruntime", runtime_version="1", threads=1, clock="wall"
     ).model_copy(update={"rows": {"plain": plain, "paced": paced}})
     rows = given.slowed(1.5).rows
     assert rows["plain"] == plain.model_copy(update={"median_ms": 3.0, "p95_ms": 4.5, "min_ms": 1.5})

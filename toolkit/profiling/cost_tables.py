@@ -69,8 +69,8 @@ def cost_table(
         if time is None:
             raise BadInput(
                 f"says nothing of `{signature}`",
-                where=f"the profile of {profile.target} for {profile.runtime}",
-                next=f"Measure it: `deploy profile --target {profile.target}` with this --model and --task.",
+                where=f"the profile of {profile.family} for {profile.runtime}",
+                next="Measure it: `deploy profile` with this --target, --model and --task.",
             )
         return time
 

@@ -56,5 +56,5 @@ def compare_profiles(first: Profile, second: Profile) -> Difference:
 
 
 def _facts(profile: Profile) -> dict[str, Any]:
-    names = ("target", "runtime", "runtime_version", "threads", "clock", "toolkit_version")
+    names = ("family", "runtime", "runtime_version", "threads", "clock", "toolkit_version")
     return {**{name: getattr(profile, name) for name in names}, **profile.device.model_dump()}

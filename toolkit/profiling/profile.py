@@ -1,4 +1,4 @@
-"""Profile: measurements of one board, kept by signature and reused across models."""
+"""Profile: measurements of one kind of board, kept by signature and reused across models and equal boards."""
 
 import datetime
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from toolkit import __version__
 from toolkit.profiling.measurement import Flag, Measurement
 from toolkit.targets import Clock
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 
 
 class DeviceIdentity(BaseModel):
@@ -51,9 +51,9 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     toolkit_version: str = __version__
-    target: str
+    family: str
     device: DeviceIdentity
     runtime: str
     runtime_version: str

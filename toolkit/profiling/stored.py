@@ -1,6 +1,7 @@
 """Profiles on disk: which file keeps what was measured on a board, and what is known of one that is not at hand.
 
-Keyed by what latencies depend on: the device's identity, runtime and version, threads, clock. This user's own
+Keyed by what latencies depend on: the family, what the device says of itself, runtime and version, threads, clock.
+Fifty equal boards are of one kind, which is measured once, whatever their targets are called. This user's own
 measurements win over `profiles/` in the working folder, and those over the shipped ones.
 """
 
@@ -21,7 +22,7 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
     Raises BadInput if the file is damaged, or its content is of another board or version than its name says.
     """
     empty = Profile(
-        target=target.name,
+        family=target.family.name,
         device=DeviceIdentity(**facts.identity()),
         runtime=runtime,
         runtime_version=runtime_version,
@@ -31,13 +32,13 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
     )
     identity = empty.device.model_dump()
     key = digest(SCHEMA_VERSION, identity, runtime, runtime_version, target.threads, target.family.clock)[:16]
-    name = f"{target.name}-{runtime}-{key}.json"
+    name = f"{target.family.name}-{runtime}-{key}.json"
     own, *others = (folder / name for folder in _folders())
     found = next((path for path in (own, *others) if path.exists()), None)
     if found is None:
         return empty, own
     kept = read_profile(found)
-    for what in ("target", "runtime", "runtime_version", "threads", "clock", "device"):
+    for what in ("family", "runtime", "runtime_version", "threads", "clock", "device"):
         theirs, ours = getattr(kept, what), getattr(empty, what)
         if theirs != ours:
             raise BadInput(
@@ -57,7 +58,7 @@ def stored_profile(target: Target, runtime: str, versions: tuple[str, ...]) -> P
     wanted = {"runtime_version": versions, "threads": (target.threads,), "clock": (target.family.clock,)}
     unfit: list[str] = []
     for path in stored_files():
-        if not path.name.startswith(f"{target.name}-{runtime}-"):
+        if not path.name.startswith(f"{target.family.name}-{runtime}-"):
             continue
         try:
             kept = read_profile(path)
@@ -69,7 +70,7 @@ def stored_profile(target: Target, runtime: str, versions: tuple[str, ...]) -> P
             return kept
         unfit.append(f"{path} is of {_difference(differing[0], getattr(kept, differing[0]), wanted[differing[0]][0])}")
     raise BadInput(
-        f"no profile of it with {runtime} {versions[0]} is stored" + (f"; {unfit[0]}" if unfit else ""),
+        f"no profile of such a board with {runtime} {versions[0]} is stored" + (f"; {unfit[0]}" if unfit else ""),
         where=f"target {target.name}",
         next=f"Measure the board once: `deploy profile --target {target.name} --runtime {runtime}`.",
     )

@@ -69,8 +69,8 @@ def time_models(
         if agent is None:
             raise NotStored(
                 "a whole model is not in its stored profile",
-                where=f"target {profile.target}",
-                next=f"Measure it once: `deploy profile --target {profile.target}` with this --model and --task.",
+                where=f"family {profile.family}",
+                next="Measure it once: `deploy profile` with this --target, --model and --task.",
             )
         calls = model_timing(profile.clock) | ({"rate_hz": profile.rate_hz} if profile.rate_hz else {})
         for start in range(0, len(missing), _BATCH):
