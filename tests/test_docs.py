@@ -1,5 +1,6 @@
 """What the documents show exists: commands parse, settings and links are there, generated pages are those of today."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -70,7 +71,12 @@ def test_readme_can_be_read_in_three_minutes() -> None:
 
 def test_generated_pages_are_those_of_today() -> None:
     done = subprocess.run(
-        [sys.executable, "docs/generate.py", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+        [sys.executable, "docs/generate.py", "--check"],
+        cwd=CHECKOUT,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

@@ -57,47 +57,54 @@ class _Section(BaseModel):
 class Allocation(_Section):
     """How much of each layer is kept."""
 
-    allocator: Allocator = Field(default="exact", description="What chooses a rank, or dense, for every layer.")
+    allocator: Allocator = Field(
+        default="exact", description="The allocator chooses a rank, or dense, for every layer."
+    )
     policy: _File | None = Field(
         default=None,
-        description="Trained policy that allocator `policy` follows; the bundled example has one of its own.",
+        description="Allocator `policy` follows this trained policy; the bundled example has one of its own.",
     )
 
 
 class Compression(_Section):
     """What a layer is made of when it is compact."""
 
-    curve: Curve = Field(default="jactus", description="What makes one component of a layer worth more than another.")
+    curve: Curve = Field(
+        default="jactus", description="The curve says which components of a layer are worth more than others."
+    )
     channels: bool = Field(
         default=False,
-        description="Removes channels, too, where that is worth more than low rank; for allocators `exact` and "
-        "`greedy`. Needs the extra `pruning`.",
+        description="Allocators `exact` and `greedy` may remove channels, too, where that is worth more than low rank. "
+        "This needs the extra `pruning`.",
     )
 
 
 class Recovery(_Section):
     """How the compact model learns from the dense one, on this machine."""
 
-    steps: _Steps = Field(default=Request.recovery_steps, ge=0, description="Training steps of the compact model.")
+    steps: _Steps = Field(
+        default=Request.recovery_steps, ge=0, description="The compact model trains for so many steps on this machine."
+    )
     rate: _Rate = Field(
         default=Request.recovery_rate,
         ge=1e-6,
         le=1.0,
-        description="Highest learning rate; convolutional networks take more, e.g. 5e-3.",
+        description="The learning rate rises to this; convolutional networks take more, e.g. 5e-3.",
     )
     distill: Annotated[Recipe, _text(parse_recipe, Recipe)] = Field(
-        default=Request.distill, description="Losses, their weighing and what they train, joined with +."
+        default=Request.distill,
+        description="Losses teach the compact model; at most one weighing, and what trains, join them with +.",
     )
     augment: Annotated[Augmentation | None, _text(parse_augmentation, tuple)] = Field(
         default=None,
-        description="How examples vary while they are learned from, joined with +; left out, images are shifted.",
+        description="Examples vary in these ways, joined with +, while they are learned from; left out, images are shifted.",
     )
 
 
 class Adaptation(_Section):
     """How the board learns."""
 
-    steps: _Steps = Field(default=Request.adapt_steps, ge=1, description="Training steps on the board.")
+    steps: _Steps = Field(default=Request.adapt_steps, ge=1, description="The board trains for so many steps.")
 
 
 class Profiling(_Section):
@@ -105,7 +112,7 @@ class Profiling(_Section):
 
     budget: Annotated[float | None, _text(_seconds, type(None))] = Field(
         default=None,
-        description="Time for measuring what can also be predicted, e.g. 60s; left out, all that is worth it.",
+        description="Measuring what can also be predicted may take so long, e.g. 60s; left out, as long as it is worth.",
     )
 
 
@@ -113,7 +120,7 @@ class Release(_Section):
     """What goes to the board."""
 
     sign: _File | None = Field(
-        default=None, description="ed25519 private key that signs the release, for boards that trust one."
+        default=None, description="This ed25519 private key signs the release, for boards that trust its public one."
     )
 
 
@@ -140,11 +147,11 @@ class Setting:
 
 # What a pattern of pydantic's does not tell.
 _TAKES = {
-    "allocation.policy": "file",
-    "recovery.distill": "kd, features, gradient, beta..., factors...",
+    "allocation.policy": "a file",
+    "recovery.distill": "kd, features, gradient or task; beta, beta-terms or beta-instances; cores, factors or network",
     "recovery.augment": "noise, shift, mirror; or none",
-    "profiling.budget": "time with a unit",
-    "release.sign": "file",
+    "profiling.budget": "a time with a unit",
+    "release.sign": "a file",
 }
 _LEFT_OUT = "–"
 
