@@ -97,7 +97,8 @@ class Recovery(_Section):
     )
     augment: Annotated[Augmentation | None, _text(parse_augmentation, tuple)] = Field(
         default=None,
-        description="Examples vary in these ways, joined with +, while they are learned from; left out, images are shifted.",
+        description="Examples vary in these ways, joined with +, while they are learned from; by default images are "
+        "shifted.",
     )
 
 
@@ -112,7 +113,7 @@ class Profiling(_Section):
 
     budget: Annotated[float | None, _text(_seconds, type(None))] = Field(
         default=None,
-        description="Measuring what can also be predicted may take so long, e.g. 60s; left out, as long as it is worth.",
+        description="Measuring what can also be predicted may take so long, e.g. 60s; by default as long as it pays.",
     )
 
 
