@@ -116,6 +116,7 @@ LONG = (
     "deploy trust",
     "deploy connect",
     "deploy devices",
+    "deploy doctor",
 )
 
 

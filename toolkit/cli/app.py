@@ -8,6 +8,7 @@ from toolkit import __version__
 from toolkit.cli import (
     connect,
     devices,
+    doctor,
     lab,
     methods,
     plan,
@@ -36,6 +37,7 @@ app.command("methods", epilog="Example: [bold]deploy methods --json[/bold]")(met
 app.command("targets", epilog="Example: [bold]deploy targets --json[/bold]")(targets.targets)
 app.command("devices", epilog=devices.EPILOG)(devices.devices)
 app.command("connect", epilog=connect.EPILOG)(connect.connect)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
 app.command("unlock", epilog="Example: [bold]deploy unlock --target host[/bold]")(unlock.unlock)

@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Protocol
 
-from toolkit.devices import Agent, DeviceFacts, Home, ensure_packages, install_agent
-from toolkit.devices import probe as ask
-from toolkit.devices.first_import import first_import
-from toolkit.devices.python_agent import board_python
-from toolkit.devices.wheels import pins_for, runtime_versions
+from toolkit.devices import Agent, DeviceFacts, Home
+from toolkit.devices.equip import equip
+from toolkit.devices.wheels import runtime_versions
 from toolkit.errors import BadInput
 from toolkit.profiling import stored_profile
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
-from toolkit.targets import LocalPlace, Target
+from toolkit.targets import Target
 from toolkit.units import format_bytes
 
 
@@ -62,15 +60,9 @@ def probe(home: Home, target: Target, job: Job, watch: Watch) -> Board:
     """Facts of the device. Raises BoardError if it cannot run the runtime."""
     with watch.stage("probe"):
         note = watch.progress.note
-        agent = install_agent(home, target, job.runtime.agent, note)
-        facts = ask(agent)
-        version = metadata.version(job.runtime.name)
-        if job.runtime.agent == "python" and not isinstance(target.place, LocalPlace):
-            pins = pins_for(facts.python or "", facts.libc, home.where)
-            agent = ensure_packages(agent, board_python(target), pins.distributions, facts, note)
-            version = first_import(agent, job.runtime.name)
-        note(_describe(facts, job.runtime.name, version))
-        return Board(target, agent, facts, version)
+        found = equip(home, target, job.runtime.name, job.runtime.agent, note)
+        note(_describe(found.facts, job.runtime.name, found.runtime_version))
+        return Board(target, found.agent, found.facts, found.runtime_version)
 
 
 def recall(target: Target, job: Job, watch: Watch) -> Absent:
