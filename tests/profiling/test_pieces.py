@@ -121,10 +121,12 @@ def test_narrowed_layers_need_not_be_timed() -> None:
 
 
 def test_a_depthwise_layer_is_estimated_by_what_it_computes() -> None:
-    sheet = Datasheet(peak_gflops_fp32=1e-3, memory_bandwidth_gb_s=1e6, ram_bytes=1, sources=("test",))
+    sheet = Datasheet(peak_gflops_fp32=1e-3, cores=2, memory_bandwidth_gb_s=1e6, ram_bytes=1, sources=("test",))
     piece = PIECES[None]["3"]
-    row = estimate(signature_of(piece.layer, piece.input_shape, None), sheet)
+    row = estimate(signature_of(piece.layer, piece.input_shape, None), sheet, 2)
     assert row.median_ms == pytest.approx(2 * 16 * 32 * 9 / 1e3)  # 16 pixels, 32 channels, 9 weights each; 1 MFLOP/s
+    halved = estimate(signature_of(piece.layer, piece.input_shape, None), sheet, 1)
+    assert halved.median_ms == pytest.approx(2 * row.median_ms)  # one of two cores
 
 
 def test_what_graphs_hold_besides_weights_is_not_added_to_channels() -> None:

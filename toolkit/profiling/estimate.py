@@ -13,8 +13,8 @@ from toolkit.targets import Datasheet
 _FLOAT_BYTES = 4
 
 
-def estimate(layer: Signature, datasheet: Datasheet) -> Measurement:
-    """A lower bound, flagged as an estimate."""
+def estimate(layer: Signature, datasheet: Datasheet, threads: int) -> Measurement:
+    """A lower bound on so many threads, of which each has a core while there are cores; flagged as an estimate."""
     positions, taps = layer.output_positions, prod(layer.kernel) / layer.groups
     first = layer.rank or layer.outputs
     second = layer.rank * layer.outputs if layer.rank else 0
@@ -22,7 +22,8 @@ def estimate(layer: Signature, datasheet: Datasheet) -> Measurement:
     weights = layer.inputs * taps * first + second + (layer.outputs if layer.bias else 0)
     between = 2 * positions * layer.rank if layer.rank else 0  # written by one factor, read by the other
     values = weights + prod(layer.input_shape) + between + positions * layer.outputs
-    compute_ms = operations / (datasheet.peak_gflops_fp32 * 1e6)
+    share = min(1.0, threads / datasheet.cores)
+    compute_ms = operations / (share * datasheet.peak_gflops_fp32 * 1e6)
     memory_ms = values * _FLOAT_BYTES / (datasheet.memory_bandwidth_gb_s * 1e6)
     return as_estimate(max(compute_ms, memory_ms))
 

@@ -82,10 +82,10 @@ def imagine(target: Target, job: Job, watch: Watch) -> Absent:
             raise BadInput(
                 "has no [datasheet] to estimate from",
                 where=f"target {target.name}",
-                next="Give its peak_gflops_fp32, memory_bandwidth_gb_s and their sources, or measure the board.",
+                next="Give its peak_gflops_fp32, cores, memory_bandwidth_gb_s and their sources, or measure the board.",
             )
         watch.note(f"ESTIMATE from the datasheet, nothing was measured: {'; '.join(datasheet.sources)}")
-        facts = _facts_not_asked(machine=target.family.arch, cores=target.threads, ram_bytes=datasheet.ram_bytes)
+        facts = _facts_not_asked(machine=target.family.arch, cores=datasheet.cores, ram_bytes=datasheet.ram_bytes)
         return Absent(target, facts, metadata.version(job.runtime.name))
 
 

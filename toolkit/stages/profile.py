@@ -77,7 +77,9 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
         shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
         groups = _pieces(job, board.target.family.rank_multiple)
         variants = profiling.variants_of(job.layers, shapes, board.target.family.rank_multiple, groups.values())
-        rows = {key: roofline(signature_of(v.layer, v.input_shape, v.rank), datasheet) for key, v in variants.items()}
+        threads = board.target.threads
+        signatures = {key: signature_of(v.layer, v.input_shape, v.rank) for key, v in variants.items()}
+        rows = {key: roofline(signature, datasheet, threads) for key, signature in signatures.items()}
         empty, _ = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)
         layers = [rows[str(signature_of(layer, shapes[name], None))] for name, layer in job.layers.items()]
         parameters = sum(value.numel() for value in job.network.backbone.parameters()) + job.dense_head.weight.numel()

@@ -37,6 +37,7 @@ class Datasheet(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     peak_gflops_fp32: PositiveFloat = Field(description="10^9 multiplications and additions a second, all cores")
+    cores: PositiveInt
     memory_bandwidth_gb_s: PositiveFloat
     ram_bytes: PositiveInt | None = None
     sources: tuple[str, ...] = Field(min_length=1)
