@@ -73,6 +73,10 @@ def test_an_unknown_target_names_the_nearest(shared: Workplace) -> None:
     said = refusal(shared.deploy("--target", "rasberry-pi"))
     assert "'rasberry-pi'" in said
     assert "raspberry-pi-5" in said
+    said = refusal(shared.deploy("--target", "pi@192.168.1.5"))
+    assert "deploy connect pi@192.168.1.5" in said
+    assert "--host pi@192.168.1.5" in said
+    assert "--target FAMILY" in refusal(shared.deploy("status", "--host", "pi@192.168.1.5"))
     every = len(list((CHECKOUT / "targets").glob("*.toml"))) + 1  # and `desk`
     assert refusal(shared.deploy("status", "--target", "zzz")).endswith(f"`deploy targets` lists all {every}.")
 

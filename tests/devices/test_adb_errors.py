@@ -108,7 +108,7 @@ def test_a_port_that_no_server_can_have(port: str, monkeypatch: pytest.MonkeyPat
 def test_no_board_is_attached(no_boards: Adb) -> None:
     error = refused(target())
     assert error.what == "adb sees no board"
-    assert "USB debugging" in str(error.next)
+    assert [word for word in ("USB debugging", "--host", "deploy connect") if word not in str(error.next)] == []
 
 
 def test_no_board_has_that_serial(no_boards: Adb) -> None:

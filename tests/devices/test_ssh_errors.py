@@ -43,6 +43,15 @@ def test_a_refused_port(sshd: Sshd) -> None:
     assert f"ssh -i {sshd.identity} -p {sshd.port} " in str(error.next)
 
 
+def test_an_address_that_nobody_gave_is_said_to_be_a_default(sshd: Sshd) -> None:
+    stop_sshd(sshd.process)
+    mine = sshd.target()
+    usual = mine.model_copy(update={"family": mine.family.model_copy(update={"place": mine.place})})
+    assert "--host" not in str(refused(mine).next)
+    advice = str(refused(usual).next)
+    assert [word for word in ("default", "--host", "deploy connect") if word not in advice] == []
+
+
 def test_a_name_that_does_not_resolve(sshd: Sshd) -> None:
     assert "cannot reach the board: " in refused(sshd.target(host="no-such-board.invalid")).what
 

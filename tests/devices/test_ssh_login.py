@@ -73,14 +73,10 @@ def test_the_first_line_of_a_password_file(start_password_sshd: StartPasswordSsh
     device.close()
 
 
-def test_a_password_file_below_the_home_or_cache_folder(
-    start_password_sshd: StartPasswordSshd, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_password_file_below_the_home_folder(start_password_sshd: StartPasswordSshd, home: Path) -> None:
     server = start_password_sshd()
-    monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(home))
     password_file(home)
-    for written in ("~/password", "{cache}/password"):
-        SshDevice(server.target(identity_file=None, password_file=written)).close()
+    SshDevice(server.target(identity_file=None, password_file="~/password")).close()
 
 
 def test_the_environment_serves_where_no_file_is_named(

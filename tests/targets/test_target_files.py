@@ -216,9 +216,6 @@ def test_any_text_parses_or_is_bad_input(tmp_path: Path, text: str) -> None:
         assert read_entry(path).name == "fuzz"
 
 
-def test_paths_expand_home_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_expand_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EDGE_DEPLOY_CACHE", str(tmp_path / "cache"))
     assert expand_path("~/.ssh/known_hosts") == tmp_path / "home" / ".ssh" / "known_hosts"
-    assert not (tmp_path / "cache").exists()
-    assert expand_path("{cache}/lab/key") == tmp_path / "cache" / "lab" / "key"

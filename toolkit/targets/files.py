@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from toolkit.cache import cache_folder
 from toolkit.errors import BadInput
 from toolkit.shipped import shipped_folder
 from toolkit.targets.family import Family
@@ -64,8 +63,8 @@ def target_files() -> dict[str, Path]:
 
 
 def expand_path(text: str) -> Path:
-    """A path from a target file on this machine, with `~` and `{cache}` expanded."""
-    return Path(text.replace("{cache}", str(cache_folder())) if "{cache}" in text else text).expanduser()
+    """A path from a target file on this machine, with `~` expanded."""
+    return Path(text).expanduser()
 
 
 def _folders() -> tuple[Path, Path]:

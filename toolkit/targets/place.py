@@ -19,7 +19,7 @@ class LocalPlace(BaseModel):
 
 
 class SshPlace(BaseModel):
-    """An SSH server. What is left out is as `ssh` would have it. `{cache}` in a path is the user's cache folder."""
+    """An SSH server. What is left out is as `ssh` would have it."""
 
     model_config = _FROZEN
 
@@ -50,7 +50,7 @@ class AdbPlace(BaseModel):
 
 
 class SerialPlace(BaseModel):
-    """A console on a serial line. `{cache}` in a path is the user's cache folder."""
+    """A console on a serial line."""
 
     model_config = _FROZEN
 

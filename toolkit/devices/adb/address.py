@@ -61,7 +61,7 @@ def _only_board(target: Target) -> str:
         raise BoardError(
             "adb sees no board",
             where=where,
-            next="Attach it and switch on USB debugging, or set `serial` to its host:port under [place].",
+            next="Attach it and switch on USB debugging, or say where it is: `--host HOST:PORT`, `deploy connect`.",
         )
     raise BoardError(
         f"more than one board is attached: {_listed(seen)}",
@@ -146,7 +146,7 @@ def _explained(address: Address, seen: dict[str, str], said: str) -> BoardError:
         cure = "Check that it is on, on this network, and that its adbd listens there: `adb tcpip 5555` over USB."
     else:
         what = f"adb sees no board with that serial; it sees {_listed(seen) or 'none at all'}"
-        cure = "Attach it and switch on USB debugging, or mend `serial` in its target file."
+        cure = "Attach it and switch on USB debugging, or say which one it is: `--host adb:SERIAL`."
     return BoardError(what, where=address.where, next=cure)
 
 

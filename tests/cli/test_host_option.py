@@ -1,0 +1,38 @@
+"""`--host`: a board at another address than its target says."""
+
+import pytest
+import typer
+from openssh import Sshd
+from workplace import Workplace
+
+from toolkit.cli.app import app
+
+RACK = """
+summary = "a board that answers elsewhere"
+arch = "any"
+runtimes = ["onnxruntime"]
+root = "{root}"
+[place]
+transport = "ssh"
+host = "127.0.0.1"
+port = 1
+identity_file = "{identity}"
+known_hosts_file = "{known_hosts}"
+"""
+
+
+def test_every_verb_that_takes_a_target_takes_its_address() -> None:
+    verbs = {name: {each.name for each in verb.params} for name, verb in typer.main.get_command(app).commands.items()}
+    on_a_board = {name for name, options in verbs.items() if "target" in options}
+    assert {"run", "plan", "profile", "status", "rollback", "unlock", "trust"} <= on_a_board
+    assert {name for name in on_a_board if "host" not in verbs[name]} == set()
+
+
+@pytest.mark.parametrize("verb", ["status", "unlock"])
+def test_a_verb_reaches_the_board_there(place: Workplace, sshd: Sshd, verb: str) -> None:
+    text = RACK.format(root=place.folder / "root", identity=sshd.identity, known_hosts=sshd.known_hosts)
+    (place.folder / "targets" / "rack.toml").write_text(text)
+    assert place.deploy(verb, "--target", "rack").returncode == 3
+    done = place.deploy(verb, "--target", "rack", "--host", f"127.0.0.1:{sshd.port}")
+    assert done.returncode == 0, done.stderr
+    assert "rack" in done.stdout
