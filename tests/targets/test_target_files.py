@@ -145,7 +145,7 @@ def test_the_expected_boards_are_shipped() -> None:
     ],
 )
 def test_an_unknown_name_suggests_near_names(typed: str, meant: str) -> None:
-    with pytest.raises(BadInput, match=f"unknown target '{typed}'") as caught:
+    with pytest.raises(BadInput, match=f"no target is named '{typed}'") as caught:
         load_target(typed)
     assert meant in str(caught.value.next)
 

@@ -133,7 +133,7 @@ def _unknown(name: str, names: Collection[str]) -> BadInput:
             next=f"`deploy connect {address}` makes it one; or say what it is: `--target FAMILY --host {address}`.",
         )
     next = f"{_nearest(name, names)}`deploy targets` lists all {len(names)}."
-    return BadInput(f"unknown target '{name}'", next=next)
+    return BadInput(f"no target is named '{name}'", next=next)
 
 
 def _line(field: tuple[int | str, ...], what: str) -> str:
