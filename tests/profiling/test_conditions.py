@@ -20,6 +20,7 @@ from torch import nn
 from workplace import Workplace, local_agent
 
 from toolkit.devices import Agent, probe
+from toolkit.profiling import Untimed, open_profile, row_of, time_models
 from toolkit.profiling.conditions import (
     disturbances,
     parse_power_mode,
@@ -201,7 +202,13 @@ def test_the_runner_reads_the_same(
     assert {key: said[key] for key in EXPECTED} == EXPECTED
 
 
-def _timed(agent: Agent, on_note: Callable[[str], None], clock: Any = "wall", size: int = 64) -> Any:
+def _timed(
+    agent: Agent,
+    on_note: Callable[[str], None],
+    clock: Any = "wall",
+    size: int = 64,
+    judged_by_p95: tuple[str, ...] = (),
+) -> Any:
     runtime = RUNTIMES["onnxruntime"]
     [program] = runtime.export_layers([nn.Linear(size, size)], [torch.zeros(size, size)])
     return time_steadily(
@@ -213,6 +220,7 @@ def _timed(agent: Agent, on_note: Callable[[str], None], clock: Any = "wall", si
         timing(runs=3),
         on_note=on_note,
         patience=Patience(attempts=2, cool_down_s=2.0, look_every_s=0.2),
+        judged_by_p95=judged_by_p95,
     )
 
 
@@ -241,6 +249,36 @@ def test_a_board_that_cooled_down_is_not_flagged_for_heat(place: Workplace, boar
     assert "throttled" not in found.rows["it"].flags
     assert found.batch.attempts == 2
     assert found.batch.before["temperature_c"] == 60.0
+
+
+def test_a_p95_far_above_its_median_is_timed_again_and_flagged(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.profiling.steady.MOST_SPREAD", 0.0)
+    notes: list[str] = []
+    calm = _timed(local_agent(place), notes.append, "instructions", judged_by_p95=("it",))
+    assert not any("far above" in reason for reason in calm.batch.reasons), "counted instructions have no such tail"
+    found = _timed(local_agent(place), notes.append, judged_by_p95=("it",))
+    assert found.batch.attempts == 2
+    assert "contended" in found.rows["it"].flags
+    assert any("far above its median" in reason for reason in found.batch.reasons)
+
+
+def test_a_long_tail_of_before_is_timed_again_once(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, path = local_agent(place), place.folder / "profile.json"
+    kept, _ = open_profile(place.target, probe(agent), "onnxruntime", "1")
+    model = Untimed(nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4), judged_by_p95=True)
+    counts = []
+    for spread in (1e9, 0.0, 0.0):
+        monkeypatch.setattr("toolkit.profiling.steady.MOST_SPREAD", spread)
+        _, now = time_models(agent, RUNTIMES["onnxruntime"], [model], kept, path)
+        counts.append(now is not kept)
+        row = now.rows[row_of(model)]
+        if spread and row.flags:
+            pytest.skip("the machine was too busy to time anything undisturbed")
+        kept = now
+    assert counts == [True, True, False]
+    assert "contended" in row.flags
 
 
 def test_heat_does_not_disturb_an_instruction_clock(place: Workplace, board: Sysfs) -> None:

@@ -74,7 +74,8 @@ def profile(
     if as_json:
         typer.echo(json.dumps({"path": str(found.path), "profile": found.profile.model_dump(mode="json")}, indent=2))
         return
-    rows, flagged = found.profile.rows, found.profile.flagged()
+    rows = {key: row for key, row in found.profile.rows.items() if key in found.own}
+    flagged = found.profile.flagged()
     table = Table(title=f"{board.name}, {found.profile.runtime} {found.profile.runtime_version}")
     for name in ("program", "median", "p95", "disturbed"):
         table.add_column(name, justify="right" if name in ("median", "p95") else "left")

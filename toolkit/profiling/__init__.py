@@ -3,10 +3,9 @@
 from toolkit.profiling.acceptance import Accepted, Refusal, accept
 from toolkit.profiling.budget import Budget, Limit, derive_budget
 from toolkit.profiling.cost_tables import MemoryModel, cost_table, memory_model
-from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.measurement import MOST_SPREAD, Measurement
 from toolkit.profiling.pieces import Pieces, input_shapes, pieces_of
 from toolkit.profiling.planning import (
-    MOST_SPREAD,
     p95_over_median,
     plan_limits,
     with_overheads,
@@ -22,6 +21,7 @@ from toolkit.profiling.whole_models import (
     Untimed,
     WholeModel,
     is_stored,
+    row_of,
     time_models,
 )
 
@@ -50,6 +50,7 @@ __all__ = [
     "plan_limits",
     "profile_layers",
     "read_profile",
+    "row_of",
     "save_profile",
     "stored_profile",
     "time_models",

@@ -9,6 +9,9 @@ from pydantic import model_validator as validator
 # processor; `estimate`: nothing was measured.
 Flag = Literal["throttled", "drifted", "contended", "estimate"]
 
+# A p95 further above its median is a disturbance of the moment, not a property of the model: plan with at most this.
+MOST_SPREAD = 1.3
+
 
 class Measurement(BaseModel):
     """Times of single calls in a tight loop, milliseconds of the target's clock.

@@ -10,15 +10,13 @@ from toolkit.compression.feasibility import Resource
 from toolkit.errors import BudgetError
 from toolkit.profiling.budget import Budget
 from toolkit.profiling.latency_model import LatencyModel, Ranks
-from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.measurement import MOST_SPREAD, Measurement
 from toolkit.profiling.whole_models import WholeModel
 from toolkit.targets import Clock
 from toolkit.units import format_bytes, format_milliseconds
 
 # How sure a planned median is to keep within its limit before it is measured.
 _CONFIDENCE = 0.99
-# A p95 far above the median is a disturbance of the moment, not a property of the model: plan with at most this ratio.
-MOST_SPREAD = 1.3
 
 
 def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]]) -> CostTable:

@@ -3,7 +3,7 @@
 import datetime
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +11,12 @@ from torch import nn
 
 from toolkit.devices import Agent, probe
 from toolkit.profiling.conditions import Disturbance, disturbances, too_hot
-from toolkit.profiling.measurement import Flag, Measurement
+from toolkit.profiling.measurement import MOST_SPREAD, Flag, Measurement
 from toolkit.profiling.profile import Batch
 from toolkit.profiling.time_programs import Timeable, Timed, time_programs
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.targets import Clock
+from toolkit.units import format_milliseconds
 
 # One program timed first and last in a batch: further apart, and the clock is not the same one.
 _MOST_REFERENCE_DRIFT = 0.10
@@ -53,17 +54,19 @@ def time_steadily(
     on_row: Callable[[str], None] = lambda name: None,
     on_note: Callable[[str], None] = lambda text: None,
     patience: Patience = Patience(),
+    judged_by_p95: Collection[str] = (),
 ) -> Steady:
     """Time programs in one batch, again while something disturbs them. Raises BoardError.
 
-    An instruction clock counts the same at every temperature and frequency: there only other programs disturb.
+    Of `judged_by_p95`, a p95 far above the median is a disturbance, too: a budget may be made of it. An instruction
+    clock counts the same at every temperature and frequency: there only other programs disturb.
     """
     started = time.monotonic()
     attempts = patience.attempts
     reference = _reference(runtime.name) if clock == "wall" else None
     for attempt in range(1, attempts + 1):
         timed = time_programs(agent, runtime, threads, programs, on_row, calls=calls, reference=reference)
-        found = _disturbed(timed, clock)
+        found = _disturbed(timed, clock, judged_by_p95)
         if not found:
             break
         reasons = "; ".join(each.reason for each in found)
@@ -87,17 +90,28 @@ def time_steadily(
     return Steady(rows, timed.peak_bytes, batch)
 
 
-def _disturbed(timed: Timed, clock: Clock) -> tuple[Disturbance, ...]:
+def _disturbed(timed: Timed, clock: Clock, judged_by_p95: Collection[str]) -> tuple[Disturbance, ...]:
     found: tuple[Disturbance, ...] = ()
     if timed.busy_share < _LEAST_BUSY_SHARE:
         found += (Disturbance("contended", f"other programs had {1 - timed.busy_share:.0%} of the processor"),)
     if clock == "wall":
         found += disturbances(timed.conditions["before"], timed.conditions["after"])
+        found += tuple(_far_above(timed.rows[name]) for name in judged_by_p95 if has_long_tail(timed.rows[name]))
     if timed.reference_ms:
         first, last = timed.reference_ms
         if abs(last / first - 1) > _MOST_REFERENCE_DRIFT:
             found += (Disturbance("drifted", f"one program took {first:.3g} ms first and {last:.3g} ms last"),)
     return found
+
+
+def has_long_tail(row: Measurement) -> bool:
+    """Whether its p95 is further above its median than a model's own."""
+    return row.p95_ms > MOST_SPREAD * row.median_ms
+
+
+def _far_above(row: Measurement) -> Disturbance:
+    times = format_milliseconds(row.p95_ms), format_milliseconds(row.median_ms)
+    return Disturbance("contended", f"a p95 of {times[0]} is far above its median of {times[1]}")
 
 
 def _cool_down(agent: Agent, patience: Patience, on_note: Callable[[str], None]) -> None:

@@ -18,7 +18,7 @@ from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import save_profile
 from toolkit.profiling.program_key import program_key
-from toolkit.profiling.steady import time_steadily
+from toolkit.profiling.steady import has_long_tail, time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.runtimes import Runtime
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
@@ -42,11 +42,15 @@ class WholeModel:
 
 @dataclass(frozen=True)
 class Untimed:
-    """A (compact) backbone with a head, and one example for it (1, *input_shape)."""
+    """A (compact) backbone with a head, and one example for it (1, *input_shape).
+
+    `judged_by_p95`: a p95 far above its median is timed again, and flagged if it stays so.
+    """
 
     backbone: nn.Module
     head: nn.Linear
     x: torch.Tensor
+    judged_by_p95: bool = False
 
 
 def time_models(
@@ -64,7 +68,7 @@ def time_models(
     there is no agent.
     """
     named = [_name(each) for each in models]
-    missing = {each.key: each for each in named if not _is_timed(each.key, profile, agent)}
+    missing = {each.key: each for each in named if not _is_timed(each, profile, agent)}
     if missing:
         if agent is None:
             raise NotStored(
@@ -75,7 +79,10 @@ def time_models(
         calls = model_timing(profile.clock) | ({"rate_hz": profile.rate_hz} if profile.rate_hz else {})
         for start in range(0, len(missing), _BATCH):
             batch = {key: _timeable(runtime, missing[key]) for key in list(missing)[start : start + _BATCH]}
-            found = time_steadily(agent, runtime, profile.threads, profile.clock, batch, calls, on_note=on_note)
+            tails = [key for key in batch if missing[key].model.judged_by_p95]
+            found = time_steadily(
+                agent, runtime, profile.threads, profile.clock, batch, calls, on_note=on_note, judged_by_p95=tails
+            )
             sizes = {key: len(timeable.program.data) for key, timeable in batch.items()}
             profile = profile.with_rows(found.rows, found.peak_bytes, found.batch, sizes)
             save_profile(profile, path)
@@ -91,7 +98,12 @@ def time_models(
 
 def is_stored(model: Untimed, profile: Profile) -> bool:
     """Whether `time_models` needs no board for it."""
-    return _is_timed(_name(model).key, profile, None)
+    return _is_timed(_name(model), profile, None)
+
+
+def row_of(model: Untimed) -> str:
+    """What names its row in a profile."""
+    return _name(model).key
 
 
 @dataclass(frozen=True)
@@ -131,12 +143,15 @@ def _timeable(runtime: Runtime, named: _Named) -> Timeable:
     return Timeable(runtime.export(graph, holes), tuple(named.model.x.shape), named.shapes)
 
 
-def _is_timed(key: str, profile: Profile, agent: Agent | None) -> bool:
-    """In full, and at the pace that is asked for now if a board is at hand."""
-    row = profile.rows.get(key)
-    if row is None or key not in profile.program_bytes or key not in profile.process_bytes:
+def _is_timed(named: _Named, profile: Profile, agent: Agent | None) -> bool:
+    """In full; if a board is at hand, also at the pace that is asked for now, and with no long tail unexplained."""
+    row = profile.rows.get(named.key)
+    if row is None or named.key not in profile.program_bytes or named.key not in profile.process_bytes:
         return False
-    return agent is None or row.paced_rate_hz == profile.rate_hz
+    if agent is None:
+        return True
+    unexplained = named.model.judged_by_p95 and profile.clock == "wall" and has_long_tail(row) and not row.flags
+    return row.paced_rate_hz == profile.rate_hz and not unexplained
 
 
 def _tensors_bytes(shapes: dict[str, tuple[int, ...]]) -> int:

@@ -23,7 +23,8 @@ from toolkit.units import format_milliseconds
 class Profiled:
     """Everything measured before anything is decided. `input_shapes` holds each layer's input for one example.
 
-    `groups` are the layers that each group of channels narrows.
+    `groups` are the layers that each group of channels narrows; `own` names the rows of this model in the profile,
+    which may hold other models' too.
     """
 
     profile: Profile
@@ -32,6 +33,7 @@ class Profiled:
     memory: MemoryModel
     input_shapes: dict[str, tuple[int, ...]]
     groups: dict[str, Pieces] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
 
 
 def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None) -> Profiled:
@@ -64,9 +66,9 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
             board.agent, job.runtime, [_minute(), _dense(job)], now, path, on_note=watch.note
         )
         _tell(now, variants, dense, watch)
-        watch.was_cached = len(now.rows) == len(kept.rows)
+        watch.was_cached = now is kept
         memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
-        return Profiled(now, path, dense, memory, shapes, groups)
+        return Profiled(now, path, dense, memory, shapes, groups, frozenset([*variants, profiling.row_of(_dense(job))]))
 
 
 def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
@@ -102,7 +104,7 @@ def _minute() -> Untimed:
 
 
 def _dense(job: Job) -> Untimed:
-    return Untimed(job.network.backbone, job.dense_head, job.example)
+    return Untimed(job.network.backbone, job.dense_head, job.example, judged_by_p95=True)
 
 
 def _tell(profile: Profile, variants: dict[str, Variant], dense: WholeModel, watch: Watch) -> None:
@@ -112,7 +114,11 @@ def _tell(profile: Profile, variants: dict[str, Variant], dense: WholeModel, wat
         words = ", ".join(sorted({flag for flags in flagged for flag in flags}))
         watch.note(f"{len(flagged)} of {len(variants)} layer times were disturbed ({words}): take them with caution")
     if dense.measurement.flags:
-        watch.note(f"the dense model's time was disturbed ({', '.join(dense.measurement.flags)})")
+        watch.note(
+            f"the dense model's time was disturbed ({', '.join(dense.measurement.flags)}): its p95 is "
+            f"{format_milliseconds(dense.measurement.p95_ms)} of a median of "
+            f"{format_milliseconds(dense.measurement.median_ms)}"
+        )
     if dense.measurement.paced_median_ms and dense.measurement.paced_rate_hz:
         watch.progress.note(
             f"dense: {format_milliseconds(dense.measurement.median_ms)} in a tight loop, "
