@@ -51,7 +51,8 @@ say root "$root"
 if [ -w "$root" ]; then say writable yes; else say writable no; fi
 say df "$(df -Pk "$root" | tail -n 1)"
 say df_inodes "$(df -Pi "$root" | tail -n 1)"
-mount=$(df -Pk "$root" | tail -n 1 | sed 's/.*% *//')
+# as /proc/mounts writes it
+mount=$(df -Pk "$root" | tail -n 1 | sed -e 's/.*% *//' -e 's/ /\\040/g')
 while read -r device folder type options rest; do
   [ "$folder" = "$mount" ] && found=$options
 done </proc/mounts

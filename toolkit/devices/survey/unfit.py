@@ -37,7 +37,13 @@ def usable_python(survey: Survey) -> Interpreter | None:
 
 
 def _is_usable(python: Interpreter, survey: Survey) -> bool:
-    return python.word_bits == 64 and why_no_wheels(python.version, python.libc or survey.libc) is None
+    return python.word_bits == 64 and why_no_wheels(python.version, _libc(python, survey)) is None
+
+
+def _libc(python: Interpreter, survey: Survey) -> str | None:
+    """The C library of that Python: one that does not name glibc uses another, whatever the system's programs use."""
+    other = None if (survey.libc or "").startswith("glibc") else survey.libc
+    return python.libc or other
 
 
 def _unfit_python(survey: Survey) -> Unfit | None:
@@ -50,7 +56,7 @@ def _unfit_python(survey: Survey) -> Unfit | None:
         return Unfit("it has no Python 3", f"{NEEDS_PYTHON} on the board, or {_OTHER}")
     if python.word_bits == 32:
         return Unfit("its Python is of 32 bits, and ONNX Runtime has 64", f"a 64-bit Python there, or {_OTHER}")
-    why = why_no_wheels(python.version, python.libc or survey.libc)
+    why = why_no_wheels(python.version, _libc(python, survey))
     if why is None:
         return None
     other = usable_python(survey)
