@@ -12,8 +12,9 @@ from toolkit.devices.facts import DeviceFacts
 from toolkit.devices.home import Home, push_bytes, scratch
 from toolkit.errors import BoardError
 
-# A specification travels within the command, which saves two ways there and back; Linux limits an argument to 128 KiB.
-_INLINE_BYTES = 60_000
+# A specification travels within the command, which saves two ways there and back. Linux limits an argument to 128 KiB,
+# adb what it asks for to 64 KiB, with what is quoted twice and stands around it.
+_INLINE_BYTES = 50_000
 
 
 # How the shell tells that a signal ended a command: 128 and its number.
