@@ -107,8 +107,9 @@ def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _option(option: Any) -> tuple[str, str, str, str]:
-    names = ", ".join(f"`{each}`" for each in option.opts) if option.opts[0].startswith("-") else f"`{option.name}`"
-    takes = "" if getattr(option, "is_flag", False) else option.metavar or "TEXT"
+    names = ", ".join(f"`{each}`" for each in [*option.opts, *option.secondary_opts])
+    number = isinstance(option.default, int | float)
+    takes = "" if getattr(option, "is_flag", False) else option.metavar or ("NUMBER" if number else "TEXT")
     default = option.default if isinstance(option.default, int | float | str | Path) else ""
     shown = "" if isinstance(default, bool) else str(default)
     return names, takes, shown, _plain(getattr(option, "help", None))

@@ -22,7 +22,7 @@ def devices(
 ) -> None:
     """List boards nearby: SSH servers that announce themselves, what adb sees, USB serial ports.
 
-    Each with the command that connects it. A board that does not announce itself is connected by its address.
+    Each line holds the command that connects it. A board that does not announce itself is connected by its address.
     """
     found: list[Sighting] = []
     notes: list[str] = []
