@@ -68,17 +68,24 @@ def budget(latency_ms: float | None = None, memory: int | None = None, size: int
 
 def test_a_rate_and_a_duty_make_a_latency() -> None:
     found = derive_budget(target(rate_hz=30, duty=0.5), FACTS, DENSE.measurement)
-    assert found.latency_ms == Limit(1000 / 30 * 0.5, "50% of a period at 30 Hz (target t)")
+    assert found.latency_ms == Limit(1000 / 30 * 0.5, "50% of a period at 30 Hz (target t)", is_default=True)
 
 
-def test_without_a_rate_the_dense_median_is_the_measure() -> None:
+def test_without_a_rate_the_dense_p95_is_the_measure() -> None:
     found = derive_budget(target(dense_latency_fraction=0.6), FACTS, DENSE.measurement)
-    assert found.latency_ms == Limit(0.6 * 10.0, "60% of the dense model's median, 10 ms (target t)")
+    assert found.latency_ms == Limit(0.6 * 12.0, "60% of the dense model's p95, 12 ms (target t)", is_default=True)
+
+
+def test_a_disturbed_p95_of_the_dense_model_grants_no_more_than_a_calm_one_might() -> None:
+    disturbed = DENSE.measurement.model_copy(update={"p95_ms": 50.0})
+    found = derive_budget(target(dense_latency_fraction=0.6), FACTS, disturbed)
+    assert found.latency_ms is not None
+    assert found.latency_ms.value == pytest.approx(0.6 * 1.3 * 10.0)
 
 
 def test_memory_is_a_share_of_the_boards_and_size_is_open() -> None:
     found = derive_budget(target(memory_fraction=0.1), FACTS, DENSE.measurement)
-    assert found.peak_memory_bytes == Limit(100_000_000, "10% of 1 GB RAM (target t)")
+    assert found.peak_memory_bytes == Limit(100_000_000, "10% of 1 GB RAM (target t)", is_default=True)
     assert (found.latency_ms, found.size_bytes) == (None, None)
 
 

@@ -13,10 +13,11 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True)
 class Limit(Generic[Number]):
-    """One limit and where it came from."""
+    """One limit and where it came from; `is_default` where nobody asked for it: it gives way, and is never refused."""
 
     value: Number
     source: str
+    is_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ def _latency(target: Target, dense: Measurement) -> Limit[float] | None:
         return Limit(
             1000.0 / defaults.rate_hz * defaults.duty,
             f"{defaults.duty:.0%} of a period at {defaults.rate_hz:g} Hz (target {target.name})",
+            is_default=True,
         )
     if defaults.dense_latency_fraction is not None:
         return Limit(
-            defaults.dense_latency_fraction * dense.median_ms,
-            f"{defaults.dense_latency_fraction:.0%} of the dense model's median, "
-            f"{format_milliseconds(dense.median_ms)} (target {target.name})",
+            defaults.dense_latency_fraction * dense.own_p95_ms,
+            f"{defaults.dense_latency_fraction:.0%} of the dense model's p95, "
+            f"{format_milliseconds(dense.own_p95_ms)} (target {target.name})",
+            is_default=True,
         )
     return None
 
@@ -76,5 +79,7 @@ def _memory(target: Target, facts: DeviceFacts) -> Limit[int] | None:
         return None
     fraction = target.budget.memory_fraction
     return Limit(
-        int(fraction * facts.ram_bytes), f"{fraction:.0%} of {format_bytes(facts.ram_bytes)} RAM (target {target.name})"
+        int(fraction * facts.ram_bytes),
+        f"{fraction:.0%} of {format_bytes(facts.ram_bytes)} RAM (target {target.name})",
+        is_default=True,
     )

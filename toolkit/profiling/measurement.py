@@ -8,6 +8,8 @@ from pydantic import model_validator as validator
 # `throttled`: the board slowed itself down; `drifted`: its clocks moved meanwhile; `contended`: other programs had the
 # processor; `estimate`: nothing was measured.
 Flag = Literal["throttled", "drifted", "contended", "estimate"]
+# A p95 further above its median is a disturbance of the moment, not a property of the model.
+MOST_SPREAD = 1.3
 
 # A p95 further above its median is a disturbance of the moment, not a property of the model: plan with at most this.
 MOST_SPREAD = 1.3
@@ -31,6 +33,11 @@ class Measurement(BaseModel):
     paced_median_ms: PositiveFloat | None = None
     paced_p95_ms: PositiveFloat | None = None
     flags: tuple[Flag, ...] = Field(default=(), description="what disturbed it every time it was repeated")
+
+    @property
+    def own_p95_ms(self) -> float:
+        """The p95, as far as it is the program's own: at most `MOST_SPREAD` above the median."""
+        return min(self.p95_ms, MOST_SPREAD * self.median_ms)
 
     @validator(mode="after")
     def _in_order(self) -> Self:

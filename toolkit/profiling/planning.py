@@ -49,7 +49,7 @@ def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]
 
 def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:
     """How far a p95 is above its median on this board: counted instructions at worst, wall time as a rule."""
-    ratios = [min(MOST_SPREAD, each.p95_ms / each.median_ms) for each in measured]
+    ratios = [each.own_p95_ms / each.median_ms for each in measured]
     return max(ratios) if clock == "instructions" else statistics.median(ratios)
 
 

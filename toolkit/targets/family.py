@@ -24,7 +24,7 @@ class BudgetDefaults(BaseModel):
         default=None,
         gt=0,
         le=1,
-        description="for machines without a rate of their own: share of the dense model's median",
+        description="for machines without a rate of their own: share of the dense model's p95",
     )
     memory_fraction: float = Field(
         default=0.25, gt=0, le=1, description="share of the board's RAM that inference may take"
