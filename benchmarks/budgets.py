@@ -99,7 +99,7 @@ def _deployments(model: str, runtime: str, target: Target, count: int) -> list[d
 
 def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch: Watch) -> dict[str, Any]:
     budget = Budget(Limit(budget_ms, "drawn"), None, None)
-    limits = profiling.plan_limits(budget, learned.model, learned.spread, learned.likely)
+    limits = profiling.plan_limits(budget, learned.share)
     asked = 0
 
     def time_chosen(ranks: dict[str, int | None]) -> profiling.WholeModel:

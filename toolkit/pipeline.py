@@ -10,7 +10,7 @@ from toolkit import stages
 from toolkit.deployment import Deployment
 from toolkit.devices import Home, hold
 from toolkit.frontier import Frontier
-from toolkit.profiling import Accepted, Budget
+from toolkit.profiling import Accepted, judged
 from toolkit.progress import Progress
 from toolkit.request import Overrides, Request
 from toolkit.runtimes.bundle import Bundle
@@ -97,7 +97,7 @@ def _planned(
 ) -> Deployment:
     budget = stages.budget(board, profile, overrides, watch)
     planned = stages.allocate(board, job, profile, budget, request, watch)
-    result = stages.summarise(request, job, board, profile, budget, planned, watch)
+    result = stages.summarise(request, job, board, planned, watch)
     stages.report(result, folder, watch)
     return result
 
@@ -105,8 +105,8 @@ def _planned(
 def deploy(request: Request, target: Target, overrides: Overrides, progress: Progress, folder: Path) -> Deployment:
     """All ten stages; `folder` receives result.json and report.html.
 
-    A release that misses its budget or differs from the host is not activated, and the board serves what it served
-    before: the result then says by how much it missed (`refusals`). Raises BadInput, BoardError or BudgetError.
+    A release that misses what was asked for or differs from the host is not activated, and the board serves what it
+    served before: the result then says by how much it missed (`refusals`). Raises BadInput, BoardError or BudgetError.
     """
     watch = Watch(progress)
     with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
@@ -123,8 +123,6 @@ class Released:
 
     job: Job
     board: Board
-    profile: Profiled
-    budget: Budget
     planned: Planned
     compact: Compacted
     bundle: Bundle
@@ -132,8 +130,8 @@ class Released:
 
     def summarise(self, request: Request, watch: Watch, adapted: Adapted | None = None) -> Deployment:
         """The result so far."""
-        decided = self.job, self.board, self.profile, self.budget, self.planned
-        return stages.summarise(request, *decided, watch, self.compact, self.bundle, self.verified, adapted)
+        made = self.compact, self.bundle, self.verified, adapted
+        return stages.summarise(request, self.job, self.board, self.planned, watch, *made)
 
 
 def release(
@@ -141,7 +139,8 @@ def release(
 ) -> Released:
     """Stages 1-8 on a board that is held: what fits its budget is then in service.
 
-    What the board refuses for its latency alone is chosen smaller and tried again, so often. Raises as `deploy` does.
+    What the board refuses for its latency alone is chosen smaller and tried again, so often; a default that it still
+    misses then gives way. Without tries the board's first word stands. Raises as `deploy` does.
     """
     request = stages.choose_runtime(home, request, target, watch)
     job = stages.load(request, target, watch)
@@ -153,12 +152,17 @@ def release(
         compact = stages.compress(job, planned, request, watch)
         bundle = stages.export(job, board, compact, watch)
         stages.install(board, bundle, request.sign, watch)
-        verified = stages.verify(board, bundle, budget, watch)
-        done = Released(job, board, profile, budget, planned, compact, bundle, verified)
-        smaller = None
-        if tries_left:
-            smaller = stages.allocate_smaller(board, job, profile, budget, planned, verified, request, watch)
+        verified = stages.verify(board, bundle, planned.budget, watch)
+        if smaller_tries:
+            planned = stages.renew_default(board, job, planned, verified, watch)
+            verified = judged(verified, bundle.inference_bytes, planned.budget)
+        smaller = stages.allocate_smaller(board, job, planned, verified, request, watch) if tries_left else None
         if smaller is None:
             break
+        stages.conclude(board, bundle, verified, watch)
         planned = smaller
-    return done
+    if smaller_tries:
+        planned = stages.give_way(planned, verified, watch)
+        verified = judged(verified, bundle.inference_bytes, planned.budget)
+    stages.conclude(board, bundle, verified, watch)
+    return Released(job, board, planned, compact, bundle, verified)

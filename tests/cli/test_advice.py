@@ -14,7 +14,6 @@ from toolkit.deployment import Refusal
         (("outputs", "latency"), {"p95": 0.9}, "No budget mends that"),
         (("latency",), {"median": 0.3, "p95": 0.9}, "something else had the processor"),
         (("latency",), {"median": 0.48, "p95": 0.55}, "Raise the budget"),
-        (("latency",), {"median": 0.48, "p95": 0.55, "source": "65% of the dense"}, "is a default, 65% of the dense"),
         (("latency",), {"median": 0.6, "p95": 0.9}, "Raise the budget"),
         (("memory", "size"), {}, "Raise the budget"),
         (("latency", "memory"), {"median": 0.3, "p95": 0.9, "source": "65% of the dense"}, "Raise the budget"),

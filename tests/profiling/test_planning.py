@@ -8,21 +8,25 @@ from boards import board_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.compression import Cost, CostTable, Limits
+from toolkit.compression import Cost, CostTable, Limits, find_shortfall
 from toolkit.devices import DeviceFacts
 from toolkit.errors import BudgetError
 from toolkit.profiling import (
+    Accepted,
     Budget,
     Limit,
     Measurement,
+    Refusal,
     WholeModel,
     derive_budget,
+    judged,
     memory_model,
     p95_over_median,
     plan_limits,
+    planned_share,
+    unreachable,
     with_overheads,
 )
-from toolkit.profiling.acceptance import Refusal, _refusals
 from toolkit.profiling.latency_model import Ranks, fit_latency_model
 from toolkit.profiling.planning import option_ms
 from toolkit.targets import Target
@@ -51,6 +55,7 @@ WHOLES: list[Ranks] = [EVERYTHING, {"a": 8, "b": None}, {"a": None, "b": 8}]
 MODEL = fit_latency_model(
     COSTS, dict.fromkeys("ab", "linear"), "wall", [(ranks, COSTS.latency_ms(ranks)) for ranks in WHOLES]
 )
+SHARE = planned_share(MODEL, 1.2, [EVERYTHING])
 ROOM = MODEL.costs.latency_ms(EVERYTHING) / MODEL.upper_ms(EVERYTHING, 0.99)
 
 
@@ -135,7 +140,10 @@ def test_wall_time_is_spread_as_a_rule_and_counted_instructions_at_worst() -> No
 
 
 def planned(given: Budget) -> Limits:
-    return plan_limits(given, MODEL, 1.2, [EVERYTHING])
+    limits = plan_limits(given, SHARE)
+    if find_shortfall(MODEL.costs, limits):
+        raise unreachable(given, MODEL.costs, SHARE, "the fastest takes more", None)
+    return limits
 
 
 def test_a_planned_median_leaves_room_for_spread_and_for_what_is_not_known() -> None:
@@ -203,14 +211,14 @@ def test_a_latency_is_rounded_up_by_less_than_a_hundredth(value: float) -> None:
     assert value <= written <= value * 1.011
 
 
-def said(**fields: float) -> dict[str, float]:
-    return {"max_abs_difference": 1e-6, "peak_bytes": 40_000_000} | fields
+def said(max_abs_difference: float = 1e-6) -> Accepted:
+    return Accepted(DENSE.measurement, 40_000_000, max_abs_difference, 1, {}, ())
 
 
 def test_a_release_within_its_budget_is_not_refused() -> None:
     within = budget(latency_ms=12.0, memory=40_000_000, size=1_000)
-    assert _refusals(DENSE.measurement, said(), 1_000, within) == []
-    assert _refusals(DENSE.measurement, said(), 1_000, budget()) == []
+    assert judged(said(), 1_000, within).refusals == ()
+    assert judged(said(), 1_000, budget()).refusals == ()
 
 
 @pytest.mark.parametrize(
@@ -239,9 +247,9 @@ def test_a_release_within_its_budget_is_not_refused() -> None:
         ),
     ],
 )
-def test_a_refusal_says_by_how_much(given: Budget, measured: dict[str, float], missed: str, reason: str) -> None:
-    assert _refusals(DENSE.measurement, measured, 1_000, given) == [Refusal(missed, reason)]
+def test_a_refusal_says_by_how_much(given: Budget, measured: Accepted, missed: str, reason: str) -> None:
+    assert judged(measured, 1_000, given).refusals == (Refusal(missed, reason),)
 
 
 def test_every_reason_is_told() -> None:
-    assert len(_refusals(DENSE.measurement, said(max_abs_difference=1.0), 1_000, budget(1.0, 1_000, 10))) == 4
+    assert len(judged(said(max_abs_difference=1.0), 1_000, budget(1.0, 1_000, 10)).refusals) == 4

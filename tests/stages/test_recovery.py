@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from workplace import Workplace, inside, make_workplace
 
 from toolkit import stages
 from toolkit.compression import CURVES, Allocation, CostTable, Limits
+from toolkit.profiling import Budget, Measurement, MemoryModel, Profile, WholeModel
 from toolkit.profiling.latency_model import Interval
 from toolkit.progress import Silent
 from toolkit.request import Request
@@ -19,6 +21,7 @@ from toolkit.stages import Watch
 from toolkit.stages.accuracy import Judgement, accuracy_of, is_worse, variation
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
+from toolkit.stages.profile import Profiled
 from toolkit.stages.worth import calibration
 from toolkit.tasks import Examples
 
@@ -79,6 +82,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
         yield made
 
 
+DENSE = WholeModel(Measurement(median_ms=1.0, p95_ms=1.0, min_ms=1.0, runs=1, warmups=0, load_ms=0.0), 1, 1)
+UNMEASURED = Profiled(Profile.model_construct(), Path(), DENSE, MemoryModel(0.0, 1.0), {})
 REQUEST = Request("my_package.norms:model", "my_package.norms:task", recovery_steps=40)
 
 
@@ -92,7 +97,8 @@ def planned(job: Job, rank: int | None, curve: str = "jactus") -> Planned:
     spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, 0), 0)
     ranks = dict.fromkeys(job.layers, rank)
     allocation = Allocation(ranks, 0.0, 0, 0, 0.0, 0.0)
-    return Planned(spectra, {}, CostTable({}, 0.0, 0), allocation, Interval(0.0, 0.0, 0.0), Limits(), ())
+    costs, predicted = CostTable({}, 0.0, 0), Interval(0.0, 0.0, 0.0)
+    return Planned(UNMEASURED, Budget(None, None, None), spectra, {}, costs, allocation, predicted, Limits(), ())
 
 
 def norm_of(backbone: nn.Module) -> nn.BatchNorm1d:

@@ -19,6 +19,4 @@ def advice(result: Deployment) -> str:
     median, p95, budget = latency.median, latency.p95, latency.budget
     if median and p95 and budget and median < budget < p95 and p95 > MOST_SPREAD * median:
         return "The median is within it: something else had the processor. Run again when the board is idle."
-    if latency.source != "--latency":
-        return f"That budget is a default, {latency.source}: give a larger --latency, or a smaller model."
     return "Raise the budget, or give a smaller model."

@@ -1,13 +1,15 @@
 """Where devices and models meet: time operators on the board, keep profiles, derive budgets and cost tables."""
 
-from toolkit.profiling.acceptance import Accepted, Refusal, accept
-from toolkit.profiling.budget import Budget, Limit, derive_budget
+from toolkit.profiling.acceptance import Accepted, Refusal, accept, judged
+from toolkit.profiling.budget import Budget, Limit, derive_budget, with_defaults_of
 from toolkit.profiling.cost_tables import MemoryModel, cost_table, memory_model
 from toolkit.profiling.measurement import MOST_SPREAD, Measurement
 from toolkit.profiling.pieces import Pieces, input_shapes, pieces_of
 from toolkit.profiling.planning import (
     p95_over_median,
     plan_limits,
+    planned_share,
+    unreachable,
     with_overheads,
 )
 from toolkit.profiling.profile import Profile
@@ -43,11 +45,13 @@ __all__ = [
     "derive_budget",
     "input_shapes",
     "is_stored",
+    "judged",
     "memory_model",
     "open_profile",
     "p95_over_median",
     "pieces_of",
     "plan_limits",
+    "planned_share",
     "profile_layers",
     "read_profile",
     "row_of",
@@ -55,6 +59,8 @@ __all__ = [
     "stored_profile",
     "time_models",
     "timing",
+    "unreachable",
     "variants_of",
+    "with_defaults_of",
     "with_overheads",
 ]

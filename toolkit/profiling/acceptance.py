@@ -1,7 +1,7 @@
 """Acceptance: prove an installed release on its board before it is activated."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from toolkit.devices import Agent, call
@@ -60,14 +60,21 @@ def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, thread
         measurement = Measurement.model_validate(
             {"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said}
         )
-        refusals = _refusals(measurement, said, size_bytes, budget)
-        if not any(refusal.missed == "latency" for refusal in refusals) or _hopeless(measurement, budget):
+        measured = Accepted(
+            measurement, said["peak_bytes"], said["max_abs_difference"], attempt, said["conditions"], ()
+        )
+        accepted = judged(measured, size_bytes, budget)
+        missed = [refusal.missed for refusal in accepted.refusals]
+        if "latency" not in missed or _hopeless(measurement, budget):
             break
         if attempt < _ATTEMPTS[clock]:
             time.sleep(_PAUSE_S)
-    return Accepted(
-        measurement, said["peak_bytes"], said["max_abs_difference"], attempt, said["conditions"], tuple(refusals)
-    )
+    return accepted
+
+
+def judged(accepted: Accepted, size_bytes: int, budget: Budget) -> Accepted:
+    """The same measurements, held against that budget."""
+    return replace(accepted, refusals=tuple(_refusals(accepted, size_bytes, budget)))
 
 
 def _hopeless(measurement: Measurement, budget: Budget) -> bool:
@@ -75,10 +82,10 @@ def _hopeless(measurement: Measurement, budget: Budget) -> bool:
     return budget.latency_ms is not None and measurement.min_ms > budget.latency_ms.value
 
 
-def _refusals(measurement: Measurement, said: dict[str, Any], size_bytes: int, budget: Budget) -> list[Refusal]:
-    refusals = []
-    if not said["max_abs_difference"] <= MAX_ABS_DIFFERENCE:
-        differ = f"outputs differ from the host's by {said['max_abs_difference']:.2g}, more than {MAX_ABS_DIFFERENCE:g}"
+def _refusals(found: Accepted, size_bytes: int, budget: Budget) -> list[Refusal]:
+    refusals, measurement = [], found.measurement
+    if not found.max_abs_difference <= MAX_ABS_DIFFERENCE:
+        differ = f"outputs differ from the host's by {found.max_abs_difference:.2g}, more than {MAX_ABS_DIFFERENCE:g}"
         refusals.append(Refusal("outputs", differ))
     if budget.latency_ms and measurement.p95_ms > budget.latency_ms.value:
         over = measurement.p95_ms / budget.latency_ms.value - 1
@@ -86,8 +93,8 @@ def _refusals(measurement: Measurement, said: dict[str, Any], size_bytes: int, b
         refusals.append(
             Refusal("latency", f"{took}, {over:.0%} over the budget of {format_milliseconds(budget.latency_ms.value)}")
         )
-    if budget.peak_memory_bytes and said["peak_bytes"] > budget.peak_memory_bytes.value:
-        refusals.append(Refusal("memory", _too_big("peak memory", said["peak_bytes"], budget.peak_memory_bytes.value)))
+    if budget.peak_memory_bytes and found.peak_bytes > budget.peak_memory_bytes.value:
+        refusals.append(Refusal("memory", _too_big("peak memory", found.peak_bytes, budget.peak_memory_bytes.value)))
     if budget.size_bytes and size_bytes > budget.size_bytes.value:
         refusals.append(Refusal("size", _too_big("size", size_bytes, budget.size_bytes.value)))
     return refusals

@@ -1,6 +1,6 @@
 """Budget: what one inference may take on this board, and where each number comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from toolkit.devices import DeviceFacts
@@ -54,6 +54,13 @@ def derive_budget(
         Limit(size_bytes, "--size") if size_bytes is not None else None,
         keep_accuracy,
     )
+
+
+def with_defaults_of(budget: Budget, target: Target, dense: Measurement) -> Budget:
+    """The same, its default latency derived again from what the dense model takes now."""
+    if budget.latency_ms is None or not budget.latency_ms.is_default:
+        return budget
+    return replace(budget, latency_ms=_latency(target, dense))
 
 
 def _latency(target: Target, dense: Measurement) -> Limit[float] | None:

@@ -53,34 +53,45 @@ def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:
     return max(ratios) if clock == "instructions" else statistics.median(ratios)
 
 
-def plan_limits(budget: Budget, model: LatencyModel, spread: float, likely: Sequence[Ranks]) -> Limits:
-    """What an allocation may spend so that the budget holds: a median that p95 is `spread` above, predicted surely.
+def planned_share(model: LatencyModel, spread: float, likely: Sequence[Ranks]) -> float:
+    """Of a budget for a p95, what a median may be planned with: a p95 is `spread` above it, and predictions err.
 
-    The room for the prediction's error is that of the least certain of the `likely` allocations. Raises BudgetError,
-    with the nearest feasible budget, if nothing meets it.
+    The room for the prediction's error is that of the least certain of the `likely` allocations.
     """
-    costs = model.costs
-    doubt = max(model.upper_ms(ranks, _CONFIDENCE) / costs.latency_ms(ranks) for ranks in likely)
-    share = 1 / (spread * doubt)
-    limits = Limits(
+    doubt = max(model.upper_ms(ranks, _CONFIDENCE) / model.costs.latency_ms(ranks) for ranks in likely)
+    return 1 / (spread * doubt)
+
+
+def plan_limits(budget: Budget, share: float) -> Limits:
+    """What an allocation may spend so that the budget holds: that share of the p95 as a median, size and memory."""
+    return Limits(
         latency_ms=None if budget.latency_ms is None else budget.latency_ms.value * share,
         size_bytes=None if budget.size_bytes is None else budget.size_bytes.value,
         peak_bytes=None if budget.peak_memory_bytes is None else budget.peak_memory_bytes.value,
     )
-    shortfall = find_shortfall(costs, limits)
-    if shortfall is None:
-        return limits
+
+
+def unreachable(budget: Budget, costs: CostTable, share: float, said: str, least_p95_ms: float | None) -> BudgetError:
+    """The refusal of a budget that nothing keeps, with the nearest feasible one.
+
+    `said` is what the best allocation takes; `least_p95_ms`, where latency alone has to be raised, what it has to be.
+    """
+    shortfall = find_shortfall(costs, plan_limits(budget, share))
+    assert shortfall is not None
     given = {
         "latency_ms": budget.latency_ms and f"p95 within {format_milliseconds(budget.latency_ms.value)}",
         "size_bytes": budget.size_bytes and f"size within {format_bytes(budget.size_bytes.value)}",
         "peak_bytes": budget.peak_memory_bytes and f"peak memory within {format_bytes(budget.peak_memory_bytes.value)}",
     }
     wrong = [given[each] for each in shortfall.alone] or [each for each in given.values() if each]
-    raise BudgetError(
-        f"no allocation keeps {' and '.join(map(str, wrong))}" + ("" if shortfall.alone else " at once"),
+    if least_p95_ms is not None and shortfall.raised == ("latency_ms",):
+        options = [option_ms(least_p95_ms)]
+    else:
+        options = _options(shortfall.nearest, shortfall.raised, share)
+    return BudgetError(
+        f"no allocation keeps {' and '.join(map(str, wrong))}{'' if shortfall.alone else ' at once'}: {said}",
         where=f"{_NAMES[shortfall.alone[0]]} budget" if len(shortfall.alone) == 1 else "budget",
-        next=f"The nearest feasible is {' '.join(_options(shortfall.nearest, shortfall.raised, share))}; "
-        "or give a smaller model.",
+        next=f"The nearest feasible is {' '.join(options)}; or give a smaller model.",
     )
 
 

@@ -1,6 +1,7 @@
 """Profile: measurements of one kind of board, kept by signature and reused across models and equal boards."""
 
 import datetime
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -88,6 +89,14 @@ class Profile(BaseModel):
                 "toolkit_version": __version__,
             }
         )
+
+    def without(self, keys: Collection[str]) -> "Profile":
+        """The profile as if those had never been measured."""
+        kept = {key: row for key, row in self.rows.items() if key not in keys}
+        batches = [
+            each.model_copy(update={"rows": tuple(key for key in each.rows if key in kept)}) for each in self.batches
+        ]
+        return self.model_copy(update={"rows": kept, "batches": tuple(each for each in batches if each.rows)})
 
     def slowed(self, factor: float) -> "Profile":
         """The same board with every time of a call multiplied, as when its clock is lower."""

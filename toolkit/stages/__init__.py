@@ -7,13 +7,14 @@ from toolkit.stages.choose_runtime import choose_runtime
 from toolkit.stages.compress import compress
 from toolkit.stages.export import export
 from toolkit.stages.frontier import frontier
+from toolkit.stages.give_way import give_way, renew_default
 from toolkit.stages.install import install
 from toolkit.stages.load import load
 from toolkit.stages.probe import imagine, probe, recall
 from toolkit.stages.profile import estimate, profile
 from toolkit.stages.report import report
 from toolkit.stages.summarise import summarise
-from toolkit.stages.verify import verify
+from toolkit.stages.verify import conclude, verify
 from toolkit.stages.watch import Watch
 
 __all__ = [
@@ -24,15 +25,18 @@ __all__ = [
     "budget",
     "choose_runtime",
     "compress",
+    "conclude",
     "estimate",
     "export",
     "frontier",
+    "give_way",
     "imagine",
     "install",
     "load",
     "probe",
     "profile",
     "recall",
+    "renew_default",
     "report",
     "summarise",
     "verify",

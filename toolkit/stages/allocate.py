@@ -25,6 +25,8 @@ from toolkit.stages.learn import Learned, learn, plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
+from toolkit.stages.reach import is_reached, reach
+from toolkit.stages.recheck import recheck
 from toolkit.stages.search import searcher
 from toolkit.stages.settle import most_median_ms, settle
 from toolkit.stages.slowdown import share_left
@@ -34,8 +36,13 @@ from toolkit.stages.whole_models import Whole, time_wholes
 
 @dataclass(frozen=True)
 class Planned:
-    """The allocation with all that it was decided on; nothing was learned where the dense model fits."""
+    """The allocation with all that it was decided on; nothing was learned where the dense model fits.
 
+    `profile` and `budget` may have been corrected meanwhile.
+    """
+
+    profile: Profiled
+    budget: Budget
     spectra: Spectra
     gains: dict[str, GainCurve]
     costs: CostTable
@@ -47,23 +54,32 @@ class Planned:
 
 
 def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Planned:
-    """Choose a rank, or dense, for every layer. Raises BudgetError with the nearest feasible budget."""
+    """Choose a rank, or dense, for every layer; a default that nothing keeps gives way.
+
+    What a plan without any allocation rests on is checked against the board first. Raises BudgetError, with the nearest
+    feasible budget, where nothing keeps what was asked for.
+    """
     with watch.stage("allocate"):
-        if (dense := stay_dense(board, job, profile, budget)) is not None:
-            watch.note("the dense model already fits the budget: it stays dense")
-            return dense
-        learned = learn(board, job, profile, request.curve, request.seed, watch)
-        worth, model, profile = learned.worth, learned.model, learned.profile
-        limits = profiling.plan_limits(budget, model, learned.spread, learned.likely)
-        allocator = _allocator(job, learned, request, watch)
-        if budget.keep_accuracy is not None:
-            limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
+        found = _stay_or_learn(board, job, profile, budget, request, watch)
+        if isinstance(found, Learned) and board.agent is not None and not is_reached(found, budget):
+            profile = recheck(board, job, found, watch, request.profile_budget_s)
+            budget = profiling.with_defaults_of(budget, board.target, profile.dense.measurement)
+            found = _stay_or_learn(board, job, profile, budget, request, watch)
+        if isinstance(found, Planned):
+            return found
+        learned, worth, model, profile = found, found.worth, found.model, found.profile
 
         def time_chosen(ranks: Ranks) -> WholeModel:
             nonlocal profile
             [chosen], profile = time_wholes(board, job, profile, worth.parts, [("chosen", ranks)], watch)
             return chosen.timed
 
+        timer = time_chosen if board.agent else None
+        reached = reach(learned, budget, board.target.family.clock, timer, watch)
+        limits, budget = reached.limits, reached.budget
+        allocator = _allocator(job, learned, request, watch)
+        if budget.keep_accuracy is not None:
+            limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
         settled = settle(
             allocator,
             worth.gains,
@@ -72,9 +88,11 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             budget.latency_ms.value if budget.latency_ms and budget.keep_accuracy is None else None,
             board.target.family.clock,
             learned.spread,
-            time_chosen if board.agent else None,
+            timer,
         )
         return Planned(
+            profile=profile,
+            budget=budget,
             spectra=worth.parts,
             gains=worth.gains,
             costs=model.costs,
@@ -86,11 +104,18 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
         )
 
 
+def _stay_or_learn(
+    board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch
+) -> Planned | Learned:
+    if (dense := stay_dense(board, job, profile, budget)) is None:
+        return learn(board, job, profile, request.curve, request.seed, watch)
+    watch.note("the dense model already fits the budget: it stays dense")
+    return dense
+
+
 def allocate_smaller(
     board: Known,
     job: Job,
-    profile: Profiled,
-    budget: Budget,
     refused: Planned,
     accepted: Accepted,
     request: Request,
@@ -101,15 +126,15 @@ def allocate_smaller(
     None where another allocation would mend nothing (see `share_left`), or where there is none.
     """
     learned = refused.learned
-    share = share_left(budget, accepted, learned.spread if learned else 1.0, board.target.family.clock)
+    share = share_left(refused.budget, accepted, learned.spread if learned else 1.0, board.target.family.clock)
     if share is None:
         return None
     watch.note(f"{accepted.refusals[0].reason}: choosing a smaller model")
     try:
         if learned is None:  # the dense model: compact ones were not weighed yet, and are timed from now on
             with tempfile.TemporaryDirectory() as aside:
-                now = _as_slow(profile, accepted, Path(aside, "profile.json"))
-                return allocate(board, job, now, budget, request, watch)
+                now = _as_slow(refused.profile, accepted, Path(aside, "profile.json"))
+                return allocate(board, job, now, refused.budget, request, watch)
         with watch.stage("allocate"):
             # The board is not asked: what it said of models like these, it said when it was faster.
             limits = replace(refused.limits, latency_ms=share * refused.allocation.latency_ms)
@@ -154,6 +179,8 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
         return None
     spent = costs.latency_ms(ranks), costs.size_bytes(ranks), costs.peak_bytes(ranks)
     return Planned(
+        profile=profile,
+        budget=budget,
         spectra={},
         gains={},
         costs=costs,

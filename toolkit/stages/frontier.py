@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from toolkit import profiling
 from toolkit.compression import ALLOCATORS, Limits, allocator_named
 from toolkit.compression.allocation import Allocation, describe
 from toolkit.compression.knapsack import least
@@ -17,6 +16,7 @@ from toolkit.stages.learn import Learned, learn
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
+from toolkit.stages.reach import reach
 from toolkit.stages.watch import Watch
 
 # Shares of the way from the fastest allocation to the dense model.
@@ -30,7 +30,7 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
     """
     with watch.stage("frontier"):
         learned = learn(board, job, profile, request.curve, request.seed, watch)
-        limits = profiling.plan_limits(replace(budget, latency_ms=None), learned.model, learned.spread, learned.likely)
+        limits = reach(learned, replace(budget, latency_ms=None), board.target.family.clock, None, watch).limits
         timed = {_key(whole.ranks): whole.timed.measurement.median_ms for whole in learned.wholes}
         timed[_key(dict.fromkeys(learned.model.costs.layers))] = learned.profile.dense.measurement.median_ms
         dense, points = draw_frontier(job, learned, limits, timed, request.seed, watch)
@@ -82,7 +82,7 @@ def _allocations(learned: Learned, limits: Limits, seed: int) -> Iterator[tuple[
     """Each allocator's choice under each limit; none where it finds no choice that fits."""
     costs, gains = learned.model.costs, learned.worth.gains
     fastest = least("latency_ms", costs, limits)
-    assert fastest is not None  # `plan_limits` raises
+    assert fastest is not None  # `reach` raises
     low, high = costs.latency_ms(fastest), costs.latency_ms(dict.fromkeys(costs.layers))
     for share in _SHARES:
         limit_ms = low + share * (high - low)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from toolkit import profiling
 from toolkit.compression import CostTable
+from toolkit.profiling import planned_share
 from toolkit.profiling.latency_model import LatencyModel, Ranks, fit_latency_model
 from toolkit.profiling.signature import signature_of
 from toolkit.stages.channels import with_channels
@@ -28,6 +29,11 @@ class Learned:
     wholes: list[Whole]
     spread: float
     profile: Profiled
+
+    @property
+    def share(self) -> float:
+        """Of a budget for a p95, what a median may be planned with."""
+        return planned_share(self.model, self.spread, self.likely)
 
     @property
     def likely(self) -> list[Ranks]:

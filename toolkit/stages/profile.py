@@ -43,32 +43,38 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
     measured before and the board is not at hand.
     """
     with watch.stage("profile"):
-        target = board.target
-        kept, path = profiling.open_profile(target, board.facts, job.runtime.name, board.runtime_version)
-        shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
-        groups = _pieces(job, target.family.rank_multiple)
-        variants = profiling.variants_of(job.layers, shapes, target.family.rank_multiple, groups.values())
-        missing = sum(key not in kept.rows for key in variants)
-        watch.progress.note(f"{len(variants)} distinct programs, {len(variants) - missing} of them measured before")
-        now = kept
-        if board.agent is not None:
-            now = profiling.profile_layers(
-                board.agent,
-                job.runtime,
-                variants,
-                kept,
-                path,
-                watch.progress.advance,
-                budget_s=budget_s,
-                on_note=watch.note,
-            )
-        (minute, dense), now = profiling.time_models(
-            board.agent, job.runtime, [_minute(), _dense(job)], now, path, on_note=watch.note
+        kept, path = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)
+        found = measure(board, job, kept, path, watch, budget_s)
+        watch.was_cached = found.profile is kept
+        return found
+
+
+def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, budget_s: float | None) -> Profiled:
+    """The same, given what was measured before."""
+    shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
+    groups = _pieces(job, board.target.family.rank_multiple)
+    variants = profiling.variants_of(job.layers, shapes, board.target.family.rank_multiple, groups.values())
+    missing = sum(key not in kept.rows for key in variants)
+    watch.progress.note(f"{len(variants)} distinct programs, {len(variants) - missing} of them measured before")
+    now = kept
+    if board.agent is not None:
+        now = profiling.profile_layers(
+            board.agent,
+            job.runtime,
+            variants,
+            kept,
+            path,
+            watch.progress.advance,
+            budget_s=budget_s,
+            on_note=watch.note,
         )
-        _tell(now, variants, dense, watch)
-        watch.was_cached = now is kept
-        memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
-        return Profiled(now, path, dense, memory, shapes, groups, frozenset([*variants, profiling.row_of(_dense(job))]))
+    (minute, dense), now = profiling.time_models(
+        board.agent, job.runtime, [_minute(), dense_model(job)], now, path, on_note=watch.note
+    )
+    _tell(now, variants, dense, watch)
+    memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
+    rows = frozenset([*variants, profiling.row_of(dense_model(job))])
+    return Profiled(now, path, dense, memory, shapes, groups, rows)
 
 
 def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
@@ -103,7 +109,8 @@ def _minute() -> Untimed:
     return Untimed(nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4))
 
 
-def _dense(job: Job) -> Untimed:
+def dense_model(job: Job) -> Untimed:
+    """The whole that nothing was taken from."""
     return Untimed(job.network.backbone, job.dense_head, job.example, judged_by_p95=True)
 
 

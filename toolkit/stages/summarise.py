@@ -19,7 +19,7 @@ from toolkit.deployment import (
     NodeCounts,
     Refusal,
 )
-from toolkit.profiling import Accepted, Budget
+from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.adapt import Adapted
@@ -27,7 +27,6 @@ from toolkit.stages.allocate import Planned
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
-from toolkit.stages.profile import Profiled
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -36,8 +35,6 @@ def summarise(
     request: Request,
     job: Job,
     board: Known,
-    profile: Profiled,
-    budget: Budget,
     planned: Planned,
     watch: Watch,
     compact: Compacted | None = None,
@@ -46,7 +43,7 @@ def summarise(
     adapted: Adapted | None = None,
 ) -> Deployment:
     """The result of a plan (no `compact` and what follows) or of a deployment."""
-    allocation = planned.allocation
+    allocation, profile, budget = planned.allocation, planned.profile, planned.budget
     weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
     cut = {name: allocation.ranks[name] for name in job.groups}
     narrowed = compression.compress(job.network.backbone, planned.spectra, cut)

@@ -9,9 +9,9 @@ from toolkit.stages.watch import Watch
 
 
 def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accepted:
-    """Activate the release by one rename if it is accepted, else take it off the board."""
+    """What the board measured of an installed release, and every reason to refuse it."""
     with watch.stage("verify"):
-        accepted = profiling.accept(
+        return profiling.accept(
             board.agent,
             bundle.digest,
             bundle.inference_bytes,
@@ -19,11 +19,14 @@ def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accept
             threads=board.target.threads,
             clock=board.target.family.clock,
         )
-        if accepted.refusals:
-            for refusal in accepted.refusals:
-                watch.progress.note(f"refused: {refusal.reason}")
-            release.remove(board.home, bundle.digest)
-        else:
-            release.activate(board.home, bundle.digest)
-            release.collect(board.home, board.target.keep_releases)
-        return accepted
+
+
+def conclude(board: Board, bundle: Bundle, accepted: Accepted, watch: Watch) -> None:
+    """Activate the release by one rename if it is accepted, else take it off the board."""
+    if accepted.refusals:
+        for refusal in accepted.refusals:
+            watch.progress.note(f"refused: {refusal.reason}")
+        release.remove(board.home, bundle.digest)
+    else:
+        release.activate(board.home, bundle.digest)
+        release.collect(board.home, board.target.keep_releases)

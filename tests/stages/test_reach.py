@@ -1,0 +1,126 @@
+"""A default gives way to the nearest feasible; what was asked for is refused, and on the board's word alone."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.compression import Cost, CostTable
+from toolkit.compression.knapsack import feasible
+from toolkit.errors import BudgetError
+from toolkit.profiling import Budget, Limit, Measurement, MemoryModel, Profile, WholeModel
+from toolkit.profiling.latency_model import LatencyModel, Ranks, fit_latency_model
+from toolkit.progress import Silent
+from toolkit.stages import Watch
+from toolkit.stages.learn import Learned
+from toolkit.stages.profile import Profiled
+from toolkit.stages.reach import is_reached, reach
+from toolkit.stages.worth import Worth
+from toolkit.units import parse_milliseconds
+
+COSTS = CostTable(
+    {name: {None: Cost(4.0, 4_000_000), 16: Cost(2.0, 2_000_000), 8: Cost(1.0, 1_000_000)} for name in "ab"},
+    rest_latency_ms=2.0,
+    rest_bytes=100_000,
+    base_peak_bytes=30_000_000,
+)
+WHOLES: list[Ranks] = [{"a": 8, "b": 8}, {"a": 8, "b": None}, {"a": None, "b": 16}]
+MODEL: LatencyModel = fit_latency_model(
+    COSTS, dict.fromkeys("ab", "linear"), "wall", [(ranks, COSTS.latency_ms(ranks)) for ranks in WHOLES]
+)
+FASTEST_MS, SPREAD = 4.0, 1.1
+
+
+def whole(median_ms: float, peak_bytes: int = 30_000_000, size_bytes: int = 2_100_000) -> WholeModel:
+    times = {"median_ms": median_ms, "p95_ms": median_ms, "min_ms": median_ms, "load_ms": 0.0}
+    return WholeModel(Measurement.model_validate({**times, "runs": 9, "warmups": 1}), peak_bytes, size_bytes)
+
+
+UNMEASURED = Profiled(Profile.model_construct(), Path(), whole(10.0), MemoryModel(0.0, 1.0), {})
+LEARNED = Learned(Worth({}, {}), MODEL, [], SPREAD, UNMEASURED)
+
+
+@dataclass
+class Board:
+    """Takes that for whatever it is asked to time."""
+
+    took: WholeModel
+    asked: list[Ranks] = field(default_factory=list)
+
+    def time(self, ranks: Ranks) -> WholeModel:
+        self.asked.append(ranks)
+        return self.took
+
+
+def latency(value: float, *, is_default: bool) -> Budget:
+    return Budget(Limit(value, "65% of dense" if is_default else "--latency", is_default), None, None)
+
+
+def test_what_something_keeps_is_left_as_it_is_and_the_board_is_not_asked() -> None:
+    board, watch = Board(whole(4.0)), Watch(Silent())
+    found = reach(LEARNED, latency(9.0, is_default=True), "wall", board.time, watch)
+    assert found.budget == latency(9.0, is_default=True)
+    assert (board.asked, watch.notes) == ([], [])
+
+
+@pytest.mark.parametrize("value", [1e-6, 1.0, 4.0])
+def test_a_default_that_nothing_keeps_gives_way_to_the_nearest_that_the_board_says(value: float) -> None:
+    board, watch = Board(whole(4.4)), Watch(Silent())
+    found = reach(LEARNED, latency(value, is_default=True), "wall", board.time, watch)
+    assert board.asked == [{"a": 8, "b": 8}]
+    assert found.budget.latency_ms is not None
+    assert found.budget.latency_ms.is_default
+    assert found.budget.latency_ms.value == pytest.approx(4.4 * SPREAD / 0.93, rel=0.01)
+    assert feasible(COSTS, found.limits) is not None
+    assert len(watch.notes) == 1
+    assert "nearest feasible" in watch.notes[0]
+
+
+def test_what_was_asked_for_is_refused_on_the_boards_word_with_the_nearest() -> None:
+    board = Board(whole(4.4))
+    with pytest.raises(BudgetError, match="no allocation") as caught:
+        reach(LEARNED, latency(1.0, is_default=False), "wall", board.time, Watch(Silent()))
+    assert caught.value.where == "latency budget"
+    assert board.asked == [{"a": 8, "b": 8}]
+    option, value = str(caught.value.next).removeprefix("The nearest feasible is ").split(";")[0].split()
+    assert option == "--latency"
+    assert parse_milliseconds(value) == pytest.approx(4.4 * SPREAD / 0.93, rel=0.02)
+
+
+def test_a_prediction_alone_refuses_nothing() -> None:
+    """The board is twice as fast as was predicted: what was asked for can be had."""
+    asked = latency(3.0, is_default=False)
+    assert not is_reached(LEARNED, asked)
+    found = reach(LEARNED, asked, "wall", Board(whole(2.0)).time, Watch(Silent()))
+    assert found.budget == asked
+    assert feasible(COSTS, found.limits) is not None
+
+
+def test_beside_what_was_asked_for_a_default_gives_way() -> None:
+    """Within the memory that was asked for, nothing keeps the default latency, and the other way round."""
+    watch = Watch(Silent())
+    memory = Limit(33_000_000, "--memory")
+    found = reach(LEARNED, replace(latency(4.0, is_default=True), peak_memory_bytes=memory), "wall", None, watch)
+    assert found.budget.peak_memory_bytes == memory
+    assert found.budget.latency_ms is not None
+    assert found.budget.latency_ms.value > 4.0
+    asked, roomy = Limit(9.0, "--latency"), Limit(1_000, "25% of RAM", is_default=True)
+    found = reach(LEARNED, Budget(asked, roomy, None), "wall", None, watch)
+    assert found.budget.latency_ms == asked
+    assert found.budget.peak_memory_bytes is not None
+    assert found.budget.peak_memory_bytes.value > 30_000_000
+
+
+def test_of_a_board_that_is_not_at_hand_it_is_said_that_this_is_predicted() -> None:
+    with pytest.raises(BudgetError, match="predicted"):
+        reach(LEARNED, Budget(None, None, Limit(1_000, "--size")), "wall", None, Watch(Silent()))
+
+
+@given(st.floats(1e-3, 30), st.integers(1_000, 50_000_000), st.floats(0.3, 3.0))
+def test_defaults_alone_are_never_refused(latency_ms: float, memory: int, slower: float) -> None:
+    budget = Budget(Limit(latency_ms, "x", is_default=True), Limit(memory, "y", is_default=True), None)
+    board = Board(whole(FASTEST_MS * slower, 32_000_000))
+    found = reach(LEARNED, budget, "wall", board.time, Watch(Silent()))
+    assert feasible(COSTS, found.limits) is not None

@@ -1,0 +1,127 @@
+"""What can be had: a default gives way to the nearest feasible; what was asked for is refused on the board's word."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from toolkit import profiling
+from toolkit.compression import CostTable, Limits
+from toolkit.compression.feasibility import Resource, rounded_up
+from toolkit.compression.knapsack import feasible, least
+from toolkit.errors import BudgetError
+from toolkit.profiling import Budget, Limit, WholeModel
+from toolkit.profiling.latency_model import Ranks
+from toolkit.stages.learn import Learned
+from toolkit.stages.settle import AIM
+from toolkit.stages.watch import Watch
+from toolkit.targets import Clock
+from toolkit.units import format_bytes, format_milliseconds
+
+Timer = Callable[[Ranks], WholeModel]
+
+_FIELDS: dict[Resource, str] = {
+    "size_bytes": "size_bytes",
+    "peak_bytes": "peak_memory_bytes",
+    "latency_ms": "latency_ms",
+}
+_BEST: dict[Resource, str] = {"size_bytes": "smallest", "peak_bytes": "lightest", "latency_ms": "fastest"}
+# A limit at exactly what something takes is lost to rounding.
+_ROOM = 1.001
+# The peak of one and the same process varies by as much from one run to the next.
+_MEMORY_ROOM = 1.02
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A budget that something keeps, and what an allocation may be planned with."""
+
+    budget: Budget
+    limits: Limits
+
+
+def is_reached(learned: Learned, budget: Budget) -> bool:
+    """Whether something keeps the budget, as far as is known."""
+    return feasible(learned.model.costs, profiling.plan_limits(budget, learned.share)) is not None
+
+
+def reach(learned: Learned, budget: Budget, clock: Clock, time: Timer | None, watch: Watch) -> Reached:
+    """The budget, with those defaults that nothing keeps raised to the nearest feasible, which is said.
+
+    A prediction refuses nothing: the board times the allocation that takes least (`time`; None where it is not at
+    hand). Raises BudgetError if that takes more than was asked for.
+    """
+    costs, wanted, held = learned.model.costs, profiling.plan_limits(budget, learned.share), Limits()
+    for resource in sorted(_given(budget), key=lambda each: _given(budget)[each].is_default):  # what was asked first
+        limit = _given(budget)[resource]
+        within = _with(held, resource, getattr(wanted, resource))
+        if feasible(costs, within) is None:
+            ranks = least(resource, costs, held)
+            assert ranks is not None  # what is held so far is feasible
+            needed = _needed(resource, ranks, learned, clock, None if time is None else time(ranks))
+            taken = _ROOM * _taken(resource, costs, ranks)
+            if needed <= limit.value:
+                within = _with(held, resource, taken * limit.value / needed)
+            elif limit.is_default:
+                raised: dict[str, Any] = {_FIELDS[resource]: _raised(resource, limit, needed, watch)}
+                budget = replace(budget, **raised)
+                within = _with(
+                    held, resource, max(taken, getattr(profiling.plan_limits(budget, learned.share), resource))
+                )
+            else:
+                raise _refusal(resource, needed, learned, budget, time is not None)
+        held = within
+    return Reached(budget, held)
+
+
+def _refusal(resource: Resource, needed: float, learned: Learned, budget: Budget, timed: bool) -> BudgetError:
+    """Of what was asked for; what a default could give is no matter of it."""
+    defaults = {_FIELDS[each]: None for each, limit in _given(budget).items() if limit.is_default}
+    said = f"the {_BEST[resource]} {'takes' if timed else 'is predicted to take'} {_said(resource, needed)}"
+    least_p95_ms = needed if resource == "latency_ms" else None
+    asked = replace(budget, **defaults)
+    return profiling.unreachable(asked, learned.model.costs, learned.share, said, least_p95_ms)
+
+
+def _given(budget: Budget) -> dict[Resource, Limit[Any]]:
+    limits = {resource: getattr(budget, field) for resource, field in _FIELDS.items()}
+    return {resource: limit for resource, limit in limits.items() if limit is not None}
+
+
+def _with(limits: Limits, resource: Resource, value: float) -> Limits:
+    changed: dict[str, Any] = {resource: value if resource == "latency_ms" else math.ceil(value)}
+    return replace(limits, **changed)
+
+
+def _needed(resource: Resource, ranks: Ranks, learned: Learned, clock: Clock, timed: WholeModel | None) -> float:
+    """The least budget that this allocation would be held to: as the board measured it, else as predicted."""
+    if resource == "latency_ms":
+        if timed is None:
+            return rounded_up(learned.model.costs.latency_ms(ranks) / learned.share)
+        return rounded_up(timed.measurement.median_ms * learned.spread / AIM[clock])
+    if timed is None:
+        return _taken(resource, learned.model.costs, ranks)
+    return timed.size_bytes if resource == "size_bytes" else timed.peak_bytes
+
+
+def _raised(resource: Resource, limit: Limit[Any], needed: float, watch: Watch) -> Limit[Any]:
+    value = needed if resource == "latency_ms" else math.ceil(needed * _MEMORY_ROOM)
+    watch.note(
+        f"no allocation keeps {_said(resource, limit.value)}, which is a default ({limit.source}): "
+        f"{_said(resource, value)}, the nearest feasible, is the budget now"
+    )
+    return Limit(value, f"the nearest feasible to {limit.source}", is_default=True)
+
+
+def _said(resource: Resource, value: float) -> str:
+    return {
+        "latency_ms": lambda: f"a p95 of {format_milliseconds(value)}",
+        "size_bytes": lambda: format_bytes(int(value)),
+        "peak_bytes": lambda: f"{format_bytes(int(value))} of memory",
+    }[resource]()
+
+
+def _taken(resource: Resource, costs: CostTable, ranks: Ranks) -> float:
+    return {"latency_ms": costs.latency_ms, "size_bytes": costs.size_bytes, "peak_bytes": costs.peak_bytes}[resource](
+        ranks
+    )
