@@ -3,6 +3,7 @@
 measure -> budget -> allocate -> compress -> export -> install -> verify on the board -> adapt on the board -> report.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,12 +109,14 @@ def deploy(request: Request, target: Target, overrides: Overrides, progress: Pro
     A release that misses what was asked for or differs from the host is not activated, and the board serves what it
     served before: the result then says by how much it missed (`refusals`). Raises BadInput, BoardError or BudgetError.
     """
-    watch = Watch(progress)
+    watch, started = Watch(progress), time.monotonic()
+    progress.note(stages.forecast(request, target))
     with hold(target) as home:  # first: a board that is off, or in use, is said before a model is trained
         done = release(home, request, target, overrides, watch)
         adapted = stages.adapt(done.board, done.job, done.bundle, done.verified, request, watch)
         result = done.summarise(request, watch, adapted)
         stages.report(result, folder, watch)
+        stages.remember(request, target, time.monotonic() - started)
         return result
 
 

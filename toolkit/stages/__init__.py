@@ -6,6 +6,7 @@ from toolkit.stages.budget import budget
 from toolkit.stages.choose_runtime import choose_runtime
 from toolkit.stages.compress import compress
 from toolkit.stages.export import export
+from toolkit.stages.forecast import forecast, remember
 from toolkit.stages.frontier import frontier
 from toolkit.stages.give_way import give_way, renew_default
 from toolkit.stages.install import install
@@ -28,6 +29,7 @@ __all__ = [
     "conclude",
     "estimate",
     "export",
+    "forecast",
     "frontier",
     "give_way",
     "imagine",
@@ -36,6 +38,7 @@ __all__ = [
     "probe",
     "profile",
     "recall",
+    "remember",
     "renew_default",
     "report",
     "summarise",

@@ -65,6 +65,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             profile = recheck(board, job, found, watch, request.profile_budget_s)
             budget = profiling.with_defaults_of(budget, board.target, profile.dense.measurement)
             found = _stay_or_learn(board, job, profile, budget, request, watch)
+            watch.was_cached = False
         if isinstance(found, Planned):
             return found
         learned, worth, model, profile = found, found.worth, found.model, found.profile
