@@ -10,7 +10,7 @@ from toolkit.compression.feasibility import Resource
 from toolkit.errors import BudgetError
 from toolkit.profiling.budget import Budget
 from toolkit.profiling.latency_model import LatencyModel, Ranks
-from toolkit.profiling.measurement import MOST_SPREAD, Measurement
+from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.whole_models import WholeModel
 from toolkit.targets import Clock
 from toolkit.units import format_bytes, format_milliseconds
