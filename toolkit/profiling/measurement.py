@@ -8,9 +8,6 @@ from pydantic import model_validator as validator
 # `throttled`: the board slowed itself down; `drifted`: its clocks moved meanwhile; `contended`: other programs had the
 # processor; `estimate`: nothing was measured.
 Flag = Literal["throttled", "drifted", "contended", "estimate"]
-# A p95 further above its median is a disturbance of the moment, not a property of the model.
-MOST_SPREAD = 1.3
-
 # A p95 further above its median is a disturbance of the moment, not a property of the model: plan with at most this.
 MOST_SPREAD = 1.3
 
