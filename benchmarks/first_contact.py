@@ -41,7 +41,7 @@ def main() -> None:
     started = time.monotonic()
     command = [*_demo_command(), *(_FEW_STEPS if quick else ())]
     with tempfile.TemporaryDirectory() as kept:
-        trained = _train(Path(kept), command)
+        trained = _train(Path(kept))
         rows = []
         for busy, runs in ({1: 1} if quick else _RUNS).items():
             with _spinning(busy):
@@ -83,11 +83,11 @@ def _demo_command() -> list[str]:
     return [str(Path(sys.executable).with_name(Path(words[0]).name)), *words[1:]]
 
 
-def _train(folder: Path, command: list[str]) -> float:
+def _train(folder: Path) -> float:
     """Seconds that the dense model's training takes; it is kept in that folder."""
     started = time.monotonic()
     code = "from toolkit.examples import digits; digits.model()"
-    subprocess.run([command[0].replace("deploy", "python"), "-c", code], env=_environment(folder, folder), check=True)
+    subprocess.run([sys.executable, "-c", code], env=_environment(folder, folder), check=True)
     return time.monotonic() - started
 
 
