@@ -98,6 +98,7 @@ def test_update_baselines_writes_them(updated: subprocess.CompletedProcess[str],
     assert str(shared.folder / "baselines" / "desk" / "grown.") in updated.stdout
 
 
+@pytest.mark.slow
 def test_an_unchanged_model_passes_and_a_slower_one_fails(later: subprocess.CompletedProcess[str]) -> None:
     assert later.returncode == 1
     assert "PASSED test_latency.py::test_unchanged" in later.stdout
@@ -108,6 +109,7 @@ def test_an_unchanged_model_passes_and_a_slower_one_fails(later: subprocess.Comp
     assert "Traceback" not in later.stdout
 
 
+@pytest.mark.slow
 def test_junit_says_latency_baseline_and_ratio(later: subprocess.CompletedProcess[str], shared: Workplace) -> None:
     cases = {each.get("name"): each for each in ElementTree.parse(shared.folder / "junit.xml").iter("testcase")}
     found = {each.get("name"): float(each.get("value") or 0) for each in cases["test_grown"].iter("property")}
@@ -116,6 +118,7 @@ def test_junit_says_latency_baseline_and_ratio(later: subprocess.CompletedProces
     assert found["grown.ratio"] > 1.05
 
 
+@pytest.mark.slow
 def test_metrics_are_written_for_failures_too(later: subprocess.CompletedProcess[str], shared: Workplace) -> None:
     text = (shared.folder / "metrics.txt").read_text()
     latency, _, ratio = text_string_to_metric_families(text)
@@ -124,6 +127,7 @@ def test_metrics_are_written_for_failures_too(later: subprocess.CompletedProcess
     assert max(each.value for each in ratio.samples) > 1.05
 
 
+@pytest.mark.slow
 def test_what_the_board_serves_is_left_alone(later: subprocess.CompletedProcess[str], shared: Workplace) -> None:
     assert not shared.root.exists()
     kept = Path(f"{shared.root}-tests")
@@ -133,7 +137,11 @@ def test_what_the_board_serves_is_left_alone(later: subprocess.CompletedProcess[
 
 @pytest.mark.parametrize(
     ("arguments", "environment"),
-    [((), {}), (("--require-board",), {}), ((), {"EDGE_DEPLOY_REQUIRE_BOARD": "1"})],
+    [
+        ((), {}),
+        (("--require-board",), {}),
+        pytest.param((), {"EDGE_DEPLOY_REQUIRE_BOARD": "1"}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_missing_board_skips_loudly_or_fails_where_one_is_required(
     shared: Workplace, arguments: tuple[str, ...], environment: dict[str, str]
