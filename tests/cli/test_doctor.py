@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from openssh import Sshd, free_port
 from workplace import Workplace, local_home, one_object
 
@@ -76,11 +75,3 @@ def test_a_report_that_cannot_be_written_is_bad_input(place: Workplace) -> None:
     done = place.deploy("doctor", "--target", "desk", "--report", "no/such/folder/x.json")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
-
-
-@pytest.mark.board
-def test_the_emulated_board_is_right(place: Workplace, emulated_pi: object) -> None:
-    done = place.deploy("doctor", "--target", "emulated-pi", "--runtime", "onnxruntime", "--json")
-    told = one_object(done.stdout)
-    assert [each for each in told["checks"] if not each["ok"]] == []
-    assert done.returncode == 0
