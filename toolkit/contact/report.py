@@ -17,7 +17,7 @@ from toolkit.targets import AdbPlace, SerialPlace, SshPlace, Target
 VERSION = 1
 _HOME_FOLDERS = re.compile(r"/(?:home|Users)/[^/\s\"':`]+")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{16,}|(?:[0-9a-f]{2}:){5,}[0-9a-f]{2}")
-_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9a-f]{1,4}:){2,7}[0-9a-f]{0,4}(?:%\w+)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|(?<![\w:])[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*(?:%\w+)?", re.IGNORECASE)
 # Everybody's, and words of our own messages.
 _PUBLIC = {"", "root", "pi", "user", "board", "host", "localhost", "ssh", "adb"}
 
@@ -38,7 +38,7 @@ def report(diagnosis: Diagnosis, at: datetime) -> dict[str, Any]:
         "survey": survey,
     }
     secrets = sorted(set(_private(diagnosis.target)) - _PUBLIC, key=len, reverse=True)
-    return _redacted(whole, secrets, keep=("target", "family"))
+    return _redacted(whole, secrets, keep=("at", "target", "family"))
 
 
 def _private(target: Target) -> Iterator[str]:

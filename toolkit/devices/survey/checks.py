@@ -1,7 +1,7 @@
 """Whether a board has what a deployment needs: each thing with what was found and what it takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from toolkit.devices.survey.survey import Survey
@@ -17,7 +17,7 @@ _EARLIEST = datetime(2024, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Check:
-    """One thing; `need` says what helps where it is not right."""
+    """One thing; `need` says what helps where it is not right, and is empty where it is."""
 
     name: str
     ok: bool
@@ -27,13 +27,8 @@ class Check:
 
 def checks(survey: Survey, arch: str, runtimes: Sequence[str]) -> tuple[Check, ...]:
     """Everything that a family's boards must have. `arch` may be `any`; of `runtimes` one must be able to run."""
-    return (
-        _processor(survey, arch),
-        _runtime(survey, runtimes),
-        _folder(survey),
-        *_room(survey),
-        _clock(survey),
-    )
+    made = (_processor(survey, arch), _runtime(survey, runtimes), _folder(survey), *_room(survey), _clock(survey))
+    return tuple(replace(each, need="") if each.ok else each for each in made)
 
 
 def chosen_runtime(survey: Survey, runtimes: Sequence[str]) -> str | None:
