@@ -111,7 +111,7 @@ def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None
     layers = {"layer": nn.Linear(2048, 2048)}
     variants = dict(list(variants_of(layers, {"layer": (1, 2048)}, 2048).items())[:1])
     empty = Profile(
-        target="t",
+        family="t",
         device=DeviceIdentity(**probe(agent).identity()),
         runtime="onnxruntime",
         runtime_version="",

@@ -21,7 +21,7 @@ def row(ms: float, **fields: object) -> Measurement:
 
 
 FIRST = Profile(
-    target="t",
+    family="t",
     device=DEVICE,
     runtime="r",
     runtime_version="1",
