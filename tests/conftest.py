@@ -6,6 +6,7 @@ import platform
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
+    for reason, count in skipped.most_common():
+        terminalreporter.write_line(f"{count} SKIPPED: {reason.removeprefix('Skipped: ')}".replace("\n", " "))
     if before := terminalreporter.config.stash.get(_PROVEN, []):
         terminalreporter.write_line(f"PASSED BEFORE: {len(before)} tests, not run again")
     if left_out := tiers.left_out(terminalreporter.config.stash.get(_DESELECTED, [])):

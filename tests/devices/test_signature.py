@@ -115,6 +115,7 @@ def test_what_cannot_sign_says_so(tmp_path: Path) -> None:
     made, _ = bundle(tmp_path / "one")
     with pytest.raises(BadInput, match="no such file"), signed(made, tmp_path / "absent"):
         pass
+    need("ssh-keygen", "openssh-client", "signing is")
     (tmp_path / "text").write_text("not a key")
     with pytest.raises(BadInput, match="cannot sign"), signed(made, tmp_path / "text"):
         pass
