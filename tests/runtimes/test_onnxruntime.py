@@ -132,3 +132,13 @@ def test_a_forward_that_branches_on_values_is_refused_in_two_lines(capfd: pytest
         export_with_holes(Branches(), torch.randn(1, 4), ())
     assert str(refused.value).count("\n") == 1
     assert "def forward" not in capfd.readouterr().err
+
+
+def test_the_oldest_runtime_that_a_board_may_have_loads_what_is_exported() -> None:
+    """ONNX Runtime 1.19 reads IR version 10 and opset 21; `toolkit.devices.wheels` pins nothing older."""
+    layers = [nn.Conv2d(3, 8, 3), nn.Linear(16, 8), CompactLinear(16, 8, 4).fold()]
+    inputs = [torch.randn(1, 3, 8, 8), torch.randn(1, 16), torch.randn(1, 16)]
+    for program in onnxruntime.export_layers(layers, inputs):
+        model = onnx.load_from_string(program.data)
+        assert model.ir_version <= 10
+        assert [each.version <= 21 for each in model.opset_import if each.domain == ""] == [True]

@@ -85,7 +85,9 @@ def _wait_for(line: Line, text: str, timeout_s: float) -> str:
 def _user(credentials: Credentials, where: str) -> bytes:
     if credentials.user is None:
         raise BoardError(
-            "the console asks who logs in", where=where, next="Set `user` under [place] in the target's file."
+            "the console asks who logs in",
+            where=where,
+            next="Set `user` under [place] in the target's file, or give --user to `deploy connect`.",
         )
     return credentials.user.encode()
 
@@ -95,7 +97,8 @@ def _password(credentials: Credentials, where: str) -> bytes:
         raise BoardError(
             f"the console asks for the password of '{credentials.user}'",
             where=where,
-            next="Write it into a file of your own and name that as `password_file` under [place].",
+            next="Write it into a file of your own and name that as `password_file` under [place], "
+            "or give `deploy connect` the option --password-file.",
         )
     return credentials.password.encode()
 
