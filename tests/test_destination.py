@@ -46,7 +46,7 @@ def test_a_destination(text: str, destination: Destination) -> None:
             "-oProxyCommand=x",
             "a;b",
         ),
-        *("-l@host", "http://host", "host/path", "$(id)@host", "host\nother", "[::1]x", "[]"),
+        *("-l@host", "http://host", "host/path", "$(id)@host", "ho\x07st", "pi\x1b@host", "host\nother", "[::1]x"),
     ],
 )
 def test_what_names_no_host_is_bad_input_that_says_the_form(text: str) -> None:

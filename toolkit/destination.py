@@ -40,7 +40,7 @@ def parse_destination(text: str) -> Destination:
     """
     match = _DESTINATION.fullmatch(text.strip())
     port = int(match["port"]) if match and match["port"] else None
-    if match is None or port == 0 or (port or 0) >= 2**16:
+    if match is None or not text.strip().isprintable() or port == 0 or (port or 0) >= 2**16:
         raise BadInput(
             f"'{text}' names no host to log in to",
             next=f"Write {FORM}, such as pi@192.168.1.23 or [fe80::1%eth0]:2222; a port is 1 to 65535.",

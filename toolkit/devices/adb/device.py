@@ -10,6 +10,7 @@ from toolkit.devices.adb import shell, sync
 from toolkit.devices.adb.address import address_of, open_service
 from toolkit.devices.adb.server import Lost, Refused, Stream
 from toolkit.devices.device import Completed, check
+from toolkit.devices.framed import FramedDevice
 from toolkit.devices.full_disk import disk_full
 from toolkit.devices.kill_marked import kill_marked, new_mark
 from toolkit.devices.streams import part_name
@@ -32,8 +33,10 @@ class AdbDevice:
     def __init__(self, target: Target) -> None:
         self._address = address_of(target)
         self._where = self._address.where
-        home = check(self.run("pwd"), "finding the home folder", self._where)
-        self._home = home.stdout.decode(errors="surrogateescape").removesuffix("\n")
+        said = check(FramedDevice(self, self._where).run("pwd"), "finding the home folder", self._where)
+        self._home = said.stdout.decode(errors="surrogateescape").removesuffix("\n")
+        if not self._home.startswith("/") or not self._home.isprintable():
+            raise BoardError(f"says that its home folder is {self._home!r}, which is no path", where=self._where)
 
     def run(
         self, command: str, *, timeout_s: float = 60.0, on_line: Callable[[bytes], None] | None = None
