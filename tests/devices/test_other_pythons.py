@@ -58,3 +58,19 @@ def test_a_board_with_an_older_python_serves_and_learns(
     planned = place.deploy("plan", *what, "--offline", "--latency", "1s", "--size", "1MB", "--json")
     assert planned.returncode == 0, planned.stderr
     assert one_object(planned.stdout)["runtime_version"] == result["runtime_version"]
+
+
+@pytest.mark.board  # its wheels come over the network
+def test_a_board_that_was_connected_is_deployed_to(
+    place: Workplace, home: Path, start_sshd: Callable[..., Sshd]
+) -> None:
+    sshd = start_sshd(known=False)
+    (home / ".ssh").mkdir()
+    lines = "Host kitchen", " HostName 127.0.0.1", f" Port {sshd.port}", f" IdentityFile {sshd.identity}"
+    (home / ".ssh" / "config").write_text("\n".join(lines) + f"\n UserKnownHostsFile {home}/.ssh/known_hosts\n")
+    met = place.deploy("connect", "kitchen", "--yes", "--install-key")
+    assert met.returncode == 0, met.stderr
+    what = ("--target", "kitchen", "--model", MODEL, "--task", TASK, *FEW_STEPS)
+    done = place.deploy(*what, "--latency", "1s", "--size", "1MB", "--json")
+    assert done.returncode == 0, done.stderr
+    assert one_object(done.stdout)["active"] is True
