@@ -51,6 +51,6 @@ def test_labels_alone_are_a_recipe_without_a_teacher() -> None:
 )
 def test_what_is_no_recipe_is_refused(text: str, what: str) -> None:
     with pytest.raises(
-        BadInput, match=f"recovery.distill: {re.escape(what)}\nJoin kd, features, gradient, at most one of beta"
+        BadInput, match=f"recovery.distill:? {re.escape(what)}\nJoin kd, features, gradient, at most one of beta"
     ):
         parse_recipe(text)
