@@ -36,7 +36,7 @@ from toolkit.targets import load_target
 
 EPILOG = (
     "Examples:  [bold]deploy plan --target host[/bold]\n\n"
-    "[bold]deploy plan --target host --latency 0.5ms --json[/bold]\n\n"
+    "[bold]deploy plan --target host --latency 2ms --json[/bold]\n\n"
     "[bold]deploy plan --target host --keep-accuracy 0.98[/bold]   (as fast as keeps 98 % of the accuracy)\n\n"
     "[bold]deploy plan --target host --frontier[/bold]   (accuracy against latency, by every allocator)\n\n"
     "[bold]deploy plan --target emulated-pi --offline[/bold]   (from a stored profile, without the board)"

@@ -33,7 +33,7 @@ from toolkit.targets import load_target
 
 EPILOG = (
     "Examples:  [bold]deploy --target host[/bold]   (the bundled example)\n\n"
-    "[bold]deploy --target host --latency 0.5ms --size 2MB --json[/bold]\n\n"
+    "[bold]deploy --target host --latency 2ms --size 5MB --json[/bold]\n\n"
     "[bold]deploy --target host --keep-accuracy 0.98 --set recovery.rate=5e-3[/bold]\n\n"
     "[bold]deploy --target emulated-pi --runtime executorch[/bold]"
 )
