@@ -15,6 +15,8 @@ from toolkit.profiling.planning import (
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import read_profile, save_profile
 from toolkit.profiling.profile_layers import profile_layers
+from toolkit.profiling.program_key import WHOLE
+from toolkit.profiling.steady import Patience
 from toolkit.profiling.stored import open_profile, stored_profile
 from toolkit.profiling.time_programs import timing
 from toolkit.profiling.variants import variants_of
@@ -29,12 +31,14 @@ from toolkit.profiling.whole_models import (
 
 __all__ = [
     "MOST_SPREAD",
+    "WHOLE",
     "Accepted",
     "Budget",
     "Limit",
     "Measurement",
     "MemoryModel",
     "NotStored",
+    "Patience",
     "Pieces",
     "Profile",
     "Refusal",

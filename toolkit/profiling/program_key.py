@@ -5,6 +5,9 @@ from torch.export import ExportedProgram
 
 from toolkit.cache import digest
 
+# What the name of a whole model begins with; those of layers begin otherwise.
+WHOLE = "program "
+
 
 def program_key(graph: ExportedProgram) -> str:
     """Of its operations and shapes: time does not depend on the weights."""
@@ -13,4 +16,4 @@ def program_key(graph: ExportedProgram) -> str:
         value = node.meta.get("val")
         shape = (tuple(value.shape), str(value.dtype)) if isinstance(value, torch.Tensor) else None
         nodes.append((node.op, node.name, str(node.target), str(node.args), str(node.kwargs), shape))
-    return "program " + digest(nodes)
+    return WHOLE + digest(nodes)

@@ -18,7 +18,7 @@ from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import save_profile
 from toolkit.profiling.program_key import program_key
-from toolkit.profiling.steady import has_long_tail, time_steadily
+from toolkit.profiling.steady import Patience, has_long_tail, time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.runtimes import Runtime
 from toolkit.runtimes.bundle import inference_graph, serving_tensors
@@ -61,6 +61,7 @@ def time_models(
     path: Path,
     *,
     on_note: Callable[[str], None] = lambda text: None,
+    patience: Patience = Patience(),
 ) -> tuple[list[WholeModel], Profile]:
     """Export and time models, unless ones of the same operations were timed before; saved after each batch.
 
@@ -81,7 +82,15 @@ def time_models(
             batch = {key: _timeable(runtime, missing[key]) for key in list(missing)[start : start + _BATCH]}
             tails = [key for key in batch if missing[key].model.judged_by_p95]
             found = time_steadily(
-                agent, runtime, profile.threads, profile.clock, batch, calls, on_note=on_note, judged_by_p95=tails
+                agent,
+                runtime,
+                profile.threads,
+                profile.clock,
+                batch,
+                calls,
+                on_note=on_note,
+                patience=patience,
+                judged_by_p95=tails,
             )
             sizes = {key: len(timeable.program.data) for key, timeable in batch.items()}
             profile = profile.with_rows(found.rows, found.peak_bytes, found.batch, sizes)
