@@ -49,7 +49,9 @@ def _parse(text: str, units: dict[str, float] | dict[str, int], example: str) ->
     value = float(match.group(1)) * scale if match and scale else 0.0
     if not 0 < value < math.inf:
         known = ", ".join(unit.lower() if unit in _MILLISECONDS else unit for unit in units)
-        raise BadInput(f"'{text}' {_wrong(text, match, scale)}", next=f"Write a number and unit ({known}): {example}")
+        raise BadInput(
+            f"'{text}' {_wrong(text, match, scale)}", next=f"Write a number and a unit ({known}), e.g. {example}."
+        )
     return value
 
 

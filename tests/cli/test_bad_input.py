@@ -86,7 +86,9 @@ def test_an_unknown_target_names_the_nearest(shared: Workplace) -> None:
     [("--latency", "0ms"), ("--latency", ""), ("--memory", "-3MB"), ("--size", "many"), ("--latency", "nanms")],
 )
 def test_a_quantity_without_sense_is_named(shared: Workplace, option: tuple[str, str]) -> None:
-    assert f"'{option[1]}'" in refusal(shared.deploy(*option))
+    said = refusal(shared.deploy(*option))
+    assert f"'{option[1]}'" in said
+    assert option[0] in said
 
 
 def test_a_quantity_without_a_unit_is_named(shared: Workplace) -> None:

@@ -22,6 +22,7 @@ with our_progress(Path(sys.argv[1])) as progress:
     print("the user's factory", file=sys.stderr)
     progress.end("load", 1.0, False)
     progress.start("export")
+    print("a model's forward")
     warnings.warn("a warning")
     logging.getLogger("some.library").error("a record")
     os.write(2, b"from C\\n")
@@ -32,7 +33,9 @@ with our_progress(Path(sys.argv[1])) as progress:
     how = sys.argv[2]
     if how == "fails":
         raise BadInput("no such thing")
-    if how == "interrupted":
+    if how in ("interrupted", "swept"):
+        if how == "swept":
+            Path(sys.argv[1]).unlink()
         raise KeyboardInterrupt
     progress.end("export", 1.0, False)
 print("after", file=sys.stderr)
@@ -58,7 +61,10 @@ def test_a_user_sees_our_lines_and_the_log_holds_the_rest(tmp_path: Path) -> Non
     ]
     assert done.stdout == ""
     log = (tmp_path / "log.txt").read_text()
-    assert all(text in log for text in ("a warning", "a record", "from C", "from a child", "from an exporter"))
+    assert all(
+        text in log
+        for text in ("a model's forward", "a warning", "a record", "from C", "from a child", "from an exporter")
+    )
     assert "factory" not in log
     assert "ours" not in log
 
@@ -69,8 +75,11 @@ def test_a_failure_names_the_log(tmp_path: Path) -> None:
     assert "no such thing" in done.stderr, "what is raised is told after it, on the real stderr"
 
 
-def test_an_interrupted_run_leaves_no_log(tmp_path: Path) -> None:
-    run(tmp_path / "log.txt", "interrupted")
+@pytest.mark.parametrize("how", ["interrupted", "swept"])
+def test_an_interrupted_run_leaves_no_log(tmp_path: Path, how: str) -> None:
+    """Nor does it matter whether someone else had taken it away."""
+    done = run(tmp_path / "log.txt", how)
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
     assert list(tmp_path.iterdir()) == []
 
 

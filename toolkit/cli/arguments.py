@@ -1,13 +1,16 @@
 """Options of `run`, `plan` and `profile` become a request and its budgets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
 from toolkit.request import Overrides, Request, require_channels
 from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
+
+T = TypeVar("T")
 
 
 def request_of(
@@ -41,11 +44,18 @@ def request_of(
 def overrides_of(latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None) -> Overrides:
     """Raises BadInput unless each is a positive quantity."""
     return Overrides(
-        None if latency is None else parse_milliseconds(latency),
-        None if memory is None else parse_bytes(memory),
-        None if size is None else parse_bytes(size),
+        _quantity("--latency", latency, parse_milliseconds),
+        _quantity("--memory", memory, parse_bytes),
+        _quantity("--size", size, parse_bytes),
         keep_accuracy,
     )
+
+
+def _quantity(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
+    try:
+        return None if text is None else parse(text)
+    except BadInput as error:
+        raise BadInput(error.what, where=option, next=error.next) from None
 
 
 def _check_policy(settings: Settings) -> None:

@@ -1,11 +1,11 @@
-"""What other libraries say on stderr goes to a log: a user sees our lines, and whoever looks for a fault sees all."""
+"""What other libraries say goes to a log: a user sees our lines, and whoever looks for a fault sees all."""
 
 import io
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,23 +30,24 @@ def our_progress(log: Path) -> Iterator[Progress]:
     """Progress on stderr, to which nobody else writes meanwhile but the user's own factories.
 
     Whatever else is written there, by this process or its children, in Python or not, is in `log` afterwards, with what
-    exporters were kept from saying. An error that passes through here is preceded by a line that names the log. A log
-    of nothing, or of a run that was interrupted, is removed.
+    exporters were kept from saying. What is printed on stdout goes the same ways: stdout is for the result alone. An
+    error that passes through here is preceded by a line that names the log. A log of nothing, or of a run that was
+    interrupted, is removed.
     """
     handler = logging.FileHandler(log, encoding="utf-8")
     level = SAID.level
     SAID.addHandler(handler)
     SAID.setLevel(logging.DEBUG)
     try:
-        with _split(log) as (console, progress):
+        with _split(log) as (console, progress), redirect_stdout(sys.stderr):
             try:
                 yield progress
             except (KeyboardInterrupt, Terminated):
-                log.unlink()
+                log.unlink(missing_ok=True)
                 raise
             except BaseException:
                 sys.stderr.flush()
-                if log.stat().st_size:
+                if log.exists() and log.stat().st_size:
                     console.print(f"What other programs said is in {escape(str(log))}.", soft_wrap=True)
                 raise
     finally:
