@@ -121,7 +121,7 @@ def _tell(recovery: Recovery, watch: Watch) -> None:
 def _key(job: Job, planned: Planned, request: Request) -> str:
     orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.accuracy", __name__)
+    code = code_digest(*packages, "toolkit.stages.accuracy", "toolkit.stages.spectra", "toolkit.stages.worth", __name__)
     return digest(
         job.key,
         planned.allocation.ranks,

@@ -19,7 +19,8 @@ def searcher(job: Job, learned: Learned, request: Request, watch: Watch) -> Allo
 
     A model that was judged once is not judged again: not under other limits, nor after an interruption.
     """
-    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.stages.accuracy")
+    packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
+    code = code_digest(*packages, "toolkit.stages.accuracy", "toolkit.stages.spectra", "toolkit.stages.worth")
     kept = open_kept("search", digest(job.key, job.groups, request.curve, request.seed, code))
 
     def accuracy(ranks: Ranks) -> float:
