@@ -373,6 +373,17 @@ def test_a_default_that_nothing_keeps_gives_way_and_the_release_is_deployed(
     assert 0.0001 * first.latency_ms.dense_median < result.latency_ms.p95 <= result.latency_ms.budget
 
 
+@pytest.mark.parametrize("allocator", ["uniform", "magnitude"])
+def test_a_default_gives_way_to_a_baseline(first: Deployment, shared: Workplace, allocator: str) -> None:
+    """Baselines do not always find what there is within a limit, least of all within the nearest feasible one."""
+    target = shared.target.model_copy(update={"budget": BudgetDefaults(dense_latency_fraction=0.001)})
+    request = replace(REQUEST, allocator=allocator)
+    result = pipeline.plan(request, target, Overrides(), Silent(), shared.folder / "plan")
+    assert result.latency_ms.budget is not None
+    assert result.allocation
+    assert any("nearest feasible" in note for note in result.notes)
+
+
 def test_a_task_from_a_folder_and_from_an_archive(first: Deployment, shared: Workplace) -> None:
     random = np.random.default_rng(0)
     x = np.stack([random.normal(label, 0.3, (1, 8, 8)) for label in (0, 1, 2) for _ in range(9)]).astype(np.float32)

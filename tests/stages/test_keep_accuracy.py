@@ -15,7 +15,7 @@ from toolkit.request import Request
 from toolkit.stages import Watch
 from toolkit.stages.accuracy import accuracy_before_recovery, expected_accuracy, judged_on, shown_on
 from toolkit.stages.frontier import draw_frontier
-from toolkit.stages.keep_accuracy import least_latency
+from toolkit.stages.keep_accuracy import keeps, least_latency
 from toolkit.stages.learn import Learned
 from toolkit.stages.load import Job
 from toolkit.stages.search import searcher
@@ -87,6 +87,12 @@ def test_a_latency_that_is_too_short_is_answered_with_one_that_is_not(job: Job, 
     assert advice, caught.value.next
     assert kept(job, learned, Limits(latency_ms=parse_milliseconds(advice[1]))) >= 1.0
     assert kept(job, learned, Limits(latency_ms=fastest * 1.001)) >= float(advice[2])
+
+
+def test_limits_keep_an_accuracy_or_do_not(job: Job, learned: Learned) -> None:
+    smallest = sum(min(cost.weight_bytes for cost in row.values()) for row in learned.model.costs.layers.values())
+    for limits, wanted in ((Limits(), True), (Limits(size_bytes=smallest), False), (Limits(size_bytes=1), False)):
+        assert keeps(job, learned, allocate_exact, 1.0, limits) == wanted
 
 
 def test_a_size_that_is_too_small_is_named(job: Job, learned: Learned) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.compression import Cost, CostTable
+from toolkit.compression import Cost, CostTable, Limits
+from toolkit.compression.allocation import fits
 from toolkit.compression.knapsack import feasible
 from toolkit.errors import BudgetError
 from toolkit.profiling import Budget, Limit, Measurement, MemoryModel, Profile, WholeModel
@@ -16,7 +17,7 @@ from toolkit.progress import Silent
 from toolkit.stages import Watch
 from toolkit.stages.learn import Learned
 from toolkit.stages.profile import Profiled
-from toolkit.stages.reach import is_reached, reach
+from toolkit.stages.reach import is_reached, raise_defaults, reach
 from toolkit.stages.worth import Worth
 from toolkit.units import parse_milliseconds
 
@@ -124,3 +125,45 @@ def test_defaults_alone_are_never_refused(latency_ms: float, memory: int, slower
     board = Board(whole(FASTEST_MS * slower, 32_000_000))
     found = reach(LEARNED, budget, "wall", board.time, Watch(Silent()))
     assert feasible(COSTS, found.limits) is not None
+
+
+def finds(limits: Limits) -> bool:
+    """As an allocator does that leaves all dense, or nothing."""
+    return fits({"a": None, "b": None}, COSTS, limits)
+
+
+def test_a_default_gives_way_to_an_allocator_that_finds_nothing_within_it() -> None:
+    watch, budget = Watch(Silent()), latency(9.0, is_default=True)
+    reached = reach(LEARNED, budget, "wall", None, watch)
+    found = raise_defaults(reached, LEARNED, finds, "allocator uniform finds nothing within", watch)
+    assert finds(found.limits)
+    assert found.budget.latency_ms is not None
+    assert found.budget.latency_ms.is_default
+    assert found.budget.latency_ms.value >= 10.0 * SPREAD
+    assert ["uniform" in note for note in watch.notes] == [True]
+
+
+def test_a_default_memory_gives_way_alone_and_by_as_little_as_can_be() -> None:
+    room, little = Limit(20.0, "65% of dense", is_default=True), Limit(33_000_000, "25% of RAM", is_default=True)
+    watch, costs = Watch(Silent()), replace(COSTS, peak_per_byte=1.0)
+    learned = replace(LEARNED, model=replace(MODEL, costs=costs))
+    needed = costs.peak_bytes({"a": None, "b": 16})
+
+    def enough(limits: Limits) -> bool:
+        return limits.peak_bytes is not None and limits.peak_bytes >= needed
+
+    reached = reach(learned, Budget(room, little, None), "wall", None, watch)
+    found = raise_defaults(reached, learned, enough, "98.0% of the dense accuracy takes more than", watch)
+    assert found.limits.latency_ms == reached.limits.latency_ms
+    assert found.limits.peak_bytes is not None
+    assert needed <= found.limits.peak_bytes <= 1.01 * needed
+    assert found.budget.latency_ms == room
+    assert found.budget.peak_memory_bytes is not None
+    assert found.budget.peak_memory_bytes.value >= needed
+
+
+def test_what_was_asked_for_does_not_give_way_to_an_allocator() -> None:
+    watch = Watch(Silent())
+    reached = reach(LEARNED, latency(9.0, is_default=False), "wall", None, watch)
+    assert raise_defaults(reached, LEARNED, finds, "allocator uniform finds nothing within", watch) is reached
+    assert watch.notes == []

@@ -1,7 +1,9 @@
 """Stage 4: calibrate, draw gain curves, correct the cost table on whole models, and choose a rank for every layer."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from toolkit import profiling
@@ -20,12 +22,12 @@ from toolkit.profiling import Accepted, Budget, WholeModel
 from toolkit.profiling.latency_model import Interval, Ranks
 from toolkit.request import Request
 from toolkit.stages.accuracy import accuracy_before_recovery
-from toolkit.stages.keep_accuracy import least_latency
+from toolkit.stages.keep_accuracy import keeps, least_latency
 from toolkit.stages.learn import Learned, learn, plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
-from toolkit.stages.reach import is_reached, reach
+from toolkit.stages.reach import is_reached, raise_defaults, reach
 from toolkit.stages.recheck import recheck
 from toolkit.stages.search import searcher
 from toolkit.stages.settle import most_median_ms, settle
@@ -77,8 +79,10 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
 
         timer = time_chosen if board.agent else None
         reached = reach(learned, budget, board.target.family.clock, timer, watch)
-        limits, budget = reached.limits, reached.budget
         allocator = _allocator(job, learned, request, watch)
+        enough, lacking = _wanted(job, learned, allocator, budget.keep_accuracy, request)
+        reached = raise_defaults(reached, learned, enough, lacking, watch)
+        limits, budget = reached.limits, reached.budget
         if budget.keep_accuracy is not None:
             limits = least_latency(job, learned, allocator, limits, budget.keep_accuracy, watch)
         settled = settle(
@@ -103,6 +107,23 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             frontier=_frontier(job, model.costs, worth.parts, [_dense(job, profile), *learned.wholes]),
             learned=learned,
         )
+
+
+def _wanted(
+    job: Job, learned: Learned, allocator: Allocator, share: float | None, request: Request
+) -> tuple[Callable[[Limits], bool], str]:
+    """What limits have to leave room for, and how to begin to say that they do not."""
+    if share is not None:
+        return partial(keeps, job, learned, allocator, share), f"{share:.1%} of the dense accuracy takes more than"
+
+    def finds(limits: Limits) -> bool:
+        try:
+            allocator(learned.worth.gains, learned.model.costs, limits)
+        except BudgetError:
+            return False
+        return True
+
+    return finds, f"allocator {request.allocator} finds nothing within"
 
 
 def _stay_or_learn(

@@ -70,6 +70,16 @@ def least_latency(
     return found
 
 
+def keeps(job: Job, learned: Learned, allocator: Allocator, share: float, limits: Limits) -> bool:
+    """Whether what the allocator chooses within `limits` keeps that share of the dense accuracy before recovery."""
+    try:
+        ranks = allocator(learned.worth.gains, learned.model.costs, limits).ranks
+    except BudgetError:
+        return False
+    dense = expected_accuracy(job, learned.worth.parts, dict.fromkeys(ranks))
+    return not dense or expected_accuracy(job, learned.worth.parts, ranks) / dense >= share
+
+
 def _not_kept(share: float, best: float, limits: Limits, anyhow: Limits | None, learned: Learned) -> BudgetError:
     lower = f"--keep-accuracy {math.floor(best * 1000) / 1000:g}"
     if anyhow is not None and anyhow.latency_ms is not None:

@@ -30,6 +30,8 @@ _BEST: dict[Resource, str] = {"size_bytes": "smallest", "peak_bytes": "lightest"
 _ROOM = 1.001
 # The peak of one and the same process varies by as much from one run to the next.
 _MEMORY_ROOM = 1.02
+# Halvings of what lies between a default and what the dense model takes.
+_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,40 @@ def reach(learned: Learned, budget: Budget, clock: Clock, time: Timer | None, wa
     return Reached(budget, held)
 
 
+def raise_defaults(
+    reached: Reached, learned: Learned, enough: Callable[[Limits], bool], lacking: str, watch: Watch
+) -> Reached:
+    """With those defaults raised, as little as can be, within which there is something but not `enough`; it is said.
+
+    Some allocators find nothing where another does, and an accuracy may take more memory than a default gives. As it
+    was where what was asked for is what hinders. `lacking` is the beginning of the sentence that says so.
+    """
+    if enough(reached.limits):
+        return reached
+    costs, limits, budget = learned.model.costs, reached.limits, reached.budget
+    defaults = [resource for resource, limit in _given(budget).items() if limit.is_default]
+    for resource in defaults:
+        taken = _ROOM * _taken(resource, costs, dict.fromkeys(costs.layers))
+        limits = _with(limits, resource, max(taken, getattr(limits, resource)))
+    if not enough(limits):
+        return reached
+    for resource in defaults:
+        low, high = getattr(reached.limits, resource), getattr(limits, resource)
+        if enough(_with(limits, resource, low)):
+            limits = _with(limits, resource, low)
+            continue
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if enough(_with(limits, resource, middle)) else (middle, high)
+        limits = _with(limits, resource, high)
+        needed = rounded_up(high / learned.share) if resource == "latency_ms" else high
+        raised: dict[str, Any] = {
+            _FIELDS[resource]: _raised(resource, _given(budget)[resource], needed, watch, lacking)
+        }
+        budget = replace(budget, **raised)
+    return Reached(budget, limits)
+
+
 def _refusal(resource: Resource, needed: float, learned: Learned, budget: Budget, timed: bool) -> BudgetError:
     """Of what was asked for; what a default could give is no matter of it."""
     defaults = {_FIELDS[each]: None for each, limit in _given(budget).items() if limit.is_default}
@@ -104,10 +140,12 @@ def _needed(resource: Resource, ranks: Ranks, learned: Learned, clock: Clock, ti
     return timed.size_bytes if resource == "size_bytes" else timed.peak_bytes
 
 
-def _raised(resource: Resource, limit: Limit[Any], needed: float, watch: Watch) -> Limit[Any]:
+def _raised(
+    resource: Resource, limit: Limit[Any], needed: float, watch: Watch, lacking: str = "no allocation keeps"
+) -> Limit[Any]:
     value = needed if resource == "latency_ms" else math.ceil(needed * _MEMORY_ROOM)
     watch.note(
-        f"no allocation keeps {_said(resource, limit.value)}, which is a default ({limit.source}): "
+        f"{lacking} {_said(resource, limit.value)}, which is a default ({limit.source}): "
         f"{_said(resource, value)}, the nearest feasible, is the budget now"
     )
     return Limit(value, f"the nearest feasible to {limit.source}", is_default=True)
