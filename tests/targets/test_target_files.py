@@ -86,6 +86,21 @@ def test_all_that_is_wrong_is_told_beside_an_unknown_family(mine: Path) -> None:
     assert [word for word in wanted if word not in caught.value.what] == []
 
 
+@pytest.mark.parametrize("family", ["[]", '["host"]', "{ name = 'host' }", "3", "true"])
+def test_a_family_that_is_no_name_is_told_with_what_else_is_wrong(mine: Path, family: str) -> None:
+    mine.write_text(f"family = {family}\nroot = '/'\nplace = {{ transport = 'adb' }}\n")
+    with pytest.raises(BadInput, match="family") as caught:
+        load_target("mine")
+    assert "root: must" in caught.value.what
+
+
+def test_a_folder_in_a_files_place_is_told(mine: Path) -> None:
+    mine.mkdir()
+    with pytest.raises(BadInput, match="directory") as caught:
+        load_target("mine")
+    assert caught.value.where == "targets/mine.toml"
+
+
 def test_a_board_may_bear_the_name_of_its_family(mine: Path) -> None:
     mine.with_name("raspberry-pi-5.toml").write_text(
         'family = "raspberry-pi-5"\n[place]\ntransport = "ssh"\nhost = "pi5"\n'
@@ -142,6 +157,7 @@ def test_the_expected_boards_are_shipped() -> None:
         ("jetson", "jetson-orin"),
         ("emulatedpi", "emulated-pi"),
         ("hots", "host"),
+        ("raspberry-pi-5.toml", "raspberry-pi-5"),
     ],
 )
 def test_an_unknown_name_suggests_near_names(typed: str, meant: str) -> None:

@@ -75,7 +75,7 @@ def _target(data: dict[str, Any], path: Path) -> Target:
     errors: list[str] = []
     families = _family_files()
     name = data.pop("family")
-    if name in families:
+    if isinstance(name, str) and name in families:
         family = _family(_parse(families[name]), families[name])
     else:  # the rest of the file is checked against any family, so that all its errors are told at once
         errors.append(f"family: unknown family '{name}'. {_nearest(str(name), families)}".rstrip())
@@ -107,7 +107,9 @@ def _is_family(path: Path) -> bool:
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:  # tomllib lets int() and deep nesting raise theirs
+    except OSError as error:
+        raise BadInput(f"it cannot be read: {error.strerror}", where=str(path), next=_MEND) from None
+    except (ValueError, RecursionError) as error:  # tomllib lets int() and deep nesting raise theirs
         raise BadInput(str(error), where=str(path), next=_MEND) from None
 
 
@@ -126,13 +128,13 @@ def _checked(kind: type[Model], data: dict[str, Any], path: Path, errors: list[s
 
 
 def _unknown(name: str, names: Collection[str]) -> BadInput:
-    if looks_like_an_address(name):
+    if looks_like_an_address(name) and not name.endswith(".toml"):
         address = shlex.quote(name)
         return BadInput(
             f"'{name}' is an address, and no target's name",
             next=f"`deploy connect {address}` makes it one; or say what it is: `--target FAMILY --host {address}`.",
         )
-    next = f"{_nearest(name, names)}`deploy targets` lists all {len(names)}."
+    next = f"{_nearest(name.removesuffix('.toml'), names)}`deploy targets` lists all {len(names)}."
     return BadInput(f"no target is named '{name}'", next=next)
 
 
@@ -141,7 +143,7 @@ def _line(field: tuple[int | str, ...], what: str) -> str:
     if field == ("connection",):
         return "connection: write [place] instead, and for a console `device` instead of `serial`"
     keys = [str(key) for index, key in enumerate(field) if (index, field[0]) != (1, "place")]
-    return f"{'.'.join(keys) or 'file'}: {what}"
+    return f"{'.'.join(keys) or 'file'}: {what.removeprefix('Value error, ')}"
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

@@ -6,6 +6,8 @@ from toolkit.targets.place import AdbPlace, LabPlace, LocalPlace, Place, SerialP
 
 FORMS = f"{FORM}, adb:SERIAL, /dev/ttyUSB0 or socket://HOST:PORT"
 _ADB = "adb:"
+# A port, or what pyserial makes look like one; of any other scheme it can only say that it does not know it.
+_LINES = ("/dev/", "socket://", "rfc2217://")
 
 
 def place_at(text: str, usual: Place | None = None) -> Place:
@@ -23,7 +25,7 @@ def place_at(text: str, usual: Place | None = None) -> Place:
         )
     if text.startswith(_ADB) or (isinstance(usual, AdbPlace) and _is_plain(text)):
         return AdbPlace(serial=_said(text.removeprefix(_ADB), text))
-    if text.startswith("/dev/") or ("://" in text and not text.lower().startswith("ssh://")):
+    if text.startswith(_LINES):
         known = usual.model_dump() if isinstance(usual, SerialPlace) else {}
         return SerialPlace.model_validate(known | {"device": text})
     named = parse_destination(text)
