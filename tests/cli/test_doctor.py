@@ -75,3 +75,13 @@ def test_a_report_that_cannot_be_written_is_bad_input(place: Workplace) -> None:
     done = place.deploy("doctor", "--target", "desk", "--report", "no/such/folder/x.json")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
+    assert not place.root.exists()  # said before the board is met
+
+
+def test_a_long_path_is_whole_in_the_table(place: Workplace) -> None:
+    (place.root / "work").mkdir(parents=True)
+    (place.root / "work" / "thesis.txt").touch()
+    done = place.deploy("doctor", "--target", "desk")
+    assert done.returncode == 3
+    assert "not ours" in " ".join(done.stdout.split())
+    assert "…" not in done.stdout

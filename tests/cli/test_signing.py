@@ -30,5 +30,14 @@ def test_a_key_that_cannot_sign_is_said_before_the_work(place: Workplace) -> Non
     assert "· load" not in done.stderr
 
 
+def test_what_is_no_key_to_trust_is_said_before_anything_is_made(place: Workplace) -> None:
+    (place.folder / "rubbish.pub").write_text("rubbish\n")
+    for key in ("absent.pub", "rubbish.pub"):
+        done = place.deploy("trust", key, "--target", "desk")
+        assert done.returncode == 2
+        assert key in refusal(done)
+    assert not place.root.exists()
+
+
 def test_unlocking_a_board_that_nobody_holds(place: Workplace) -> None:
     assert place.deploy("unlock", "--target", "desk").stdout == "desk is not locked.\n"

@@ -121,6 +121,25 @@ def test_an_empty_folder_becomes_ours(place: Workplace) -> None:
     assert find_home(DEVICE, place.target) is not None
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_somebody_else_calls_as_our_marker_is_kept(place: Workplace, tmp_path: Path, kind: str) -> None:
+    place.root.mkdir()
+    marker = place.root / MARKER
+    if kind == "folder":
+        marker.mkdir()
+    elif kind == "link":
+        marker.symlink_to(tmp_path / "elsewhere")
+    else:
+        marker.write_text("notes on my own edge-deploy folder\n")
+    for verb in (open_home, find_home):
+        with pytest.raises(BoardError, match="not ours"):
+            verb(DEVICE, place.target)
+    assert [path.name for path in place.root.iterdir()] == [MARKER]
+    assert list(marker.iterdir()) == [] if kind == "folder" else marker.is_symlink() == (kind == "link")
+    if kind == "file":
+        assert marker.read_text().startswith("notes")
+
+
 @pytest.mark.parametrize("content", [b"", b"edge-depl"])
 def test_a_marker_that_a_power_cut_left_half_is_written_again(place: Workplace, content: bytes) -> None:
     place.root.mkdir()
@@ -191,6 +210,16 @@ def test_a_file_where_the_folder_should_be_is_named(place: Workplace) -> None:
     with pytest.raises(BoardError, match="no folder"):
         open_home(DEVICE, place.target)
     assert place.root.read_text() == "mine"
+
+
+def test_a_folder_that_nobody_can_make_says_what_helps(place: Workplace) -> None:
+    place.root.parent.mkdir(parents=True, exist_ok=True)
+    place.root.touch()
+    for root in ("/proc/edge-deploy", f"{place.root}/below"):
+        with pytest.raises(BoardError, match="making folders") as caught:
+            open_home(DEVICE, at(place, root))
+        assert "root" in str(caught.value.next)
+    assert place.root.read_bytes() == b""
 
 
 def test_looking_makes_nothing(place: Workplace) -> None:

@@ -46,7 +46,9 @@ def test_what_an_address_leaves_open_is_as_usual(text: str, usual: Place, place:
     assert place_at(text, usual) == place
 
 
-@pytest.mark.parametrize("text", ["", " ", "adb:", "adb:a b", "user@", "-oProxyCommand=x", "host:0", "http ://x", "http://x"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "adb:", "adb:a b", "user@", "-oProxyCommand=x", "host:0", "http ://x", "http://x"]
+)
 def test_what_names_no_board_is_bad_input(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         place_at(text)

@@ -17,6 +17,7 @@ EPILOG = (
     "[bold]deploy doctor --target raspberry-pi-5 --report board.json[/bold]"
 )
 SOME_FAILED = 3
+_WRITABLE = "Name a file in a folder of yours."
 
 
 def doctor(
@@ -34,6 +35,10 @@ def doctor(
     address or key, and can be attached to an issue.
     """
     board = load_target(target, host)
+    if report_file and not report_file.parent.is_dir():  # before the minutes that the checks may take
+        raise BadInput(
+            "the report cannot be written: its folder does not exist", where=str(report_file), next=_WRITABLE
+        )
     from toolkit.contact.diagnose import diagnose  # the runtimes take seconds to import: bad input is refused before
     from toolkit.contact.report import report, report_text
 
@@ -56,6 +61,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BadInput(
-            f"the report cannot be written: {error.strerror}", where=str(path), next="Name a file in a folder of yours."
-        ) from None
+        raise BadInput(f"the report cannot be written: {error.strerror}", where=str(path), next=_WRITABLE) from None

@@ -16,6 +16,7 @@ Key = Annotated[Path, typer.Argument(help="ed25519 public key, e.g. release-key.
 def trust(key: Key, target: TargetName = "host", host: HostAddress = None) -> None:
     """Let the board activate only releases signed with this key, or with one trusted before."""
     board = load_target(target, host)
+    signature.read_public_key(key)  # before anything is made on the board
     with hold(board) as home:
         signature.trust(home, key)
     typer.echo(

@@ -52,12 +52,16 @@ class Device(Protocol):
         ...
 
 
-def check(completed: Completed, doing: str, where: str) -> Completed:
-    """The command's result if it succeeded, else BoardError with the end of its stderr, or with the reason it names."""
+def check(completed: Completed, doing: str, where: str, next: str | None = None) -> Completed:
+    """The command's result if it succeeded, else BoardError with the reason that it names, or the end of its stderr.
+
+    `next` is what helps where it names none.
+    """
     if completed.status == 0:
         return completed
     known = reason(completed.stderr)
     if known:
         raise BoardError(f"{known[0]} ({doing} failed)", where=where, next=known[1])
     said = completed.stderr.decode(errors="replace").strip().splitlines()
-    raise BoardError(f"{doing} failed with status {completed.status}" + (f": {said[-1]}" if said else ""), where=where)
+    what = f"{doing} failed with status {completed.status}" + (f": {said[-1]}" if said else "")
+    raise BoardError(what, where=where, next=next)

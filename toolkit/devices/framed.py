@@ -76,7 +76,8 @@ class Frame:
             if first
             else f"its login shell ran no command, and ended with status {said.status}",
             where=where,
-            next="Give the user a login shell that runs commands, e.g. `chsh -s /bin/sh USER`, or log in as another.",
+            next="Look into ~/.bashrc and the like on the board for an `exit` or `exec`, give the user a login shell "
+            "that runs commands, e.g. `chsh -s /bin/sh USER`, or log in as another.",
         )
 
 

@@ -14,6 +14,7 @@ from toolkit.errors import BoardError
 from toolkit.targets import Target
 
 TRUSTED = "trusted"
+_ELSEWHERE = "Set `root` in the target to a new folder, e.g. ~/.edge-deploy."
 _STATES = ("absent", "closed", "ours", "unfinished", "newer", "empty", "earlier", "foreign")
 
 
@@ -76,7 +77,8 @@ def open_home(device: Device, target: Target) -> Home:
         made = device.run(make_script(target.root))
         if made.status == REFUSED:
             raise BoardError("its folder changed while it was opened", where=home.where, next="Run again.")
-        machine, _, root = _answer(check(made, "making folders", f"{target.name}:{target.root}"), target)
+        check(made, "making folders", f"{target.name}:{target.root}", _ELSEWHERE)
+        machine, _, root = _answer(made, target)
         home = replace(home, root=root, machine=machine)
     # Files are pushed without a shell that could look first: what the board called our folder must be it.
     check(home.run(":"), "entering our folder", home.where)
@@ -104,7 +106,7 @@ def _look(device: Device, target: Target) -> tuple[Home, str]:
         raise BoardError(
             "is no folder that the user may enter and read",
             where=where,
-            next="Set `root` in the target to a new folder, e.g. ~/.edge-deploy.",
+            next=_ELSEWHERE,
         )
     return Home(device, target.name, root, machine), state
 

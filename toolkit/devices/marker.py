@@ -31,6 +31,11 @@ look() {{
       return;;
     'edge-deploy folder '*) state=newer; return;;
   esac
+  # Only what a power cut may have left of our own: its name may be somebody's, for a file, a folder or a link.
+  if [ -e {MARKER} ] || [ -L {MARKER} ]; then
+    [ -f {MARKER} ] && [ ! -L {MARKER} ] && [ -r {MARKER} ] || {{ state=foreign; return; }}
+    case '{_LINE}' in "$line"*) ;; *) state=foreign; return;; esac
+  fi
   state=empty
   for f in * .[!.]* ..?*; do
     [ -e "$f" ] || [ -L "$f" ] || continue

@@ -63,8 +63,8 @@ def signed(bundle: Path, key: Path) -> Iterator[Path]:
         yield signature
 
 
-def trust(home: Home, public_key: Path) -> None:
-    """From now on the board activates only releases signed with that key, or one trusted before. Raises BadInput."""
+def read_public_key(public_key: Path) -> str:
+    """Its kind and its text, in one line. Raises BadInput unless it is an ed25519 public key."""
     if not public_key.is_file():
         raise BadInput(
             "there is no such file", where=str(public_key), next="Make a key: `ssh-keygen -t ed25519 -f KEY`."
@@ -72,8 +72,14 @@ def trust(home: Home, public_key: Path) -> None:
     words = public_key.read_text(encoding="utf-8", errors="replace").split()
     if len(words) < 2 or words[0] != "ssh-ed25519":
         raise BadInput("is no ed25519 public key", where=str(public_key), next="Name the .pub file beside the key.")
+    return f"{words[0]} {words[1]}"
+
+
+def trust(home: Home, public_key: Path) -> None:
+    """From now on the board activates only releases signed with that key, or one trusted before. Raises BadInput."""
+    key = read_public_key(public_key)
     old = home.ask(f"cat {TRUSTED}").stdout.decode(errors="replace")
-    line = f'{_SIGNER} namespaces="{_NAMESPACE}" {words[0]} {words[1]}\n'
+    line = f'{_SIGNER} namespaces="{_NAMESPACE}" {key}\n'
     if line not in old:
         push_bytes(home, (old + line).encode(), home.at(TRUSTED))
     check(home.run("sync"), "keeping the trusted key", home.where)
