@@ -22,6 +22,7 @@ from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board, Known
 from toolkit.stages.profile import Profiled
+from toolkit.stages.summarise import Made
 from toolkit.targets import Target
 
 
@@ -133,8 +134,8 @@ class Released:
 
     def summarise(self, request: Request, watch: Watch, adapted: Adapted | None = None) -> Deployment:
         """The result so far."""
-        made = self.compact, self.bundle, self.verified, adapted
-        return stages.summarise(request, self.job, self.board, self.planned, watch, *made)
+        made = Made(self.compact, self.bundle, self.verified, adapted)
+        return stages.summarise(request, self.job, self.board, self.planned, watch, made)
 
 
 def release(

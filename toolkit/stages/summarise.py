@@ -1,6 +1,7 @@
 """Gather what the stages found into one Deployment: predicted beside measured."""
 
 import datetime
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -31,18 +32,20 @@ from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a deployment made of its plan; nothing is adapted where the board refused the release, or cannot learn."""
+
+    compact: Compacted
+    bundle: Bundle
+    verified: Accepted
+    adapted: Adapted | None
+
+
 def summarise(
-    request: Request,
-    job: Job,
-    board: Known,
-    planned: Planned,
-    watch: Watch,
-    compact: Compacted | None = None,
-    bundle: Bundle | None = None,
-    verified: Accepted | None = None,
-    adapted: Adapted | None = None,
+    request: Request, job: Job, board: Known, planned: Planned, watch: Watch, made: Made | None = None
 ) -> Deployment:
-    """The result of a plan (no `compact` and what follows) or of a deployment."""
+    """The result of a deployment, or, where nothing was made, of a plan."""
     allocation, profile, budget = planned.allocation, planned.profile, planned.budget
     weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
     cut = {name: allocation.ranks[name] for name in job.groups}
@@ -58,9 +61,10 @@ def summarise(
         if name in job.layers
     }
     saved = sum(narrowed_weights.values()) - sum(compact_weights.values())
+    verified, bundle = (made.verified, made.bundle) if made else (None, None)
     now = verified.measurement if verified else None
     estimate = "estimate" in profile.dense.measurement.flags
-    accuracy = _accuracy_table(job, board, compact, adapted) if compact else None
+    accuracy = _accuracy_table(job, made) if made else None
     return Deployment(
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         toolkit_version=__version__,
@@ -117,11 +121,13 @@ def summarise(
         compressible_parameters_compact=sum(compact_weights.values()),
         accuracy=accuracy,
         host_device_max_abs_difference=verified.max_abs_difference if verified else None,
-        distill=str(request.distill) if compact else None,
-        recovery=compact.recovery if compact else None,
+        distill=str(request.distill) if made else None,
+        recovery=made.compact.recovery if made else None,
         nodes=NodeCounts(**vars(bundle.nodes)) if bundle else None,
-        frontier=(*planned.frontier, *_deployed_point(planned, compact, bundle, verified, accuracy)),
-        adaptation=adapted.adaptation if adapted else None,
+        frontier=(*planned.frontier, _deployed_point(planned, made, accuracy))
+        if made and accuracy
+        else planned.frontier,
+        adaptation=made.adapted.adaptation if made and made.adapted else None,
         release=bundle.digest if bundle else None,
         active=verified is not None and not verified.refusals,
         refusals=tuple(Refusal(**vars(each)) for each in verified.refusals) if verified else (),
@@ -156,7 +162,8 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
 
 
 @torch.no_grad()
-def _accuracy_table(job: Job, board: Known, compact: Compacted, adapted: Adapted | None) -> AccuracyTable:
+def _accuracy_table(job: Job, made: Made) -> AccuracyTable:
+    compact, adapted = made.compact, made.adapted
     query, general = job.task.query, job.task.general_query
     on_query = f"queries of {job.task.name}, {len(job.task.support)} support examples"
 
@@ -184,25 +191,15 @@ def _score(logits: torch.Tensor, examples: Examples, data: str, *, ran_on: str) 
     return Accuracy(value=value, examples=len(examples), data=data, ran_on="device" if ran_on == "device" else "host")
 
 
-def _deployed_point(
-    planned: Planned,
-    compact: Compacted | None,
-    bundle: Bundle | None,
-    verified: Accepted | None,
-    accuracy: AccuracyTable | None,
-) -> tuple[FrontierPoint, ...]:
-    if not (bundle and verified and accuracy):
-        return ()
-    shown = accuracy.general_compact or accuracy.task_compact
-    return (
-        FrontierPoint(
-            label="deployed",
-            latency_ms=verified.measurement.median_ms,
-            predicted_ms=planned.allocation.latency_ms,
-            size_bytes=bundle.inference_bytes,
-            accuracy=shown.value,
-            recovered=bool(compact and compact.recovery and compact.recovery.kept),
-        ),
+def _deployed_point(planned: Planned, made: Made, accuracy: AccuracyTable) -> FrontierPoint:
+    shown, recovery = accuracy.general_compact or accuracy.task_compact, made.compact.recovery
+    return FrontierPoint(
+        label="deployed",
+        latency_ms=made.verified.measurement.median_ms,
+        predicted_ms=planned.allocation.latency_ms,
+        size_bytes=made.bundle.inference_bytes,
+        accuracy=shown.value,
+        recovered=recovery is not None and recovery.kept,
     )
 
 
