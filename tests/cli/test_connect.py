@@ -129,6 +129,7 @@ def test_a_board_of_another_family_than_the_one_named_is_refused(
 def test_what_is_no_unix_is_refused(place: Workplace, home: Path, start_sshd: StartSshd) -> None:
     alias(home, start_sshd(known=False, more=("ForceCommand echo Welcome to the appliance",)))
     done = place.deploy("connect", "kitchen", "--yes", "--no-install-key")
+    assert "new board: " in refusal(done)  # no target yet
     assert "Welcome to the appliance" in refusal(done)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import typer
-from openssh import Sshd
-from workplace import Workplace
+from openssh import Sshd, make_key
+from workplace import Workplace, one_object, refusal
 
 from toolkit.cli.app import app
 
@@ -36,3 +36,18 @@ def test_a_verb_reaches_the_board_there(place: Workplace, sshd: Sshd, verb: str)
     done = place.deploy(verb, "--target", "rack", "--host", f"127.0.0.1:{sshd.port}")
     assert done.returncode == 0, done.stderr
     assert "rack" in done.stdout
+    assert verb != "status" or f"--target rack --host 127.0.0.1:{sshd.port}" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["--host {}", "--host={}"])
+def test_what_an_error_proposes_goes_to_the_same_board(place: Workplace, sshd: Sshd, form: str) -> None:
+    text = RACK.format(root=place.folder / "root", identity=sshd.identity, known_hosts=sshd.known_hosts)
+    (place.folder / "targets" / "rack.toml").write_text(text)
+    where = f"127.0.0.1:{sshd.port}"
+    done = place.deploy("rollback", "--target", "rack", *form.format(where).split(), "--json")
+    assert f"--target rack --host {where}" in str(one_object(done.stdout)["next"])
+    assert f"--target rack --host {where}" in refusal(done)
+    trusted = place.deploy("trust", f"{make_key(place.folder / 'key')}.pub", "--target", "rack", "--host", where)
+    assert trusted.returncode == 0, trusted.stderr
+    none = place.deploy("rollback", "--target", "rack", *form.format(where).split())
+    assert f"deploy status --target rack --host {where}" in refusal(none)

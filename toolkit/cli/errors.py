@@ -11,6 +11,7 @@ from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
 from toolkit.cli.moved import moved_option
+from toolkit.cli.next_command import at_host, given_host
 from toolkit.errors import DeployError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -65,6 +66,8 @@ def show(error: DeployError) -> None:
 
 
 def _ended_by(error: DeployError, arguments: list[str]) -> int:
+    if error.next:
+        error.next = at_host(error.next, given_host(arguments))
     if "--json" in arguments:
         print(json.dumps({"error": error.what, "where": error.where, "next": error.next}))
     show(error)

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from toolkit.cli.console import stdout
+from toolkit.cli.next_command import at_host
 from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.devices import visit
 from toolkit.devices.releases.health import BoardStatus, read_status
@@ -23,8 +24,9 @@ def status(target: TargetName = "host", host: HostAddress = None, as_json: AsJso
         told = {"healthy": found.healthy, **asdict(found)} if found else {}
         typer.echo(json.dumps({"target": board.name, "deployed_to": found is not None, **told}))
         return
+    deploy = at_host(f"deploy --target {board.name}", host)
     if found is None:
-        typer.echo(f"{board.name} has never been deployed to: `deploy --target {board.name}`.")
+        typer.echo(f"{board.name} has never been deployed to: `{deploy}`.")
         return
     table = Table(title=f"{board.name}: {format_bytes(found.disk_free_bytes)} free")
     for column in ("release", "state", "digests"):
@@ -33,7 +35,7 @@ def status(target: TargetName = "host", host: HostAddress = None, as_json: AsJso
         wrong = found.damaged.get(digest)
         table.add_row(digest[:12], _state(found, digest), "damaged: " + ", ".join(wrong) if wrong else "right")
     if not found.available:
-        table.add_row("none", f"deploy --target {board.name}", "")
+        table.add_row("none", deploy, "")
     console = stdout()
     console.print(table)
     if found.damaged:

@@ -1,5 +1,7 @@
 """A board at an address: whether it is the one that is meant, who may log in, what it is and what it lacks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +15,10 @@ from toolkit.devices.ssh import (
     public_keys,
 )
 from toolkit.devices.survey import Check, Survey, ask_survey, checks, recognise, usable_python
-from toolkit.errors import BoardError
+from toolkit.errors import BoardError, DeployError
 from toolkit.targets import Family, Place, SshPlace, Target, load_family, usual_target
+
+_NEW = "new-board"
 
 
 class Answers(Protocol):
@@ -46,6 +50,17 @@ class Met:
         return all(each.ok for each in self.checks)
 
 
+@contextmanager
+def _no_target_yet() -> Iterator[None]:
+    """Errors name a board by its target, of which nobody has heard yet."""
+    try:
+        yield
+    except DeployError as error:
+        error.where = error.where and error.where.replace(f"target {_NEW}", "new board", 1)
+        raise
+
+
+@_no_target_yet()
 def meet(place: Place, family: Family | None, answers: Answers) -> Met:
     """Log in at that place and look around; nothing is written but a host key here and, if asked for, ours there.
 
@@ -77,7 +92,7 @@ def meet(place: Place, family: Family | None, answers: Answers) -> Met:
 
 def _stranger(place: Place) -> Target:
     """A target for a board of which only the address is known."""
-    return usual_target(load_family("host").model_copy(update={"name": "new-board"}), place)
+    return usual_target(load_family("host").model_copy(update={"name": _NEW}), place)
 
 
 def _recognised(survey: Survey, where: str) -> Family:

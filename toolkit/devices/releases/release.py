@@ -126,7 +126,7 @@ def rollback(home: Home) -> tuple[str, str]:
         raise BoardError(
             "has no previous release to roll back to",
             where=home.where,
-            next="`deploy status` shows what is on the board.",
+            next=f"`deploy status --target {home.where}` shows what is on the board.",
         )
     wrong = damaged(home, now, [now.previous])
     if wrong:
