@@ -43,7 +43,7 @@ def cli_page() -> str:
             parts.append(_table(("option", "takes", "default", "what it is"), [_option(each) for each in options]))
         if command.epilog:
             parts.append(f"{_plain(command.epilog)}\n")
-    settings = [(f"`{each.name}`", each.takes, each.default, each.help) for each in all_settings()]
+    settings = [(f"`{each.name}`", each.takes, each.default or "–", each.help) for each in all_settings()]
     parts += [
         "## Settings\n",
         "`run`, `plan` and `profile` take them as `--set NAME=VALUE`, or as a TOML file with one table a section "

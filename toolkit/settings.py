@@ -138,11 +138,11 @@ class Settings(_Section):
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the list: a name with its section, what it takes, and its default as one would write it."""
+    """One line of the list: a name with its section, what it takes, and its default as one would write it, if any."""
 
     name: str
     takes: str
-    default: str
+    default: str | None
     help: str
 
 
@@ -154,7 +154,6 @@ _TAKES = {
     "profiling.budget": "a time with a unit",
     "release.sign": "a file",
 }
-_LEFT_OUT = "–"
 
 
 def all_settings() -> tuple[Setting, ...]:
@@ -166,7 +165,7 @@ def _settings() -> Iterator[Setting]:
     for section, table in Settings.model_fields.items():
         for key, field in table.annotation.model_fields.items():  # type: ignore[union-attr]
             name = f"{section}.{key}"
-            default = _LEFT_OUT if field.default is None else _written(field.default)
+            default = None if field.default is None else _written(field.default)
             yield Setting(name, _TAKES.get(name) or _takes(field), default, field.description or "")
 
 

@@ -113,6 +113,8 @@ def test_methods_are_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in found["settings"]] == NAMES
     assert set(found["methods"]) == set(METHODS)
+    defaults = {each["name"]: each["default"] for each in found["settings"]}
+    assert (defaults["recovery.steps"], defaults["release.sign"]) == ("400", None)
 
 
 @pytest.mark.parametrize("option", MOVED)

@@ -25,7 +25,7 @@ def methods(as_json: AsJson = False) -> None:
     for column in ("name", "default", "what it does"):
         table.add_column(column, no_wrap=column == "name", overflow="fold")
     for each in all_settings():
-        table.add_row(each.name, escape(each.default), f"{escape(each.help)}\n[dim]{escape(each.takes)}[/]")
+        table.add_row(each.name, escape(each.default or "–"), f"{escape(each.help)}\n[dim]{escape(each.takes)}[/]")
     console.print(table)
     for name, choices in METHODS.items():
         table = Table(box=SIMPLE, title=name)

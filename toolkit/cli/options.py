@@ -88,7 +88,7 @@ Sets = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="One setting, as recovery.rate=5e-3; may be repeated.",
+        help="One setting each: recovery.rate=5e-3.",
         autocompletion=complete_settings,
         rich_help_panel="How",
     ),
