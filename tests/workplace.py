@@ -91,6 +91,10 @@ class Workplace:
     def target(self) -> Target:
         return read_target(self.folder / "targets" / "desk.toml")
 
+    def target_in(self, root: Path | str) -> Target:
+        """The same target with another folder of ours."""
+        return self.target.model_copy(update={"root": str(root)})
+
     @property
     def cache(self) -> Path:
         return self.folder / "cache"

@@ -1,21 +1,17 @@
 """Our folder on a board: ours, or refused; found without a trace; and nothing outside it is ever touched."""
 
 import platform
-import shlex
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from openssh import Sshd
 from pydantic import ValidationError
 from workplace import Workplace, bundle
 
-from toolkit.devices import check, connected, find_home, locked, open_home, probe, scratch
-from toolkit.devices.device import Completed
+from toolkit.devices import connected, find_home, locked, open_home, probe, scratch
 from toolkit.devices.framed import FramedDevice
 from toolkit.devices.local import LocalDevice
 from toolkit.devices.marker import FOLDERS, MARKER
@@ -26,10 +22,6 @@ from toolkit.targets import Target
 
 DEVICE = FramedDevice(LocalDevice(), "desk")
 Fill = Callable[[Path], None]
-
-
-def at(place: Workplace, root: Path | str) -> Target:
-    return place.target.model_copy(update={"root": str(root)})
 
 
 def files_in(folder: Path) -> dict[str, bytes | None]:
@@ -69,11 +61,11 @@ def test_a_root_that_could_mean_another_place_is_refused(place: Workplace, root:
     with pytest.raises(ValidationError):
         Target.model_validate(place.target.model_dump() | {"root": root})
     with pytest.raises(ValueError, match="must"):
-        open_home(DEVICE, at(place, root))
+        open_home(DEVICE, place.target_in(root))
 
 
 def test_a_tilde_is_the_boards_home_and_nothing_else(place: Workplace, home: Path) -> None:
-    assert open_home(DEVICE, at(place, "~/it's mine ü")).root == f"{home}/it's mine ü"
+    assert open_home(DEVICE, place.target_in("~/it's mine ü")).root == f"{home}/it's mine ü"
     assert sorted(path.name for path in home.iterdir()) == ["it's mine ü"]
 
 
@@ -217,7 +209,7 @@ def test_a_folder_that_nobody_can_make_says_what_helps(place: Workplace) -> None
     place.root.touch()
     for root in ("/proc/edge-deploy", f"{place.root}/below"):
         with pytest.raises(BoardError, match="making folders") as caught:
-            open_home(DEVICE, at(place, root))
+            open_home(DEVICE, place.target_in(root))
         assert "root" in str(caught.value.next)
     assert place.root.read_bytes() == b""
 
@@ -287,58 +279,3 @@ def test_a_lease_that_a_cut_left_is_swept(place: Workplace) -> None:
     (place.root / "lease.4711").touch()
     with locked(ours):
         assert not (place.root / "lease.4711").exists()
-
-
-class AsNobody(LocalDevice):
-    """This machine, as a user who may write nowhere of note."""
-
-    def run(self, command: str, **options: Any) -> Completed:
-        user = "setpriv --reuid=65534 --regid=65534 --clear-groups"
-        return super().run(f"cd / && HOME=/ exec {user} sh -c {shlex.quote(command)}", **options)
-
-
-def test_a_folder_that_only_root_may_make_says_how_to_make_it(place: Workplace) -> None:
-    with pytest.raises(BoardError, match="may not write") as caught:
-        open_home(AsNobody(), at(place, "/opt/edge-of-tests"))
-    assert "sudo install -d" in str(caught.value.next)
-    assert not Path("/opt/edge-of-tests").exists()
-
-
-def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(place: Workplace) -> None:
-    place.root.mkdir(mode=0o711)
-    (place.root / "mine").touch()
-    for folder in place.folder, *place.folder.parents[:3]:
-        folder.chmod(0o711)
-    with pytest.raises(BoardError, match="no folder that the user may"):
-        open_home(AsNobody(), place.target)
-
-
-@pytest.fixture
-def no_inodes(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for bytes and for no more files."""
-    folder = tmp_path / "no inodes"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=4", "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"NO MOUNT PERMITTED: a disk without inodes is NOT tested; {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-def test_exhausted_inodes_are_told_and_the_next_try_goes_on(place: Workplace, no_inodes: Path) -> None:
-    with pytest.raises(BoardError, match="inodes") as caught:
-        open_home(DEVICE, at(place, no_inodes))
-    assert "df -i" in str(caught.value.next)
-    subprocess.run(["mount", "-o", "remount,nr_inodes=100", no_inodes], check=True)
-    open_home(DEVICE, at(place, no_inodes))
-
-
-def test_a_full_disk_is_told_and_the_next_try_goes_on(place: Workplace, small_disk: Path) -> None:
-    ours = open_home(DEVICE, at(place, small_disk))
-    ours.run("cat /dev/zero >work/filler")
-    with pytest.raises(BoardError, match="disk is full"):
-        check(ours.run("head -c 9999 /dev/zero >adapted/x"), "writing", ours.where)
-    (small_disk / "work" / "filler").unlink()
-    with locked(ours):
-        assert list(small_disk.glob("lease.*")) == []
