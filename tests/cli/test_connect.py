@@ -100,6 +100,7 @@ def test_a_target_is_not_overwritten_unless_forced(place: Workplace, home: Path,
     [
         (("connect", "a b"), "names no board"),
         (("connect", "kitchen", "--name", "No Name"), "name no target"),
+        (("connect", "kitchen", "--name", "host"), "this machine"),
         (("connect", "kitchen", "--family", "raspbery-pi-5"), "raspberry-pi-5"),
         (("connect", "adb:0", "--user", "me"), "adb"),
         (("connect", f"127.0.0.1:{free_port()}"), "cannot reach"),

@@ -12,6 +12,7 @@ from toolkit.targets import Family, Place, SshPlace, read_target
 
 _FOLDER = Path("targets")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_HERE = "host"
 
 
 def target_name(place: Place, family: Family) -> str:
@@ -21,7 +22,7 @@ def target_name(place: Place, family: Family) -> str:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         name = re.sub(r"[^a-z0-9-]+", "-", host.lower().partition(".")[0]).strip("-")
-        return name or family.name
+        return family.name if name in ("", _HERE) else name
     return family.name
 
 
@@ -29,6 +30,8 @@ def require_free(name: str, force: bool) -> Path:
     """Where the file of that name goes. Raises BadInput if there is one already, unless by `force`, or for a name."""
     if not _NAME.fullmatch(name):
         raise BadInput(f"'{name}' can name no target", next="Give --name small letters, digits and hyphens.")
+    if name == _HERE:
+        raise BadInput(f"'{name}' means this machine, for every verb without --target", next="Give another --name.")
     path = _FOLDER / f"{name}.toml"
     if path.exists() and not force:
         raise BadInput(
@@ -64,5 +67,5 @@ def write_target(met: Met, path: Path, written: date) -> None:
 
 
 def _quoted(text: str) -> str:
-    """JSON's strings are TOML's, too."""
-    return json.dumps(text)
+    """JSON's strings are TOML's, too, but for its pairs of escapes beyond 16 bits."""
+    return json.dumps(text, ensure_ascii=False)

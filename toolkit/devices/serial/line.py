@@ -104,4 +104,4 @@ def _why_not_open(error: Exception, name: str, where: str) -> BoardError:
     if code in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
         return BoardError("busy: another program has it open", where=where, next=f"See which: `fuser -v {name}`.")
     reason = text.rsplit(": ", 1)[-1] if "://" in name else text
-    return BoardError(f"cannot open it: {reason}", where=where, next="Check `device` and `baud` in the target's file.")
+    return BoardError(f"cannot open it: {reason}", where=where, next="Check the device, and the target's `baud`.")
