@@ -1,7 +1,7 @@
 """What a newcomer meets: the command of `make demo` again and again, each time on a fresh cache and a fresh board.
 
     python benchmarks/first_contact.py            # 20 runs on an idle machine, 10 with one core busy, 5 with both
-    python benchmarks/first_contact.py --quick    # one run with one core busy, trained for a few steps; under a minute
+    python benchmarks/first_contact.py --quick    # one run with one core busy, trained for a few steps; some minutes
 
 Every run must end with exit code 0, its budget kept, or the nearest feasible one told. The trained dense model alone is
 kept from run to run; how long its training takes is told by the first. A busy core is a process that spins, pinned to

@@ -7,7 +7,7 @@ from toolkit.cache import cache_folder, digest
 from toolkit.request import Request
 from toolkit.targets import LocalPlace, Target
 
-_BUNDLED = "about two minutes on two idle cores, of which the example's own training is one; again, half a minute"
+_BUNDLED = "two to three minutes on two idle cores, with the example's own training; again, less than one"
 
 
 def forecast(request: Request, target: Target) -> str:
