@@ -21,6 +21,8 @@ from toolkit.errors import BadInput
 
 # Only the upper triangle of a covariance is computed, in blocks: five eighths of the work with four to a side.
 _BLOCKS = 4
+# So many rows at a time, or a batch's if it has more: the float64 sum of a wide layer is read and written for each.
+_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ def calibrate(
         for handle in handles:
             handle.remove()
     for name in reversed(layers):  # a gradient spoils those of all layers that ran before
-        require_finite(name, gradients=sums[name].gg)
+        require_finite(name, gradients=sums[name].gradients.total())
     return {name: sums.pop(name).finish(examples * draws) for name in layers}
 
 
 def _not_finite(sums: "dict[str, _Sums]") -> BadInput:
     for name, each in sums.items():
-        require_finite(name, inputs=each.xx)
+        require_finite(name, inputs=each.inputs.total())
     return BadInput(
         "its outputs on the calibration examples hold NaN or infinity",
         where="model",
@@ -91,27 +93,51 @@ class _Sums:
 
     def __init__(self, weight: torch.Tensor) -> None:
         m, n = weight.shape
-        self.xx = torch.zeros(n, n, dtype=torch.float64)
-        self.gg = torch.zeros(m, m, dtype=torch.float64)
+        self.inputs, self.gradients = _OuterProducts(n), _OuterProducts(m)
         self.rows = 0
 
     def finish(self, draws: int) -> LayerStatistics:
-        return LayerStatistics(_mirrored(self.xx.div_(max(1, self.rows))), _mirrored(self.gg.div_(max(1, draws))))
+        xx, gg = self.inputs.total(), self.gradients.total()
+        return LayerStatistics(_mirrored(xx.div_(max(1, self.rows))), _mirrored(gg.div_(max(1, draws))))
+
+
+class _OuterProducts:
+    """A running sum of `rows^T rows`. Adding to it costs more than multiplying few rows: they wait for others."""
+
+    def __init__(self, width: int) -> None:
+        self._sum = torch.zeros(width, width, dtype=torch.float64)
+        self._waiting: list[torch.Tensor] = []
+
+    def add(self, rows: torch.Tensor) -> None:
+        """Rows (any number, width), float32."""
+        if len(rows) >= _ROWS:
+            _add_outer(self._sum, rows)
+            return
+        self._waiting.append(rows.clone())  # the network may write over its activations
+        if sum(map(len, self._waiting)) >= _ROWS:
+            self.total()
+
+    def total(self) -> torch.Tensor:
+        """The sum so far, (width, width), in upper triangles of blocks."""
+        if self._waiting:
+            _add_outer(self._sum, torch.cat(self._waiting))
+            self._waiting.clear()
+        return self._sum
 
 
 def _accumulate_into(sums: _Sums) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
     def hook(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         for rows in input_rows(layer, inputs[0].detach()):
-            _add_outer(sums.xx, rows)
+            sums.inputs.add(rows)
             sums.rows += len(rows)
         if output.requires_grad:
-            output.register_hook(lambda gradient: _add_outer(sums.gg, gradient_rows(layer, gradient)))
+            output.register_hook(lambda gradient: sums.gradients.add(gradient_rows(layer, gradient)))
 
     return hook
 
 
 def _add_outer(total: torch.Tensor, rows: torch.Tensor) -> None:
-    """Add `rows^T rows` of one batch, float32, to the upper triangle of a float64 total over all."""
+    """Add `rows^T rows` of some batches, float32, to the upper triangle of a float64 total over all."""
     width = -(-len(total) // _BLOCKS)
     for start in range(0, len(total), width):
         total[start : start + width, start:] += rows[:, start : start + width].T @ rows[:, start:]

@@ -122,23 +122,25 @@ def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, ranks: R
 
 
 def _corrected(costs: CostTable, kinds: dict[str, str], weights: np.ndarray) -> CostTable:
-    """The same sums as the regression's, as costs of single choices."""
+    """The same sums as the regression's, as costs of single choices.
+
+    What a kind's differences are stretched by, its dense layers are as well, and the rest of the model is so much less:
+    a layer that takes longer inside the model than alone takes longer dense, too.
+    """
     names = _kinds(kinds)
     slope, offset = dict(zip(names, weights, strict=False)), dict(zip(names, weights[len(names) :], strict=True))
     unit = _unit_ms(costs.latency_ms(dict.fromkeys(costs.layers)), kinds)
-    layers = {}
+    layers, rest_ms = {}, costs.rest_latency_ms
     for name, row in costs.layers.items():
-        kind, dense = kinds[name], row[None].latency_ms
+        kind = kinds[name]
         layers[name] = {
-            rank: cost
-            if rank is None
-            else replace(
-                cost,
-                latency_ms=cost.latency_ms + float(slope[kind] * (cost.latency_ms - dense) + offset[kind] * unit),
+            rank: replace(
+                cost, latency_ms=float((1 + slope[kind]) * cost.latency_ms + (rank is not None) * offset[kind] * unit)
             )
             for rank, cost in row.items()
         }
-    return replace(costs, layers=layers)
+        rest_ms -= float(slope[kind] * row[None].latency_ms)
+    return replace(costs, layers=layers, rest_latency_ms=rest_ms)
 
 
 def _unit_ms(dense_ms: float, kinds: dict[str, str]) -> float:
