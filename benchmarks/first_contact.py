@@ -1,7 +1,8 @@
 """What a newcomer meets: the command of `make demo` again and again, each time on a fresh cache and a fresh board.
 
-    python benchmarks/first_contact.py            # 20 runs on an idle machine, 10 with one core busy, 5 with both
-    python benchmarks/first_contact.py --quick    # one run with one core busy, trained for a few steps; some minutes
+    python benchmarks/first_contact.py                # 20 runs on an idle machine, 10 with one core busy, 5 with both
+    python benchmarks/first_contact.py --runs 6 4 2   # so many of each
+    python benchmarks/first_contact.py --quick        # one run with one core busy, few steps; some minutes
 
 Every run must end with exit code 0, its budget kept, or the nearest feasible one told. The trained dense model alone is
 kept from run to run; how long its training takes is told by the first. A busy core is a process that spins, pinned to
@@ -26,8 +27,8 @@ from typing import Any
 from record import Figure, write
 
 CHECKOUT = Path(__file__).parents[1]
-# Busy cores -> runs.
-_RUNS = {0: 20, 1: 10, 2: 5}
+# With no core busy, one, both.
+_RUNS = (20, 10, 5)
 _FEW_STEPS = ("--set", "recovery.steps=5", "--set", "adaptation.steps=5")
 _SPIN = "import os; os.sched_setaffinity(0, {%d})\nwhile True: pass"
 _MOST_FIRST_S, _MOST_SECOND_S = 150.0, 45.0
@@ -37,13 +38,15 @@ def main() -> None:
     """Run, print the figures, write results/first_contact.json (or first_contact-quick.json)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one run with one core busy, trained for a few steps")
-    quick = parser.parse_args().quick
+    parser.add_argument("--runs", type=int, nargs=3, default=_RUNS, metavar=("IDLE", "ONE", "BOTH"))
+    arguments = parser.parse_args()
+    quick = arguments.quick
     started = time.monotonic()
     command = [*_demo_command(), *(_FEW_STEPS if quick else ())]
     with tempfile.TemporaryDirectory() as kept:
         trained = _train(Path(kept))
         rows = []
-        for busy, runs in ({1: 1} if quick else _RUNS).items():
+        for busy, runs in enumerate((0, 1, 0) if quick else arguments.runs):
             with _spinning(busy):
                 for index in range(runs):
                     rows.append(_one(command, Path(kept), busy, index, again=not quick and busy == index == 0))
