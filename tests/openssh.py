@@ -21,6 +21,17 @@ from toolkit.targets import Target
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
+# What a target's file says of a server of these tests.
+PLACE = """
+[place]
+transport = "ssh"
+host = "127.0.0.1"
+port = {port}
+identity_file = "{identity}"
+known_hosts_file = "{known_hosts}"
+"""
+
+
 @dataclass(frozen=True)
 class Sshd:
     """A running server: where it is, and the files that let a client in."""

@@ -6,22 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from openssh import Sshd, stop_sshd
+from openssh import PLACE, Sshd, stop_sshd
 from workplace import CHECKOUT, FEW_STEPS, MODEL, TASK, Workplace, make_workplace, refusal
 
-BOARD = """
+BOARD = (
+    """
 name = "board"
 summary = "an sshd of the tests"
 arch = "any"
 runtimes = ["onnxruntime"]
 root = "{root}"
-[place]
-transport = "ssh"
-host = "127.0.0.1"
-port = {port}
-identity_file = "{identity}"
-known_hosts_file = "{known_hosts}"
 """
+    + PLACE
+)
 
 DIGITS_POLICY = CHECKOUT / "toolkit" / "examples" / "digits_policy.safetensors"
 

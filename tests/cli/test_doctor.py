@@ -6,21 +6,18 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from openssh import Sshd, free_port
+from openssh import PLACE, Sshd, free_port
 from workplace import Workplace, local_home, one_object
 
 from toolkit.devices.releases.lock import locked
 
-BOARD = """
+BOARD = (
+    """
 family = "host"
 root = "{root}"
-[place]
-transport = "ssh"
-host = "127.0.0.1"
-port = {port}
-identity_file = "{identity}"
-known_hosts_file = "{known_hosts}"
 """
+    + PLACE
+)
 
 
 def test_a_board_that_is_right_is_told_so(place: Workplace) -> None:

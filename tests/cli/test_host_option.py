@@ -2,23 +2,20 @@
 
 import pytest
 import typer
-from openssh import Sshd, make_key
+from openssh import PLACE, Sshd, make_key
 from workplace import Workplace, one_object, refusal
 
 from toolkit.cli.app import app
 
-RACK = """
+RACK = (
+    """
 summary = "a board that answers elsewhere"
 arch = "any"
 runtimes = ["onnxruntime"]
 root = "{root}"
-[place]
-transport = "ssh"
-host = "127.0.0.1"
-port = 1
-identity_file = "{identity}"
-known_hosts_file = "{known_hosts}"
 """
+    + PLACE
+)
 
 
 def test_every_verb_that_takes_a_target_takes_its_address() -> None:
@@ -30,7 +27,7 @@ def test_every_verb_that_takes_a_target_takes_its_address() -> None:
 
 @pytest.mark.parametrize("verb", ["status", "unlock"])
 def test_a_verb_reaches_the_board_there(place: Workplace, sshd: Sshd, verb: str) -> None:
-    text = RACK.format(root=place.folder / "root", identity=sshd.identity, known_hosts=sshd.known_hosts)
+    text = RACK.format(port=1, root=place.folder / "root", identity=sshd.identity, known_hosts=sshd.known_hosts)
     (place.folder / "targets" / "rack.toml").write_text(text)
     assert place.deploy(verb, "--target", "rack").returncode == 3
     done = place.deploy(verb, "--target", "rack", "--host", f"127.0.0.1:{sshd.port}")
@@ -41,7 +38,7 @@ def test_a_verb_reaches_the_board_there(place: Workplace, sshd: Sshd, verb: str)
 
 @pytest.mark.parametrize("form", ["--host {}", "--host={}"])
 def test_what_an_error_proposes_goes_to_the_same_board(place: Workplace, sshd: Sshd, form: str) -> None:
-    text = RACK.format(root=place.folder / "root", identity=sshd.identity, known_hosts=sshd.known_hosts)
+    text = RACK.format(port=1, root=place.folder / "root", identity=sshd.identity, known_hosts=sshd.known_hosts)
     (place.folder / "targets" / "rack.toml").write_text(text)
     where = f"127.0.0.1:{sshd.port}"
     done = place.deploy("rollback", "--target", "rack", *form.format(where).split(), "--json")

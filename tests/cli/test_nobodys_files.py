@@ -4,20 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from openssh import Sshd
+from openssh import PLACE, Sshd
 from workplace import WHAT, Workplace, one_object, refusal
 
 StartSshd = Callable[..., Sshd]
-BOARD = """
+BOARD = (
+    """
 family = "generic-x86-64"
 runtimes = ["onnxruntime"]
-[place]
-transport = "ssh"
-host = "127.0.0.1"
-port = {port}
-identity_file = "{identity}"
-known_hosts_file = "{known_hosts}"
 """
+    + PLACE
+)
 
 
 @pytest.fixture

@@ -5,26 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from openssh import Sshd
+from openssh import PLACE, Sshd
 from workplace import FEW_STEPS, MODEL, TASK, Workplace, one_object
 
 from toolkit.devices.wheels import pins_by_minor
 
-BOARD = """
+BOARD = (
+    """
 name = "board"
 summary = "an sshd of the tests"
 arch = "any"
 runtimes = ["onnxruntime", "executorch"]
 python = "{python}"
-[place]
-transport = "ssh"
-host = "127.0.0.1"
-port = {port}
-identity_file = "{identity}"
-known_hosts_file = "{known_hosts}"
 [budget]
 memory_fraction = 0.5
 """
+    + PLACE
+)
 
 
 def interpreter(minor: int) -> Path:
