@@ -24,6 +24,7 @@ def measured_like(seed: int) -> tuple[dict[str, GainCurve], CostTable]:
     return gains, CostTable(layers, 0.1, 1000, base_peak_bytes=5000, peak_per_byte=draw.uniform(1, 2))
 
 
+@pytest.mark.slow
 def test_a_thousand_random_tasks_and_budgets_and_every_one_holds() -> None:
     refused = 0
     for seed in range(1000):

@@ -12,6 +12,8 @@ from consoles import Console, Noise
 from toolkit.devices.serial import SerialDevice
 from toolkit.errors import BoardError
 
+pytestmark = pytest.mark.slow  # a line takes its time, and a spoiled one more
+
 # How much is sent over a line with this fault: a byte lost or added costs a wait too, damage only the piece again.
 SIZES = {"damaged": 1_000_000, "dropped": 300_000, "messages": 300_000}
 
@@ -41,10 +43,7 @@ def clean(console: Console) -> None:
     console.to_board = console.to_host = bytes
 
 
-@pytest.mark.parametrize(
-    ("fault", "size"),
-    [pytest.param(*each, marks=[pytest.mark.slow] if each[0] == "damaged" else []) for each in SIZES.items()],
-)
+@pytest.mark.parametrize(("fault", "size"), SIZES.items())
 def test_a_file_arrives_intact_over_a_line_that_spoils_one_line_in_a_hundred(
     console: Callable[..., Console], tmp_path: Path, fault: str, size: int
 ) -> None:

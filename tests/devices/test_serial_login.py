@@ -119,6 +119,7 @@ def test_boot_messages_are_waited_for(console: Callable[..., Console], password:
     works(console(boot + GETTY).target(user="pi", password_file=password))
 
 
+@pytest.mark.slow  # it waits for a line that says nothing
 def test_a_program_that_owns_the_console(console: Callable[..., Console]) -> None:
     error = refused(
         console("stty raw -echo; trap '' INT; while :; do printf 'level 4\\r\\n'; sleep 0.7; done").target()
@@ -133,16 +134,19 @@ def test_a_boot_loaders_prompt(console: Callable[..., Console]) -> None:
     )
 
 
+@pytest.mark.slow  # it waits for a line that says nothing
 def test_a_line_that_only_echoes() -> None:
     assert "found no prompt" in refused(board_at({"transport": "serial", "device": "loop://"})).what
 
 
+@pytest.mark.slow  # it waits for a line that says nothing
 def test_a_dead_line(console: Callable[..., Console]) -> None:
     error = refused(console("stty raw -echo; sleep 1000").target())
     assert error.what == "nothing answers on the line"
     assert "baud" in str(error.next)
 
 
+@pytest.mark.slow  # it waits for a line that says nothing
 def test_a_line_of_another_speed(console: Callable[..., Console]) -> None:
     bench = console("exec /bin/sh -i", to_host=lambda data: data.translate(bytes([*range(128, 256)] * 2)))
     assert refused(bench.target()).what == "what comes is no text"
