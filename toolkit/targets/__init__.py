@@ -1,6 +1,6 @@
 """Boards: families of them, where each can be reached, and the files that say both."""
 
-from toolkit.targets.family import BudgetDefaults, Clock, Datasheet, Family, Settings
+from toolkit.targets.family import BoardSettings, BudgetDefaults, Clock, Datasheet, Family
 from toolkit.targets.files import expand_path, load_family, load_target, read_entry, read_target, target_files
 from toolkit.targets.host import place_at
 from toolkit.targets.place import AdbPlace, LabPlace, LocalPlace, Place, SerialPlace, SshPlace
@@ -8,6 +8,7 @@ from toolkit.targets.target import Target, usual_target
 
 __all__ = [
     "AdbPlace",
+    "BoardSettings",
     "BudgetDefaults",
     "Clock",
     "Datasheet",
@@ -16,7 +17,6 @@ __all__ = [
     "LocalPlace",
     "Place",
     "SerialPlace",
-    "Settings",
     "SshPlace",
     "Target",
     "expand_path",

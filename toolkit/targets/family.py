@@ -43,7 +43,7 @@ class Datasheet(BaseModel):
     sources: tuple[str, ...] = Field(min_length=1)
 
 
-class Settings(BaseModel):
+class BoardSettings(BaseModel):
     """How a board is used: a family has them for all its boards, and the file of one board may say them anew."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +61,7 @@ class Settings(BaseModel):
     budget: BudgetDefaults = BudgetDefaults()
 
 
-class Family(Settings):
+class Family(BoardSettings):
     """A kind of board. `place` is where one of it answers unless somebody says otherwise."""
 
     name: str = Field(pattern=NAME)

@@ -5,11 +5,11 @@ from typing import Any
 from pydantic import Field
 
 from toolkit.errors import BadInput
-from toolkit.targets.family import NAME, Family, Settings
+from toolkit.targets.family import NAME, BoardSettings, Family
 from toolkit.targets.place import Place
 
 
-class Target(Settings):
+class Target(BoardSettings):
     """What `--target NAME` means. Settings are the family's where the board's own file does not say them anew."""
 
     name: str = Field(pattern=NAME)
@@ -24,7 +24,7 @@ class Target(Settings):
 
 def settings_of(family: Family) -> dict[str, Any]:
     """The family's settings, by field."""
-    return {field: getattr(family, field) for field in Settings.model_fields}
+    return {field: getattr(family, field) for field in BoardSettings.model_fields}
 
 
 def usual_target(family: Family, place: Place | None) -> Target:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.destination import parse_destination
-from toolkit.devices.ssh.settings import Settings, settings_of
+from toolkit.devices.ssh.settings import SshSettings, settings_of
 from toolkit.errors import BadInput, BoardError
 from toolkit.targets import SshPlace, Target, expand_path
 
@@ -105,7 +105,7 @@ def _through(jump: str | None, where: str, seen: tuple[str, ...]) -> Address | N
     return last
 
 
-def _hop(found: Settings, through: Address | None, where: str) -> Address:
+def _hop(found: SshSettings, through: Address | None, where: str) -> Address:
     return Address(
         host=found.host,
         port=found.port,

@@ -24,7 +24,7 @@ _COMPLAINT = re.compile(r"(?P<file>\S.*?):? line (?P<line>\d+): (?P<what>.+)")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SshSettings:
     """One host's. No identity files: the usual ones. A new host key goes to the first of the known_hosts files."""
 
     host: str
@@ -39,7 +39,7 @@ class Settings:
     proxy_command: str | None
 
 
-def settings_of(host: str, user: str | None, port: int | None) -> Settings:
+def settings_of(host: str, user: str | None, port: int | None) -> SshSettings:
     """The host's settings; user and port, where given, win over all that is configured. Raises BoardError."""
     has_ssh = shutil.which("ssh") and _account_home()
     said = parse_settings(_ask_ssh(host, user, port)) if has_ssh else _read_config(host)
@@ -57,7 +57,7 @@ def settings_of(host: str, user: str | None, port: int | None) -> Settings:
             where=f"`ssh -G {host}`",
             next=f"Give `Host {host}` a ProxyCommand that passes bytes, such as `nc %h %p`.",
         )
-    return Settings(
+    return SshSettings(
         host=name,
         port=number,
         user=login,
