@@ -101,6 +101,8 @@ def test_an_estimate_is_called_one_everywhere(place: Workplace) -> None:
     result = one_object(done.stdout)
     assert {each["source"] for each in result["allocation"]} == {"estimate"}
     assert any(note.startswith("ESTIMATE from the datasheet") for note in result["notes"])
+    assert {each["rank"] for each in result["allocation"]} == {None}
+    assert result["peak_memory_bytes"]["predicted"] == result["peak_memory_bytes"]["dense"]
     assert not (place.cache / "profiles").exists()
     shown = place.deploy("plan", "--target", "raspberry-pi-5", *what, "--estimate")
     assert "ESTIMATE from the datasheet: nothing was measured" in shown.stdout

@@ -127,7 +127,8 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
         layers = [rows[str(signature_of(layer, shapes[name], None))] for name, layer in job.layers.items()]
         parameters = sum(value.numel() for value in job.network.backbone.parameters()) + job.dense_head.weight.numel()
         size = 4 * parameters
-        dense = WholeModel(as_estimate(sum(row.median_ms for row in layers)), size, size)
+        peak = size + largest_activation_bytes(job.layers, shapes)
+        dense = WholeModel(as_estimate(sum(row.median_ms for row in layers)), peak, size)
         memory = MemoryModel(base_bytes=0.0, per_byte=1.0)
         return Profiled(empty.model_copy(update={"rows": rows}), Path("nowhere"), dense, memory, shapes, groups)
 
