@@ -164,6 +164,7 @@ def test_a_model_comes_in_eval_and_single_precision(factories: str) -> None:
         ("nan", "1 values of 'weight' are NaN or infinite"),
         ("infinite_buffer", "2 values of 'running_var' are NaN or infinite"),
         ("weights", "returned OrderedDict, not a model"),
+        ("weights", "Return a torch.nn.Module."),
     ],
 )
 def test_what_is_no_usable_model_is_refused(factories: str, name: str, said: str) -> None:

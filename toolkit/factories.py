@@ -62,9 +62,18 @@ def call_factory(spec: str, kind: str, product: type[Product], **offered: object
     except Exception as error:
         raise _raised(spec, error) from error
     if not isinstance(made, product):
-        wanted = f"{product.__module__}.{product.__name__}"
-        raise BadInput(f"returned {type(made).__name__}, not a {kind}", where=spec, next=f"Return a {wanted}.")
+        raise BadInput(
+            f"returned {type(made).__name__}, not a {kind}", where=spec, next=f"Return a {_public(product)}."
+        )
     return made
+
+
+def _public(product: type) -> str:
+    """The shortest name that it is imported by, as its users write it: torch.nn.Module."""
+    parts = product.__module__.split(".")
+    packages = (".".join(parts[:count]) for count in range(1, len(parts)))
+    found = (each for each in packages if getattr(sys.modules.get(each), product.__name__, None) is product)
+    return f"{next(found, product.__module__)}.{product.__name__}"
 
 
 _MEND = "Mend it and run again."
