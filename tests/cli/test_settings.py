@@ -117,6 +117,15 @@ def test_methods_are_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert (defaults["recovery.steps"], defaults["release.sign"]) == ("400", None)
 
 
+def test_an_interruption_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    assert run_cli(interrupted, ["run", "--json"]) == 130  # type: ignore[arg-type]
+    said = {"error": "interrupted", "where": None, "next": "Run the same command again to go on."}
+    assert json.loads(capsys.readouterr().out) == said
+
+
 @pytest.mark.parametrize("option", MOVED)
 @pytest.mark.parametrize("verb", ["run", "plan"])
 def test_an_option_of_before_is_answered_with_its_setting(

@@ -50,7 +50,7 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
         return error.exit_code
     if exit_code in (INTERRUPTED, TERMINATED):  # typer, too, ends with the former
         if "--json" in arguments:
-            print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON}))
+            print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON.capitalize()}))
         sys.unraisablehook = _ignore_interrupts
         _console().print(f"Interrupted. The board serves what it served before; {_GO_ON}")
     return exit_code if isinstance(exit_code, int) else 0
