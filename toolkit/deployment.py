@@ -246,7 +246,8 @@ def load_deployment(path: Path) -> Deployment:
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from None
     except (ValidationError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0]
+        wrong = error.errors()[0] if isinstance(error, ValidationError) else None
+        said = f"{'.'.join(map(str, wrong['loc'])) or 'file'}: {wrong['msg']}" if wrong else "not text"
         raise BadInput(
-            f"is not a result of this version ({first})", where=str(path), next="Run `deploy` again."
+            f"is not a result of this version ({said})", where=str(path), next="Run `deploy` again."
         ) from None

@@ -71,7 +71,7 @@ def time_steadily(
             break
         reasons = "; ".join(each.reason for each in found)
         if attempt == attempts:
-            on_note(f"{len(programs)} programs are flagged, disturbed {attempts} times: {reasons}")
+            on_note(f"programs flagged: {len(programs)}, disturbed {attempts} times: {reasons}")
         else:
             on_note(f"disturbed ({reasons}): timed again once the board is calm, {attempt + 1} of {attempts}")
             _cool_down(agent, patience, on_note)

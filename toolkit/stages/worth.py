@@ -84,7 +84,7 @@ def recall_losses(
     """True losses of those `parts` alone, by name and rank, and whether all were known; each is kept as it is found."""
     missing = sum(_label(name, rank) not in kept.known for name, of_name in ranks.items() for rank in of_name)
     if missing:
-        watch.progress.note(f"measuring the true loss of {missing} models with a single layer or group made smaller")
+        watch.progress.note(f"measuring the true loss of smaller single layers and groups: {missing} to go")
     losses = measure_losses(
         job.network.backbone,
         parts,
