@@ -5,13 +5,12 @@ A new transport joins by one more entry of `transports.TRANSPORTS`.
 
 import os
 import secrets
-import shlex
-import time
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 
 import pytest
+from gone import assert_gone
 from transports import Transport
 
 from toolkit.devices.device import Device, check
@@ -268,15 +267,3 @@ def test_check_says_what_failed_and_the_last_line_of_stderr(device: Device, tran
 def names(device: Device, folder: str) -> list[str]:
     """What a folder on the board holds, hidden names too."""
     return device.run(f"ls -A {quote(folder)}").stdout.decode().splitlines()
-
-
-def assert_gone(device: Device, pid_file: str) -> None:
-    """Not running; a zombie that nobody has reaped yet counts as gone."""
-    pid = int(device.run(f"cat {shlex.quote(pid_file)}").stdout)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        runs = f"kill -0 {pid} 2>/dev/null && ! grep -q '^State:.Z' /proc/{pid}/status"
-        if device.run(runs).status != 0:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"process {pid} still runs")

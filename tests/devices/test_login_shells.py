@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from gone import assert_gone
 from openssh import Sshd
 
 from toolkit.devices import connect, open_home
@@ -104,7 +105,7 @@ def test_what_was_started_by_any_shell_is_killed_at_its_deadline(start_sshd: Sta
     with pytest.raises(BoardError, match=r"did not end within .* killed: echo \$\$ >pid; sleep") as caught:
         device.run("echo $$ >pid; sleep 1000", timeout_s=5)
     assert "printf" not in str(caught.value)
-    assert device.run("kill -0 $(cat pid)").status != 0
+    assert_gone(device, "pid")
     device.close()
 
 

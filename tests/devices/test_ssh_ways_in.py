@@ -5,12 +5,12 @@ import os
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from asking_sshd import asking_sshd
+from gone import assert_gone
 from openssh import Sshd
 from terminal import on_a_terminal
 
@@ -136,11 +136,7 @@ def test_a_server_that_gives_one_session_at_a_time(start_sshd: StartSshd, tmp_pa
 
     with pytest.raises(KeyboardInterrupt):
         device.run("echo $$ > ~/pid; echo go; sleep 1000", on_line=interrupt)
-    pid = (home / "pid").read_text().strip()
-    runs = f"kill -0 {pid} 2>/dev/null && ! grep -q '^State:.Z' /proc/{pid}/status"  # a zombie is as good as gone
-    deadline = time.monotonic() + 60
-    while device.run(runs).status == 0:
-        assert time.monotonic() < deadline
+    assert_gone(device, str(home / "pid"))
     device.close()
 
 
