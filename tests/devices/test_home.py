@@ -264,7 +264,7 @@ def test_a_folder_that_ceased_to_be_ours_is_not_touched(place: Workplace, tmp_pa
 
 @pytest.mark.parametrize(
     "below",
-    ["", "/", "/mine", "/releases/../../x", "/releases//x", "x/work/y", "/edge-deploy-folder", "/releases/a\nb"],
+    ["", "/", "/mine", "/releases/../../x", "/releases//x", "x/incoming/y", "/edge-deploy-folder", "/releases/a\nb"],
 )
 def test_only_names_of_ours_are_written(place: Workplace, tmp_path: Path, below: str) -> None:
     ours = open_home(DEVICE, place.target)
