@@ -51,6 +51,20 @@ def test_a_few_whole_models_teach_what_sums_miss() -> None:
     assert max(errors) < 0.006 < 0.02 < max(plain)
 
 
+def test_layers_that_take_longer_inside_a_model_take_longer_dense_too() -> None:
+    dense = dict.fromkeys(COSTS.layers)
+
+    def stretched(ranks: Ranks) -> float:
+        return COSTS.latency_ms(dense) + 1.3 * (COSTS.latency_ms(ranks) - COSTS.latency_ms(dense))
+
+    chance = random.Random(4)
+    drawn = [draw(chance) for _ in range(12)]
+    costs = fit_latency_model(COSTS, KINDS, "instructions", [(ranks, stretched(ranks)) for ranks in drawn]).costs
+    assert costs.latency_ms(dense) == pytest.approx(COSTS.latency_ms(dense))
+    for name, row in COSTS.layers.items():
+        assert costs.layers[name][None].latency_ms == pytest.approx(1.3 * row[None].latency_ms, rel=0.1)
+
+
 @pytest.mark.parametrize("noise", [0.0005, 0.0015, 0.005])
 def test_intervals_hold_the_truth_as_often_as_they_say(noise: float) -> None:
     """Whatever the board's own spread is, around what is expected of an instruction clock."""
