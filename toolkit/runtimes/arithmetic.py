@@ -1,0 +1,47 @@
+"""Arithmetic: in what numbers a program computes; Quantisation: which of its layers do, and from which examples."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from toolkit.choice import Precision
+
+# How activations become int8: to -128..127 or 0..255 by ranges known beforehand, or by ranges found at each call.
+Activations = Literal["signed", "unsigned", "dynamic"]
+Ranges = Literal["minmax", "percentile", "entropy"]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A precision and, for int8, the form of its activations: a board may run one form at twice the speed of another.
+
+    `str` of it is stable: "fp32", "fp16", "int8 signed". Raises ValueError for a form without int8, and the reverse.
+    """
+
+    precision: Precision = "fp32"
+    activations: Activations | None = None
+
+    def __post_init__(self) -> None:
+        if (self.precision == "int8") != (self.activations is not None):
+            raise ValueError(f"{self.precision} with activations {self.activations}")
+
+    def __str__(self) -> str:
+        return self.precision if self.activations is None else f"{self.precision} {self.activations}"
+
+
+FP32 = Arithmetic()
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """How a program leaves fp32.
+
+    `examples` (N, *input_shape), float32, are what its activations' ranges are read from; `fp32_layers` names modules
+    that stay as they are.
+    """
+
+    arithmetic: Arithmetic
+    examples: torch.Tensor
+    ranges: Ranges = "minmax"
+    fp32_layers: frozenset[str] = frozenset()
