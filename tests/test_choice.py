@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.choice import DENSE, Choice, Selection, all_dense, keep, parse_choice, rank
+from toolkit.choice import DENSE, REMOVED, Choice, Selection, all_dense, keep, parse_choice, rank
 
 PRECISIONS = st.sampled_from(("fp32", "fp16", "int8"))
 CHOICES = st.one_of(
+    st.just(REMOVED),
     st.builds(Choice, precision=PRECISIONS),
     st.builds(Choice, st.sampled_from(("rank", "channels")), st.integers(1, 10_000), PRECISIONS),
 )
@@ -18,6 +19,7 @@ SELECTIONS = st.dictionaries(st.text(min_size=1, max_size=5), CHOICES, max_size=
     ("choice", "text"),
     [
         (DENSE, "dense"),
+        (REMOVED, "removed"),
         (rank(32), "rank 32"),
         (keep(48), "keep 48"),
         (rank(32, "int8"), "rank 32 int8"),
@@ -35,15 +37,30 @@ def test_text_and_choice_go_both_ways(choice: Choice) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "rank", "rank 0", "rank -1", "keep x", "dense fp32", "dense 3", "rank 3 int4", "rank 3\n"]
+    "text",
+    [
+        "",
+        "rank",
+        "rank 0",
+        "rank -1",
+        "keep x",
+        "dense fp32",
+        "dense 3",
+        "rank 3 int4",
+        "rank 3\n",
+        "removed 3",
+        "removed int8",
+    ],
 )
 def test_what_is_no_choice_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a choice"):
         parse_choice(text)
 
 
-@pytest.mark.parametrize("made", [("dense", 3), ("rank", None), ("rank", 0), ("depth", 1)])
-def test_a_choice_that_cannot_be_is_not_made(made: tuple[str, int | None]) -> None:
+@pytest.mark.parametrize(
+    "made", [("dense", 3), ("rank", None), ("rank", 0), ("depth", 1), ("removed", 1), ("removed", None, "int8")]
+)
+def test_a_choice_that_cannot_be_is_not_made(made: tuple[str | int | None, ...]) -> None:
     with pytest.raises(ValueError):
         Choice(*made)  # type: ignore[arg-type]
 

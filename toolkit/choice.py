@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Form = Literal["dense", "rank", "channels"]
+Form = Literal["dense", "rank", "channels", "removed"]
 Precision = Literal["fp32", "fp16", "int8"]
 
 _WORD: dict[Form, str] = {"rank": "rank", "channels": "keep"}
-_TEXT = re.compile(r"(?:(?P<dense>dense)|(?P<word>rank|keep) (?P<size>[1-9]\d*))(?: (?P<precision>fp16|int8))?")
+_TEXT = re.compile(r"removed|(?:(?P<dense>dense)|(?P<word>rank|keep) (?P<size>[1-9]\d*))(?: (?P<precision>fp16|int8))?")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A layer dense or of some rank, a group of channels whole or so many kept, each in some precision.
+    """A layer dense or of some rank, or so many channels kept of a group, in some precision; or a block removed.
 
-    `str` of it is stable: profiles and results keep it ("dense", "rank 32", "keep 48", "rank 32 int8"). Raises
-    ValueError for a size where there is none, and for one below 1.
+    `str` of it is stable: profiles and results keep it ("dense", "rank 32", "keep 48", "rank 32 int8", "removed").
+    Raises ValueError for a size where there is none, for one below 1, and for a precision of what is removed.
     """
 
     form: Form = "dense"
@@ -27,15 +27,18 @@ class Choice:
     def __post_init__(self) -> None:
         if self.form not in get_args(Form) or self.precision not in get_args(Precision):
             raise ValueError(f"no such choice: {self.form} in {self.precision}")
-        if (self.size is None) != (self.form == "dense") or (self.size is not None and self.size < 1):
+        if (self.size is None) != (self.form not in _WORD) or (self.size is not None and self.size < 1):
             raise ValueError(f"{self.form} of size {self.size}")
+        if self.form == "removed" and self.precision != "fp32":
+            raise ValueError(f"removed in {self.precision}")
 
     def __str__(self) -> str:
-        form = "dense" if self.size is None else f"{_WORD[self.form]} {self.size}"
+        form = self.form if self.size is None else f"{_WORD[self.form]} {self.size}"
         return form if self.precision == "fp32" else f"{form} {self.precision}"
 
 
 DENSE = Choice()
+REMOVED = Choice("removed")
 
 
 def rank(size: int, precision: Precision = "fp32") -> Choice:
@@ -53,6 +56,8 @@ def parse_choice(text: str) -> Choice:
     found = _TEXT.fullmatch(text)
     if found is None:
         raise ValueError(f"not a choice: {text!r}")
+    if text == "removed":
+        return REMOVED
     precision: Precision = found["precision"] or "fp32"  # type: ignore[assignment]
     if found["dense"]:
         return Choice(precision=precision)
