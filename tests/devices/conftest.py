@@ -40,7 +40,7 @@ def framed_ssh(ssh: SshDevice) -> FramedDevice:
     return FramedDevice(ssh, "the board")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def framed_serial(serial: SerialDevice) -> FramedDevice:
     """A shell on a terminal of this machine, answering between markers."""
     return FramedDevice(serial, "the board")
@@ -78,10 +78,10 @@ def board_adb(emulated_pi: Target, adb: Adb) -> Iterator[AdbDevice]:
     device.close()
 
 
-@pytest.fixture
-def serial(home: Path) -> Iterator[SerialDevice]:
-    """A shell on a terminal of this machine, with an empty home folder."""
-    console = Console(["/bin/sh", "-i"], home)
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SerialDevice]:
+    """A shell on a terminal of this machine, with a home folder of its own; a login takes too long for one a test."""
+    console = Console(["/bin/sh", "-i"], tmp_path_factory.mktemp("home"))
     device = SerialDevice(console.target())
     yield device
     device.close()
