@@ -255,12 +255,12 @@ def test_a_cache_folder_that_cannot_be_made_is_named(shared: Workplace) -> None:
     assert "cache folder" in refusal(done)
 
 
-def test_a_budget_that_nothing_meets_names_the_nearest(shared: Workplace) -> None:
-    done = shared.deploy("--target", "desk", "--model", MODEL, "--task", TASK, *FEW_STEPS, "--size", "1KB")
+def test_a_budget_that_nothing_meets_names_the_nearest(measured_place: Workplace) -> None:
+    done = measured_place.deploy("--target", "desk", "--model", MODEL, "--task", TASK, *FEW_STEPS, "--size", "1KB")
     assert done.returncode == 4
     assert "no allocation" in refusal(done)
     assert "--size " in refusal(done)
-    assert nothing_was_done(shared)
+    assert nothing_was_done(measured_place)
 
 
 def test_a_full_disk_on_the_board(

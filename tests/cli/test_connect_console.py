@@ -61,7 +61,8 @@ def test_a_console_that_asks_who_logs_in_is_told_by_options(
         assert "refuses" in refusal(place.deploy("connect", board.name, *options, "--force"))
 
 
-def test_a_port_that_stays_silent_is_one_error(place: Workplace, home: Path) -> None:
+def test_a_port_that_stays_silent_is_one_error(place: Workplace, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.devices.serial.login.PATIENCE_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         done = place.deploy("connect", f"socket://127.0.0.1:{silent.getsockname()[1]}")
     assert done.returncode == 3

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 
 import pytest
@@ -11,9 +12,11 @@ STAGES = ("load", "probe", "profile", "allocate", "compress", "export", "install
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """One working folder: each interrupted run goes on where the one before was cut."""
-    return make_workplace(tmp_path_factory.mktemp("place"))
+def shared(deployed_place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """One working folder: each interrupted run goes on where the one before was cut. The board was profiled before."""
+    made = make_workplace(tmp_path_factory.mktemp("place"))
+    shutil.copytree(deployed_place.cache / "profiles", made.cache / "profiles")
+    return made
 
 
 QUICKLY = ("probe", "profile", "install", "adapt")  # the others in `make test-all`: each starts a process

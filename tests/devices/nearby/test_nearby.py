@@ -2,7 +2,9 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 
 import pytest
 from serial.tools.list_ports_common import ListPortInfo
@@ -33,8 +35,9 @@ def announced(*services: ServiceInfo) -> Iterator[None]:
     except OSError as error:
         pytest.skip(f"NO MULTICAST ON THE LOOPBACK: mDNS is NOT tested; {error}")
     with closing(zeroconf):
-        for each in services:
-            zeroconf.register_service(each, cooperating_responders=True)
+        # Together: before it speaks, each listens for half a second whether another bears its name.
+        with ThreadPoolExecutor(len(services)) as together:
+            list(together.map(partial(zeroconf.register_service, cooperating_responders=True), services))
         yield
 
 

@@ -11,7 +11,7 @@ from toolkit.errors import BoardError
 
 QUIT = 9
 LARGEST_PAYLOAD = 33_000  # more than any payload that a dropped connection may have left unfinished
-_PATIENCE_S = 20.0
+PATIENCE_S = 20.0  # with a line on which no prompt appears
 _LONGEST_S = 120.0  # for a board that boots
 _QUIET_S = 0.5
 _LOGIN = re.compile(r"(login|username)\s*:\s*$", re.IGNORECASE)
@@ -42,11 +42,11 @@ def find_shell(line: Line, credentials: Credentials, where: str) -> bool:
     mark = secrets.token_hex(4)
     ask = f" printf '%s-%s\\n' ready {mark}\n".encode()  # its echo does not contain what it prints
     started = time.monotonic()
-    deadline, nudges, seen, sent_user, sent_password = started + _PATIENCE_S, list(_NUDGES), "", False, False
+    deadline, nudges, seen, sent_user, sent_password = started + PATIENCE_S, list(_NUDGES), "", False, False
     while (now := time.monotonic()) < deadline:
         shown = _printable(line.read_until_quiet(_QUIET_S, 10.0))
         if time.monotonic() - now > 4 * _QUIET_S:  # a board that boots talks on and on
-            deadline = min(started + _LONGEST_S, time.monotonic() + _PATIENCE_S)
+            deadline = min(started + _LONGEST_S, time.monotonic() + PATIENCE_S)
         seen = (seen + shown)[-4000:]
         last = seen.rstrip(" ")
         if _BOOT_LOADER.search(last):
