@@ -181,7 +181,9 @@ def test_a_dense_model_that_fits_stays_dense_and_nothing_is_weighed(first: Deplo
     assert any("of the dense accuracy" in note for note in inverted.notes)  # weighed: less may do as well
 
 
-@pytest.mark.parametrize("option", ["latency", "memory", "size"])
+@pytest.mark.parametrize(
+    "option", ["latency", *(pytest.param(each, marks=pytest.mark.slow) for each in ("memory", "size"))]
+)
 def test_the_nearest_feasible_budget_is_feasible(first: Deployment, shared: Workplace, option: str) -> None:
     impossible = {"latency": {"latency_ms": 1e-5}, "memory": {"memory_bytes": 1_000_000}, "size": {"size_bytes": 99}}
     with pytest.raises(BudgetError, match="no allocation") as caught:
@@ -288,6 +290,7 @@ def test_where_the_dense_model_only_seemed_to_fit_a_smaller_one_is_deployed(shar
     assert shared.releases()["current"] == result.release
 
 
+@pytest.mark.slow  # as the one above, but for what was compact before
 def test_after_a_compact_model_that_was_refused_comes_one_of_as_much_less(shared: Workplace, wide: Dense) -> None:
     """Refused for a median a fifth over the budget, with a tail of a tenth."""
     watch, budget_ms = stages.Watch(Silent()), 0.8 * wide.median_ms
@@ -344,6 +347,7 @@ def test_what_a_disturbed_moment_measured_refuses_nothing(first: Deployment, sha
     assert found.latency_ms.dense_median in times
 
 
+@pytest.mark.slow  # as the one above, but for a default
 def test_a_default_follows_the_dense_model_and_not_a_disturbed_moment(first: Deployment, shared: Workplace) -> None:
     """Thirty times what the board takes promises a budget that even the dense model would keep: it is found out."""
     target = shared.target.model_copy(update={"budget": BudgetDefaults(dense_latency_fraction=0.65)})
@@ -358,7 +362,7 @@ def test_a_default_follows_the_dense_model_and_not_a_disturbed_moment(first: Dep
     assert sum(rows[key] != row for key, row in promised.items() if key in rows) > 1
 
 
-@pytest.mark.parametrize("poison", [1.0, 3.0])
+@pytest.mark.parametrize("poison", [1.0, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_a_default_that_nothing_keeps_gives_way_and_the_release_is_deployed(
     first: Deployment, shared: Workplace, poison: float
 ) -> None:
@@ -373,7 +377,7 @@ def test_a_default_that_nothing_keeps_gives_way_and_the_release_is_deployed(
     assert 0.0001 * first.latency_ms.dense_median < result.latency_ms.p95 <= result.latency_ms.budget
 
 
-@pytest.mark.parametrize("allocator", ["uniform", "magnitude"])
+@pytest.mark.parametrize("allocator", ["uniform", pytest.param("magnitude", marks=pytest.mark.slow)])
 def test_a_default_gives_way_to_a_baseline(first: Deployment, shared: Workplace, allocator: str) -> None:
     """Baselines do not always find what there is within a limit, least of all within the nearest feasible one."""
     target = shared.target.model_copy(update={"budget": BudgetDefaults(dense_latency_fraction=0.001)})

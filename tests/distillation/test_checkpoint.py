@@ -117,7 +117,7 @@ test_checkpoint.train(test_checkpoint.eager(Path(sys.argv[1])))
 """
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("by", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_signal_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path, by: signal.Signals) -> None:
     file = tmp_path / "state.pt"
     process = subprocess.Popen(
