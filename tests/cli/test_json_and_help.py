@@ -1,15 +1,17 @@
 """What machines read is one JSON object, whatever happens; what `--help` shows as an example runs."""
 
+import os
 import re
 import shlex
 
 import pytest
 import typer.main
-from workplace import FEW_STEPS, ROOMY, WHAT, Workplace, copy_workplace, one_object
+from workplace import FEW_STEPS, ROOMY, WHAT, Workplace, copy_workplace, local_home, one_object
 
 from toolkit import __version__
 from toolkit.cli.app import app
 from toolkit.deployment import Deployment
+from toolkit.devices.releases.lock import locked
 from toolkit.frontier import Frontier
 
 
@@ -55,6 +57,22 @@ def test_status_is_one_object(shared: Workplace) -> None:
     assert found["target"] == "desk"
     assert found["current"] == shared.releases()["current"]
     assert found["previous"] is None
+
+
+def test_a_page_drawn_again_is_one_object_that_names_it(shared: Workplace) -> None:
+    done = shared.deploy("report", "done.json", "--out", "again.html", "--json")
+    assert one_object(done.stdout) == {"page": "again.html"}
+    assert (shared.folder / "again.html").is_file()
+
+
+def test_whom_a_lock_was_taken_from_is_one_object(shared: Workplace) -> None:
+    assert one_object(shared.deploy("unlock", "--target", "desk", "--json").stdout) == {
+        "target": "desk",
+        "was_held_by": None,
+    }
+    with locked(local_home(shared)):
+        found = one_object(shared.deploy("unlock", "--target", "desk", "--json").stdout)
+    assert found["was_held_by"]["pid"] == os.getpid()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ def test_a_board_that_trusts_a_key_takes_what_it_signed_and_nothing_else(measure
     trusted = place.deploy("trust", f"{key}.pub", "--target", "desk")
     assert trusted.returncode == 0, trusted.stderr
     assert "only releases that a trusted key signed" in trusted.stdout
+    again = place.deploy("trust", f"{key}.pub", "--target", "desk", "--json")
+    assert one_object(again.stdout) == {"target": "desk", "trusted": f"{key}.pub"}
 
     unsigned = place.deploy(*RUN)
     assert unsigned.returncode == 3

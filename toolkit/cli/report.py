@@ -1,10 +1,12 @@
 """`deploy report`: draw the page of an earlier run again."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from toolkit.cli.options import AsJson
 from toolkit.deployment import load_deployment
 from toolkit.errors import BadInput
 
@@ -15,7 +17,7 @@ Out = Annotated[
 ]
 
 
-def report(result: Result, out: Out = None) -> None:
+def report(result: Result, out: Out = None, as_json: AsJson = False) -> None:
     """Draw the report of a run again, from its result.json and nothing else."""
     from toolkit.report import write_report  # plotly takes a second to import: other verbs do not wait for it
 
@@ -27,4 +29,4 @@ def report(result: Result, out: Out = None) -> None:
         raise BadInput(
             f"cannot be written: {error.strerror}", where=str(page), next="Choose another place with --out."
         ) from None
-    typer.echo(page)
+    typer.echo(json.dumps({"page": str(page)}) if as_json else page)
