@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from openssh import PLACE, Sshd, stop_sshd
-from workplace import CHECKOUT, FEW_STEPS, MODEL, TASK, Workplace, make_workplace, refusal
+from workplace import CHECKOUT, FEW_STEPS, MODEL, TASK, Workplace, make_workplace, one_object, refusal
 
 BOARD = (
     """
@@ -76,6 +76,22 @@ def test_an_unknown_target_names_the_nearest(shared: Workplace) -> None:
     assert "--target FAMILY" in refusal(shared.deploy("status", "--host", "pi@192.168.1.5"))
     every = len(list((CHECKOUT / "targets").glob("*.toml"))) + 1  # and `desk`
     assert refusal(shared.deploy("status", "--target", "zzz")).endswith(f"`deploy targets` lists all {every}.")
+
+
+def test_a_broken_file_hides_no_other_target(place: Workplace) -> None:
+    (place.folder / "targets" / "broken.toml").write_text("[place")
+    listed = place.deploy("targets")
+    assert listed.returncode == 0
+    assert "desk" in listed.stdout
+    [said] = listed.stderr.splitlines()
+    assert "targets/broken.toml" in said
+    found = one_object(place.deploy("targets", "--json").stdout)
+    assert "desk" in [each["name"] for each in found["targets"]]
+    assert [each["where"] for each in found["broken"]] == ["targets/broken.toml"]
+    assert place.deploy("status", "--target", "desk").returncode == 0
+    asked = place.deploy("status", "--target", "broken")
+    assert asked.returncode == 2
+    assert "targets/broken.toml" in refusal(asked)
 
 
 @pytest.mark.parametrize(

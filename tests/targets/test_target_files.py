@@ -86,6 +86,16 @@ def test_all_that_is_wrong_is_told_beside_an_unknown_family(mine: Path) -> None:
     assert [word for word in wanted if word not in caught.value.what] == []
 
 
+def test_a_broken_family_of_another_does_not_stand_in_the_way(mine: Path) -> None:
+    mine.with_name("host.toml").write_text("arch = 3")
+    place = '[place]\ntransport = "local"\n'
+    mine.write_text(f'family = "rapsberry-pi-5"\n{place}')
+    with pytest.raises(BadInput, match="Did you mean raspberry-pi-5"):
+        read_target(mine)
+    mine.write_text(f'family = "raspberry-pi-5"\n{place}')
+    assert read_target(mine).family.name == "raspberry-pi-5"
+
+
 @pytest.mark.parametrize("family", ["[]", '["host"]', "{ name = 'host' }", "3", "true"])
 def test_a_family_that_is_no_name_is_told_with_what_else_is_wrong(mine: Path, family: str) -> None:
     mine.write_text(f"family = {family}\nroot = '/'\nplace = {{ transport = 'adb' }}\n")

@@ -57,6 +57,18 @@ def read_entry(path: Path) -> Target | Family:
     return _target(data, path) if "family" in data else _family(data, path)
 
 
+def read_entries() -> tuple[tuple[Target | Family, ...], tuple[BadInput, ...]]:
+    """What every target's file describes, and why not where a file is broken: the others are none the worse for it."""
+    found: list[Target | Family] = []
+    broken: list[BadInput] = []
+    for path in target_files().values():
+        try:
+            found.append(read_entry(path))
+        except BadInput as error:
+            broken.append(error)
+    return tuple(found), tuple(broken)
+
+
 def target_files() -> dict[str, Path]:
     """Every target's file by name; the working folder's `targets/` wins over the shipped ones."""
     return {path.stem: path for folder in _folders() for path in sorted(folder.glob("*.toml"))}
@@ -76,10 +88,11 @@ def _target(data: dict[str, Any], path: Path) -> Target:
     families = _family_files()
     name = data.pop("family")
     if isinstance(name, str) and name in families:
-        family = _family(_parse(families[name]), families[name])
+        file = families[name]
     else:  # the rest of the file is checked against any family, so that all its errors are told at once
         errors.append(f"family: unknown family '{name}'. {_nearest(str(name), families)}".rstrip())
-        family = _family(_parse(families["host"]), families["host"])
+        file = shipped_folder("targets") / "host.toml"
+    family = _family(_parse(file), file)
     if isinstance(data.get("budget"), dict):
         data["budget"] = family.budget.model_dump() | data["budget"]
     return _checked(Target, settings_of(family) | data | {"family": family}, path, errors)
