@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from toolkit.augmentation import Augmentation, parse_augmentation
 from toolkit.errors import BadInput
@@ -37,7 +38,7 @@ def _text(parse: Callable[[str], T], kind: type) -> BeforeValidator:
 def _number(value: object) -> object:
     """TOML's `true` is no number, though Python's is."""
     if isinstance(value, bool):
-        raise ValueError("a number is expected")
+        raise PydanticCustomError("no_number", "a number is expected")
     return value
 
 
@@ -175,7 +176,7 @@ def _takes(field: Any) -> str:
         return " | ".join(choices)
     low = next((each.ge for each in field.metadata if hasattr(each, "ge")), None)
     high = next((each.le for each in field.metadata if hasattr(each, "le")), None)
-    kind = {"bool": "true | false", "int": "whole number", "float": "number"}[field.annotation.__name__]
+    kind = {"bool": "true | false", "int": "a whole number", "float": "a number"}[field.annotation.__name__]
     if low is None:
         return kind
     return f"{kind}, at least {low:g}" if high is None else f"{kind}, {low:g} to {high:g}"

@@ -29,7 +29,7 @@ def read_settings(file: Path | None, sets: Sequence[str]) -> Settings:
     except ValidationError as error:
         problems += [_problem(each["loc"], each, said) for each in error.errors()]
     if problems:
-        froms = dict.fromkeys("--set" if from_set else str(file) for from_set, _ in problems)
+        froms = dict.fromkeys("--set" if from_set else f"--config {file}" for from_set, _ in problems)
         raise BadInput(
             "; ".join(text for _, text in problems),
             where=" and ".join(froms),
@@ -41,9 +41,11 @@ def read_settings(file: Path | None, sets: Sequence[str]) -> Settings:
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:  # tomllib lets int() and deep nesting raise theirs
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BadInput(said, where=f"--config {file}", next="Name a TOML file: `[recovery]`, `rate = 5e-3`.") from None
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+    except (ValueError, RecursionError) as error:  # tomllib lets int() and deep nesting raise theirs
+        what = f"is no TOML: {error}"
+    raise BadInput(what, where=f"--config {file}", next="Name a TOML file: `[recovery]`, `rate = 5e-3`.")
 
 
 def _said(sets: Sequence[str]) -> tuple[dict[str, str], list[tuple[bool, str]]]:
@@ -66,7 +68,9 @@ def _problem(place: tuple[int | str, ...], error: Any, said: dict[str, str]) -> 
         return False, _unknown(name)
     if error["type"] in ("model_type", "model_attributes_type"):
         return False, f"{name} is a section (write [{name}])"
-    reason = error["msg"].removeprefix("Value error, ").replace("Input should be", "it should be").rstrip(".")
+    takes = {each.name: each.takes for each in all_settings()}.get(name)
+    own_words = error["type"] == "value_error" or takes is None
+    reason = error["msg"].removeprefix("Value error, ").rstrip(".") if own_words else f"it takes {takes}"
     return name in said, f"{name} cannot be {error['input']!r}: {reason}"
 
 
