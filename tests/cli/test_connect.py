@@ -78,6 +78,7 @@ def test_an_unknown_host_key_without_a_terminal_is_refused_with_the_option(
     assert f"--accept-host-key {fingerprint(sshd)}" in said
     other = refusal(place.deploy("connect", "kitchen", "--accept-host-key", "SHA256:other"))
     assert "another host key" in other
+    assert f"--accept-host-key {fingerprint(sshd)}" in other
     assert not known_hosts.exists()
     assert not (place.folder / "targets" / "kitchen.toml").exists()
 

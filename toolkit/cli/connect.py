@@ -77,20 +77,19 @@ class _Answers:
     def trust(self, key: HostKey, where: str) -> None:
         """See `toolkit.contact.Answers`."""
         shown = f"{key.fingerprint} ({key.kind})"
+        accept = f"If it is the board's own, give --accept-host-key {key.fingerprint}."
         if self.yes or self.fingerprint == key.fingerprint:
             return
         if self.fingerprint:
-            raise BoardError(f"this board shows another host key: {shown}", where=where, next="Check the address.")
+            raise BoardError(
+                f"this board shows another host key: {shown}", where=where, next=f"Check the address. {accept}"
+            )
         if sys.stdin.isatty():
             stderr().print(f"The board shows the host key {escape(shown)}.")
             stderr().print("Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on its own console.")
             if typer.confirm("Is it the board's own?", err=True):
                 return
-        raise BoardError(
-            f"the host key of this board is not known: {shown}",
-            where=where,
-            next=f"If it is the board's own, give --accept-host-key {key.fingerprint}.",
-        )
+        raise BoardError(f"the host key of this board is not known: {shown}", where=where, next=accept)
 
     def key_to_install(self, keys: tuple[Path, ...]) -> Path | None:
         """See `toolkit.contact.Answers`."""
