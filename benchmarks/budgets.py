@@ -123,7 +123,13 @@ def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch:
         bundle = read_bundle(Path(folder))
         release.install(board.home, bundle.folder)
         accepted = profiling.accept(
-            board.agent, bundle.digest, bundle.inference_bytes, budget, threads=board.target.threads, clock=clock
+            board.agent,
+            bundle.digest,
+            bundle.inference_bytes,
+            budget,
+            tolerance=bundle.tolerance,
+            threads=board.target.threads,
+            clock=clock,
         )
         release.remove(board.home, bundle.digest)
     return {

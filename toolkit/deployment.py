@@ -218,6 +218,9 @@ class Deployment(_Record):
     compressible_parameters_compact: int
     accuracy: AccuracyTable | None = None
     host_device_max_abs_difference: float | None = None
+    host_device_max_relative_difference: float | None = Field(
+        default=None, description="as a share of the largest value of the host's logits, or features; the worse of both"
+    )
     nodes: NodeCounts | None = None
     distill: str | None = Field(default=None, description="the losses that trained the compact model")
     recovery: Recovery | None = None

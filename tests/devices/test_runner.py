@@ -81,6 +81,7 @@ def test_an_installed_release_is_verified(made: Made, tmp_path: Path, threads: i
     done = said.last
     assert done["corrupt"] == []
     assert 0 <= done["max_abs_difference"] < 1e-5
+    assert done["max_relative_difference"] <= made.bundle.tolerance
     assert 0 < done["min_ms"] <= done["median_ms"] <= done["p95_ms"]
     assert (done["runs"], done["warmups"]) == (12, 1)
     assert 1e6 < done["peak_bytes"] < 1e8

@@ -211,8 +211,8 @@ def test_a_latency_is_rounded_up_by_less_than_a_hundredth(value: float) -> None:
     assert value <= written <= value * 1.011
 
 
-def said(max_abs_difference: float = 1e-6) -> Accepted:
-    return Accepted(DENSE.measurement, 40_000_000, max_abs_difference, 1, {}, ())
+def said(max_abs: float = 1e-6, max_relative: float = 1e-6, tolerance: float | None = 1e-3) -> Accepted:
+    return Accepted(DENSE.measurement, 40_000_000, max_abs, max_relative, tolerance, 1, {}, ())
 
 
 def test_a_release_within_its_budget_is_not_refused() -> None:
@@ -229,27 +229,33 @@ def test_a_release_within_its_budget_is_not_refused() -> None:
         (budget(size=800), said(), "size", "size is 1 kB, 25.0% over the budget of 800 B"),
         (
             budget(),
-            said(max_abs_difference=3e-4),
+            said(3e-4, 0.0031),
             "outputs",
-            "outputs differ from the host's by 0.0003, more than 0.0001",
+            "outputs differ from the host's by 0.0031 of their size, more than 0.001",
         ),
         (
             budget(),
-            said(max_abs_difference=math.nan),
+            said(math.nan, math.nan),
             "outputs",
-            "outputs differ from the host's by nan, more than 0.0001",
+            "outputs differ from the host's by nan of their size, more than 0.001",
         ),
         (
             budget(),
-            said(max_abs_difference=math.inf),
+            said(math.inf, math.inf),
             "outputs",
-            "outputs differ from the host's by inf, more than 0.0001",
+            "outputs differ from the host's by inf of their size, more than 0.001",
         ),
+        (budget(), said(3e-4, 3e-7, None), "outputs", "outputs differ from the host's by 0.0003, more than 0.0001"),
+        (budget(), said(math.nan, 0.0, None), "outputs", "outputs differ from the host's by nan, more than 0.0001"),
     ],
 )
 def test_a_refusal_says_by_how_much(given: Budget, measured: Accepted, missed: str, reason: str) -> None:
     assert judged(measured, 1_000, given).refusals == (Refusal(missed, reason),)
 
 
+def test_outputs_may_differ_by_more_the_larger_they_are() -> None:
+    assert judged(said(0.5, 5e-4), 1_000, budget()).refusals == ()
+
+
 def test_every_reason_is_told() -> None:
-    assert len(judged(said(max_abs_difference=1.0), 1_000, budget(1.0, 1_000, 10)).refusals) == 4
+    assert len(judged(said(1.0, 1.0), 1_000, budget(1.0, 1_000, 10)).refusals) == 4

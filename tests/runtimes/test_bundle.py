@@ -11,11 +11,12 @@ from networks import build, compacted
 from torch import nn
 
 from toolkit.adaptation import trace_train_step
+from toolkit.choice import Precision
 from toolkit.devices.agent.digests import corrupt_files, read_manifest
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.agent.tensors import write_arrays
 from toolkit.models import split_head
-from toolkit.runtimes import onnxruntime
+from toolkit.runtimes import Program, onnxruntime
 from toolkit.runtimes.bundle import (
     Bundle,
     export_inference,
@@ -24,6 +25,7 @@ from toolkit.runtimes.bundle import (
     trainable_names,
     write_bundle,
 )
+from toolkit.runtimes.program import Nodes
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,18 @@ def test_the_manifest_holds_the_digest_and_size_of_every_other_file(
     assert bundle.digest == hashlib.sha256(manifest).hexdigest()
     assert bundle.total_bytes == len(manifest) + sum(map(len, files.values()))
     assert bundle.inference_bytes == len(files["infer.onnx"]) + len(files["tensors.safetensors"])
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("fp16", 2e-2), ("int8", 4 / 127)])
+def test_the_manifest_says_how_exact_a_board_must_be(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor], tmp_path: Path, precision: Precision, tolerance: float
+) -> None:
+    """See `toolkit.runtimes.tolerance` for where the figures come from."""
+    _, backbone, head, x = written
+    program = Program(b"", Nodes(0, 0, 0))
+    made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:1], program, program)
+    write_bundle(tmp_path, *made, precision)
+    assert read_bundle(tmp_path).tolerance == pytest.approx(tolerance)
 
 
 def test_the_agent_folds_cores_to_the_hosts_outputs(

@@ -25,7 +25,7 @@ def planned(budget: Budget) -> Planned:
 
 
 def refused(budget: Budget, difference: float = 0.0) -> Accepted:
-    return judged(Accepted(TOOK, 2_000, difference, 1, {}, ()), 10, budget)
+    return judged(Accepted(TOOK, 2_000, difference, difference, 1e-3, 1, {}, ()), 10, budget)
 
 
 @pytest.mark.parametrize(

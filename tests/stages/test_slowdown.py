@@ -15,7 +15,7 @@ OVER = Refusal("latency", "p95 is over")
 
 def accepted(median_ms: float, p95_ms: float, *refusals: Refusal) -> Accepted:
     measured = Measurement(median_ms=median_ms, p95_ms=p95_ms, min_ms=median_ms, runs=9, warmups=1, load_ms=1.0)
-    return Accepted(measured, 1, 0.0, 1, {}, refusals)
+    return Accepted(measured, 1, 0.0, 0.0, 1e-3, 1, {}, refusals)
 
 
 def test_a_slower_board_leaves_as_much_less() -> None:

@@ -12,6 +12,7 @@ from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.time_programs import timing
 from toolkit.units import format_bytes, format_milliseconds
 
+# For bundles whose manifest has no tolerance: they are of an earlier version.
 MAX_ABS_DIFFERENCE = 1e-4
 # A noisy moment only ever adds time: a measurement over budget is repeated, and the report says how often. What a board
 # that counts instructions does besides, such as its own housekeeping, counts there too.
@@ -29,20 +30,36 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the board measured, and every reason to refuse (none: accepted)."""
+    """What the board measured, and every reason to refuse (none: accepted).
+
+    `max_relative_difference` of its outputs from the host's is a share of the largest value that the host gives for
+    the same output, logits and features apart; `tolerance`, the manifest's, is the same for what may be.
+    """
 
     measurement: Measurement
     peak_bytes: int
     max_abs_difference: float
+    max_relative_difference: float
+    tolerance: float | None
     attempts: int
     conditions: dict[str, Any]
     refusals: tuple[Refusal, ...]
 
 
-def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, threads: int, clock: str) -> Accepted:
+def accept(
+    agent: Agent,
+    digest: str,
+    size_bytes: int,
+    budget: Budget,
+    *,
+    tolerance: float | None,
+    threads: int,
+    clock: str,
+) -> Accepted:
     """Compare outputs with the host's; p95, peak memory and size with the budget.
 
-    `size_bytes` is what serving loads. Raises BoardError if the release cannot be run.
+    `size_bytes` is what serving loads, `tolerance` what the bundle's manifest says of its outputs, if anything. Raises
+    BoardError if the release cannot be run.
     """
     for attempt in range(1, _ATTEMPTS[clock] + 1):
         said = call(
@@ -61,7 +78,14 @@ def accept(agent: Agent, digest: str, size_bytes: int, budget: Budget, *, thread
             {"load_ms": 0.0} | {k: said[k] for k in Measurement.model_fields if k in said}
         )
         measured = Accepted(
-            measurement, said["peak_bytes"], said["max_abs_difference"], attempt, said["conditions"], ()
+            measurement,
+            said["peak_bytes"],
+            said["max_abs_difference"],
+            said["max_relative_difference"],
+            tolerance,
+            attempt,
+            said["conditions"],
+            (),
         )
         accepted = judged(measured, size_bytes, budget)
         missed = [refusal.missed for refusal in accepted.refusals]
@@ -84,8 +108,7 @@ def _hopeless(measurement: Measurement, budget: Budget) -> bool:
 
 def _refusals(found: Accepted, size_bytes: int, budget: Budget) -> list[Refusal]:
     refusals, measurement = [], found.measurement
-    if not found.max_abs_difference <= MAX_ABS_DIFFERENCE:
-        differ = f"outputs differ from the host's by {found.max_abs_difference:.2g}, more than {MAX_ABS_DIFFERENCE:g}"
+    if differ := _differ(found):
         refusals.append(Refusal("outputs", differ))
     if budget.latency_ms and measurement.p95_ms > budget.latency_ms.value:
         over = measurement.p95_ms / budget.latency_ms.value - 1
@@ -98,6 +121,18 @@ def _refusals(found: Accepted, size_bytes: int, budget: Budget) -> list[Refusal]
     if budget.size_bytes and size_bytes > budget.size_bytes.value:
         refusals.append(Refusal("size", _too_big("size", size_bytes, budget.size_bytes.value)))
     return refusals
+
+
+def _differ(found: Accepted) -> str | None:
+    """Said so that what is no number is never within a tolerance."""
+    if found.tolerance is None:
+        if found.max_abs_difference <= MAX_ABS_DIFFERENCE:
+            return None
+        return f"outputs differ from the host's by {found.max_abs_difference:.2g}, more than {MAX_ABS_DIFFERENCE:g}"
+    if found.max_relative_difference <= found.tolerance:
+        return None
+    share = f"{found.max_relative_difference:.2g} of their size"
+    return f"outputs differ from the host's by {share}, more than {found.tolerance:.2g}"
 
 
 def _too_big(name: str, value: int, limit: int) -> str:

@@ -12,10 +12,12 @@ from safetensors.numpy import save_file
 from torch import nn
 from torch.export import ExportedProgram
 
+from toolkit.choice import Precision
 from toolkit.compression import compact_layers, fold_all
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
+from toolkit.runtimes.tolerance import TOLERANCES
 
 TENSORS = "tensors.safetensors"
 
@@ -30,6 +32,12 @@ class Bundle:
     inference_bytes: int
     total_bytes: int
     nodes: Nodes
+
+    @property
+    def tolerance(self) -> float | None:
+        """How far the board's outputs may be from the host's, as a share of the largest; None if it does not say."""
+        said: float | None = self.manifest.get("acceptance", {}).get("tolerance")
+        return said
 
 
 class Served(nn.Module):
@@ -89,8 +97,12 @@ def write_bundle(
     acceptance_x: torch.Tensor,
     inference: Program,
     train_step: Program,
+    precision: Precision = "fp32",
 ) -> None:
-    """Write programs, tensors, acceptance outputs and manifest into `folder`."""
+    """Write programs, tensors, acceptance outputs and manifest into `folder`.
+
+    `precision` is the coarsest that the inference program computes in; it says how exactly the board must.
+    """
     infer_name, train_name = f"infer{runtime.suffix}", f"train{runtime.suffix}"
     (folder / infer_name).write_bytes(inference.data)
     (folder / train_name).write_bytes(train_step.data)
@@ -110,6 +122,7 @@ def write_bundle(
         "train": {"program": train_name, "trainables": list(trainable_names(backbone))},
         "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
         "head": {"start": head_start},
+        "acceptance": {"tolerance": TOLERANCES[precision]},
         "files": {
             file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
         },

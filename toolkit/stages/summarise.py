@@ -121,6 +121,7 @@ def summarise(
         compressible_parameters_compact=sum(compact_weights.values()),
         accuracy=accuracy,
         host_device_max_abs_difference=verified.max_abs_difference if verified else None,
+        host_device_max_relative_difference=verified.max_relative_difference if verified else None,
         distill=str(request.distill) if made else None,
         recovery=made.compact.recovery if made else None,
         nodes=NodeCounts(**vars(bundle.nodes)) if bundle else None,

@@ -16,6 +16,7 @@ def verify(board: Board, bundle: Bundle, budget: Budget, watch: Watch) -> Accept
             bundle.digest,
             bundle.inference_bytes,
             budget,
+            tolerance=bundle.tolerance,
             threads=board.target.threads,
             clock=board.target.family.clock,
         )

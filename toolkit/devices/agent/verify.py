@@ -4,6 +4,7 @@ import numpy as np
 
 from .bench import timed
 from .conditions import conditions, conditions_at_work
+from .difference import difference
 from .digests import corrupt_files, read_manifest
 from .facts import peak_bytes
 from .release import load_inference, load_tensors
@@ -20,16 +21,13 @@ def verify(spec, emit):  # type: ignore[no-untyped-def]
     before = conditions_at_work()
     run = load_inference(folder, manifest, load_tensors(folder, None), spec["threads"])
     accepted = read_arrays(folder + "/acceptance.safetensors")
-    difference = 0.0
-    for x, logits, features in zip(accepted["x"], accepted["logits"], accepted["features"]):
-        for got, expected in zip(run([x[None]]), (logits, features)):
-            difference = max(difference, float(np.abs(got[0] - expected).max()))
-            if not np.isfinite(got).all():
-                difference = float("inf")
+    outputs = zip(*[run([x[None]]) for x in accepted["x"]])
+    apart = [difference(np.concatenate(got), accepted[name]) for name, got in zip(("logits", "features"), outputs)]
     result = timed(run, [accepted["x"][:1]], spec)
     return {
         "corrupt": [],
-        "max_abs_difference": difference,
+        "max_abs_difference": max(absolute for absolute, _ in apart),
+        "max_relative_difference": max(relative for _, relative in apart),
         "peak_bytes": peak_bytes(),
         "conditions": {"before": before, "after": conditions()},
         **result,
