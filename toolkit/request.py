@@ -44,12 +44,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Overrides:
-    """Limits from the command line; None leaves the target's default. `keep_accuracy` is a share of the dense one."""
+    """Limits from the command line; None leaves the target's default. `keep_accuracy` is a share of the dense one.
+
+    `speedup` says instead of `latency_ms` how many times as fast as the dense model the compact one has to be.
+    """
 
     latency_ms: float | None = None
     memory_bytes: int | None = None
     size_bytes: int | None = None
     keep_accuracy: float | None = None
+    speedup: float | None = None
 
 
 def require_channels(allocator: str) -> None:

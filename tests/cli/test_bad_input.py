@@ -104,6 +104,26 @@ def test_a_quantity_without_sense_is_named(shared: Workplace, option: tuple[str,
     assert option[0] in said
 
 
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--speedup", "0.9"), "1 or more"),
+        (("--speedup", "nan"), "1 or more"),
+        (("--speedup", "inf"), "1 or more"),
+        (("--speedup", "-2"), "1 or more"),
+        (("--speedup", "2", "--latency", "5ms"), "exclude each other"),
+        (("--speedup", "2", "--keep-accuracy", "0.9"), "exclude each other"),
+        (("--keep-accuracy", "nan"), "0 to 1"),
+    ],
+)
+def test_how_fast_is_said_once_and_can_be(shared: Workplace, options: tuple[str, ...], word: str) -> None:
+    for verb in ("run", "plan"):
+        done = shared.deploy(verb, "--target", "desk", *options)
+        assert done.returncode == 2
+        assert word in refusal(done)
+        assert options[0] in refusal(done)
+
+
 def test_a_quantity_without_a_unit_is_named(shared: Workplace) -> None:
     said = refusal(shared.deploy("--memory", "64"))
     assert "'64' has no unit" in said

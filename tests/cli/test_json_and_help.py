@@ -37,6 +37,17 @@ def test_a_plan_is_one_object(shared: Workplace) -> None:
     assert Deployment.model_validate(one_object(done.stdout)).active is False
 
 
+def test_a_speedup_becomes_a_budget(shared: Workplace) -> None:
+    """Whether anything keeps it is the machine's matter: it has measured so."""
+    done = shared.deploy("plan", *WHAT, "--offline", "--speedup", "1.5", "--runs", "sped", "--json")
+    assert done.returncode in (0, 4)
+    assert re.search(r"p95 latency \S+ \S+: --speedup 1\.5\n", done.stderr)
+    if done.returncode == 0:
+        assert Deployment.model_validate(one_object(done.stdout)).latency_ms.source == "--speedup 1.5"
+    else:
+        assert "nearest feasible is --latency" in one_object(done.stdout)["next"]
+
+
 def test_a_frontier_is_one_object_that_is_its_file_and_has_a_page(shared: Workplace) -> None:
     done = shared.deploy("plan", *WHAT, "--frontier", "--runs", "drawn", "--json")
     assert done.returncode == 0, done.stderr
@@ -82,8 +93,9 @@ def test_whom_a_lock_was_taken_from_is_one_object(shared: Workplace) -> None:
         (("status", "--target", "dsek"), 2, "'dsek'"),
         (("--latency", "5 parsecs"), 2, "parsecs"),
         (("plan", "--runtime", "abacus"), 2, "abacus"),
-        (("plan", "--keep-accuracy", "1.5"), 2, "1"),
+        (("plan", "--keep-accuracy", "1.5"), 2, "no share"),
         (("plan", "--frontier", "--latency", "5ms"), 2, "draws every latency"),
+        (("plan", "--frontier", "--speedup", "2"), 2, "draws every latency"),
         (("run", "--no-such-option"), 2, "--no-such-option"),
     ],
 )

@@ -1,5 +1,6 @@
 """Options of `run`, `plan` and `profile` become a request and its budgets."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -41,13 +42,28 @@ def request_of(
     )
 
 
-def overrides_of(latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None) -> Overrides:
-    """Raises BadInput unless each is a positive quantity."""
+def overrides_of(
+    latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None, speedup: float | None
+) -> Overrides:
+    """Raises BadInput unless each has a sense, and they have one together."""
+    if keep_accuracy is not None and not 0 <= keep_accuracy <= 1:  # not: NaN, too
+        raise BadInput("is no share", where=f"--keep-accuracy {keep_accuracy:g}", next="Give 0 to 1, e.g. 0.98.")
+    if speedup is not None:
+        if not 1 <= speedup < math.inf:
+            raise BadInput(
+                "is no speedup", where=f"--speedup {speedup:g}", next="Give how many times as fast, 1 or more: 1.5."
+            )
+        for option, other in (("--latency", latency), ("--keep-accuracy", keep_accuracy)):
+            if other is not None:
+                raise BadInput(
+                    "exclude each other: each says how fast", where=f"--speedup and {option}", next="Choose one."
+                )
     return Overrides(
         _quantity("--latency", latency, parse_milliseconds),
         _quantity("--memory", memory, parse_bytes),
         _quantity("--size", size, parse_bytes),
         keep_accuracy,
+        speedup,
     )
 
 

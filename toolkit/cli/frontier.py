@@ -18,11 +18,11 @@ from toolkit.units import format_bytes, format_milliseconds
 
 def draw(request: Request, board: Target, overrides: Overrides, runs: Path, *, offline: bool, as_json: bool) -> None:
     """Print the table (or JSON), and write `frontier.json` and `frontier.html` into a new folder of `runs`."""
-    if overrides.latency_ms is not None or overrides.keep_accuracy is not None:
+    if {overrides.latency_ms, overrides.speedup, overrides.keep_accuracy} != {None}:
         raise BadInput(
             "draws every latency that there is, so that a limit has no effect",
             where="--frontier",
-            next="Leave out --latency and --keep-accuracy, or --frontier.",
+            next="Leave out --latency, --speedup and --keep-accuracy, or --frontier.",
         )
     from toolkit import pipeline
     from toolkit.report import write_frontier

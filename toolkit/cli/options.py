@@ -32,6 +32,10 @@ Shots = Annotated[int, typer.Option(min=1, metavar="N", help="Support examples a
 Latency = Annotated[
     str | None, typer.Option(metavar="TIME", help="p95 of one inference, e.g. 5ms.", rich_help_panel="Budget")
 ]
+Speedup = Annotated[
+    float | None,
+    typer.Option(metavar="TIMES", help="Or so many times as fast as dense: 1.5.", rich_help_panel="Budget"),
+]
 Memory = Annotated[
     str | None,
     typer.Option(metavar="BYTES", help="Peak while serving, e.g. 64MB.", rich_help_panel="Budget"),
@@ -41,13 +45,7 @@ Size = Annotated[
 ]
 KeepAccuracy = Annotated[
     float | None,
-    typer.Option(
-        min=0.0,
-        max=1.0,
-        metavar="SHARE",
-        help="As fast as keeps this share of the dense accuracy, e.g. 0.98.",
-        rich_help_panel="Budget",
-    ),
+    typer.Option(metavar="SHARE", help="Fastest to keep this share of accuracy: 0.98.", rich_help_panel="Budget"),
 ]
 DrawFrontier = Annotated[
     bool,
@@ -60,7 +58,7 @@ RuntimeName = Annotated[
     typer.Option(
         "--runtime",
         metavar="NAME",
-        help="onnxruntime | executorch; else the target's first that its board can run.",
+        help="onnxruntime | executorch; else the first that its board runs.",
         rich_help_panel="How",
     ),
 ]

@@ -26,6 +26,7 @@ from toolkit.cli.options import (
     Sets,
     Shots,
     Size,
+    Speedup,
     TargetName,
     TaskSource,
 )
@@ -50,6 +51,7 @@ def plan(
     task: TaskSource = Request.task,
     shots: Shots = 5,
     latency: Latency = None,
+    speedup: Speedup = None,
     memory: Memory = None,
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
@@ -67,7 +69,7 @@ def plan(
     if offline and estimate:
         raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
     board = load_target(target, host)
-    overrides = overrides_of(latency, memory, size, keep_accuracy)
+    overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
     request = request_of(model, task, runtime, shots, seed, config, sets)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)

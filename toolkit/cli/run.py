@@ -22,6 +22,7 @@ from toolkit.cli.options import (
     Sets,
     Shots,
     Size,
+    Speedup,
     TargetName,
     TaskSource,
 )
@@ -46,6 +47,7 @@ def run(
     task: TaskSource = Request.task,
     shots: Shots = 5,
     latency: Latency = None,
+    speedup: Speedup = None,
     memory: Memory = None,
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
@@ -58,7 +60,7 @@ def run(
 ) -> None:
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
-    overrides = overrides_of(latency, memory, size, keep_accuracy)
+    overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
     request = request_of(model, task, runtime, shots, seed, config, sets)
     if request.sign:
         require_signing_key(request.sign)

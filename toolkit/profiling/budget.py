@@ -24,13 +24,15 @@ class Limit(Generic[Number]):
 class Budget:
     """Limits on p95 latency, peak memory of the serving process, and bytes that it loads; None is no limit.
 
-    With `keep_accuracy`, a share of the dense model's, latency is to be as low as that allows.
+    With `keep_accuracy`, a share of the dense model's, latency is to be as low as that allows. With `speedup` the limit
+    on latency was asked for, but follows the dense model as a default does.
     """
 
     latency_ms: Limit[float] | None
     peak_memory_bytes: Limit[int] | None
     size_bytes: Limit[int] | None
     keep_accuracy: float | None = None
+    speedup: float | None = None
 
 
 def derive_budget(
@@ -42,25 +44,44 @@ def derive_budget(
     memory_bytes: int | None = None,
     size_bytes: int | None = None,
     keep_accuracy: float | None = None,
+    speedup: float | None = None,
 ) -> Budget:
     """The budget from the command line's values where given, else from the target's defaults and the board's facts.
 
-    Where accuracy is what must be kept, latency has no default.
+    Where accuracy is what must be kept, latency has no default. `latency_ms` and `speedup` exclude each other.
     """
-    default = None if keep_accuracy is not None else _latency(target, dense)
+    if latency_ms is not None:
+        latency: Limit[float] | None = Limit(latency_ms, "--latency")
+    elif speedup is not None:
+        latency = _faster(dense, speedup)
+    else:
+        latency = None if keep_accuracy is not None else _latency(target, dense)
     return Budget(
-        Limit(latency_ms, "--latency") if latency_ms is not None else default,
+        latency,
         Limit(memory_bytes, "--memory") if memory_bytes is not None else _memory(target, facts),
         Limit(size_bytes, "--size") if size_bytes is not None else None,
         keep_accuracy,
+        speedup,
     )
 
 
 def with_defaults_of(budget: Budget, target: Target, dense: Measurement) -> Budget:
-    """The same, its default latency derived again from what the dense model takes now."""
+    """The same, its latency derived again from what the dense model takes now, if it is a default or a speedup."""
+    if budget.speedup is not None:
+        return replace(budget, latency_ms=_faster(dense, budget.speedup))
     if budget.latency_ms is None or not budget.latency_ms.is_default:
         return budget
     return replace(budget, latency_ms=_latency(target, dense))
+
+
+def _faster(dense: Measurement, speedup: float) -> Limit[float]:
+    """The p95 of a model that is so many times as fast as the dense one.
+
+    A speedup compares medians, a budget is held against a p95. The compact model may have a tail as long as the dense
+    model's own: then it keeps this limit when its median is the dense median by `speedup`. Held against the median
+    itself, a speedup of 1 would refuse the dense model.
+    """
+    return Limit(dense.own_p95_ms / speedup, f"--speedup {speedup:g}")
 
 
 def _latency(target: Target, dense: Measurement) -> Limit[float] | None:

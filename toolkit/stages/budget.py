@@ -19,6 +19,7 @@ def budget(board: Known, profile: Profiled, overrides: Overrides, watch: Watch) 
             memory_bytes=overrides.memory_bytes,
             size_bytes=overrides.size_bytes,
             keep_accuracy=overrides.keep_accuracy,
+            speedup=overrides.speedup,
         )
         if limits.latency_ms:
             watch.progress.note(

@@ -14,12 +14,14 @@ from toolkit.units import format_milliseconds
 
 
 def renew_default(board: Board, job: Job, planned: Planned, accepted: Accepted, watch: Watch) -> Planned:
-    """With a default latency that follows the dense model, if the board is slower than when that was timed.
+    """With a latency that follows the dense model, if the board is slower than when that was timed.
 
-    The dense model is timed again where the release missed nothing but such a default. Raises BoardError.
+    The dense model is timed again where the release missed nothing but a default latency or a speedup. Raises
+    BoardError.
     """
     old, profile = planned.budget.latency_ms, planned.profile
-    if old is None or not old.is_default or [each.missed for each in accepted.refusals] != ["latency"]:
+    follows = planned.budget.speedup is not None or (old is not None and old.is_default)
+    if old is None or not follows or [each.missed for each in accepted.refusals] != ["latency"]:
         return planned
     dense = dense_model(job)
     without = profile.profile.without({profiling.row_of(dense)})
@@ -31,8 +33,8 @@ def renew_default(board: Board, job: Job, planned: Planned, accepted: Accepted, 
     if new is None or new.value <= old.value:
         return planned
     watch.note(
-        f"the dense model takes a p95 of {format_milliseconds(timed.measurement.own_p95_ms)} now: the default budget "
-        f"is {format_milliseconds(new.value)} instead of {format_milliseconds(old.value)}"
+        f"the dense model takes a p95 of {format_milliseconds(timed.measurement.own_p95_ms)} now: the budget "
+        f"({new.source}) is {format_milliseconds(new.value)} instead of {format_milliseconds(old.value)}"
     )
     return replace(planned, profile=replace(profile, profile=now, dense=timed), budget=budget)
 
