@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import toolkit
-from toolkit.cache import cache_folder, cached, digest
+from toolkit.cache import cache_folder, cached, digest, forget_untouched
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +88,15 @@ def test_a_result_that_was_damaged_since_is_built_again(folder: Path) -> None:
     (path / "result").write_text("garbage")
     assert cached("kind", "key", build_one_file) == (path, False)
     assert (path / "result").read_text() == "whole"
+
+
+def test_what_nobody_has_written_for_long_is_forgotten_and_nothing_else(folder: Path) -> None:
+    forget_untouched("kind", days=14)  # no such folder yet
+    for kind in ("kind", "other"):
+        (folder / kind).mkdir()
+        for name, days in (("young.pt", 13), ("old.pt", 15), (".writing-old", 15)):
+            (folder / kind / name).touch()
+            os.utime(folder / kind / name, (time.time() - days * 86_400,) * 2)
+    forget_untouched("kind", days=14)
+    assert [path.name for path in (folder / "kind").iterdir()] == ["young.pt"]
+    assert len(list((folder / "other").iterdir())) == 3

@@ -9,7 +9,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -65,6 +67,15 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bo
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final, False
+
+
+def forget_untouched(kind: str, days: float) -> None:
+    """Remove the files of that kind which nobody has written for so long: what was begun there was given up."""
+    oldest = time.time() - days * 86_400
+    for path in (cache_folder() / kind).glob("*"):
+        with suppress(OSError):  # another process was faster
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def _seal(folder: Path) -> str:

@@ -9,7 +9,7 @@ from torch import nn
 
 from toolkit import compression
 from toolkit.adaptation import task_head
-from toolkit.cache import cache_folder, cached, digest
+from toolkit.cache import cache_folder, cached, digest, forget_untouched
 from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
 from toolkit.distillation import Checkpoint, augment_for, estimate_statistics, recover
@@ -22,6 +22,8 @@ from toolkit.stages.watch import Watch
 
 # Features that vary by less than this share of what they did tell nothing apart, whatever accuracy says of a few.
 _COLLAPSED = 0.01
+# After so long nobody goes on with a recovery that was interrupted; its checkpoint is as large as the model.
+_GIVEN_UP_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
 
             folder, watch.was_cached = cached("compact", key, train)
             checkpoint.file.unlink(missing_ok=True)
+            forget_untouched("checkpoints", _GIVEN_UP_DAYS)
             load_model(backbone, folder / "compact.safetensors")
             recovery = Recovery.model_validate_json((folder / "recovery.json").read_text(encoding="utf-8"))
             _tell(recovery, watch)
