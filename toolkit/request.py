@@ -17,7 +17,7 @@ class Request:
     """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path.
 
     `runtime` None is the first of the target's that its board can run.
-    `policy` is a trained policy for the allocator of that name; the bundled example has one. `sign` is an ed25519
+    `policy` is a trained policy for the allocator of that name. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
     predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
     to remove, beside ranks; `augment` None shifts images and leaves other inputs as they are;

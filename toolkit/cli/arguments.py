@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from toolkit import examples
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
 from toolkit.request import Overrides, Request, require_channels
@@ -12,6 +13,7 @@ from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
 
 T = TypeVar("T")
+_OF_THE_EXAMPLE = Path(examples.__file__).with_name("digits_policy.safetensors")
 
 
 def request_of(
@@ -19,7 +21,6 @@ def request_of(
 ) -> Request:
     """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
     settings = read_settings(config, sets or ())
-    _check_policy(settings)
     if settings.compression.channels:
         require_channels(settings.allocation.allocator)
     return Request(
@@ -34,7 +35,7 @@ def request_of(
         adapt_steps=settings.adaptation.steps,
         sign=settings.release.sign,
         profile_budget_s=settings.profiling.budget,
-        policy=settings.allocation.policy,
+        policy=_policy(settings, model),
         curve=settings.compression.curve,
         channels=settings.compression.channels,
         augment=settings.recovery.augment,
@@ -74,7 +75,8 @@ def _quantity(option: str, text: str | None, parse: Callable[[str], T]) -> T | N
         raise BadInput(error.what, where=option, next=error.next) from None
 
 
-def _check_policy(settings: Settings) -> None:
+def _policy(settings: Settings, model: str) -> Path | None:
+    """The policy's file, if there is one to follow; the bundled example's comes with it."""
     allocator, policy = settings.allocation.allocator, settings.allocation.policy
     if policy is not None and allocator != "policy":
         raise BadInput(
@@ -84,3 +86,4 @@ def _check_policy(settings: Settings) -> None:
         )
     if policy is not None and not policy.is_file():
         raise BadInput("there is no such file", where=f"allocation.policy={policy}", next="Name a saved policy's file.")
+    return _OF_THE_EXAMPLE if policy is None and allocator == "policy" and model == Request.model else policy

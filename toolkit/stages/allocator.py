@@ -1,19 +1,15 @@
 """The allocator that the user asked for; one that reads a policy looks at the task and the backbone first."""
 
 from functools import partial
-from pathlib import Path
 
 from torch import nn
 
-from toolkit import examples
 from toolkit.compression import Allocator, allocator_named
 from toolkit.compression.policy import allocate_policy, embed_task, fingerprint, load_policy
 from toolkit.errors import BadInput
 from toolkit.models import Network
 from toolkit.request import Request
 from toolkit.tasks import Task
-
-_SHIPPED = Path(examples.__file__).with_name("digits_policy.safetensors")
 
 
 def choose_allocator(
@@ -32,14 +28,13 @@ def choose_allocator(
         return None
     if request.allocator != "policy":
         return allocator_named(request.allocator, request.seed)
-    file = request.policy or (_SHIPPED if request.model == Request.model else None)
-    if file is None:
+    if request.policy is None:
         raise BadInput(
             "needs a policy that was trained for this model",
             where="allocation.allocator=policy",
             next="Name its file with --set allocation.policy=FILE, or choose allocator exact.",
         )
-    policy, backbone = load_policy(file), fingerprint(layers)
+    policy, backbone = load_policy(request.policy), fingerprint(layers)
     policy.require_backbone(backbone)
     support, classes = task.support, len(task.classes)
     embedding = embed_task(network.backbone, layers, support, head, classes, seed=request.seed, seen=backbone)

@@ -1,0 +1,33 @@
+"""What a command line's options say together becomes a request."""
+
+from pathlib import Path
+
+import pytest
+
+from toolkit.cli.arguments import request_of
+from toolkit.errors import BadInput
+from toolkit.request import Request
+
+BY_POLICY = ("allocation.allocator=policy",)
+
+
+def request(model: str, *sets: str) -> Request:
+    return request_of(model, Request.task, None, 5, 0, None, sets)
+
+
+def test_the_bundled_example_comes_with_its_policy_and_no_other_model_does() -> None:
+    policy = request(Request.model, *BY_POLICY).policy
+    assert policy is not None
+    assert policy.is_file()
+    assert request("my_package:model", *BY_POLICY).policy is None
+    assert request(Request.model).policy is None
+
+
+def test_a_policy_of_ones_own_comes_first(tmp_path: Path) -> None:
+    named = f"allocation.policy={tmp_path / 'mine'}"
+    with pytest.raises(BadInput, match="no such file"):
+        request(Request.model, *BY_POLICY, named)
+    (tmp_path / "mine").touch()
+    assert request(Request.model, *BY_POLICY, named).policy == tmp_path / "mine"
+    with pytest.raises(BadInput, match="no effect with allocator exact"):
+        request(Request.model, named)
