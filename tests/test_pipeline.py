@@ -146,6 +146,7 @@ def test_a_second_run_resumes_from_the_cache(first: Deployment, shared: Workplac
     if any("measured again" in note for note in result.notes):
         pytest.skip("MACHINE TOO BUSY when it was first measured: what it took then was not believed")
     assert progress.cached == ["profile", "allocate", "compress", "export", "install"]
+    assert "what was measured before is checked: the dense model is timed again" in progress.notes
     assert (result.release, result.active) == (first.release, True)
     assert shared.releases()["previous"] is None
 

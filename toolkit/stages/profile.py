@@ -64,6 +64,7 @@ def _unless_faster_now(board: Known, job: Job, found: Profiled, watch: Watch, bu
     if before.clock != "wall":
         return found
     dense = dense_model(job)
+    watch.progress.note("what was measured before is checked: the dense model is timed again")
     with tempfile.TemporaryDirectory() as aside:  # what is slower this time is not to be kept
         [now], _ = profiling.time_models(
             board.agent,
