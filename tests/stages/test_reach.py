@@ -19,7 +19,7 @@ from toolkit.stages.learn import Learned
 from toolkit.stages.profile import Profiled
 from toolkit.stages.reach import is_reached, raise_defaults, reach
 from toolkit.stages.worth import Worth
-from toolkit.units import parse_milliseconds
+from toolkit.units import parse_bytes, parse_milliseconds
 
 COSTS = CostTable(
     {name: {None: Cost(4.0, 4_000_000), 16: Cost(2.0, 2_000_000), 8: Cost(1.0, 1_000_000)} for name in "ab"},
@@ -88,6 +88,17 @@ def test_what_was_asked_for_is_refused_on_the_boards_word_with_the_nearest() -> 
     option, value = str(caught.value.next).removeprefix("The nearest feasible is ").split(";")[0].split()
     assert option == "--latency"
     assert parse_milliseconds(value) == pytest.approx(4.4 * SPREAD / 0.93, rel=0.02)
+
+
+def test_the_memory_that_is_named_is_what_the_board_takes_and_a_little_more() -> None:
+    """Less was predicted, about 32 MB; one process peaks 2 % higher than another of its kind."""
+    lightest = 40_000_000
+    asked = Budget(None, Limit(1_000_000, "--memory"), None)
+    with pytest.raises(BudgetError, match="lightest") as caught:
+        reach(LEARNED, asked, "wall", Board(whole(1.0, peak_bytes=lightest)).time, Watch(Silent()))
+    option, value = str(caught.value.next).removeprefix("The nearest feasible is ").split(";")[0].split()
+    assert option == "--memory"
+    assert parse_bytes(value) == pytest.approx(1.02 * lightest, abs=100_000)
 
 
 def test_a_prediction_alone_refuses_nothing() -> None:

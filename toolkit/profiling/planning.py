@@ -71,10 +71,10 @@ def plan_limits(budget: Budget, share: float) -> Limits:
     )
 
 
-def unreachable(budget: Budget, costs: CostTable, share: float, said: str, least_p95_ms: float | None) -> BudgetError:
+def unreachable(budget: Budget, costs: CostTable, share: float, said: str, least: Limits | None) -> BudgetError:
     """The refusal of a budget that nothing keeps, with the nearest feasible one.
 
-    `said` is what the best allocation takes; `least_p95_ms`, where latency alone has to be raised, what it has to be.
+    `said` is what the best allocation takes; `least` what the board says that limits have to be, its latency a p95.
     """
     shortfall = find_shortfall(costs, plan_limits(budget, share))
     assert shortfall is not None
@@ -84,10 +84,7 @@ def unreachable(budget: Budget, costs: CostTable, share: float, said: str, least
         "peak_bytes": budget.peak_memory_bytes and f"peak memory within {format_bytes(budget.peak_memory_bytes.value)}",
     }
     wrong = [given[each] for each in shortfall.alone] or [each for each in given.values() if each]
-    if least_p95_ms is not None and shortfall.raised == ("latency_ms",):
-        options = [option_ms(least_p95_ms)]
-    else:
-        options = _options(shortfall.nearest, shortfall.raised, share)
+    options = _options(shortfall.nearest, shortfall.raised, share, least or Limits())
     return BudgetError(
         f"no allocation keeps {' and '.join(map(str, wrong))}{'' if shortfall.alone else ' at once'}: {said}",
         where=f"{_NAMES[shortfall.alone[0]]} budget" if len(shortfall.alone) == 1 else "budget",
@@ -98,15 +95,16 @@ def unreachable(budget: Budget, costs: CostTable, share: float, said: str, least
 _NAMES: dict[Resource, str] = {"latency_ms": "latency", "size_bytes": "size", "peak_bytes": "memory"}
 
 
-def _options(nearest: Limits, raised: tuple[Resource, ...], share: float) -> list[str]:
+def _options(nearest: Limits, raised: tuple[Resource, ...], share: float, least: Limits) -> list[str]:
     """The options of the command line that grant the limits that had to be raised, rounded up."""
     options = []
     if "latency_ms" in raised and nearest.latency_ms is not None:
-        options.append(option_ms(nearest.latency_ms / share))
+        alone = least.latency_ms if raised == ("latency_ms",) else None
+        options.append(option_ms(alone or nearest.latency_ms / share))
     if "size_bytes" in raised and nearest.size_bytes is not None:
-        options.append(f"--size {math.ceil(nearest.size_bytes / 1e3)}KB")
+        options.append(f"--size {math.ceil(max(nearest.size_bytes, least.size_bytes or 0) / 1e3)}KB")
     if "peak_bytes" in raised and nearest.peak_bytes is not None:
-        options.append(f"--memory {math.ceil(nearest.peak_bytes / 1e5) / 10:g}MB")
+        options.append(f"--memory {math.ceil(max(nearest.peak_bytes, least.peak_bytes or 0) / 1e5) / 10:g}MB")
     return options
 
 

@@ -114,9 +114,9 @@ def _refusal(resource: Resource, needed: float, learned: Learned, budget: Budget
     """Of what was asked for; what a default could give is no matter of it."""
     defaults = {_FIELDS[each]: None for each, limit in _given(budget).items() if limit.is_default}
     said = f"the {_BEST[resource]} {'takes' if timed else 'is predicted to take'} {_said(resource, needed)}"
-    least_p95_ms = needed if resource == "latency_ms" else None
+    enough = _with(Limits(), resource, needed * (_MEMORY_ROOM if timed and resource == "peak_bytes" else 1))
     asked = replace(budget, **defaults)
-    return profiling.unreachable(asked, learned.model.costs, learned.share, said, least_p95_ms)
+    return profiling.unreachable(asked, learned.model.costs, learned.share, said, enough)
 
 
 def _given(budget: Budget) -> dict[Resource, Limit[Any]]:
