@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit import lab
 from toolkit.cache import cache_folder
-from toolkit.targets import LabPlace, Target, load_target
+from toolkit.targets import EmulatedCpu, LabPlace, Target, load_target
 
 
 @contextmanager
@@ -17,15 +17,15 @@ def own_board(name: str) -> Iterator[Target]:
     if not isinstance(target.place, LabPlace):
         yield target
         return
-    with own_machine() as board:
+    with own_machine(target.place.cpu) as board:
         yield lab.target_on(board, name)
 
 
 @contextmanager
-def own_machine() -> Iterator[lab.Board]:
+def own_machine(cpu: EmulatedCpu = "cortex-a72") -> Iterator[lab.Board]:
     """A machine of its own, switched off at the end."""
     with tempfile.TemporaryDirectory(prefix="board-", dir=_folder()) as folder:
-        machine = lab.Machine("benchmark", Path(folder))
+        machine = lab.Machine("benchmark", Path(folder), cpu=cpu)
         board = lab.power_on(machine, on_step=print)
         try:
             yield board

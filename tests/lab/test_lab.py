@@ -28,7 +28,7 @@ from toolkit.lab.initrd import module_order
 from toolkit.lab.keys import ensure_keys
 from toolkit.lab.ports import ADB_SCANS, forget_ports, is_free, take_ports
 from toolkit.lab.tools import TO_BOOT, require
-from toolkit.targets import AdbPlace, SshPlace, Target, load_target
+from toolkit.targets import AdbPlace, SshPlace, Target, load_family, load_target
 
 
 @pytest.fixture
@@ -163,6 +163,13 @@ def test_the_command_line_tells_that_no_board_runs(own_lab: Path) -> None:
     assert json.loads(shown.stdout) == {"name": "emulated-pi", "running": False}
 
 
+def test_a_cpu_that_is_not_emulated_is_answered_with_those_that_are(own_lab: Path) -> None:
+    shown = CliRunner().invoke(app, ["up", "emulated-pi", "--cpu", "cortex-m4"])
+    assert shown.exit_code == 2
+    assert "cortex-a72" in shown.output
+    assert "cortex-a76" in shown.output
+
+
 @pytest.mark.parametrize("verb", ["down", "cut"])
 def test_the_command_line_tells_that_there_was_nothing_to_end(own_lab: Path, verb: str) -> None:
     shown = CliRunner().invoke(app, [verb, "emulated-console", "--json"])
@@ -238,6 +245,35 @@ def test_two_labs_on_one_machine_keep_apart(emulated_pi: Target, own_board: lab.
     assert (place.port, place.identity_file) == (own_board.ssh_port, str(own_board.identity_file))
     assert run(own_board, "hostname") == "emulated-pi\n"
     assert not ours & set(ADB_SCANS)
+
+
+@pytest.mark.board
+def test_boards_of_both_cpus_run_at_once(own_board: lab.Board) -> None:
+    """The parts' numbers are Arm's; `asimddp` is how Linux names the dot products that a Cortex-A76 has."""
+    try:
+        other = lab.up("emulated-pi-5", on_step=lambda _: None)
+        assert (own_board.cpu, other.cpu) == ("cortex-a72", "cortex-a76")
+        assert lab.status("emulated-pi") == own_board
+        asked = "grep -o 'part.*' /proc/cpuinfo; grep -c asimddp /proc/cpuinfo"
+        assert run(own_board, asked) == "part\t: 0xd08\n0\n"
+        assert run(other, asked) == "part\t: 0xd0b\n1\n"
+        assert load_family("emulated-pi").cpu == "implementer 0x41 part 0xd08"
+        assert load_family("emulated-pi-5").cpu == "implementer 0x41 part 0xd0b"
+        shown = CliRunner().invoke(app, ["status", "emulated-pi-5"]).stdout
+        assert f"emulated-pi-5 is running (process {other.pid}, cortex-a76)" in shown
+    finally:
+        lab.down("emulated-pi-5")
+
+
+@pytest.mark.board
+def test_a_board_boots_with_the_cpu_that_is_asked_for(emulated_pi: Target, own_lab: Path) -> None:
+    try:
+        assert lab.up("emulated-pi", on_step=lambda _: None, cpu="cortex-a76").cpu == "cortex-a76"
+        assert lab.up("emulated-pi", on_step=lambda _: None).cpu == "cortex-a76"  # it runs, and is left as it is
+        with pytest.raises(BoardError, match="already runs, as a cortex-a76"):
+            lab.up("emulated-pi", on_step=lambda _: None, cpu="cortex-a72")
+    finally:
+        lab.down("emulated-pi")
 
 
 @pytest.mark.board

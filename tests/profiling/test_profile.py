@@ -30,7 +30,7 @@ from toolkit.profiling.profile import DeviceIdentity
 from toolkit.profiling.profile_file import parse_profile
 from toolkit.runtimes import RUNTIMES
 from toolkit.shipped import shipped_folder
-from toolkit.targets import SshPlace
+from toolkit.targets import SshPlace, load_family
 
 LAYERS = {"a": nn.Linear(32, 32), "b": nn.Linear(32, 16)}
 VARIANTS = variants_of(LAYERS, dict.fromkeys(LAYERS, (1, 32)), 8)
@@ -228,6 +228,27 @@ def test_without_a_board_only_a_profile_of_this_runtime_version_serves(
         assert stored_profile(place.target, "onnxruntime", ("1",)).rows == {"a": ROW}
         with pytest.raises(BadInput, match="is of runtime version 1, here 2"):
             stored_profile(place.target, "onnxruntime", ("2",))
+
+
+def test_without_a_board_a_profile_of_another_cpu_does_not_serve(
+    place: Workplace, kept: Callable[[], tuple[Profile, Path]]
+) -> None:
+    """The emulated boards may be booted with another CPU than is theirs, and be measured with it."""
+    profile, path = kept()
+    save_profile(profile.with_rows({"a": ROW}, {}), path)
+    mine = place.target.family.model_copy(update={"cpu": profile.device.cpu})
+    other = place.target.family.model_copy(update={"cpu": "implementer 0x41 part 0xd0b"})
+    with inside(place):
+        assert stored_profile(place.target.model_copy(update={"family": mine}), "onnxruntime", ("1",)).rows
+        with pytest.raises(BadInput, match="is of another CPU"):
+            stored_profile(place.target.model_copy(update={"family": other}), "onnxruntime", ("1",))
+
+
+def test_the_shipped_profiles_are_of_their_boards_cpu() -> None:
+    shipped = [read_profile(path) for path in shipped_folder("profiles").glob("*.json")]
+    assert shipped
+    for profile in shipped:
+        assert load_family(profile.family).cpu == profile.device.cpu
 
 
 def test_what_is_saved_is_read_back_to_the_digit(tmp_path: Path) -> None:

@@ -157,7 +157,15 @@ def test_a_place_shows_its_address(place: Place, shown: str) -> None:
 
 
 def test_the_expected_boards_are_shipped() -> None:
-    assert {"host", "emulated-pi", "raspberry-pi-5", "raspberry-pi-4", "jetson-orin", "android-arm64"} <= set(SHIPPED)
+    assert {
+        "host",
+        "emulated-pi",
+        "emulated-pi-5",
+        "raspberry-pi-5",
+        "raspberry-pi-4",
+        "jetson-orin",
+        "android-arm64",
+    } <= set(SHIPPED)
 
 
 @pytest.mark.parametrize(

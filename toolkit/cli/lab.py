@@ -1,4 +1,4 @@
-"""`deploy lab`: an emulated board on this machine, for trying everything without hardware."""
+"""`deploy lab`: emulated boards on this machine, for trying everything without hardware."""
 
 import json
 from dataclasses import asdict
@@ -8,10 +8,11 @@ import typer
 
 from toolkit import lab
 from toolkit.cli.console import stderr
+from toolkit.targets import EmulatedCpu
 
 app = typer.Typer(
     name="lab",
-    help="An emulated arm64 board on this machine, for working without hardware.",
+    help="Emulated arm64 boards on this machine, for working without hardware.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -20,17 +21,23 @@ Name = Annotated[str, typer.Argument(help="An emulated target.")]
 KeepDisk = Annotated[
     bool, typer.Option("--keep-disk", help="Begin with the disk of last time, and keep what is put on it.")
 ]
+Cpu = Annotated[
+    EmulatedCpu | None,
+    typer.Option("--cpu", metavar="NAME", help="cortex-a72 | cortex-a76; else as the target says."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 EMULATED_PI = "emulated-pi"
 
 
 @app.command(epilog="Example: [bold]deploy lab up emulated-pi[/bold]")
-def up(name: Name = EMULATED_PI, keep_disk: KeepDisk = False, as_json: AsJson = False) -> None:
+def up(name: Name = EMULATED_PI, keep_disk: KeepDisk = False, cpu: Cpu = None, as_json: AsJson = False) -> None:
     """Boot the board and wait for its SSH server; the first time, build its image too.
 
     A board that already runs is left as it is. It runs until [bold]deploy lab down[/bold], and forgets all
-    that was put on its disk then, unless told to keep it. The emulated targets are ways to one machine.
+    that was put on its disk then, unless told to keep it. [bold]emulated-pi[/bold] has a Cortex-A72, as the
+    Raspberry Pi 4, and [bold]emulated-android[/bold] and [bold]emulated-console[/bold] are other ways to it;
+    [bold]emulated-pi-5[/bold] has a Cortex-A76, as the Raspberry Pi 5. Both can run at once.
     """
     console = stderr()
     with console.status("") as spinner:
@@ -40,7 +47,7 @@ def up(name: Name = EMULATED_PI, keep_disk: KeepDisk = False, as_json: AsJson = 
             if not console.is_terminal:  # a log has no spinner
                 console.print(f"{text} …")
 
-        board = lab.up(name, on_step=on_step, keep_disk=keep_disk)
+        board = lab.up(name, on_step=on_step, keep_disk=keep_disk, cpu=cpu)
     _show(name, board, as_json)
 
 
@@ -80,7 +87,7 @@ def _show(name: str, board: lab.Board | None, as_json: bool) -> None:
         typer.echo(f"{name} is not running. Start it: deploy lab up {name}")
     else:
         typer.echo(
-            f"{name} is running (process {board.pid}).\n"
+            f"{name} is running (process {board.pid}, {board.cpu}).\n"
             f"  ssh      ssh -i {board.identity_file} -o UserKnownHostsFile={board.known_hosts_file}"
             f" -p {board.ssh_port} root@127.0.0.1\n"
             f"  adb      adb connect 127.0.0.1:{board.adb_port}\n"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.targets import EmulatedCpu
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -15,6 +17,7 @@ class Machine:
     name: str
     folder: Path
     keep_disk: bool = False
+    cpu: EmulatedCpu = "cortex-a72"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Board:
     adb_port: int
     folder: Path
     keeps_disk: bool
+    cpu: str
 
     @property
     def identity_file(self) -> Path:

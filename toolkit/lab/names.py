@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from toolkit.cache import cache_folder
 from toolkit.errors import BadInput, BoardError
@@ -9,6 +10,7 @@ from toolkit.lab.board import Board, Machine
 from toolkit.lab.power import power_cut, power_off, power_on, running
 from toolkit.targets import (
     AdbPlace,
+    EmulatedCpu,
     LabPlace,
     Place,
     SerialPlace,
@@ -22,12 +24,21 @@ from toolkit.targets import (
 _HERE = "127.0.0.1"
 
 
-def up(name: str, *, on_step: Callable[[str], None], keep_disk: bool = False) -> Board:
+def up(name: str, *, on_step: Callable[[str], None], keep_disk: bool = False, cpu: EmulatedCpu | None = None) -> Board:
     """The machine behind that target, booted until its sshd answers; see `power_on`.
 
-    Raises BadInput for a target that is no emulated board, BoardUnavailable, BoardError.
+    It has the target's CPU unless another is asked for. Raises BadInput for a target that is no emulated board,
+    BoardUnavailable, BoardError, also if it runs with another CPU than was asked for.
     """
-    return power_on(_machine(load_target(name), keep_disk), on_step=on_step)
+    target = load_target(name)
+    machine = replace(_machine(target), keep_disk=keep_disk, cpu=cpu or _lab_place(target).cpu)
+    board = power_on(machine, on_step=on_step)
+    if cpu not in (None, board.cpu):
+        raise BoardError(
+            f"{machine.name} already runs, as a {board.cpu}",
+            next=f"`deploy lab down {machine.name}`, then bring it up again.",
+        )
+    return board
 
 
 def down(name: str) -> bool:
@@ -82,9 +93,9 @@ def at(board: Board, target: Target) -> Target:
     return target.model_copy(update={"place": place})
 
 
-def _machine(target: Target, keep_disk: bool = False) -> Machine:
+def _machine(target: Target) -> Machine:
     name = _lab_place(target).machine
-    return Machine(name, cache_folder() / "lab" / name, keep_disk)
+    return Machine(name, cache_folder() / "lab" / name)
 
 
 def _lab_place(target: Target) -> LabPlace:

@@ -20,9 +20,10 @@ from toolkit.lab.ports import Ports
 
 RAM_MIB = 1024
 AS_NEW = "snapshot=on"  # the disk, at every power-on
-# Where a running QEMU's command line says its ports
+# Where a running QEMU's command line says its CPU and its ports
 _SSH = r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22\b"
 _CONSOLE = r"id=console,host=127\.0\.0\.1,port=(\d+),"
+_CPU = r"^-cpu\n(\S+)$"
 _ADB = r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:5555\b"
 CLOCK = "shift=1"  # the board's clock advances 2^1 ns an instruction: its latencies repeat to under 1 %
 
@@ -60,12 +61,12 @@ def read_board(name: str, folder: Path) -> Board | None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except (OSError, ValueError):
         return None
-    ports = [re.search(pattern, "\n".join(command)) for pattern in (_SSH, _CONSOLE, _ADB)]
-    ssh, console, adb = (int(found[1]) if found else None for found in ports)
-    if str(pidfile) not in command or ssh is None or console is None or adb is None:
+    said = [re.search(pattern, "\n".join(command), re.MULTILINE) for pattern in (_SSH, _CONSOLE, _ADB, _CPU)]
+    ssh, console, adb, cpu = (found[1] if found else None for found in said)
+    if str(pidfile) not in command or ssh is None or console is None or adb is None or cpu is None:
         return None  # the system has given the number to another program since
     keeps_disk = not any(argument.endswith(AS_NEW) for argument in command)
-    return Board(name, pid, ssh, console, adb, folder, keeps_disk)
+    return Board(name, pid, int(ssh), int(console), int(adb), folder, keeps_disk, cpu)
 
 
 def _own_files(name: str, folder: Path) -> bytes:
@@ -92,7 +93,7 @@ def _command(machine: Machine, image: Image, ports: Ports) -> list[str]:
     return [
         "qemu-system-aarch64",
         *("-name", machine.name),
-        *("-machine", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", str(RAM_MIB)),
+        *("-machine", "virt,gic-version=2", "-cpu", machine.cpu, "-smp", "1", "-m", str(RAM_MIB)),
         *("-icount", CLOCK),
         *("-nodefaults", "-display", "none", "-monitor", "none"),
         *("-kernel", str(image.kernel), "-initrd", str(folder / INITRD)),

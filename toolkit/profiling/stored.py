@@ -52,7 +52,7 @@ def open_profile(target: Target, facts: DeviceFacts, runtime: str, runtime_versi
 def stored_profile(target: Target, runtime: str, versions: tuple[str, ...]) -> Profile:
     """What is known of a target whose board is not at hand, with any of those versions of the runtime.
 
-    Raises BadInput if nothing is, or only of another runtime version, thread count, clock or schema, or if it is
+    Raises BadInput if nothing is, or only of another runtime version, thread count, clock, CPU or schema, or if it is
     damaged.
     """
     wanted = {"runtime_version": versions, "threads": (target.threads,), "clock": (target.family.clock,)}
@@ -64,6 +64,9 @@ def stored_profile(target: Target, runtime: str, versions: tuple[str, ...]) -> P
             kept = read_profile(path)
         except OtherSchema as error:
             unfit.append(f"{path} {error.what}")
+            continue
+        if target.family.cpu not in (None, kept.device.cpu):
+            unfit.append(f"{path} is of another CPU ({kept.device.cpu}, here {target.family.cpu})")
             continue
         differing = [key for key, values in wanted.items() if getattr(kept, key) not in values]
         if not differing:

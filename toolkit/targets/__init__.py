@@ -11,7 +11,7 @@ from toolkit.targets.files import (
     target_files,
 )
 from toolkit.targets.host import place_at
-from toolkit.targets.place import AdbPlace, LabPlace, LocalPlace, Place, SerialPlace, SshPlace
+from toolkit.targets.place import AdbPlace, EmulatedCpu, LabPlace, LocalPlace, Place, SerialPlace, SshPlace
 from toolkit.targets.target import Target, usual_target
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "BudgetDefaults",
     "Clock",
     "Datasheet",
+    "EmulatedCpu",
     "Family",
     "LabPlace",
     "LocalPlace",

@@ -67,6 +67,10 @@ class Family(BoardSettings):
     name: str = Field(pattern=NAME)
     arch: Literal["x86_64", "aarch64", "any"]
     os: Literal["linux", "android"] = "linux"
+    cpu: str | None = Field(
+        default=None,
+        description="what its boards say of their CPU; without a board at hand, profiles of another are left alone",
+    )
     rank_multiple: PositiveInt = Field(
         default=8, description="SIMD width in channels: ranks off this step cost the next step"
     )

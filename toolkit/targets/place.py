@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+# Without and with dot products of int8, as a Raspberry Pi 4 and 5.
+EmulatedCpu = Literal["cortex-a72", "cortex-a76"]
+
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -72,6 +75,7 @@ class LabPlace(BaseModel):
     transport: Literal["lab"] = "lab"
     machine: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     by: Literal["ssh", "adb", "serial"]
+    cpu: EmulatedCpu = "cortex-a72"
 
     def __str__(self) -> str:
         return f"emulated, by {self.by}"
