@@ -56,6 +56,7 @@ def deployment(**changes: Any) -> Deployment:
             "compressible_parameters_compact": 281_000,
             "accuracy": accuracy(),
             "host_device_max_abs_difference": 3.6e-7,
+            "host_device_max_relative_difference": 1.2e-7,
             "nodes": NodeCounts(total=41, delegated=38, fallback=3),
             "frontier": frontier(),
             "adaptation": adaptation(),
@@ -74,6 +75,7 @@ def plan(**changes: Any) -> Deployment:
         (
             "accuracy",
             "host_device_max_abs_difference",
+            "host_device_max_relative_difference",
             "nodes",
             "adaptation",
             "release",

@@ -39,7 +39,9 @@ def closing(console: Console, result: Deployment, folder: Path) -> None:
     console.print(_costs(result, f"{result.target}: {state}{_clock_note(result)}"))
     console.print(_accuracies(result))
     if result.host_device_max_abs_difference is not None:
-        console.print(f"Outputs differ from the host's by at most {result.host_device_max_abs_difference:.1e}.")
+        differ = f"Outputs differ from the host's by at most {result.host_device_max_abs_difference:.1e}"
+        share = result.host_device_max_relative_difference
+        console.print(f"{differ}." if share is None else f"{differ}, {share:.1e} of their size.")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 

@@ -116,6 +116,7 @@ def model_table(deployment: Deployment) -> Table:
             "Largest difference, host and device outputs",
             words.number(deployment.host_device_max_abs_difference),
         ),
+        ("… as a share of the largest output", words.number(deployment.host_device_max_relative_difference)),
     )
     return Table("The model and its program.", ("", "Value"), rows)
 
