@@ -17,11 +17,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from toolkit.compression.channels.group import ChannelGroup, Cut, RankedChannels
 from toolkit.compression.channels.remove import remove_channels
+from toolkit.compression.shaken import shaken
 from toolkit.compression.sharing import holders
 from toolkit.errors import BadInput
 
-# Noise on every parameter of the network that is checked: a scale of zero would let any group pass.
-_NOISE = 0.1
 _TOLERANCE = 1e-4
 # What a forward raises that does not fit its own weights any more.
 _MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)
@@ -57,7 +56,7 @@ def holds(model: nn.Module, group: ChannelGroup, example: torch.Tensor) -> bool:
         return False
     order = (*range(0, group.channels, 2), *range(1, group.channels, 2))
     kept = (group.channels + 1) // 2
-    zeroed = _shaken(model)
+    zeroed = shaken(model)
     removed = copy.deepcopy(zeroed)
     readers = [cut for cut in group.cuts if cut.side == "inputs"]
     try:
@@ -132,12 +131,3 @@ def _can_be_cut(model: nn.Module, cut: Cut) -> bool:
         plain = isinstance(module, nn.Linear) or module.groups == 1 or (depthwise and cut.side == "outputs")
         return plain and len(holders(model, module)) == 1
     return isinstance(module, _BatchNorm)
-
-
-def _shaken(model: nn.Module) -> nn.Module:
-    shaken = copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(0)
-    for parameter in shaken.parameters():
-        scale = max(float(parameter.std(correction=0)), _NOISE)
-        parameter.add_(_NOISE * scale * torch.randn(parameter.shape, generator=generator))
-    return shaken
