@@ -1,0 +1,205 @@
+"""An fp32 model computes as its int8 program: the same steps, weights folded as deployed, gradients through."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
+
+from toolkit.compression import fold_all
+from toolkit.distillation import empty_ranges, fake_quantised, quantised_layers, read_ranges
+from toolkit.runtimes import RUNTIMES, export_with_holes
+from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation
+
+_TYPES: dict[Activations, QuantType] = {"signed": QuantType.QInt8, "unsigned": QuantType.QUInt8}
+
+
+def _quantisation(x: torch.Tensor, activations: Activations = "signed", *fp32: str) -> Quantisation:
+    return Quantisation(Arithmetic("int8", activations), x, fp32_layers=frozenset(fp32))
+
+
+@torch.no_grad()
+def _rounded(model: nn.Module, x: torch.Tensor, quantisation: Quantisation) -> torch.Tensor:
+    ranges = empty_ranges(model, quantisation)
+    read_ranges(model, quantisation, ranges)
+    with fake_quantised(model, quantisation, ranges):
+        return model(x)
+
+
+class Chain(nn.Module):
+    """Convolutions in a row, each with batch normalisation, then a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm1 = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.second, self.norm2 = nn.Conv2d(8, 16, 3, 2, padding=1), nn.BatchNorm2d(16)
+        self.relu, self.flatten, self.last = nn.ReLU(), nn.Flatten(), nn.Linear(16 * 6 * 6, 12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.norm1(self.first(x)))
+        return self.last(self.flatten(self.relu(self.norm2(self.second(x)))))
+
+
+@pytest.fixture
+def chain() -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    model, x = Chain(), torch.randn(64, 3, 12, 12)
+    for norm in (model.norm1, model.norm2):
+        norm.weight.data.uniform_(-1.5, 1.5)  # a negative one turns a channel's range around
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+    return model.eval(), x
+
+
+class _Batches(CalibrationDataReader):
+    def __init__(self, name: str, x: torch.Tensor) -> None:
+        self._rest: Iterator[dict[str, np.ndarray]] = iter([{name: x.numpy()}])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._rest, None)
+
+
+def _static_int8(model: nn.Module, x: torch.Tensor, folder: Path) -> dict[Activations, torch.Tensor]:
+    """What ONNX Runtime's own quantiser makes of the model, run node by node: no kernel stands between."""
+    plain, ready, made = (str(folder / f"{name}.onnx") for name in ("plain", "ready", "int8"))
+    program = RUNTIMES["onnxruntime"].export(export_with_holes(fold_all(model), x, ()), ())
+    Path(plain).write_bytes(program.data)
+    quant_pre_process(plain, ready)
+    name = onnx.load(plain).graph.input[0].name
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    found: dict[Activations, torch.Tensor] = {}
+    for activations, kind in _TYPES.items():
+        how = {"quant_format": QuantFormat.QDQ, "per_channel": True, "weight_type": QuantType.QInt8}
+        quantize_static(ready, made, _Batches(name, x), activation_type=kind, **how)
+        found[activations] = torch.from_numpy(ort.InferenceSession(made, options).run(None, {name: x.numpy()})[0])
+    return found
+
+
+@pytest.mark.parametrize("rank", [None, 3])
+def test_it_computes_what_onnx_runtimes_static_int8_does(
+    chain: tuple[nn.Module, torch.Tensor], rank: int | None, tmp_path: Path
+) -> None:
+    model, x = chain
+    if rank:
+        model = networks.compacted(model, nn.Linear(12, 3), x, rank)
+    with torch.no_grad():
+        exact = model(x)
+    for activations, theirs in _static_int8(model, x, tmp_path).items():
+        mine = _rounded(model, x, _quantisation(x, activations))
+        step = (theirs.max() - theirs.min()) / 255  # the program rounds its outputs as well
+        apart = (mine - theirs).abs() / step
+        assert apart.quantile(0.99) < 1
+        assert apart.max() < 3  # a value between two steps may go either way, and so on
+        # The rounding of the outputs leaves 1 / 12 alone; a model that is not rounded is another one.
+        assert apart.square().mean() < 1.5 / 12 < ((exact - theirs) / step).square().mean()
+
+
+def test_outside_and_with_another_arithmetic_nothing_changes(chain: tuple[nn.Module, torch.Tensor]) -> None:
+    model, x = chain
+    with torch.no_grad():
+        before = model(x)
+        assert not torch.equal(_rounded(model, x, _quantisation(x)), before)
+        torch.testing.assert_close(model(x), before, atol=0, rtol=0)
+        torch.testing.assert_close(_rounded(model, x, Quantisation(FP32, x)), before, atol=0, rtol=0)
+
+
+def test_it_is_undone_when_something_breaks_inside(chain: tuple[nn.Module, torch.Tensor]) -> None:
+    model, x = chain
+    quantisation = _quantisation(x)
+    with pytest.raises(KeyError), fake_quantised(model, quantisation, empty_ranges(model, quantisation)):
+        raise KeyError
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_layers_that_stay_fp32_stay_so(chain: tuple[nn.Module, torch.Tensor]) -> None:
+    model, x = chain
+    compact = networks.compacted(model, nn.Linear(12, 3), x)
+    assert list(quantised_layers(model, _quantisation(x))) == ["first", "second", "last"]
+    found = quantised_layers(compact, _quantisation(x, "signed", "last", "first.up"))
+    assert list(found) == ["first.down", "second.down", "second.up"]
+    every = ("first", "second", "last")
+    with torch.no_grad():
+        exact = _rounded(compact, x, _quantisation(x, "signed", *every))
+        torch.testing.assert_close(exact, compact(x), atol=0, rtol=0)
+
+
+def test_gradients_reach_all_factors_as_if_nothing_were_rounded(chain: tuple[nn.Module, torch.Tensor]) -> None:
+    model, x = chain
+    compact = networks.compacted(model, nn.Linear(12, 3), x).requires_grad_(True)
+    straight = copy.deepcopy(compact)
+    quantisation = _quantisation(x)
+    ranges = empty_ranges(compact, quantisation)
+    read_ranges(compact, quantisation, ranges)
+    with fake_quantised(compact, quantisation, ranges):
+        compact(x).square().mean().backward()
+    straight(x).square().mean().backward()
+    for (name, mine), theirs in zip(compact.named_parameters(), straight.parameters(), strict=True):
+        assert mine.grad is not None, name
+        similar = torch.nn.functional.cosine_similarity(mine.grad.flatten(), theirs.grad.flatten(), dim=0)
+        assert similar > 0.97, name
+
+
+def test_an_input_beyond_the_range_is_clipped_and_gets_no_gradient() -> None:
+    model = nn.Sequential(nn.Linear(2, 1, bias=False))
+    model[0].weight.data.fill_(1.0)
+    quantisation, x = _quantisation(torch.zeros(1, 2)), torch.tensor([[0.5, 8.0]], requires_grad=True)
+    with fake_quantised(model, quantisation, {"0": torch.tensor([-1.0, 1.0])}):
+        y = model(x)
+    y.sum().backward()
+    assert y.item() == pytest.approx(1.5, abs=2 * 2 / 255)
+    assert x.grad.tolist() == [[1.0, 0.0]]
+
+
+def test_dynamic_ranges_are_those_of_each_example() -> None:
+    """The board sees one at a time: a wild example costs the others nothing."""
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(16, 4)), torch.randn(8, 16)
+    wild = torch.cat([x, 1e4 * torch.ones(1, 16)])
+    quantisation = _quantisation(x, "dynamic")
+    torch.testing.assert_close(_rounded(model, wild, quantisation)[:8], _rounded(model, x, quantisation))
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["signed", "unsigned", "dynamic"]))
+def test_what_is_rounded_is_rounded_to_itself(seed: int, activations: Activations) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    model, x = nn.Sequential(nn.Linear(5, 5, bias=False)), torch.randn(4, 5, generator=generator)
+    model[0].weight.data.copy_(torch.eye(5))
+    quantisation = _quantisation(x, activations)
+    once = _rounded(model, x, quantisation)
+    torch.testing.assert_close(_rounded(model, once, quantisation), once)
+    step = (x.amax().clamp_min(0) - x.amin().clamp_max(0)) / 255
+    assert (once - x).abs().max() <= 0.51 * step
+
+
+@pytest.mark.parametrize("activations", ["signed", "unsigned", "dynamic"])
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_constant_inputs_and_weights_of_zero_stay_finite(activations: Activations, value: float) -> None:
+    model = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 2))
+    model[0].weight.data.zero_()
+    x = torch.full((3, 4), value)
+    found = _rounded(model, x, _quantisation(x, activations))
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, model(x).detach(), atol=0.02, rtol=0.02)
+
+
+def test_folded_batch_normalisation_rounds_weights_to_the_same_values(chain: tuple[nn.Module, torch.Tensor]) -> None:
+    """Each output channel has its own step, which the normalisation scales with the weights."""
+    model, x = chain
+    quantisation = _quantisation(x)
+    folded = copy.deepcopy(model)
+    for conv, norm in (("first", "norm1"), ("second", "norm2")):
+        setattr(folded, conv, torch.nn.utils.fuse_conv_bn_eval(getattr(model, conv), getattr(model, norm)))
+        setattr(folded, norm, nn.Identity())
+    apart = (_rounded(model, x, quantisation) - _rounded(folded.eval(), x, quantisation)).abs()
+    assert apart.max() < 0.05 * (model(x) - _rounded(model, x, quantisation)).abs().max()

@@ -1,0 +1,109 @@
+"""Compute in fp32 as an int8 program would: weights and inputs rounded to its steps, gradients as if they were not.
+
+Sources: the straight-through estimator (Bengio et al. 2013), training under the arithmetic that is deployed (Jacob et
+al. 2018, section 3). Weights are symmetric, with a step for each output channel; inputs have one range a layer. A batch
+normalisation that the runtime folds into a convolution scales whole output channels, and their steps with them: folded
+or not, weights are rounded to the same values.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from toolkit.compression.layers import Compact, CompactConv2d, CompactLinear, Dense
+from toolkit.runtimes.arithmetic import Activations, Quantisation
+
+_WEIGHT_MOST = 127  # -128 stays unused, as in ONNX Runtime and XNNPACK
+_STEPS = 255
+_SMALLEST = torch.finfo(torch.float32).tiny
+
+
+def quantised_layers(model: nn.Module, quantisation: Quantisation) -> dict[str, Dense]:
+    """The layers that run in int8, by name: Linear, Conv2d, and of a compact layer its `down` and `up`.
+
+    A compact layer's `core` is none: it runs folded into `down`. Empty unless the arithmetic is int8.
+    """
+    if quantisation.arithmetic.precision != "int8":
+        return {}
+    cores = {module.core for module in model.modules() if isinstance(module, CompactLinear | CompactConv2d)}
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d)
+        and module not in cores
+        and not any(name == each or name.startswith(f"{each}.") for each in quantisation.fp32_layers)
+    }
+
+
+@contextmanager
+def fake_quantised(model: nn.Module, quantisation: Quantisation, ranges: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Inside, `model` computes as its int8 program does, and gradients reach its fp32 weights.
+
+    `ranges` (see `read_ranges`) hold lowest and highest (2,) of what each layer sees, and may change in place; an input
+    beyond them is clipped and gets no gradient. Of dynamic activations, each example has a range of its own: the
+    board sees one at a time.
+    """
+    layers = quantised_layers(model, quantisation)
+    activations = quantisation.arithmetic.activations
+    compact = {each.down: each for each in model.modules() if isinstance(each, CompactLinear | CompactConv2d)}
+    changed: list[nn.Module] = []
+
+    def compute(module: nn.Module, forward: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        module.forward = forward
+        changed.append(module)
+
+    for name, layer in layers.items():
+        compute(layer, _forward(layer, compact.get(layer), ranges[name], activations))
+        if layer in compact:
+            compute(compact[layer].core, lambda x: x)
+    try:
+        yield
+    finally:
+        for module in changed:
+            del module.forward  # the class's own again
+
+
+def _forward(
+    layer: Dense, whole: Compact | None, limits: torch.Tensor, activations: Activations | None
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        weight = _rounded_weight(layer.weight if whole is None else _folded(whole))
+        x = _rounded_each(x) if activations == "dynamic" else _rounded(x, limits, activations == "signed")
+        if isinstance(layer, nn.Linear):
+            return F.linear(x, weight, layer.bias)
+        return layer._conv_forward(x, weight, layer.bias)
+
+    return forward
+
+
+def _folded(layer: Compact) -> torch.Tensor:
+    """The weight of `fold()`, with gradients."""
+    return (layer.core.weight.flatten(1) @ layer.down.weight.flatten(1)).view_as(layer.down.weight)
+
+
+def _rounded_weight(weight: torch.Tensor) -> torch.Tensor:
+    step = (weight.detach().flatten(1).abs().amax(1) / _WEIGHT_MOST).clamp_min(_SMALLEST)
+    zero = torch.zeros_like(step, dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(weight, step, zero, 0, -_WEIGHT_MOST, _WEIGHT_MOST)
+
+
+def _rounded(x: torch.Tensor, limits: torch.Tensor, signed: bool) -> torch.Tensor:
+    low = -_STEPS // 2 if signed else 0
+    step, zero = _step_and_zero(limits[0], limits[1], low)
+    return torch.fake_quantize_per_tensor_affine(x, step, zero, low, low + _STEPS)
+
+
+def _rounded_each(x: torch.Tensor) -> torch.Tensor:
+    rows = x.detach().flatten(1)
+    step, zero = _step_and_zero(rows.amin(1), rows.amax(1), 0)
+    return torch.fake_quantize_per_channel_affine(x, step, zero, 0, 0, _STEPS)
+
+
+def _step_and_zero(lowest: torch.Tensor, highest: torch.Tensor, low: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Zero has a value of its own, as what a convolution pads with."""
+    lowest, highest = lowest.clamp_max(0), highest.clamp_min(0)
+    step = ((highest - lowest) / _STEPS).clamp_min(_SMALLEST)
+    return step, (low - lowest / step).round().to(torch.int32)
