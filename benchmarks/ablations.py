@@ -38,6 +38,7 @@ from torch import nn
 from benchmarks.models.data import VARIABLE
 from toolkit.adaptation import features_of
 from toolkit.cache import cache_folder, digest
+from toolkit.choice import DENSE, Selection
 from toolkit.compression import (
     ALLOCATORS,
     CURVES,
@@ -63,7 +64,7 @@ from toolkit.compression.policy import compress_nested
 from toolkit.compression.subspaces import singular_subspaces, top_eigenvectors
 from toolkit.distillation import augment_for, estimate_statistics, recover
 from toolkit.models import load_model, split_head
-from toolkit.profiling.candidates import candidate_ranks
+from toolkit.profiling.candidates import layer_choices
 from toolkit.recipe import Recipe, parse_recipe
 from toolkit.sources import code_digest
 from toolkit.tasks import Examples, load_task
@@ -81,8 +82,6 @@ _RECIPES = (*_LOSSES, "kd+factors", "kd+features+factors", "kd+features+beta+fac
 _LONGER = 3  # times the steps, for recipes and nested models: factors are more to learn
 _BASELINE, _NESTED = parse_recipe("kd"), parse_recipe("kd+features+factors")
 _CALIBRATION, _JUDGED, _STATISTICS = 256, 1000, 512
-
-Ranks = dict[str, int | None]
 
 
 def main() -> None:
@@ -248,8 +247,8 @@ def _rows(subject: Subject, parts: Parts) -> Iterator[dict[str, Any]]:
         missing = [share for share in shares if _kept(subject, variant, allocator, share) is None]
         spectra = _spectra(subject, variant) if missing else {}
         for share in missing:
-            ranks, taken = _allocated(subject, spectra, allocator, share)
-            backbone = compress(subject.network.backbone, spectra, ranks)
+            selection, taken = _allocated(subject, spectra, allocator, share)
+            backbone = compress(subject.network.backbone, spectra, selection)
             row: dict[str, Any] = {"share_of_parameters": taken, "before": subject.accuracy(backbone), "after": None}
             if variant in BASES:  # curves but for the task's own metric are compared before recovery alone
                 subject.train(backbone)
@@ -264,21 +263,21 @@ def _rows(subject: Subject, parts: Parts) -> Iterator[dict[str, Any]]:
             }
 
 
-def _allocated(subject: Subject, spectra: dict[str, Spectrum], allocator: str, share: float) -> tuple[Ranks, float]:
-    ranks = {name: candidate_ranks(layer, _MULTIPLE) for name, layer in subject.layers.items()}
+def _allocated(subject: Subject, spectra: dict[str, Spectrum], allocator: str, share: float) -> tuple[Selection, float]:
+    choices = {name: layer_choices(layer, _MULTIPLE) for name, layer in subject.layers.items()}
     gains = {
-        name: gain_curve(name, matrix(layer), spectra[name], ranks[name]) for name, layer in subject.layers.items()
+        name: gain_curve(name, matrix(layer), spectra[name], choices[name]) for name, layer in subject.layers.items()
     }
     costs = {
         name: {
-            rank: Cost(0.0, 4 * (layer.weight.numel() if rank is None else rank * sum(matrix(layer).shape)))
-            for rank in (None, *ranks[name])
+            each: Cost(0.0, 4 * (layer.weight.numel() if each.size is None else each.size * sum(matrix(layer).shape)))
+            for each in choices[name]
         }
         for name, layer in subject.layers.items()
     }
-    dense = sum(row[None].weight_bytes for row in costs.values())
+    dense = sum(row[DENSE].weight_bytes for row in costs.values())
     found = ALLOCATORS[allocator](gains, CostTable(costs, 0.0, 0), Limits(size_bytes=int(share * dense)))
-    return found.ranks, found.size_bytes / dense
+    return found.selection, found.size_bytes / dense
 
 
 def _recipe_row(subject: Subject, recipe: str) -> dict[str, Any]:
@@ -286,8 +285,8 @@ def _recipe_row(subject: Subject, recipe: str) -> dict[str, Any]:
     case = (recipe, "exact", _RECIPES_AT)
     if _kept(subject, *case) is None:
         spectra = _spectra(subject, "union")
-        ranks, taken = _allocated(subject, spectra, "exact", _RECIPES_AT)
-        backbone = compress(subject.network.backbone, spectra, ranks)
+        selection, taken = _allocated(subject, spectra, "exact", _RECIPES_AT)
+        backbone = compress(subject.network.backbone, spectra, selection)
         subject.train(backbone, parse_recipe(recipe), _LONGER)
         _keep({"share_of_parameters": taken, "after": subject.accuracy(backbone)}, subject, *case)
     found = _kept(subject, *case)
@@ -300,7 +299,8 @@ def _nested_rows(subject: Subject) -> Iterator[dict[str, Any]]:
     case = ("nested", "exact")
     if any(_kept(subject, *case, share) is None for share in _SHARES):
         spectra = _spectra(subject, "union")
-        most = {name: max(candidate_ranks(layer, _MULTIPLE), default=None) for name, layer in subject.layers.items()}
+        # The largest rank; dense where there is none.
+        most = Selection({name: layer_choices(layer, _MULTIPLE)[-1] for name, layer in subject.layers.items()})
         cuts = {share: _prefixes_at(subject, spectra, share, most) for share in _SHARES}
         trained = {
             "nested": list(cuts.values()),
@@ -323,10 +323,10 @@ def _nested_rows(subject: Subject) -> Iterator[dict[str, Any]]:
         yield {"model": subject.name, "seed": subject.seed, "variant": "nested", "share": share, **found}
 
 
-def _prefixes_at(subject: Subject, spectra: dict[str, Spectrum], share: float, most: Ranks) -> dict[str, int]:
+def _prefixes_at(subject: Subject, spectra: dict[str, Spectrum], share: float, most: Selection) -> dict[str, int]:
     """The exact allocator's ranks; what it leaves dense has all of its components."""
-    ranks, _ = _allocated(subject, spectra, "exact", share)
-    return {name: ranks[name] or whole for name, whole in most.items() if whole is not None}
+    selection, _ = _allocated(subject, spectra, "exact", share)
+    return {name: selection[name].size or whole.size for name, whole in most.items() if whole.size is not None}
 
 
 def _figures(name: str, rows: list[dict[str, Any]], parts: Parts, seeds: int) -> dict[str, Figure]:

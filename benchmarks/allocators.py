@@ -30,6 +30,7 @@ from benchmarks.own_board import own_board
 from benchmarks.random_models import MODELS
 from toolkit import pipeline
 from toolkit.cache import cache_folder, digest
+from toolkit.choice import DENSE, Choice, all_dense, rank
 from toolkit.compression import Cost, CostTable, GainCurve, Limits, allocate_exact
 from toolkit.compression.allocation import fits
 from toolkit.compression.knapsack import least
@@ -72,7 +73,7 @@ _SHARES = ((0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (0.3, 0.6, 0.4), (0.05, 0.05, 0.05)
 
 def _solve(staircase: bool, shares: tuple[float, float, float], seed: int) -> dict[str, Any]:
     gains, costs = _problem(staircase, seed)
-    dense: dict[str, int | None] = dict.fromkeys(costs.layers)
+    dense = all_dense(costs.parts)
     smallest = least("size_bytes", costs, Limits())
     fastest = least("latency_ms", costs, Limits())
     assert smallest is not None
@@ -89,7 +90,7 @@ def _solve(staircase: bool, shares: tuple[float, float, float], seed: int) -> di
     began = time.process_time()
     found = allocate_exact(gains, costs, limits)
     seconds = time.process_time() - began
-    assert fits(found.ranks, costs, limits)
+    assert fits(found.selection, costs, limits)
     kind = "staircase" if staircase else "smooth"
     return {"solver": kind, "shares": shares, "seed": seed, "seconds": seconds, "gap": found.bound_gap}
 
@@ -97,28 +98,26 @@ def _solve(staircase: bool, shares: tuple[float, float, float], seed: int) -> di
 def _problem(staircase: bool, seed: int) -> tuple[dict[str, GainCurve], CostTable]:
     """Layers of unlike shapes and worth; a staircase has eight steps, some of which cost half as much again."""
     draw = random.Random(seed)
-    ranks = [8 * step for step in range(1, _CHOICES)]
+    sizes = [8 * step for step in range(1, _CHOICES)]
     gains: dict[str, GainCurve] = {}
-    layers: dict[str, dict[int | None, Cost]] = {}
+    parts: dict[str, dict[Choice, Cost]] = {}
     for name in map(str, range(_LAYERS)):
         inputs, outputs, positions = draw.randint(64, 2048), draw.randint(64, 2048), draw.randint(1, 200)
         decay, worth, speed = draw.uniform(0.02, 0.12), 10 ** draw.uniform(-3, 1), draw.uniform(0.5e-8, 2e-8)
         rising = list(accumulate(draw.lognormvariate(0, 0.3) * 2.718 ** (-decay * step) for step in range(_CHOICES)))
-        by_rank = {rank: worth * each / rising[-1] for rank, each in zip(ranks, rising, strict=False)}
-        gains[name] = GainCurve(name, by_rank, worth)
-        row: dict[int | None, Cost] = {
-            None: _cost(inputs, outputs, positions, 512, speed * 512 * draw.uniform(0.8, 1.3))
-        }
-        for rank in ranks:
-            steps = 64 * -(-rank // 64) * (1.5 if draw.random() < 0.1 else 1.0) if staircase else rank
-            row[rank] = _cost(inputs, outputs, positions, rank, speed * steps * draw.uniform(0.97, 1.03))
-        layers[name] = row
-    return gains, CostTable(layers, 1.0, 10_000, base_peak_bytes=5e6, peak_per_byte=1.3)
+        by_choice = {rank(size): worth * each / rising[-1] for size, each in zip(sizes, rising, strict=False)}
+        gains[name] = GainCurve(name, by_choice, worth)
+        row: dict[Choice, Cost] = {DENSE: _cost(inputs, outputs, positions, 512, speed * 512 * draw.uniform(0.8, 1.3))}
+        for size in sizes:
+            steps = 64 * -(-size // 64) * (1.5 if draw.random() < 0.1 else 1.0) if staircase else size
+            row[rank(size)] = _cost(inputs, outputs, positions, size, speed * steps * draw.uniform(0.97, 1.03))
+        parts[name] = row
+    return gains, CostTable(parts, 1.0, 10_000, base_peak_bytes=5e6, peak_per_byte=1.3)
 
 
-def _cost(inputs: int, outputs: int, positions: int, rank: int, speed: float) -> Cost:
+def _cost(inputs: int, outputs: int, positions: int, size: int, speed: float) -> Cost:
     wide = inputs + outputs
-    return Cost(speed * positions * wide, 4 * rank * wide, 4 * positions * (wide + rank))
+    return Cost(speed * positions * wide, 4 * size * wide, 4 * positions * (wide + size))
 
 
 def _solver_figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:

@@ -26,6 +26,7 @@ from benchmarks.own_board import own_board
 from benchmarks.random_models import MODELS
 from toolkit import profiling
 from toolkit.cache import cache_folder, digest
+from toolkit.choice import Selection, all_dense
 from toolkit.compression import ALLOCATORS, compress
 from toolkit.devices import hold
 from toolkit.devices.releases import release
@@ -85,9 +86,9 @@ def _deployments(model: str, runtime: str, target: Target, count: int) -> list[d
         board = probe(home, target, job, watch)
         learned = learn(board, job, profile(board, job, watch), request.curve, request.seed, watch)
         costs = learned.model.costs
-        fastest = {name: min(row, key=lambda rank: row[rank].latency_ms) for name, row in costs.layers.items()}
+        fastest = {name: min(row, key=lambda choice: row[choice].latency_ms) for name, row in costs.parts.items()}
         least = learned.model.upper_ms(fastest, 0.99) * learned.spread
-        most = costs.latency_ms(dict.fromkeys(costs.layers)) * learned.spread
+        most = costs.latency_ms(all_dense(costs.parts)) * learned.spread
         for index in range(len(rows), count):
             share = random.Random(f"{_SEED} {model} {runtime} {index}").random()
             row = _deployed(board, job, learned, least + share * (most - least), watch)
@@ -102,18 +103,18 @@ def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch:
     limits = profiling.plan_limits(budget, learned.share)
     asked = 0
 
-    def time_chosen(ranks: dict[str, int | None]) -> profiling.WholeModel:
+    def time_chosen(selection: Selection) -> profiling.WholeModel:
         nonlocal asked
         asked += 1
-        [chosen], _ = time_wholes(board, job, learned.profile, learned.worth.spectra, [("chosen", ranks)], watch)
+        [chosen], _ = time_wholes(board, job, learned.profile, learned.worth.spectra, [("chosen", selection)], watch)
         return chosen.timed
 
     clock, spread = board.target.family.clock, learned.spread
     gains, costs = learned.worth.gains, learned.model.costs
     settled = settle(ALLOCATORS["exact"], gains, costs, limits, budget_ms, clock, spread, time_chosen)
-    ranks = settled.allocation.ranks
-    predicted = learned.model.predict(ranks)
-    backbone = compress(job.network.backbone, learned.worth.spectra, ranks).eval()
+    selection = settled.allocation.selection
+    predicted = learned.model.predict(selection)
+    backbone = compress(job.network.backbone, learned.worth.spectra, selection).eval()
     program = export_inference(job.runtime, backbone, job.dense_head, job.example)
     with tempfile.TemporaryDirectory() as folder:
         # What the board may train is not asked here; an empty train step keeps the bundle's form.
@@ -143,7 +144,7 @@ def _deployed(board: Board, job: Job, learned: Learned, budget_ms: float, watch:
         "attempts": accepted.attempts,
         "refusals": [each.reason for each in accepted.refusals],
         "held": not accepted.refusals,
-        "ranks": list(ranks.values()),
+        "ranks": [choice.size for choice in selection.values()],
     }
 
 

@@ -45,6 +45,7 @@ from benchmarks.models.data import VARIABLE, load_arrays
 from benchmarks.own_board import own_board
 from toolkit.augmentation import parse_augmentation
 from toolkit.cache import cache_folder, cached, digest
+from toolkit.choice import DENSE, all_dense
 from toolkit.compression import (
     CostTable,
     GainCurve,
@@ -198,20 +199,20 @@ def _with_groups(job: Job) -> Job:
 
 def _by_layers(board: Board, job: Job, budgets: list[float], watch: Watch, *, ranks: bool = True) -> list[Candidate]:
     """Allocations by the exact allocator on the profile of this board, untrained."""
-    costs = plain_costs(board, job, profile(board, job, watch))
+    costs = plain_costs(profile(board, job, watch))
     head = job.network.head
     assert head is not None
-    ranks_of = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
+    smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in costs.parts.items()}
     if ranks:
-        worth = weigh(job, {name: ranks_of[name] for name in job.layers}, "jactus", _SEED, watch)
+        worth = weigh(job, {name: smaller[name] for name in job.layers}, "jactus", _SEED, watch)
     else:
-        dense = {name: {None: row[None]} for name, row in costs.layers.items() if name in job.layers}
-        costs = replace(costs, layers={**costs.layers, **dense})
+        dense = {name: {DENSE: row[DENSE]} for name, row in costs.parts.items() if name in job.layers}
+        costs = replace(costs, parts={**costs.parts, **dense})
         worth = Worth({}, {name: GainCurve(name, {}, 0.0) for name in job.layers})
-    worth = with_channels(job, worth, {name: ranks_of[name] for name in job.groups}, _SEED, watch)
+    worth = with_channels(job, worth, {name: smaller[name] for name in job.groups}, _SEED, watch)
 
     def make(limit_ms: float) -> nn.Module:
-        found = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).ranks
+        found = allocate_exact(worth.gains, costs, Limits(latency_ms=limit_ms)).selection
         return nn.Sequential(compress(job.network.backbone, worth.parts, found), head)
 
     return [_slowest_within(board, job, budget, costs, make, recovered=True) for budget in budgets]
@@ -246,7 +247,7 @@ def _slowest_within(
     """Of the networks that an allocator makes under a planned median, the slowest that truly keeps the budget."""
     fastest = least("latency_ms", costs, Limits())
     assert fastest is not None
-    low, high = costs.latency_ms(fastest), costs.latency_ms(dict.fromkeys(costs.layers))
+    low, high = costs.latency_ms(fastest), costs.latency_ms(all_dense(costs.parts))
     network = make(low * (1 + 1e-9) if low > 0 else low)
     taken = _time(board, job, [network])[0]
     best = Candidate(network, taken, taken <= budget_ms, recovered)

@@ -40,6 +40,7 @@ from benchmarks.models import omniglot
 from benchmarks.models.few_shot import Setting, accuracies, episodes_of, pool
 from toolkit.adaptation import features_of, prototype_linear
 from toolkit.cache import cached, digest
+from toolkit.choice import DENSE, Choice, Selection, all_dense, rank
 from toolkit.compression import (
     CURVES,
     Allocator,
@@ -55,6 +56,7 @@ from toolkit.compression import (
     allocate_random,
     allocate_uniform,
     break_even_rank,
+    choices_to_measure,
     compact_layers,
     compress,
     compressible_layers,
@@ -64,7 +66,6 @@ from toolkit.compression import (
     matrix,
     measure_losses,
     prefixes,
-    ranks_to_measure,
 )
 from toolkit.compression.allocation import fits
 from toolkit.compression.layers import Dense
@@ -146,7 +147,7 @@ class Known:
     @property
     def bytes_(self) -> int:
         """Of all parameters of the dense network."""
-        return self.costs.size_bytes(dict.fromkeys(self.layers))
+        return self.costs.size_bytes(all_dense(self.layers))
 
 
 def main() -> None:
@@ -178,12 +179,13 @@ def _known() -> Known:
     seen = _first(examples, 1)
     data = CalibrationSet(Labelled(seen, head))
     spectra = {curve: CURVES[curve](network, layers, data, 0) for curve in {curve for curve, _ in STATIC.values()}}
-    ranks = {name: tuple(range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP)) for name, layer in layers.items()}
+    sizes = {name: range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP) for name, layer in layers.items()}
+    ranks = {name: tuple(map(rank, each)) for name, each in sizes.items()}
     taught = features_of(network, seen.x)
     losses = measure_losses(
         network,
         spectra["jactus"],
-        {name: ranks_to_measure(each) for name, each in ranks.items()},
+        {name: choices_to_measure(each) for name, each in ranks.items()},
         # Not of the head's answers: every task has a head of its own, and what it reads are the features.
         lambda compact: float(feature_error(features_of(compact, seen.x), taught).mean()),
         lambda *_: None,
@@ -193,8 +195,8 @@ def _known() -> Known:
         for name, layer in layers.items()
     }
     rows = {
-        name: {None: Cost(0.0, 4 * matrix(layer).numel())}
-        | {rank: Cost(0.0, 4 * rank * sum(matrix(layer).shape)) for rank in ranks[name]}
+        name: {DENSE: Cost(0.0, 4 * matrix(layer).numel())}
+        | {rank(size): Cost(0.0, 4 * size * sum(matrix(layer).shape)) for size in sizes[name]}
         for name, layer in layers.items()
     }
     rest = sum(each.numel() for each in network.parameters()) - sum(matrix(each).numel() for each in layers.values())
@@ -256,7 +258,7 @@ def _compact(known: Known, method: str, ratio: float, steps: int) -> nn.Module:
     """A static compact network: the same for every task."""
     curve, allocate = STATIC[method]
     found = allocate(known.gains, known.costs, Limits(size_bytes=int(ratio * known.bytes_)))
-    student = compress(known.network, known.spectra[curve], found.ranks)
+    student = compress(known.network, known.spectra[curve], found.selection)
     if steps:
         _recover(known, student, steps)
     estimate_statistics(student, known.some)
@@ -364,9 +366,9 @@ def _embeddings(known: Known, policy: Policy, setting: Setting | None, sizes: Si
     return [TaskEmbedding(policy.backbone, *pair) for pair in zip(tensors["layers"], tensors["task"], strict=True)]
 
 
-def _ranks(known: Known, policy: Policy, embedding: TaskEmbedding, ratio: float) -> dict[str, int | None]:
+def _chosen(known: Known, policy: Policy, embedding: TaskEmbedding, ratio: float) -> Selection:
     limits = Limits(size_bytes=int(ratio * known.bytes_))
-    return allocate_policy(known.gains, known.costs, limits, policy=policy, embedding=embedding).ranks
+    return allocate_policy(known.gains, known.costs, limits, policy=policy, embedding=embedding).selection
 
 
 def _usual(policy: Policy) -> TaskEmbedding:
@@ -386,22 +388,22 @@ def _adaptive(
     for setting in settings:
         examples, episodes = _episodes(setting, sizes)
         tasks = [_usual(policy)] if one else _embeddings(known, policy, setting, sizes)
-        chosen = [_ranks(known, policy, task, ratio) for task in tasks] * (len(episodes) if one else 1)
-        groups: dict[tuple[int | None, ...], list[int]] = {}
-        for place, ranks in enumerate(chosen):
-            groups.setdefault(tuple(ranks.values()), []).append(place)
+        chosen = [_chosen(known, policy, task, ratio) for task in tasks] * (len(episodes) if one else 1)
+        groups: dict[Selection, list[int]] = {}
+        for place, selection in enumerate(chosen):
+            groups.setdefault(selection, []).append(place)
         right = torch.zeros(len(episodes))
-        for ranks, places in groups.items():
-            network = fold_all(_cut(known, student, dict(zip(known.layers, ranks, strict=True))))
+        for selection, places in groups.items():
+            network = fold_all(_cut(known, student, selection))
             right[places] = _judged(network, examples, [episodes[place] for place in places])
-        common = max(groups, key=lambda ranks: len(groups[ranks]))
-        found.append(_row(setting, right, sizes, allocations=len(groups), most_common=list(common)))
+        common = [choice.size for choice in max(groups, key=lambda selection: len(groups[selection])).values()]
+        found.append(_row(setting, right, sizes, allocations=len(groups), most_common=common))
     return found
 
 
 def _nested(known: Known, policy: Policy, ratio: float, steps: int, sizes: Sizes) -> nn.Module:
     """One network for all tasks."""
-    largest: dict[str, int | None] = {name: max(curve.by_rank) for name, curve in known.gains.items()}
+    largest = {name: max(curve.by_choice) for name, curve in known.gains.items()}
     student = compress_nested(known.network, known.spectra["jactus"], largest)
     if steps:
         _recover(known, student, steps, narrowed=_to_background_ranks(known, policy, student, ratio, sizes))
@@ -426,7 +428,7 @@ def _on_task(
             if method in STATIC:
                 network = copy.deepcopy(shared)
             else:
-                network = _cut(known, shared, _ranks(known, policy, embedding, ratio))
+                network = _cut(known, shared, _chosen(known, policy, embedding, ratio))
             recover(
                 network,
                 known.network,
@@ -448,24 +450,24 @@ def _to_background_ranks(
     known: Known, policy: Policy, student: nn.Module, ratio: float, sizes: Sizes
 ) -> Callable[[torch.Generator], AbstractContextManager[None]]:
     """Each step trains the prefixes that the policy sets for some background task."""
-    drawn = [_ranks(known, policy, task, ratio) for task in _embeddings(known, policy, None, sizes)]
+    drawn = [_chosen(known, policy, task, ratio) for task in _embeddings(known, policy, None, sizes)]
     full = {name: layer.rank for name, layer in compact_layers(student).items()}
 
     def narrowed(generator: torch.Generator) -> AbstractContextManager[None]:
-        ranks = drawn[int(torch.randint(len(drawn), (), generator=generator))]
-        return prefixes(student, {name: most if ranks[name] is None else ranks[name] for name, most in full.items()})
+        selection = drawn[int(torch.randint(len(drawn), (), generator=generator))]
+        return prefixes(student, {name: selection[name].size or most for name, most in full.items()})
 
     return narrowed
 
 
-def _cut(known: Known, student: nn.Module, ranks: dict[str, int | None]) -> nn.Module:
+def _cut(known: Known, student: nn.Module, selection: Selection) -> nn.Module:
     """The dense network with those prefixes of the student's layers."""
     compact = copy.deepcopy(known.network)
     for name, layer in compact_layers(student).items():
-        rank = ranks[name]
-        if rank is not None:
+        size = selection[name].size
+        if size is not None:
             parent, _, attribute = name.rpartition(".")
-            setattr(compact.get_submodule(parent), attribute, layer.truncate(rank))
+            setattr(compact.get_submodule(parent), attribute, layer.truncate(size))
     estimate_statistics(compact, known.some)
     return compact
 
@@ -551,12 +553,12 @@ def _budgets(known: Known, policy: Policy, sizes: Sizes) -> dict[str, Figure]:
     """Random test tasks under random budgets of size and latency; times are bytes with noise, as boards have it."""
     chance = random.Random(0)
     embeddings = [each for setting in OMNIGLOT for each in _embeddings(known, policy, setting, sizes)]
-    noisy: dict[str, dict[int | None, Cost]] = {name: {} for name in known.layers}
-    for name, row in known.costs.layers.items():
-        for rank, cost in row.items():
-            noisy[name][rank] = replace(cost, latency_ms=cost.weight_bytes * chance.uniform(0.7, 1.3))
-    costs = replace(known.costs, layers=noisy)
-    dense: dict[str, int | None] = dict.fromkeys(noisy)
+    noisy: dict[str, dict[Choice, Cost]] = {name: {} for name in known.layers}
+    for name, row in known.costs.parts.items():
+        for choice, cost in row.items():
+            noisy[name][choice] = replace(cost, latency_ms=cost.weight_bytes * chance.uniform(0.7, 1.3))
+    costs = replace(known.costs, parts=noisy)
+    dense = all_dense(noisy)
     within, draws = 0, 1000
     for _ in range(draws):
         limits = Limits(
@@ -564,7 +566,7 @@ def _budgets(known: Known, policy: Policy, sizes: Sizes) -> dict[str, Figure]:
             int(chance.uniform(0.1, 1) * costs.size_bytes(dense)),
         )
         found = allocate_policy(known.gains, costs, limits, policy=policy, embedding=chance.choice(embeddings))
-        within += fits(found.ranks, costs, limits)
+        within += fits(found.selection, costs, limits)
     how = "random test tasks and budgets of size and, every other time, latency"
     return {"budgets that hold, of 1,000": Figure(within, "1000", within == draws, how)}
 
@@ -577,7 +579,7 @@ def _seconds(known: Known, policy: Policy, sizes: Sizes) -> dict[str, Figure]:
         start = time.process_time()
         embedding = _embed(known, policy, task)
         middle = time.process_time()
-        _ranks(known, policy, embedding, _RATIO)
+        _chosen(known, policy, embedding, _RATIO)
         passes.append(1e3 * (middle - start))
         calls.append(1e3 * (time.process_time() - middle))
     call, embed = (sorted(each)[len(each) // 2] for each in (calls, passes))

@@ -56,23 +56,23 @@ def main() -> None:
 
 def _rows(model: str, runtime: str, target: Target, found: Measured) -> list[dict[str, Any]]:
     """One row an allocation that the fit never saw."""
-    taught = [(ranks, row.median_ms) for ranks, row in found.wholes[:_FITTED]]
+    taught = [(selection, row.median_ms) for selection, row in found.wholes[:_FITTED]]
     fitted = fit_latency_model(found.costs, found.kinds, target.family.clock, taught)
     rows = []
-    for ranks, row in found.wholes[_FITTED:]:
-        interval = fitted.predict(ranks)
+    for selection, row in found.wholes[_FITTED:]:
+        interval = fitted.predict(selection)
         rows.append(
             {
                 "model": model,
                 "runtime": runtime,
-                "ranks": list(ranks.values()),
+                "ranks": [choice.size for choice in selection.values()],
                 "measured_ms": row.median_ms,
                 "measured_p95_ms": row.p95_ms,
                 "flags": list(row.flags),
                 "predicted_ms": interval.ms,
                 "low_ms": interval.low_ms,
                 "high_ms": interval.high_ms,
-                "summed_ms": found.costs.latency_ms(ranks),
+                "summed_ms": found.costs.latency_ms(selection),
                 "error": interval.ms / row.median_ms - 1,
                 "held": interval.low_ms <= row.median_ms <= interval.high_ms,
             }

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.cache import cache_folder, digest
+from toolkit.choice import DENSE, Choice, Selection
 from toolkit.compression import CostTable, Spectrum, best_approximations, components_of, compress, matrix
 from toolkit.devices import hold
 from toolkit.profiling import Measurement, cost_table
-from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.signature import signature_of
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
@@ -31,8 +31,6 @@ MODELS = {
 }
 _TOGETHER = 8  # programs timed by one process
 
-Ranks = dict[str, int | None]
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -43,7 +41,7 @@ class Measured:
 
     costs: CostTable
     kinds: dict[str, str]
-    wholes: list[tuple[Ranks, Measurement]]
+    wholes: list[tuple[Selection, Measurement]]
 
 
 def measure(
@@ -59,10 +57,7 @@ def measure(
         board = probe(home, target, job, watch)
         profiled = profile(board, job, watch)
         tell(f"{model}, {runtime}, {target.name}: {len(profiled.profile.rows)} rows")
-        ranks = {
-            name: (None, *candidate_ranks(layer, target.family.rank_multiple)) for name, layer in job.layers.items()
-        }
-        drawn = _draw(ranks, count, seed)
+        drawn = _draw({name: tuple(part.pieces) for name, part in profiled.parts.items()}, count, seed)
         todo = [index for index in range(count) if str(index) not in times]
         for start in range(0, len(todo), _TOGETHER):
             batch = todo[start : start + _TOGETHER]
@@ -72,41 +67,32 @@ def measure(
             times |= {key: row.model_dump() for key, row in timed.rows.items()}
             kept.write_text(json.dumps(times))
             tell(f"{model}, {runtime}, {target.name}: {len(times)} of {count} whole models")
-    costs = cost_table(
-        job.layers,
-        profiled.input_shapes,
-        target.family.rank_multiple,
-        profiled.profile,
-        profiled.dense,
-        profiled.memory,
-    )
-    kinds = {name: signature_of(layer, profiled.input_shapes[name], None).kind for name, layer in job.layers.items()}
+    costs = cost_table(profiled.parts, profiled.profile, profiled.dense, profiled.memory)
+    kinds = {name: signature_of(layer, profiled.input_shapes[name], DENSE).kind for name, layer in job.layers.items()}
     wholes = [(drawn[index], Measurement.model_validate(times[str(index)])) for index in range(count)]
     return Measured(costs, kinds, wholes)
 
 
-def _draw(ranks: dict[str, tuple[int | None, ...]], count: int, seed: int) -> list[Ranks]:
+def _draw(offered: dict[str, tuple[Choice, ...]], count: int, seed: int) -> list[Selection]:
     """Each allocation leans towards small or large choices by a lean of its own, so that all speeds occur."""
     chance = random.Random(seed)
     drawn = []
     for _ in range(count):
         lean = chance.uniform(-2, 2)
-        allocation: Ranks = {}
-        for name, choices in ranks.items():
-            ordered = [*choices[1:], None]
+        chosen: dict[str, Choice] = {}
+        for name, choices in offered.items():
+            ordered = [*choices[1:], DENSE]
             weights = [2.0 ** (lean * index / max(1, len(ordered) - 1)) for index in range(len(ordered))]
-            allocation[name] = chance.choices(ordered, weights)[0]
-        drawn.append(allocation)
+            chosen[name] = chance.choices(ordered, weights)[0]
+        drawn.append(Selection(chosen))
     return drawn
 
 
-def _program(model: str, job: Job, ranks: Ranks) -> Timeable:
+def _program(model: str, job: Job, selection: Selection) -> Timeable:
     """The whole model under those choices: its own weights, truncated; time does not depend on them."""
-    backbone = compress(
-        job.network.backbone, {name: _truncated(job, name) for name, rank in ranks.items() if rank}, ranks
-    )
+    backbone = compress(job.network.backbone, {name: _truncated(job, name) for name in selection.changed}, selection)
     shapes = {name: tuple(value.shape) for name, value in serving_tensors(backbone, job.dense_head).items()}
-    kept = _kept("programs", model, job.runtime.name, job.key, ranks).with_suffix(job.runtime.suffix)
+    kept = _kept("programs", model, job.runtime.name, job.key, selection.key).with_suffix(job.runtime.suffix)
     if not kept.exists():
         program = export_inference(job.runtime, backbone, job.dense_head, job.example)
         kept.with_suffix(".holes").write_text(json.dumps(program.holes))

@@ -26,6 +26,7 @@ from record import Figure, write
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
+from toolkit.choice import rank
 from toolkit.compression import (
     CompactLinear,
     calibrate,
@@ -93,8 +94,8 @@ def _models(quick: bool) -> dict[str, tuple[nn.Module, nn.Linear]]:
     layers = compressible_layers(network.backbone, x[:1])
     statistics = calibrate(network.backbone, layers, [(x, network.head)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], _RANK) for name, layer in layers.items()}
-    ranks = {name: min(_RANK, *matrix(layer).shape) for name, layer in layers.items()}
-    compact = compress(network.backbone, spectra, ranks)
+    chosen = {name: rank(min(_RANK, *matrix(layer).shape)) for name, layer in layers.items()}
+    compact = compress(network.backbone, spectra, chosen)
     return {"dense": (network.backbone, network.head), "compact": (compact, network.head)}
 
 

@@ -39,6 +39,7 @@ from benchmarks.models.data import VARIABLE
 from toolkit.adaptation import features_of, head_start, task_head, trace_train_step
 from toolkit.adaptation.on_device import JITTER, LEARNING_RATE
 from toolkit.cache import cached, digest
+from toolkit.choice import DENSE, Choice, all_dense
 from toolkit.compression import (
     ALLOCATORS,
     CURVES,
@@ -47,13 +48,13 @@ from toolkit.compression import (
     CostTable,
     Labelled,
     Limits,
+    choices_to_measure,
     compress,
     compressible_layers,
     corrected_gains,
     gain_curve,
     matrix,
     measure_losses,
-    ranks_to_measure,
 )
 from toolkit.compression.layers import Dense
 from toolkit.devices.agent.adapt import adapt
@@ -61,7 +62,7 @@ from toolkit.devices.agent.infer import infer
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.distillation import augment_for, kd, recover
 from toolkit.models import Network, split_head
-from toolkit.profiling.candidates import candidate_ranks
+from toolkit.profiling.candidates import layer_choices
 from toolkit.recipe import DEFAULT_RECIPE
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
@@ -140,8 +141,8 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
     calibration = Examples(general.x[drawn], general.y[drawn])
     spectra = CURVES[curve](network.backbone, layers, CalibrationSet(Labelled(calibration, head)), 0)
     costs = _parameters(layers)
-    ranks_of = {name: tuple(rank for rank in row if rank is not None) for name, row in costs.layers.items()}
-    gains = {name: gain_curve(name, matrix(layers[name]), spectra[name], ranks_of[name]) for name in layers}
+    smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in costs.parts.items()}
+    gains = {name: gain_curve(name, matrix(layers[name]), spectra[name], smaller[name]) for name in layers}
     if allocator == "exact":
         x = calibration.x[:_LOSS_EXAMPLES]
         taught = head(features_of(network.backbone, x)).detach()
@@ -149,14 +150,14 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
         def loss(backbone: nn.Module) -> float:
             return float(kd(head(features_of(backbone, x)), taught, 1.0))
 
-        asked = {name: ranks_to_measure(ranks) for name, ranks in ranks_of.items()}
+        asked = {name: choices_to_measure(choices) for name, choices in smaller.items()}
         losses = measure_losses(network.backbone, spectra, asked, loss, _silent)
         gains = {name: corrected_gains(curve, losses[name]) for name, curve in gains.items()}
-    dense = costs.size_bytes(dict.fromkeys(layers))
+    dense = costs.size_bytes(all_dense(layers))
     found = ALLOCATORS[allocator](gains, costs, Limits(size_bytes=int(_SHARE * dense)))
-    backbone = compress(network.backbone, spectra, found.ranks)
+    backbone = compress(network.backbone, spectra, found.selection)
     code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads")
-    key = digest(_weights(backbone), found.ranks, _RECOVERY_STEPS, str(_RECIPE), code)
+    key = digest(_weights(backbone), found.selection.key, _RECOVERY_STEPS, str(_RECIPE), code)
 
     def train(folder: Path) -> None:
         varied, steps = augment_for(None, general.x), _RECOVERY_STEPS
@@ -166,16 +167,19 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
 
     folder, _ = cached("benchmarks/speaker-compact", key, train)
     backbone.load_state_dict(torch.load(folder / "backbone.pt", weights_only=True))
-    return backbone.eval(), {"share": found.size_bytes / dense, "ranks": list(found.ranks.values())}
+    ranks = [choice.size for choice in found.selection.values()]
+    return backbone.eval(), {"share": found.size_bytes / dense, "ranks": ranks}
 
 
 def _parameters(layers: dict[str, Dense]) -> CostTable:
     """What the choices of each layer take in parameters alone, as bytes of a model that holds nothing else."""
-    table: dict[str, dict[int | None, Cost]] = {}
+    table: dict[str, dict[Choice, Cost]] = {}
     for name, layer in layers.items():
         m, n = matrix(layer).shape
-        table[name] = {None: Cost(0.0, m * n)}
-        table[name] |= {rank: Cost(0.0, rank * (m + n + rank)) for rank in candidate_ranks(layer, _RANK_MULTIPLE)}
+        table[name] = {
+            choice: Cost(0.0, m * n if choice.size is None else choice.size * (m + n + choice.size))
+            for choice in layer_choices(layer, _RANK_MULTIPLE)
+        }
     return CostTable(table, 0.0, 0)
 
 

@@ -21,6 +21,7 @@ import torch
 from record import Figure, write
 from torch import nn
 
+from toolkit.choice import DENSE
 from toolkit.compression import (
     CalibrationSet,
     Cost,
@@ -36,7 +37,7 @@ from toolkit.compression import (
     matrix,
 )
 from toolkit.examples.digits import Block
-from toolkit.profiling.candidates import candidate_ranks
+from toolkit.profiling.candidates import layer_choices
 from toolkit.tasks import Examples
 
 _WIDTH, _HEADS, _CLASSES, _THREADS = 768, 12, 10, 2
@@ -116,16 +117,16 @@ def _measure(depth: int, images: int, what: str) -> dict[str, Any]:
         for name, layer in layers.items()
     }
     clock.lap("factorisation")
-    ranks = {name: candidate_ranks(layer, 8) for name, layer in layers.items()}
-    gains = {name: gain_curve(name, matrix(layer), spectra[name], ranks[name]) for name, layer in layers.items()}
+    choices = {name: layer_choices(layer, 8) for name, layer in layers.items()}
+    gains = {name: gain_curve(name, matrix(layer), spectra[name], choices[name]) for name, layer in layers.items()}
     costs = {
         name: {
-            rank: Cost(0.0, 4 * (layer.weight.numel() if rank is None else rank * sum(matrix(layer).shape)))
-            for rank in (None, *ranks[name])
+            each: Cost(0.0, 4 * (layer.weight.numel() if each.size is None else each.size * sum(matrix(layer).shape)))
+            for each in choices[name]
         }
         for name, layer in layers.items()
     }
-    dense_bytes = sum(each[None].weight_bytes for each in costs.values())
+    dense_bytes = sum(row[DENSE].weight_bytes for row in costs.values())
     found = allocate_exact(gains, CostTable(costs, 0.0, 0), Limits(size_bytes=int(_SHARE * dense_bytes)))
     clock.lap("allocation")
     row |= {"share_of_parameters": found.size_bytes / dense_bytes, "bound_gap": found.bound_gap}

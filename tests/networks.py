@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.choices import ranks
 from toolkit.compression import break_even_rank, calibrate, compress, compressible_layers, jactus_spectrum, matrix
 from toolkit.devices.agent.runtime import Program as Loaded
 from toolkit.devices.agent.runtime import load
@@ -126,12 +127,12 @@ def compacted(backbone: nn.Module, head: nn.Module, x: torch.Tensor, rank: int =
     """Every layer that gains from it at that rank."""
     layers = compressible_layers(backbone, x[:1])
     statistics = calibrate(backbone, layers, [(x, head)])
-    ranks = {name: min(rank, break_even_rank(layer)) or None for name, layer in layers.items()}
+    sizes = {name: min(rank, break_even_rank(layer)) or None for name, layer in layers.items()}
     spectra = {
         name: jactus_spectrum(matrix(layer), statistics[name], max(1, break_even_rank(layer)))
         for name, layer in layers.items()
     }
-    return compress(backbone, spectra, ranks)
+    return compress(backbone, spectra, ranks(sizes))
 
 
 def loaded(runtime: Runtime, program: Program, folder: Path, values: dict[str, np.ndarray] | None = None) -> Loaded:

@@ -14,7 +14,7 @@ from toolkit.deployment import Deployment
 from toolkit.devices import Agent, connect, open_home, probe
 from toolkit.devices.python_agent import install_python_agent, with_site
 from toolkit.devices.releases import release
-from toolkit.profiling import profile_layers, variants_of
+from toolkit.profiling import layer_part, profile_layers, variants_of
 from toolkit.profiling.profile import DeviceIdentity, Profile
 from toolkit.report.words import INSTRUCTION_CLOCK
 from toolkit.runtimes import RUNTIMES
@@ -109,7 +109,7 @@ def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None
     agent = _with_packages(install_python_agent(open_home(device, board.target), board.target))
     # Of a layer that takes milliseconds: what else the guest does shows on one of 0.1 ms where the host is busy.
     layers = {"layer": nn.Linear(2048, 2048)}
-    variants = dict(list(variants_of(layers, {"layer": (1, 2048)}, 2048).items())[:1])
+    variants = dict(list(variants_of([layer_part("layer", layers["layer"], (1, 2048), 2048)]).items())[:1])
     empty = Profile(
         family="t",
         device=DeviceIdentity(**probe(agent).identity()),

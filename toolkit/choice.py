@@ -12,7 +12,7 @@ _WORD: dict[Form, str] = {"rank": "rank", "channels": "keep"}
 _TEXT = re.compile(r"removed|(?:(?P<dense>dense)|(?P<word>rank|keep) (?P<size>[1-9]\d*))(?: (?P<precision>fp16|int8))?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Choice:
     """A layer dense or of some rank, or so many channels kept of a group, in some precision; or a block removed.
 

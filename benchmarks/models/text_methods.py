@@ -13,9 +13,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.models.text import by_length
+from toolkit.choice import DENSE, Choice, all_dense, rank
 from toolkit.compression import (
     Cost,
     CostTable,
+    GainCurve,
     LayerStatistics,
     Limits,
     Spectrum,
@@ -80,22 +82,23 @@ def jactus(
     on_progress: Progress,
 ) -> Made:
     """The encoder with ranks chosen for that share; then all of it but the embeddings learns, and the head."""
-    gains, rows = {}, {}
+    gains: dict[str, GainCurve] = {}
+    rows: dict[str, dict[Choice, Cost]] = {}
     for name, spectrum in spectra.items():
         layer = encoder.get_submodule(name)
         assert isinstance(layer, nn.Linear)
         m, n = matrix(layer).shape
-        ranks = tuple(range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP))
-        gains[name] = gain_curve(name, matrix(layer), spectrum, ranks)
-        rows[name] = {None: Cost(0.0, m * n), **{rank: Cost(0.0, rank * (m + n)) for rank in ranks}}
+        sizes = range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP)
+        gains[name] = gain_curve(name, matrix(layer), spectrum, map(rank, sizes))
+        rows[name] = {DENSE: Cost(0.0, m * n), **{rank(size): Cost(0.0, size * (m + n)) for size in sizes}}
     costs = CostTable(rows, 0.0, 0)
-    dense = costs.size_bytes(dict.fromkeys(rows))
+    dense = costs.size_bytes(all_dense(rows))
     allocation = allocate_exact(gains, costs, Limits(size_bytes=int(share * dense)))
-    student = compress(encoder, spectra, allocation.ranks).requires_grad_(True)
+    student = compress(encoder, spectra, allocation.selection).requires_grad_(True)
     student.get_submodule("bert.embeddings").requires_grad_(False)
     learning = {"steps": steps, "learning_rate": learning_rate, "head_rate": head_rate, "batch": BATCH, "seed": seed}
     student, head = teach(student, head, examples, on_progress=on_progress, **learning)  # type: ignore[arg-type]
-    return Made(student, head, costs.size_bytes(allocation.ranks) / dense)
+    return Made(student, head, costs.size_bytes(allocation.selection) / dense)
 
 
 def low_rank_adapters(
@@ -143,18 +146,18 @@ def factorise(
     factored, kept, dense = copy.deepcopy(encoder), 0, 0
     for name, layer in [(n, each) for n, each in encoder.named_modules() if isinstance(each, nn.Linear)]:
         m, n = layer.weight.shape
-        rank = int(share * m * n / (m + n))
+        size = int(share * m * n / (m + n))
         weight = layer.weight.detach().double()
         root = torch.eye(n, dtype=torch.float64) if statistics is None else _root(statistics[name].sigma_x)
         u, s, vh = torch.linalg.svd(weight @ root, full_matrices=False)
-        down, up = nn.Linear(n, rank, bias=False), nn.Linear(rank, m)
+        down, up = nn.Linear(n, size, bias=False), nn.Linear(size, m)
         with torch.no_grad():
-            down.weight.copy_(torch.linalg.solve(root, vh[:rank].T, left=True).T if statistics else vh[:rank])
-            up.weight.copy_(u[:, :rank] * s[:rank])
+            down.weight.copy_(torch.linalg.solve(root, vh[:size].T, left=True).T if statistics else vh[:size])
+            up.weight.copy_(u[:, :size] * s[:size])
             up.bias.copy_(layer.bias)
         parent, _, attribute = name.rpartition(".")
         setattr(factored.get_submodule(parent), attribute, nn.Sequential(OrderedDict(down=down, up=up)))
-        kept, dense = kept + rank * (m + n), dense + m * n
+        kept, dense = kept + size * (m + n), dense + m * n
     return factored.eval(), kept / dense
 
 

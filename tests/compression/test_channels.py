@@ -10,6 +10,7 @@ from networks import build
 from torch import nn
 
 from benchmarks.models.resnet import ResNet, with_convolved_shortcuts
+from toolkit.choice import keep
 from toolkit.compression import ChannelGroup, RankedChannels, channel_groups, compress, rank_channels
 from toolkit.compression.channels.find import holds
 from toolkit.models import split_head
@@ -82,11 +83,11 @@ def test_without_channels_a_network_is_what_it_is_with_zeros(network) -> None:
     expected = model
     for name, group in groups.items():
         for kept in (1, group.channels // 2):
-            narrowed = compress(model, ranked, {name: kept})
+            narrowed = compress(model, ranked, {name: keep(kept)})
             torch.testing.assert_close(narrowed(x), _zeroed(model, ranked[name], kept)(x), rtol=1e-4, atol=1e-5)
             assert _values(narrowed) < _values(model)
         expected = _zeroed(expected, ranked[name], group.channels // 2)
-    together = compress(model, ranked, {name: group.channels // 2 for name, group in groups.items()})
+    together = compress(model, ranked, {name: keep(group.channels // 2) for name, group in groups.items()})
     torch.testing.assert_close(together(x), expected(x), rtol=1e-4, atol=1e-5)
 
 
@@ -155,13 +156,13 @@ def test_channels_that_do_nothing_go_first() -> None:
     ranked = rank_channels(model, groups, x[:1], losses)[name]
     assert set(ranked.order[-2:]) == {2, 5}
     assert sorted(ranked.order) == list(range(group.channels))
-    torch.testing.assert_close(compress(model, {name: ranked}, {name: 6})(x), model(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(compress(model, {name: ranked}, {name: keep(6)})(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_only_what_lost_channels_is_trained_afterwards() -> None:
     model, x = residual()
     name, group = next(iter(channel_groups(model, x[:1])[0].items()))
-    narrowed = compress(model, {name: _shuffled(group)}, {name: 3})
+    narrowed = compress(model, {name: _shuffled(group)}, {name: keep(3)})
     trained = {place.rpartition(".")[0] for place, value in narrowed.named_parameters() if value.requires_grad}
     assert trained == {"1.first", "1.norm1", "1.second"}
     assert all(value.requires_grad for value in model.parameters())

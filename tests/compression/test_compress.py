@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.choices import ranks
 from toolkit.compression import (
     CompactConv2d,
     CompactLinear,
@@ -44,7 +45,7 @@ def test_full_rank_computes_what_the_dense_model_computes(
     dense: tuple[nn.Module, dict[str, Spectrum], torch.Tensor],
 ) -> None:
     model, spectra, x = dense
-    compact = compress(model, spectra, {"0": 6, "5": 8})
+    compact = compress(model, spectra, ranks({"0": 6, "5": 8}))
     assert {name: type(layer) for name, layer in compact_layers(compact).items()} == {
         "0": CompactConv2d,
         "5": CompactLinear,
@@ -56,7 +57,7 @@ def test_the_dense_model_is_left_alone_and_only_cores_train(
     dense: tuple[nn.Module, dict[str, Spectrum], torch.Tensor],
 ) -> None:
     model, spectra, _ = dense
-    compact = compress(model, spectra, {"0": None, "5": 3})
+    compact = compress(model, spectra, ranks({"0": None, "5": 3}))
     assert isinstance(model[5], nn.Linear)
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert isinstance(compact[0], nn.Conv2d)
@@ -69,7 +70,7 @@ def test_folding_a_model_keeps_its_function_and_needs_no_compact_layer(
     dense: tuple[nn.Module, dict[str, Spectrum], torch.Tensor],
 ) -> None:
     model, spectra, x = dense
-    compact = compress(model, spectra, {"0": 2, "5": 3})
+    compact = compress(model, spectra, ranks({"0": 2, "5": 3}))
     folded = fold_all(compact.train())
     assert not compact_layers(folded)
     assert list(compact_layers(compact)) == ["0", "5"]

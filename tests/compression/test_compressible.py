@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.choices import ranks
 from toolkit.compression import (
     calibrate,
     compact_layers,
@@ -141,7 +142,7 @@ def test_layers_whose_replacement_replaces_the_computation(
     statistics = calibrate(model, layers, [(x, lambda out: out.flatten(1))])
     full = {name: min(matrix(layer).shape) for name, layer in layers.items()}
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], full[name]) for name, layer in layers.items()}
-    compact = compress(model, spectra, dict(full))
+    compact = compress(model, spectra, ranks(full))
     assert sorted(compact_layers(compact)) == sorted(expected)
     with torch.no_grad():
         torch.testing.assert_close(compact(x), model(x), atol=1e-4, rtol=1e-4)
@@ -163,7 +164,7 @@ def test_layers_that_share_a_weight_share_their_factors(model: nn.Module) -> Non
     layers = compressible_layers(model, x[:1])
     statistics = calibrate(model, layers, [(x, lambda out: out.flatten(1))])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 3) for name, layer in layers.items()}
-    compact = compress(model, spectra, dict.fromkeys(layers, 2))
+    compact = compress(model, spectra, ranks(dict.fromkeys(layers, 2)))
     cores = [name for name, parameter in compact.named_parameters() if parameter.requires_grad]
     assert cores == [f"{name}.core.weight" for name in compact_layers(compact)]
     before, folded = compact(x), fold_all(compact)

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.choices import ranks
+from toolkit.choice import rank
 from toolkit.compression import (
     CURVES,
     CalibrationSet,
@@ -49,8 +51,8 @@ def test_components_are_nested_and_their_gains_never_fall(name: str) -> None:
         smaller = factors_at(spectrum, most - 1)
         assert torch.equal(smaller.u, largest.u[:, :-1])
         assert torch.equal(smaller.v, largest.v[:, :-1])
-        curve = gain_curve(layer, matrix(layers[layer]), spectrum, tuple(range(1, most + 1)))
-        gains = [*curve.by_rank.values(), curve.dense * (1 + 1e-5)]
+        curve = gain_curve(layer, matrix(layers[layer]), spectrum, map(rank, range(1, most + 1)))
+        gains = [*curve.by_choice.values(), curve.dense * (1 + 1e-5)]
         assert gains == sorted(gains)
         assert gains[0] > 0
 
@@ -71,7 +73,7 @@ def test_little_or_nothing_seen_of_a_layer_is_enough_to_factor_it(name: str, see
         backbone[0].bias[::2] = -1
     layers = compressible_layers(backbone, torch.randn(1, 1, 6, 6))
     spectra = CURVES[name](backbone, layers, data, 0)
-    compact = compress(backbone, spectra, {layer: len(spectrum.values) for layer, spectrum in spectra.items()})
+    compact = compress(backbone, spectra, ranks({layer: len(spectrum.values) for layer, spectrum in spectra.items()}))
     assert torch.isfinite(compact(torch.randn(5, 1, 6, 6))).all()
     assert all(spectrum.gain(1) >= 0 for spectrum in spectra.values())
 
@@ -84,7 +86,7 @@ def _output_error(curve: Curve, rank: int) -> float:
     x = torch.randn(200, 6) @ torch.randn(6, 32) + 0.05 * torch.randn(200, 32)
     part = Labelled(Examples(x, torch.arange(200) % 4), head)
     layers = compressible_layers(backbone, x[:1])
-    compact = compress(backbone, curve(backbone, layers, CalibrationSet(part, part), 0), {"0": rank})
+    compact = compress(backbone, curve(backbone, layers, CalibrationSet(part, part), 0), ranks({"0": rank}))
     return float((compact[0](x) - backbone[0](x)).square().mean())  # type: ignore[index]
 
 

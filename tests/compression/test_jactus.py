@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toolkit.choice import DENSE, rank
 from toolkit.compression import LayerStatistics, Spectrum, factors_at, gain_curve, jactus_spectrum
 
 
@@ -37,10 +38,10 @@ def test_the_error_in_the_task_metric_is_what_the_gain_leaves(m: int, n: int, k:
     weight, statistics = _problem(m, n, seed)
     spectrum = jactus_spectrum(weight, statistics, k)
     errors = []
-    for rank in range(1, len(spectrum.values) + 1):
-        missing = weight.double() - _approximation(spectrum, rank)
+    for count in range(1, len(spectrum.values) + 1):
+        missing = weight.double() - _approximation(spectrum, count)
         error = 0.5 * float((_damped(statistics.sigma_g) @ missing @ _damped(statistics.sigma_x) @ missing.T).trace())
-        assert error == pytest.approx(spectrum.removal - spectrum.gain(rank), abs=1e-5 * spectrum.removal)
+        assert error == pytest.approx(spectrum.removal - spectrum.gain(count), abs=1e-5 * spectrum.removal)
         errors.append(error)
     assert all(later <= earlier + 1e-6 * spectrum.removal for earlier, later in itertools.pairwise(errors))
 
@@ -51,12 +52,12 @@ def test_bases_are_orthonormal_and_every_rank_is_a_prefix(m: int, n: int, seed: 
     weight, statistics = _problem(m, n, seed)
     spectrum = jactus_spectrum(weight, statistics, 4)
     largest = factors_at(spectrum, len(spectrum.values))
-    for rank in range(1, len(spectrum.values) + 1):
-        factors = factors_at(spectrum, rank)
-        assert torch.equal(factors.u, largest.u[:, :rank])
-        assert torch.equal(factors.v, largest.v[:, :rank])
-        torch.testing.assert_close(factors.u.T @ factors.u, torch.eye(rank), atol=1e-5, rtol=0)
-        torch.testing.assert_close(factors.v.T @ factors.v, torch.eye(rank), atol=1e-5, rtol=0)
+    for count in range(1, len(spectrum.values) + 1):
+        factors = factors_at(spectrum, count)
+        assert torch.equal(factors.u, largest.u[:, :count])
+        assert torch.equal(factors.v, largest.v[:, :count])
+        torch.testing.assert_close(factors.u.T @ factors.u, torch.eye(count), atol=1e-5, rtol=0)
+        torch.testing.assert_close(factors.v.T @ factors.v, torch.eye(count), atol=1e-5, rtol=0)
 
 
 def test_with_an_isotropic_task_the_best_approximation_is_the_plain_svd() -> None:
@@ -95,8 +96,8 @@ def test_zero_weights_are_worth_nothing() -> None:
 def test_a_gain_curve_never_falls_and_dense_is_worth_most() -> None:
     weight, statistics = _problem(8, 6, 0)
     spectrum = jactus_spectrum(weight, statistics, 6)
-    curve = gain_curve("layer", weight, spectrum, (1, 3, 5))
-    assert 0 < curve.of(1) <= curve.of(3) <= curve.of(5) <= curve.of(None)
-    assert curve.of(None) == pytest.approx(spectrum.gain(6))  # the union is full: all of the loss is inside it
+    curve = gain_curve("layer", weight, spectrum, map(rank, (1, 3, 5)))
+    assert 0 < curve.of(rank(1)) <= curve.of(rank(3)) <= curve.of(rank(5)) <= curve.of(DENSE)
+    assert curve.of(DENSE) == pytest.approx(spectrum.gain(6))  # the union is full: all of the loss is inside it
     squares = torch.linalg.svdvals(weight) ** 2
-    assert curve.energy == {rank: pytest.approx(float(squares[:rank].sum() / squares.sum())) for rank in (1, 3, 5)}
+    assert curve.energy == {rank(r): pytest.approx(float(squares[:r].sum() / squares.sum())) for r in (1, 3, 5)}

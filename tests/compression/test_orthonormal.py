@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.choices import ranks
 from toolkit.compression import CURVES, CalibrationSet, Labelled, compact_layers, compress, make_bases_orthonormal
 from toolkit.compression.compressible import compressible_layers
 from toolkit.compression.layers import Compact
@@ -20,7 +21,7 @@ def trained() -> nn.Module:
     x = torch.randn(32, 2, 4, 4)
     data = CalibrationSet(Labelled(Examples(x, torch.zeros(32, dtype=torch.int64)), nn.Identity()))
     spectra = CURVES["jactus"](dense, compressible_layers(dense, x[:1]), data, 0)
-    student = compress(dense, spectra, {"0": 4, "3": 8})
+    student = compress(dense, spectra, ranks({"0": 4, "3": 8}))
     for parameter in student.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
     return student

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 from torch import nn
 
+from tests.choices import by_size
 from toolkit.adaptation import prototype_linear
 from toolkit.compression import Cost, CostTable, Limits, compressible_layers
 from toolkit.compression.policy import (
@@ -136,7 +137,7 @@ def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_room_is_the_share_of_the_tightest_limit() -> None:
-    costs = CostTable({"a": {None: Cost(3.0, 900), 8: Cost(1.0, 100)}}, 1.0, 100)
+    costs = CostTable({"a": by_size({None: Cost(3.0, 900), 8: Cost(1.0, 100)})}, 1.0, 100)
     assert room_of(costs, Limits()) == 1
     assert room_of(costs, Limits(latency_ms=2.0, size_bytes=900)) == 0.5
     assert room_of(costs, replace(Limits(), size_bytes=250)) == 0.25

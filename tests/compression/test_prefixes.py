@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.choices import ranks
 from toolkit.compression import (
     CURVES,
     CalibrationSet,
@@ -23,9 +24,9 @@ from toolkit.tasks import Examples
 _RANK = 8
 
 
-def _truncated(model: nn.Module, ranks: dict[str, int]) -> nn.Module:
+def _truncated(model: nn.Module, sizes: dict[str, int]) -> nn.Module:
     smaller = copy.deepcopy(model)
-    for name, rank in ranks.items():
+    for name, rank in sizes.items():
         parent, _, attribute = name.rpartition(".")
         layer = compact_layers(model)[name]
         setattr(smaller.get_submodule(parent), attribute, layer.truncate(rank))
@@ -45,15 +46,15 @@ def student(teacher: nn.Module) -> nn.Module:
     x = torch.randn(64, 1, 4, 4)
     layers = compressible_layers(teacher, x[:1])
     data = CalibrationSet(Labelled(Examples(x, torch.zeros(64, dtype=torch.int64)), nn.Identity()))
-    return compress(teacher, CURVES["jactus"](teacher, layers, data, 0), {"0": 4, "3": _RANK, "5": _RANK - 1})
+    return compress(teacher, CURVES["jactus"](teacher, layers, data, 0), ranks({"0": 4, "3": _RANK, "5": _RANK - 1}))
 
 
 def test_inside_a_prefix_a_model_computes_what_the_truncated_one_computes(student: nn.Module) -> None:
-    x, ranks = torch.randn(5, 1, 4, 4), {"0": 2, "3": 3, "5": 7}
+    x, sizes = torch.randn(5, 1, 4, 4), {"0": 2, "3": 3, "5": 7}
     whole = student(x)
-    with prefixes(student, ranks):
+    with prefixes(student, sizes):
         inside = student(x)
-    torch.testing.assert_close(inside, _truncated(student, ranks)(x))
+    torch.testing.assert_close(inside, _truncated(student, sizes)(x))
     assert torch.equal(student(x), whole)
 
 
@@ -106,8 +107,8 @@ def test_a_core_trained_nested_is_better_when_truncated_and_as_good_whole(
 
     @torch.no_grad()
     def error(model: nn.Module, share: float) -> float:
-        ranks = {name: max(1, int(share * layer.rank)) for name, layer in compact_layers(model).items()}
-        return float(F.mse_loss(_truncated(model, ranks)(held_out), teacher(held_out)))
+        sizes = {name: max(1, int(share * layer.rank)) for name, layer in compact_layers(model).items()}
+        return float(F.mse_loss(_truncated(model, sizes)(held_out), teacher(held_out)))
 
     for share in (0.25, 0.5, 0.75):
         assert error(nested, share) < error(plain, share)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.choices import curve, ranks
 from toolkit.compression import (
-    GainCurve,
     calibrate,
     compact_layers,
     compress,
@@ -16,10 +16,10 @@ from toolkit.compression import (
 from toolkit.compression.policy import components, compress_nested, masked, soft_masks
 
 CURVES = [
-    GainCurve(name, {4: first, 8: first + second, 12: first + 1.2 * second}, 5.0)
+    curve(name, {4: first, 8: first + second, 12: first + 1.2 * second}, 5.0)
     for name, first, second in (("a", 2.0, 0.5), ("b", 1.0, 0.8), ("c", 0.1, 0.02))
 ]
-LAYERS = [components(curve, cost) for curve, cost in zip(CURVES, (30.0, 50.0, 20.0), strict=True)]
+LAYERS = [components(each, cost) for each, cost in zip(CURVES, (30.0, 50.0, 20.0), strict=True)]
 
 
 def spent(masks: list[torch.Tensor]) -> float:
@@ -34,7 +34,7 @@ def test_the_budget_is_spent_whatever_the_thresholds(temperature: float, budget:
 
 
 def test_steps_are_shared_by_their_components_and_pay_ever_less() -> None:
-    found = components(GainCurve("a", {2: 1.0, 4: 4.0, 5: 4.5}, 5.0), 10.0)
+    found = components(curve("a", {2: 1.0, 4: 4.0, 5: 4.5}, 5.0), 10.0)
     # 0.5 each of the first two; the next two would pay 1.5 each, but no more than those below; then 0.5.
     assert found.log_worth.exp().tolist() == pytest.approx([0.05, 0.05, 0.05, 0.05, 0.05])
 
@@ -71,11 +71,11 @@ def test_a_hard_mask_is_the_compact_layer_of_that_rank() -> None:
     layers = compressible_layers(model, x[:1])
     statistics = calibrate(model, layers, [(x, lambda features: features)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 10) for name, layer in layers.items()}
-    nested = compress_nested(model, spectra, dict.fromkeys(layers, 10))
-    for ranks in ({"0": 3, "3": 7}, {"0": 8, "3": 1}):
-        masks = {name: (torch.arange(10) < rank).float() for name, rank in ranks.items()}
+    nested = compress_nested(model, spectra, ranks(dict.fromkeys(layers, 10)))
+    for sizes in ({"0": 3, "3": 7}, {"0": 8, "3": 1}):
+        masks = {name: (torch.arange(10) < rank).float() for name, rank in sizes.items()}
         with torch.no_grad(), masked(nested, masks):
             found = nested(x)
-        expected = compress(model, spectra, dict(ranks))(x)
+        expected = compress(model, spectra, ranks(dict(sizes)))(x)
         assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
     assert compact_layers(nested)["0"].core.weight.requires_grad

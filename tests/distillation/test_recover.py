@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.choices import ranks
 from toolkit.compression import calibrate, compress, compressible_layers, jactus_spectrum, matrix
 from toolkit.distillation import augment_for, kd, recover, teach, terms_of
 from toolkit.distillation.terms import Seen
@@ -29,7 +30,7 @@ def compressed() -> _Trained:
     layers = compressible_layers(teacher, x[:1])
     statistics = calibrate(teacher, layers, [(x, head)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 4) for name, layer in layers.items()}
-    student = compress(teacher, spectra, dict.fromkeys(layers, 4))
+    student = compress(teacher, spectra, ranks(dict.fromkeys(layers, 4)))
     return student, teacher, head, Examples(x, head(teacher(x)).argmax(1).detach())
 
 

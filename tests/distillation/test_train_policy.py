@@ -5,8 +5,9 @@ from itertools import repeat
 import torch
 from torch import nn
 
+from tests.choices import curve
 from toolkit.adaptation import prototype_linear
-from toolkit.compression import GainCurve, calibrate, compressible_layers, jactus_spectrum, matrix
+from toolkit.compression import calibrate, compressible_layers, jactus_spectrum, matrix
 from toolkit.compression.policy import embed_task
 from toolkit.distillation import train_policy
 from toolkit.tasks import Examples, Task
@@ -38,8 +39,7 @@ def test_the_layer_that_tells_the_classes_apart_gets_the_lower_threshold() -> No
     noise = torch.randn(256, 32)
     statistics = calibrate(model, layers, [(noise, lambda features: features)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 8) for name, layer in layers.items()}
-    curve = {rank: 1 - 0.8**rank for rank in range(1, 8)}
-    gains = {name: GainCurve(name, curve, 1.0) for name in layers}
+    gains = {name: curve(name, {size: 1 - 0.8**size for size in range(1, 8)}, 1.0) for name in layers}
     policy = train_policy(
         model, layers, spectra, gains, repeat(task), steps=60, room=(0.3, 0.5), seed=0, on_progress=lambda *_: None
     )

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from toolkit.choice import DENSE, rank
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.profiling.activations import activation_bytes, largest_activation_bytes
 
@@ -15,8 +16,8 @@ def test_input_output_and_what_lies_between(layer: nn.Linear | nn.Conv2d, shape:
     x = torch.randn(shape)
     compact = CompactLinear(12, 5, 4) if isinstance(layer, nn.Linear) else CompactConv2d(layer, 4)
     between = compact.fold().down(x)
-    assert activation_bytes(layer, shape, None) == 4 * (x.numel() + layer(x).numel())
-    assert activation_bytes(layer, shape, 4) == 4 * (x.numel() + between.numel() + layer(x).numel())
+    assert activation_bytes(layer, shape, DENSE) == 4 * (x.numel() + layer(x).numel())
+    assert activation_bytes(layer, shape, rank(4)) == 4 * (x.numel() + between.numel() + layer(x).numel())
 
 
 def test_the_largest_of_a_model() -> None:

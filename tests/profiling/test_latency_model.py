@@ -4,15 +4,19 @@ import random
 
 import pytest
 
+from tests.choices import by_size, ranks
+from toolkit.choice import DENSE, Selection, all_dense
 from toolkit.compression import Cost, CostTable
-from toolkit.profiling.latency_model import Ranks, fit_latency_model
+from toolkit.profiling.latency_model import fit_latency_model
 
 RANKS = (8, 16, 24, 32)
 LAYERS = [f"layer{index}" for index in range(12)]
 KINDS = {name: "linear" if index % 2 else "conv kxk" for index, name in enumerate(LAYERS)}
 COSTS = CostTable(
     {
-        name: {None: Cost(1.0 + index / 10, 1000), **{rank: Cost(0.2 + rank / 50 + index / 50, 10) for rank in RANKS}}
+        name: by_size(
+            {None: Cost(1.0 + index / 10, 1000), **{size: Cost(0.2 + size / 50 + index / 50, 10) for size in RANKS}}
+        )
         for index, name in enumerate(LAYERS)
     },
     rest_latency_ms=2.0,
@@ -20,49 +24,49 @@ COSTS = CostTable(
 )
 
 
-def draw(chance: random.Random) -> Ranks:
-    return {name: chance.choice([None, *RANKS]) for name in LAYERS}
+def draw(chance: random.Random) -> Selection:
+    return ranks({name: chance.choice([None, *RANKS]) for name in LAYERS})
 
 
-def truth(ranks: Ranks, noise: float = 0.0) -> float:
+def truth(chosen: Selection, noise: float = 0.0) -> float:
     """A board on which every compact convolution costs 0.05 ms more inside a model than alone, and is 10 % slower."""
     extra = sum(
-        0.05 + 0.1 * (COSTS.layers[name][rank].latency_ms - COSTS.layers[name][None].latency_ms)
-        for name, rank in ranks.items()
-        if rank is not None and KINDS[name] == "conv kxk"
+        0.05 + 0.1 * (COSTS.parts[name][choice].latency_ms - COSTS.parts[name][DENSE].latency_ms)
+        for name, choice in chosen.items()
+        if choice != DENSE and KINDS[name] == "conv kxk"
     )
-    return (COSTS.latency_ms(ranks) + extra) * (1 + noise)
+    return (COSTS.latency_ms(chosen) + extra) * (1 + noise)
 
 
 def test_with_nothing_measured_the_sum_is_believed() -> None:
     model = fit_latency_model(COSTS, KINDS, "instructions", [])
-    ranks = draw(random.Random(0))
-    assert model.predict(ranks).ms == pytest.approx(COSTS.latency_ms(ranks))
-    assert model.predict(ranks).low_ms < truth(ranks) < model.predict(ranks).high_ms
+    chosen = draw(random.Random(0))
+    assert model.predict(chosen).ms == pytest.approx(COSTS.latency_ms(chosen))
+    assert model.predict(chosen).low_ms < truth(chosen) < model.predict(chosen).high_ms
 
 
 def test_a_few_whole_models_teach_what_sums_miss() -> None:
     chance = random.Random(1)
-    taught = [(ranks, truth(ranks, chance.gauss(0, 0.002))) for ranks in (draw(chance) for _ in range(8))]
+    taught = [(each, truth(each, chance.gauss(0, 0.002))) for each in (draw(chance) for _ in range(8))]
     model = fit_latency_model(COSTS, KINDS, "instructions", taught)
     unseen = [draw(chance) for _ in range(50)]
-    errors = [abs(model.predict(ranks).ms / truth(ranks) - 1) for ranks in unseen]
-    plain = [abs(COSTS.latency_ms(ranks) / truth(ranks) - 1) for ranks in unseen]
+    errors = [abs(model.predict(each).ms / truth(each) - 1) for each in unseen]
+    plain = [abs(COSTS.latency_ms(each) / truth(each) - 1) for each in unseen]
     assert max(errors) < 0.006 < 0.02 < max(plain)
 
 
 def test_layers_that_take_longer_inside_a_model_take_longer_dense_too() -> None:
-    dense = dict.fromkeys(COSTS.layers)
+    dense = all_dense(COSTS.parts)
 
-    def stretched(ranks: Ranks) -> float:
-        return COSTS.latency_ms(dense) + 1.3 * (COSTS.latency_ms(ranks) - COSTS.latency_ms(dense))
+    def stretched(chosen: Selection) -> float:
+        return COSTS.latency_ms(dense) + 1.3 * (COSTS.latency_ms(chosen) - COSTS.latency_ms(dense))
 
     chance = random.Random(4)
     drawn = [draw(chance) for _ in range(12)]
-    costs = fit_latency_model(COSTS, KINDS, "instructions", [(ranks, stretched(ranks)) for ranks in drawn]).costs
+    costs = fit_latency_model(COSTS, KINDS, "instructions", [(each, stretched(each)) for each in drawn]).costs
     assert costs.latency_ms(dense) == pytest.approx(COSTS.latency_ms(dense))
-    for name, row in COSTS.layers.items():
-        assert costs.layers[name][None].latency_ms == pytest.approx(1.3 * row[None].latency_ms, rel=0.1)
+    for name, row in COSTS.parts.items():
+        assert costs.parts[name][DENSE].latency_ms == pytest.approx(1.3 * row[DENSE].latency_ms, rel=0.1)
 
 
 @pytest.mark.parametrize("noise", [0.0005, 0.0015, 0.005])
@@ -71,35 +75,37 @@ def test_intervals_hold_the_truth_as_often_as_they_say(noise: float) -> None:
     chance = random.Random(2)
     held = total = 0
     for _ in range(20):
-        taught = [(ranks, truth(ranks, chance.gauss(0, noise))) for ranks in (draw(chance) for _ in range(8))]
+        taught = [(each, truth(each, chance.gauss(0, noise))) for each in (draw(chance) for _ in range(8))]
         model = fit_latency_model(COSTS, KINDS, "instructions", taught)
-        for ranks in (draw(chance) for _ in range(20)):
-            interval = model.predict(ranks)
-            held += interval.low_ms <= truth(ranks, chance.gauss(0, noise)) <= interval.high_ms
+        for each in (draw(chance) for _ in range(20)):
+            interval = model.predict(each)
+            held += interval.low_ms <= truth(each, chance.gauss(0, noise)) <= interval.high_ms
             total += 1
     assert 0.83 < held / total < 0.99
 
 
 def test_a_dense_model_is_what_was_measured() -> None:
     chance = random.Random(3)
-    taught = [(ranks, truth(ranks)) for ranks in (draw(chance) for _ in range(5))]
+    taught = [(each, truth(each)) for each in (draw(chance) for _ in range(5))]
     model = fit_latency_model(COSTS, KINDS, "wall", taught)
-    everything_dense: Ranks = dict.fromkeys(LAYERS)
+    everything_dense = all_dense(LAYERS)
     assert model.predict(everything_dense).ms == pytest.approx(COSTS.latency_ms(everything_dense))
 
 
 def test_layers_that_were_not_measured_widen_the_interval() -> None:
     guessed = CostTable(
         {
-            name: {rank: Cost(cost.latency_ms, 0, 0, 0.1 * cost.latency_ms, "predicted") for rank, cost in row.items()}
-            for name, row in COSTS.layers.items()
+            name: {
+                choice: Cost(cost.latency_ms, 0, 0, 0.1 * cost.latency_ms, "predicted") for choice, cost in row.items()
+            }
+            for name, row in COSTS.parts.items()
         },
         2.0,
         0,
     )
     chance = random.Random(4)
-    taught = [(ranks, truth(ranks)) for ranks in (draw(chance) for _ in range(8))]
-    ranks = draw(chance)
+    taught = [(each, truth(each)) for each in (draw(chance) for _ in range(8))]
+    chosen = draw(chance)
     wide, narrow = (fit_latency_model(costs, KINDS, "instructions", taught) for costs in (guessed, COSTS))
-    assert wide.std_ms(ranks) > 1.5 * narrow.std_ms(ranks)
-    assert narrow.predict(ranks).ms < narrow.upper_ms(ranks, 0.99) < wide.upper_ms(ranks, 0.99)
+    assert wide.std_ms(chosen) > 1.5 * narrow.std_ms(chosen)
+    assert narrow.predict(chosen).ms < narrow.upper_ms(chosen, 0.99) < wide.upper_ms(chosen, 0.99)

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from toolkit.choice import DENSE, Choice, rank
 from toolkit.profiling.signature import Signature, parse_signature, signature_of
 
 small = st.integers(1, 9)
-ranks = st.none() | st.integers(1, 64)
+choices = st.just(DENSE) | st.builds(rank, st.integers(1, 64))
 convolutions = st.builds(
     lambda i, o, kernel, stride, padding, dilation, bias: nn.Conv2d(
         i, o, kernel, stride if padding != "same" else 1, padding, dilation, bias=bias
@@ -25,7 +26,7 @@ convolutions = st.builds(
 
 
 def test_layers_of_one_shape_share_a_signature_of() -> None:
-    assert signature_of(nn.Linear(8, 4), (1, 8), 2) == signature_of(nn.Linear(8, 4), (1, 8), 2)
+    assert signature_of(nn.Linear(8, 4), (1, 8), rank(2)) == signature_of(nn.Linear(8, 4), (1, 8), rank(2))
 
 
 @pytest.mark.parametrize(
@@ -43,23 +44,23 @@ def test_layers_of_one_shape_share_a_signature_of() -> None:
 def test_what_moves_the_time_is_in_the_signature_of(
     one: nn.Linear | nn.Conv2d, other: nn.Linear | nn.Conv2d, shape: tuple[int, ...]
 ) -> None:
-    assert signature_of(one, shape, None) != signature_of(other, shape, None)
-    assert signature_of(one, shape, None) != signature_of(one, shape, 8)
-    assert signature_of(one, shape, None) != signature_of(one, (2, *shape[1:]), None)
+    assert signature_of(one, shape, DENSE) != signature_of(other, shape, DENSE)
+    assert signature_of(one, shape, DENSE) != signature_of(one, shape, rank(8))
+    assert signature_of(one, shape, DENSE) != signature_of(one, (2, *shape[1:]), DENSE)
 
 
-@given(convolutions, ranks)
-def test_a_convolutions_text_says_all(layer: nn.Conv2d, rank: int | None) -> None:
+@given(convolutions, choices)
+def test_a_convolutions_text_says_all(layer: nn.Conv2d, choice: Choice) -> None:
     x = torch.zeros(2, layer.in_channels, 19, 17)
-    made = signature_of(layer, tuple(x.shape), rank)
+    made = signature_of(layer, tuple(x.shape), choice)
     assert parse_signature(str(made)) == made
     assert made.output_positions == layer(x).numel() // layer.out_channels
     assert made.input_positions == 2 * 19 * 17
 
 
-@given(small, small, st.lists(small, min_size=1, max_size=3), ranks, st.booleans())
-def test_a_linear_layers_text_says_all(i: int, o: int, shape: list[int], rank: int | None, bias: bool) -> None:
-    made = signature_of(nn.Linear(i, o, bias=bias), (*shape, i), rank)
+@given(small, small, st.lists(small, min_size=1, max_size=3), choices, st.booleans())
+def test_a_linear_layers_text_says_all(i: int, o: int, shape: list[int], choice: Choice, bias: bool) -> None:
+    made = signature_of(nn.Linear(i, o, bias=bias), (*shape, i), choice)
     assert parse_signature(str(made)) == made
     assert made.output_positions == torch.Size(shape).numel()
 
@@ -72,14 +73,14 @@ def test_any_other_text_is_no_signature(text: str) -> None:
 
 def test_a_depthwise_convolution_is_told_apart_and_others_read_as_they_did() -> None:
     layer = nn.Conv2d(8, 8, 3, groups=8, bias=False)
-    made = signature_of(layer, (1, 8, 6, 6), None)
+    made = signature_of(layer, (1, 8, 6, 6), DENSE)
     assert parse_signature(str(made)) == made
     assert made.groups == 8
-    dense = signature_of(nn.Conv2d(8, 8, 3, bias=False), (1, 8, 6, 6), None)
+    dense = signature_of(nn.Conv2d(8, 8, 3, bias=False), (1, 8, 6, 6), DENSE)
     assert str(dense) == "conv2d 3x3 8->8 stride 1x1 padding 0x0 dilation 1x1 zeros on 1x8x6x6: dense"
     assert str(made) == str(dense).replace("8->8", "8->8 groups 8")
 
 
 def test_ranks_of_one_layer_are_one_family() -> None:
-    made: list[Signature] = [signature_of(nn.Linear(8, 4), (1, 8), rank) for rank in (None, 2)]
+    made: list[Signature] = [signature_of(nn.Linear(8, 4), (1, 8), choice) for choice in (DENSE, rank(2))]
     assert made[0].family == made[1].family == "linear 8->4 bias on 1x8"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from toolkit.choice import DENSE, rank
 from toolkit.profiling import Measurement
 from toolkit.profiling.layer_times import layer_time
 from toolkit.profiling.predictor import fit_predictor
@@ -19,11 +20,11 @@ def row(ms: float) -> Measurement:
     return Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=10, warmups=1, load_ms=1.0)
 
 
-def linear(rank: int | None, outputs: int = 576) -> Signature:
-    return signature_of(nn.Linear(192, outputs), (1, 16, 192), rank)
+def linear(size: int | None, outputs: int = 576) -> Signature:
+    return signature_of(nn.Linear(192, outputs), (1, 16, 192), DENSE if size is None else rank(size))
 
 
-ROWS = {str(linear(rank)): row(ms) for rank, ms in ((None, 1.2), (8, 0.2), (64, 0.6), (136, 1.2))}
+ROWS = {str(linear(size)): row(ms) for size, ms in ((None, 1.2), (8, 0.2), (64, 0.6), (136, 1.2))}
 
 
 def test_what_was_measured_is_taken_as_it_is() -> None:
@@ -32,12 +33,12 @@ def test_what_was_measured_is_taken_as_it_is() -> None:
     assert (found.ms, found.std_ms, found.source) == (0.6, 0.0, "measured")
 
 
-@given(st.integers(9, 135).filter(lambda rank: rank != 64))
-def test_between_two_measured_ranks_time_lies_between_theirs(rank: int) -> None:
-    found = layer_time(ROWS, None, linear(rank))
+@given(st.integers(9, 135).filter(lambda size: size != 64))
+def test_between_two_measured_ranks_time_lies_between_theirs(size: int) -> None:
+    found = layer_time(ROWS, None, linear(size))
     assert found is not None
     assert found.source == "interpolated"
-    low, high = (0.2, 0.6) if rank < 64 else (0.6, 1.2)
+    low, high = (0.2, 0.6) if size < 64 else (0.6, 1.2)
     assert low <= found.ms <= high
     assert found.std_ms == pytest.approx((high - low) / 12**0.5)
 
@@ -48,7 +49,7 @@ def test_outside_nothing_is_claimed_without_a_predictor(layer: Signature) -> Non
 
 
 def test_a_longer_shape_is_another_layer() -> None:
-    longer = Signature("linear", 192, 576, True, (1, 16, 1921), 32)
+    longer = Signature("linear", 192, 576, True, (1, 16, 1921), rank(32))
     assert layer_time(ROWS, None, longer) is None
 
 

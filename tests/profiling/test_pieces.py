@@ -6,16 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from toolkit.choice import DENSE, Choice, all_dense, keep
 from toolkit.compression import channel_groups, compressible_layers
 from toolkit.profiling import (
     Measurement,
     MemoryModel,
-    Pieces,
     Profile,
     WholeModel,
     cost_table,
+    group_part,
     input_shapes,
-    pieces_of,
+    layer_part,
     variants_of,
     with_overheads,
 )
@@ -47,8 +48,10 @@ MODEL, X = network(), torch.randn(1, 3, 8, 8)
 LAYERS = compressible_layers(MODEL, X)
 SHAPES = input_shapes(MODEL, LAYERS, X)
 [GROUP] = channel_groups(MODEL, X)[0].values()
-PIECES: Pieces = pieces_of(MODEL, GROUP, X, MULTIPLE)
-VARIANTS = variants_of(LAYERS, SHAPES, MULTIPLE, [PIECES])
+PARTS = {name: layer_part(name, layer, SHAPES[name], MULTIPLE) for name, layer in LAYERS.items()}
+PARTS[GROUP.name] = group_part(MODEL, GROUP, X, MULTIPLE)
+PIECES = PARTS[GROUP.name].pieces
+VARIANTS = variants_of(PARTS.values())
 
 
 def measured(ms: float) -> Measurement:
@@ -68,14 +71,14 @@ def timed() -> dict[str, Measurement]:
 
 def table(profile: Profile):
     dense = WholeModel(measured(5.0), 2_000_000, 20_000)
-    return cost_table(LAYERS, SHAPES, MULTIPLE, profile, dense, MemoryModel(1e6, 1.0), {GROUP.name: PIECES})
+    return cost_table(PARTS, profile, dense, MemoryModel(1e6, 1.0))
 
 
 def test_pieces_are_the_layers_of_the_narrowed_network() -> None:
-    assert list(PIECES) == [None, 8, 16, 24]
-    widths = {name: piece.layer.weight.shape[:2] for name, piece in PIECES[8].items()}
+    assert list(PIECES) == [DENSE, keep(8), keep(16), keep(24)]
+    widths = {name: piece.layer.weight.shape[:2] for name, piece in PIECES[keep(8)].items()}
     assert widths == {"0": (8, 3), "3": (8, 1), "5": (24, 8)}
-    assert {name: piece.input_shape for name, piece in PIECES[8].items()} == {
+    assert {name: piece.input_shape for name, piece in PIECES[keep(8)].items()} == {
         "0": (1, 3, 8, 8),
         "3": (1, 8, 8, 8),
         "5": (1, 8, 4, 4),
@@ -86,26 +89,27 @@ def test_a_group_costs_the_difference_of_its_layers_and_excludes_only_those_that
     rows = timed()
     costs = table(profile_of(rows))
 
-    def ms(kept: int | None) -> float:
-        pieces = PIECES[kept].values()
-        return sum(rows[str(signature_of(piece.layer, piece.input_shape, None))].median_ms for piece in pieces)
+    def ms(choice: Choice) -> float:
+        pieces = PIECES[choice].values()
+        return sum(rows[str(signature_of(piece.layer, piece.input_shape, DENSE))].median_ms for piece in pieces)
 
-    row = costs.layers[GROUP.name]
-    assert (row[None].latency_ms, row[None].weight_bytes) == (0.0, 0)
+    row = costs.parts[GROUP.name]
+    assert (row[DENSE].latency_ms, row[DENSE].weight_bytes) == (0.0, 0)
     for kept in (8, 16, 24):
-        assert row[kept].latency_ms == pytest.approx(ms(kept) - ms(None))
-        assert row[kept].weight_bytes == -4 * (32 - kept) * (3 * 9 + 9 + 1 + 24)  # the depthwise layer has a bias
-        assert row[kept].source == "measured"
-    assert costs.excludes == {GROUP.name: ("0", "5")}
-    assert costs.latency_ms(dict.fromkeys(costs.layers)) == pytest.approx(5.0)
+        assert row[keep(kept)].latency_ms == pytest.approx(ms(keep(kept)) - ms(DENSE))
+        assert row[keep(kept)].weight_bytes == -4 * (32 - kept) * (3 * 9 + 9 + 1 + 24)  # the depthwise layer has a bias
+        assert row[keep(kept)].source == "measured"
+    assert [pair.parts for pair in costs.conflicts] == [(GROUP.name, "0"), (GROUP.name, "5")]
+    assert not costs.allows({**all_dense(costs.parts), GROUP.name: keep(8), "5": list(costs.parts["5"])[1]})
+    assert costs.latency_ms(all_dense(costs.parts)) == pytest.approx(5.0)
 
 
 def test_what_was_not_timed_is_predicted_and_said_so() -> None:
     rows = timed()
-    gone = str(signature_of(PIECES[16]["3"].layer, PIECES[16]["3"].input_shape, None))
+    gone = str(signature_of(PIECES[keep(16)]["3"].layer, PIECES[keep(16)]["3"].input_shape, DENSE))
     kept = profile_of({key: row for key, row in rows.items() if key != gone})
     assert fit_predictor(kept.rows) is not None
-    cost = table(kept).layers[GROUP.name][16]
+    cost = table(kept).parts[GROUP.name][keep(16)]
     assert cost.source == "predicted"
     assert cost.latency_std_ms > 0
 
@@ -122,20 +126,20 @@ def test_narrowed_layers_need_not_be_timed() -> None:
 
 def test_a_depthwise_layer_is_estimated_by_what_it_computes() -> None:
     sheet = Datasheet(peak_gflops_fp32=1e-3, cores=2, memory_bandwidth_gb_s=1e6, ram_bytes=1, sources=("test",))
-    piece = PIECES[None]["3"]
-    row = estimate(signature_of(piece.layer, piece.input_shape, None), sheet, 2)
+    piece = PIECES[DENSE]["3"]
+    row = estimate(signature_of(piece.layer, piece.input_shape, DENSE), sheet, 2)
     assert row.median_ms == pytest.approx(2 * 16 * 32 * 9 / 1e3)  # 16 pixels, 32 channels, 9 weights each; 1 MFLOP/s
-    halved = estimate(signature_of(piece.layer, piece.input_shape, None), sheet, 1)
+    halved = estimate(signature_of(piece.layer, piece.input_shape, DENSE), sheet, 1)
     assert halved.median_ms == pytest.approx(2 * row.median_ms)  # one of two cores
 
 
 def test_what_graphs_hold_besides_weights_is_not_added_to_channels() -> None:
     costs = table(profile_of(timed()))
-    rank = next(rank for rank in costs.layers["5"] if rank is not None)
-    compact = {**dict.fromkeys(costs.layers), "5": rank}
-    cut = {**dict.fromkeys(costs.layers), GROUP.name: 8}
+    rank = next(choice for choice in costs.parts["5"] if choice != DENSE)
+    compact = {**all_dense(costs.parts), "5": rank}
+    cut = {**all_dense(costs.parts), GROUP.name: keep(8)}
     whole = WholeModel(measured(4.0), 1_000_000, 0)
-    wholes = [(ranks, replace(whole, size_bytes=costs.size_bytes(ranks) + 700)) for ranks in (compact, cut)]
+    wholes = [(each, replace(whole, size_bytes=costs.size_bytes(each) + 700)) for each in (compact, cut)]
     sized = with_overheads(costs, wholes)
     assert sized.size_bytes(compact) == costs.size_bytes(compact) + 700
-    assert sized.layers[GROUP.name] == costs.layers[GROUP.name]
+    assert sized.parts[GROUP.name] == costs.parts[GROUP.name]

@@ -8,6 +8,8 @@ from boards import board_at
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.choices import by_size, ranks
+from toolkit.choice import all_dense
 from toolkit.compression import Cost, CostTable, Limits, find_shortfall
 from toolkit.devices import DeviceFacts
 from toolkit.errors import BudgetError
@@ -27,7 +29,7 @@ from toolkit.profiling import (
     unreachable,
     with_overheads,
 )
-from toolkit.profiling.latency_model import Ranks, fit_latency_model
+from toolkit.profiling.latency_model import fit_latency_model
 from toolkit.profiling.planning import option_ms
 from toolkit.targets import Target
 from toolkit.units import parse_bytes, parse_milliseconds
@@ -41,8 +43,8 @@ MINUTE = WholeModel(
 )
 COSTS = CostTable(
     {
-        "a": {None: Cost(4.0, 4_000_000, 200_000), 8: Cost(2.0, 1_000_000, 250_000)},
-        "b": {None: Cost(4.0, 3_900_000, 100_000), 8: Cost(5.0, 900_000, 120_000)},
+        "a": by_size({None: Cost(4.0, 4_000_000, 200_000), 8: Cost(2.0, 1_000_000, 250_000)}),
+        "b": by_size({None: Cost(4.0, 3_900_000, 100_000), 8: Cost(5.0, 900_000, 120_000)}),
     },
     rest_latency_ms=2.0,
     rest_bytes=100_000,
@@ -50,10 +52,10 @@ COSTS = CostTable(
 MEMORY = memory_model(MINUTE, DENSE, 200_000)
 COSTS = replace(COSTS, base_peak_bytes=MEMORY.base_bytes, peak_per_byte=MEMORY.per_byte)
 # Sums that whole models confirm; what is left is the doubt of a few.
-EVERYTHING: Ranks = {"a": 8, "b": 8}
-WHOLES: list[Ranks] = [EVERYTHING, {"a": 8, "b": None}, {"a": None, "b": 8}]
+EVERYTHING = ranks({"a": 8, "b": 8})
+WHOLES = [EVERYTHING, ranks({"a": 8, "b": None}), ranks({"a": None, "b": 8})]
 MODEL = fit_latency_model(
-    COSTS, dict.fromkeys("ab", "linear"), "wall", [(ranks, COSTS.latency_ms(ranks)) for ranks in WHOLES]
+    COSTS, dict.fromkeys("ab", "linear"), "wall", [(each, COSTS.latency_ms(each)) for each in WHOLES]
 )
 SHARE = planned_share(MODEL, 1.2, [EVERYTHING])
 ROOM = MODEL.costs.latency_ms(EVERYTHING) / MODEL.upper_ms(EVERYTHING, 0.99)
@@ -103,7 +105,7 @@ def test_the_command_line_wins_and_says_so() -> None:
 
 def test_memory_is_a_line_through_both_processes() -> None:
     assert MEMORY.base_bytes + MEMORY.per_byte * MINUTE.size_bytes == pytest.approx(MINUTE.peak_bytes, rel=1e-6)
-    assert COSTS.peak_bytes({"a": None, "b": None}) == pytest.approx(DENSE.peak_bytes, rel=1e-6)
+    assert COSTS.peak_bytes(all_dense(["a", "b"])) == pytest.approx(DENSE.peak_bytes, rel=1e-6)
     assert MEMORY.per_byte > 1
 
 
@@ -113,24 +115,24 @@ def test_a_byte_of_weights_takes_a_byte_at_least() -> None:
 
 
 def test_whole_models_show_what_files_hold_besides_weights() -> None:
-    measured: list[tuple[Ranks, WholeModel]] = [
-        ({"a": 8, "b": None}, WholeModel(DENSE.measurement, 1, 5_000_000 + 600)),
-        ({"a": 8, "b": 8}, WholeModel(DENSE.measurement, 1, 2_000_000 + 1_000)),
+    measured = [
+        (ranks({"a": 8, "b": None}), WholeModel(DENSE.measurement, 1, 5_000_000 + 600)),
+        (ranks({"a": 8, "b": 8}), WholeModel(DENSE.measurement, 1, 2_000_000 + 1_000)),
     ]
     better = with_overheads(COSTS, measured)
-    assert [better.size_bytes(ranks) for ranks, _ in measured] == [5_000_600, 2_001_200]
-    assert better.size_bytes({"a": None, "b": None}) == COSTS.size_bytes({"a": None, "b": None})
+    assert [better.size_bytes(each) for each, _ in measured] == [5_000_600, 2_001_200]
+    assert better.size_bytes(all_dense(["a", "b"])) == COSTS.size_bytes(all_dense(["a", "b"]))
     assert with_overheads(COSTS, []) == COSTS
 
 
 def test_no_measured_model_peaks_above_its_prediction() -> None:
-    choices: list[Ranks] = [{"a": 8, "b": None}, {"a": 8, "b": 8}]
+    choices = [ranks({"a": 8, "b": None}), ranks({"a": 8, "b": 8})]
     measured = [
-        (ranks, WholeModel(DENSE.measurement, COSTS.peak_bytes(ranks) + beyond, COSTS.size_bytes(ranks)))
-        for ranks, beyond in zip(choices, (300_000, -500_000), strict=True)
+        (each, WholeModel(DENSE.measurement, COSTS.peak_bytes(each) + beyond, COSTS.size_bytes(each)))
+        for each, beyond in zip(choices, (300_000, -500_000), strict=True)
     ]
     better = with_overheads(COSTS, measured)
-    assert [better.peak_bytes(ranks) - COSTS.peak_bytes(ranks) for ranks in choices] == [300_000, 300_000]
+    assert [better.peak_bytes(each) - COSTS.peak_bytes(each) for each in choices] == [300_000, 300_000]
 
 
 def test_wall_time_is_spread_as_a_rule_and_counted_instructions_at_worst() -> None:
@@ -182,7 +184,7 @@ def test_the_nearest_feasible_size_is_named_and_feasible() -> None:
 def test_the_nearest_feasible_memory_is_named_and_feasible(too_little: int) -> None:
     option, value = nearest(budget(memory=too_little)).split()
     assert option == "--memory"
-    assert parse_bytes(value) == pytest.approx(COSTS.peak_bytes({"a": 8, "b": 8}), abs=200_000)
+    assert parse_bytes(value) == pytest.approx(COSTS.peak_bytes(EVERYTHING), abs=200_000)
     planned(budget(memory=parse_bytes(value)))
 
 

@@ -18,6 +18,7 @@ from toolkit.errors import BadInput
 from toolkit.profiling import (
     Measurement,
     Profile,
+    layer_part,
     open_profile,
     profile_layers,
     read_profile,
@@ -33,7 +34,7 @@ from toolkit.shipped import shipped_folder
 from toolkit.targets import SshPlace, load_family
 
 LAYERS = {"a": nn.Linear(32, 32), "b": nn.Linear(32, 16)}
-VARIANTS = variants_of(LAYERS, dict.fromkeys(LAYERS, (1, 32)), 8)
+VARIANTS = variants_of([layer_part(name, layer, (1, 32), 8) for name, layer in LAYERS.items()])
 ROW = Measurement(median_ms=1.0, p95_ms=1.1, min_ms=0.9, runs=10, warmups=5, load_ms=2.0)
 DEVICE = DeviceIdentity(
     machine="aarch64", cpu="a", cores=4, ram_bytes=10**9, kernel="6.1", libc="glibc 2.36", board="a board"
@@ -108,7 +109,7 @@ def test_a_budget_that_is_spent_leaves_the_rest_to_be_predicted(
     agent: Agent, kept: Callable[[], tuple[Profile, Path]]
 ) -> None:
     layers = {str(width): nn.Linear(width, 128) for width in (96, 128, 160)}
-    variants = variants_of(layers, {name: (1, int(name)) for name in layers}, 8)
+    variants = variants_of([layer_part(name, layer, (1, int(name)), 8) for name, layer in layers.items()])
     empty, path = kept()
     notes: list[str] = []
     found = profile_layers(

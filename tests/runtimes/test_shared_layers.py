@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from toolkit.adaptation import trace_train_step
+from toolkit.choice import rank
 from toolkit.compression import CURVES, CalibrationSet, Labelled, compact_layers, compress, compressible_layers
 from toolkit.runtimes.bundle import inference_graph, trainable_names
 from toolkit.tasks import Examples
@@ -24,7 +25,7 @@ def test_one_hole_and_one_trainable_reach_every_layer() -> None:
     backbone, head, x = _Tied().eval(), nn.Linear(8, 3), torch.randn(6, 8)
     data = CalibrationSet(Labelled(Examples(x, torch.arange(6) % 3), head))
     spectra = CURVES["jactus"](backbone, compressible_layers(backbone, x[:1]), data, 0)
-    compact = compress(backbone, spectra, {"first": 3})
+    compact = compress(backbone, spectra, {"first": rank(3)})
     names = trainable_names(compact)
     assert names == ("backbone.first.core.weight", "head.weight", "head.bias")
 

@@ -8,6 +8,7 @@ import pytest
 from workplace import MODEL, TASK, Workplace, inside, make_workplace
 
 from toolkit import stages
+from toolkit.choice import DENSE, Choice, all_dense, rank
 from toolkit.compression import Cost, CostTable, Limits, compressible_layers, matrix
 from toolkit.compression.allocation import fits
 from toolkit.compression.policy import load_policy, save_policy
@@ -34,18 +35,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 
 def choices(worth: Worth, job: Job) -> CostTable:
     """Times and bytes in proportion to weights."""
-    layers: dict[str, dict[int | None, Cost]] = {}
+    layers: dict[str, dict[Choice, Cost]] = {}
     for name, layer in job.layers.items():
         m, n = matrix(layer).shape
-        weights = {None: m * n, **{rank: rank * (m + n) for rank in worth.gains[name].by_rank}}
-        layers[name] = {rank: Cost(1e-6 * count, 4 * count) for rank, count in weights.items()}
+        weights = {DENSE: m * n, **{each: (each.size or 0) * (m + n) for each in worth.gains[name].by_choice}}
+        layers[name] = {each: Cost(1e-6 * count, 4 * count) for each, count in weights.items()}
     return CostTable(layers, 1e-4, 100)
 
 
 def test_a_trained_policy_chooses_within_every_limit(place: Workplace) -> None:
     job = stages.load(Request(model=MODEL, task=TASK), place.target, Watch(Silent()))
-    ranks = {name: tuple(r for r in RANKS if r < min(matrix(layer).shape) // 2) for name, layer in job.layers.items()}
-    worth = weigh(job, ranks, "jactus", 0, Watch(Silent()))
+    offered = {
+        name: tuple(rank(r) for r in RANKS if r < min(matrix(layer).shape) // 2) for name, layer in job.layers.items()
+    }
+    worth = weigh(job, offered, "jactus", 0, Watch(Silent()))
     policy = train_policy(
         job.network.backbone,
         job.layers,
@@ -62,12 +65,12 @@ def test_a_trained_policy_chooses_within_every_limit(place: Workplace) -> None:
     request = Request(model=MODEL, task=TASK, allocator="policy", policy=file)
     chosen = stages.load(request, place.target, Watch(Silent())).allocator
     costs = choices(worth, job)
-    dense = costs.size_bytes(dict.fromkeys(job.layers))
+    dense = costs.size_bytes(all_dense(job.layers))
     gains = []
     for share in (0.15, 0.3, 0.6, 1.0):
-        limits = Limits(size_bytes=int(share * dense), latency_ms=share * costs.latency_ms(dict.fromkeys(job.layers)))
+        limits = Limits(size_bytes=int(share * dense), latency_ms=share * costs.latency_ms(all_dense(job.layers)))
         found = chosen(worth.gains, costs, limits)
-        assert fits(found.ranks, costs, limits)
+        assert fits(found.selection, costs, limits)
         gains.append(found.gain)
     assert gains == sorted(gains)
     assert gains[-1] > gains[0]

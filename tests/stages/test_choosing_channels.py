@@ -8,6 +8,7 @@ import pytest
 from workplace import ROOMY_MS, TASK, Workplace, inside, make_workplace
 
 from toolkit import pipeline, request, stages
+from toolkit.choice import keep, rank
 from toolkit.deployment import Deployment
 from toolkit.errors import BadInput
 from toolkit.frontier import Frontier
@@ -98,14 +99,16 @@ def test_the_board_trains_cores_and_head_alone(deployed: Deployment) -> None:
 def test_the_host_trains_what_lost_channels_and_freezes_it_again(place: Workplace, deployed: Deployment) -> None:
     watch = Watch(Silent())
     job = stages.load(REQUEST, place.target, watch)
-    kept = {each.layer: each.rank for each in deployed.allocation if each.choice != "dense"}
+    forms = {"compact": rank, "channels": keep}
+    kept = {each.layer: forms[each.choice](each.rank) for each in deployed.allocation if each.choice != "dense"}
     board = stages.recall(place.target, job, watch)
     profile = stages.profile(board, job, watch)
     budget = stages.budget(board, profile, Overrides(latency_ms=ROOMY_MS), watch)
     planned = stages.allocate(board, job, profile, replace(budget, size_bytes=None), REQUEST, watch)
     learned = stages.learn.learn(board, job, profile, "jactus", 0, watch)
-    ranks = {**planned.allocation.ranks, **kept}
-    planned = replace(planned, spectra=learned.worth.parts, allocation=replace(planned.allocation, ranks=ranks))
+    selection = planned.allocation.selection.but(kept)
+    allocation = replace(planned.allocation, selection=selection)
+    planned = replace(planned, spectra=learned.worth.parts, allocation=allocation)
     untrained = stages.compress(job, planned, replace(REQUEST, recovery_steps=0), watch).backbone
     trained = stages.compress(job, planned, REQUEST, watch).backbone
     before, after = dict(untrained.named_parameters()), dict(trained.named_parameters())

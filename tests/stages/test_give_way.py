@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.choice import Selection
 from toolkit.compression import Allocation, CostTable, Limits
 from toolkit.profiling import Accepted, Budget, Limit, Measurement, MemoryModel, Profile, WholeModel, judged
 from toolkit.profiling.latency_model import Interval
@@ -20,7 +21,7 @@ LITTLE = Limit(1_000, "25% of RAM", is_default=True)
 
 def planned(budget: Budget) -> Planned:
     profile = Profiled(Profile.model_construct(), Path(), WholeModel(TOOK, 1, 1), MemoryModel(0.0, 1.0), {})
-    allocation = Allocation({}, 0.0, 0.0, 1.0, 1, 1)
+    allocation = Allocation(Selection(), 0.0, 0.0, 1.0, 1, 1)
     return Planned(profile, budget, {}, {}, CostTable({}, 0.0, 0), allocation, Interval(1.0, 1.0, 1.0), Limits(), ())
 
 

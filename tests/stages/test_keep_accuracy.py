@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 from workplace import MODEL, TASK, inside, make_workplace
 
+from tests.choices import by_size
 from toolkit import stages
+from toolkit.choice import DENSE, Choice, all_dense
 from toolkit.compression import Cost, CostTable, Limits, allocate_exact, allocate_uniform, matrix
 from toolkit.errors import BudgetError
 from toolkit.profiling.latency_model import fit_latency_model
@@ -36,22 +38,22 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
 @pytest.fixture(scope="module")
 def learned(job: Job) -> Learned:
     """True worth; times in proportion to weights, as if each were a nanosecond."""
-    layers: dict[str, dict[int | None, Cost]] = {}
+    layers: dict[str, dict[Choice, Cost]] = {}
     for name, layer in job.layers.items():
         m, n = matrix(layer).shape
-        weights = {None: m * n, **{rank: rank * (m + n) for rank in RANKS if rank * (m + n) < m * n}}
-        layers[name] = {rank: Cost(1e-6 * count, 4 * count) for rank, count in weights.items()}
+        weights = {None: m * n, **{size: size * (m + n) for size in RANKS if size * (m + n) < m * n}}
+        layers[name] = by_size({size: Cost(1e-6 * count, 4 * count) for size, count in weights.items()})
     costs = CostTable(layers, 1e-4, 0)
     model = fit_latency_model(costs, dict.fromkeys(layers, "linear"), "instructions", [])
-    ranks = {name: tuple(filter(None, row)) for name, row in layers.items()}
-    worth = weigh(job, ranks, "jactus", 0, Watch(Silent()))
+    smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in layers.items()}
+    worth = weigh(job, smaller, "jactus", 0, Watch(Silent()))
     return Learned(worth, model, [], 1.0, None)  # type: ignore[arg-type]
 
 
 def kept(job: Job, learned: Learned, limits: Limits) -> float:
-    dense = expected_accuracy(job, learned.worth.spectra, dict.fromkeys(job.layers))
-    ranks = allocate_exact(learned.worth.gains, learned.model.costs, limits).ranks
-    return expected_accuracy(job, learned.worth.spectra, ranks) / dense
+    dense = expected_accuracy(job, learned.worth.spectra, all_dense(job.layers))
+    chosen = allocate_exact(learned.worth.gains, learned.model.costs, limits).selection
+    return expected_accuracy(job, learned.worth.spectra, chosen) / dense
 
 
 @pytest.mark.parametrize("share", [0.7, 0.9, 0.98])
@@ -60,7 +62,7 @@ def test_the_least_latency_keeps_the_accuracy_that_was_asked_for(job: Job, learn
     found = least_latency(job, learned, allocate_exact, Limits(), share, watch)
     assert found.latency_ms is not None
     assert kept(job, learned, found) >= share
-    assert found.latency_ms < learned.model.costs.latency_ms(dict.fromkeys(job.layers))
+    assert found.latency_ms < learned.model.costs.latency_ms(all_dense(job.layers))
     assert "30 support examples, cross-validated (no general data is held out)" in watch.notes[0]
 
 
@@ -78,9 +80,7 @@ def test_other_limits_stay(job: Job, learned: Learned) -> None:
 
 def test_a_latency_that_is_too_short_is_answered_with_one_that_is_not(job: Job, learned: Learned) -> None:
     costs = learned.model.costs
-    fastest = costs.rest_latency_ms + sum(
-        min(cost.latency_ms for cost in row.values()) for row in costs.layers.values()
-    )
+    fastest = costs.rest_latency_ms + sum(min(cost.latency_ms for cost in row.values()) for row in costs.parts.values())
     with pytest.raises(BudgetError, match=r"within --latency keeps 100.0% of the dense accuracy") as caught:
         least_latency(job, learned, allocate_exact, Limits(latency_ms=fastest * 1.001), 1.0, Watch(Silent()))
     advice = re.fullmatch(r"Give --latency (\S+), or --keep-accuracy (\S+)\.", str(caught.value.next))
@@ -90,13 +90,13 @@ def test_a_latency_that_is_too_short_is_answered_with_one_that_is_not(job: Job, 
 
 
 def test_limits_keep_an_accuracy_or_do_not(job: Job, learned: Learned) -> None:
-    smallest = sum(min(cost.weight_bytes for cost in row.values()) for row in learned.model.costs.layers.values())
+    smallest = sum(min(cost.weight_bytes for cost in row.values()) for row in learned.model.costs.parts.values())
     for limits, wanted in ((Limits(), True), (Limits(size_bytes=smallest), False), (Limits(size_bytes=1), False)):
         assert keeps(job, learned, allocate_exact, 1.0, limits) == wanted
 
 
 def test_a_size_that_is_too_small_is_named(job: Job, learned: Learned) -> None:
-    smallest = sum(min(cost.weight_bytes for cost in row.values()) for row in learned.model.costs.layers.values())
+    smallest = sum(min(cost.weight_bytes for cost in row.values()) for row in learned.model.costs.parts.values())
     with pytest.raises(BudgetError, match=r"within the budget keeps 100.0%") as caught:
         least_latency(job, learned, allocate_exact, Limits(size_bytes=smallest), 1.0, Watch(Silent()))
     assert re.fullmatch(r"Raise --size, or give --keep-accuracy \S+\.", str(caught.value.next))
@@ -108,7 +108,7 @@ def test_an_allocator_that_finds_nothing_at_the_fast_end_is_asked_further_on(job
 
 
 def test_queries_are_shown_but_choose_nothing(job: Job, learned: Learned) -> None:
-    dense = dict.fromkeys(job.layers)
+    dense = all_dense(job.layers)
     assert judged_on(job).startswith("30 support examples")
     assert shown_on(job) == "12 queries of blobs"
     for accuracy in (expected_accuracy, accuracy_before_recovery):
@@ -137,13 +137,13 @@ def test_a_search_takes_the_most_accurate_of_what_it_tried(
     job: Job, learned: Learned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs = learned.model.costs
-    half = Limits(size_bytes=costs.size_bytes(dict.fromkeys(costs.layers)) // 2)
+    half = Limits(size_bytes=costs.size_bytes(all_dense(costs.parts)) // 2)
     search = searcher(job, learned, Request(), Watch(Silent()))
     found = search(learned.worth.gains, costs, half)
     assert found.size_bytes <= half.size_bytes
-    blind = allocate_uniform(learned.worth.gains, costs, half).ranks
+    blind = allocate_uniform(learned.worth.gains, costs, half).selection
     spectra = learned.worth.spectra
-    assert expected_accuracy(job, spectra, found.ranks) >= expected_accuracy(job, spectra, blind)
+    assert expected_accuracy(job, spectra, found.selection) >= expected_accuracy(job, spectra, blind)
     monkeypatch.setattr("toolkit.stages.search.expected_accuracy", lambda *_: pytest.fail("judged again"))
     assert search(learned.worth.gains, costs, half) == found
 
@@ -157,10 +157,10 @@ def test_an_interrupted_search_goes_on(job: Job, learned: Learned, monkeypatch: 
             raise KeyboardInterrupt
         return 0.1 * len(judged)
 
-    request, limits = Request(seed=1), Limits(size_bytes=costs.size_bytes(dict.fromkeys(costs.layers)) // 2)
+    request, limits = Request(seed=1), Limits(size_bytes=costs.size_bytes(all_dense(costs.parts)) // 2)
     monkeypatch.setattr("toolkit.stages.search.expected_accuracy", interrupted)
     with pytest.raises(KeyboardInterrupt):
         searcher(job, learned, request, Watch(Silent()))(learned.worth.gains, costs, limits)
     monkeypatch.setattr("toolkit.stages.search.expected_accuracy", lambda *_: 0.0)
     found = searcher(job, learned, request, Watch(Silent()))(learned.worth.gains, costs, limits)
-    assert found.ranks == judged[3][2]  # the best of those that were judged before
+    assert found.selection == judged[3][2]  # the best of those that were judged before

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from workplace import MODEL, TASK, Workplace, inside, make_workplace
 
+from tests.choices import ranks
 from toolkit import stages
+from toolkit.choice import rank
 from toolkit.compression import CURVES
-from toolkit.profiling.latency_model import Ranks
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch, worth
@@ -53,7 +54,7 @@ class Computed:
 
         watch = Watch(Silent(), was_cached=True)
         with patch.object(worth, "true_loss", lambda *_: loss), patch.dict(CURVES, jactus=curve):
-            found = weigh(job, dict.fromkeys(job.layers, (2, 4, 8)), "jactus", 0, watch)
+            found = weigh(job, dict.fromkeys(job.layers, (rank(2), rank(4), rank(8))), "jactus", 0, watch)
         return found, watch.was_cached
 
 
@@ -80,10 +81,10 @@ def test_an_interrupted_measurement_goes_on_in_the_middle(job: Job) -> None:
 
 def test_a_model_is_judged_once(job: Job) -> None:
     found, _ = Computed().weigh(job)
-    ranks: Ranks = dict.fromkeys(job.layers, 2)
-    first = accuracy_before_recovery(job, found.spectra, ranks), expected_accuracy(job, found.spectra, ranks)
+    chosen = ranks(dict.fromkeys(job.layers, 2))
+    first = accuracy_before_recovery(job, found.spectra, chosen), expected_accuracy(job, found.spectra, chosen)
     with patch("toolkit.stages.accuracy.features_of", side_effect=AssertionError):
-        second = accuracy_before_recovery(job, found.spectra, ranks), expected_accuracy(job, found.spectra, ranks)
+        second = accuracy_before_recovery(job, found.spectra, chosen), expected_accuracy(job, found.spectra, chosen)
         assert second == first
         with pytest.raises(AssertionError):
-            expected_accuracy(job, found.spectra, dict.fromkeys(job.layers, 4))
+            expected_accuracy(job, found.spectra, ranks(dict.fromkeys(job.layers, 4)))

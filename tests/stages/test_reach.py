@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.choices import by_size, ranks
+from toolkit.choice import Selection, all_dense
 from toolkit.compression import Cost, CostTable, Limits
 from toolkit.compression.allocation import fits
 from toolkit.compression.knapsack import feasible
 from toolkit.errors import BudgetError
 from toolkit.profiling import Budget, Limit, Measurement, MemoryModel, Profile, WholeModel
-from toolkit.profiling.latency_model import LatencyModel, Ranks, fit_latency_model
+from toolkit.profiling.latency_model import LatencyModel, fit_latency_model
 from toolkit.progress import Silent
 from toolkit.stages import Watch
 from toolkit.stages.learn import Learned
@@ -22,14 +24,14 @@ from toolkit.stages.worth import Worth
 from toolkit.units import parse_bytes, parse_milliseconds
 
 COSTS = CostTable(
-    {name: {None: Cost(4.0, 4_000_000), 16: Cost(2.0, 2_000_000), 8: Cost(1.0, 1_000_000)} for name in "ab"},
+    dict.fromkeys("ab", by_size({None: Cost(4.0, 4_000_000), 16: Cost(2.0, 2_000_000), 8: Cost(1.0, 1_000_000)})),
     rest_latency_ms=2.0,
     rest_bytes=100_000,
     base_peak_bytes=30_000_000,
 )
-WHOLES: list[Ranks] = [{"a": 8, "b": 8}, {"a": 8, "b": None}, {"a": None, "b": 16}]
+WHOLES = [ranks({"a": 8, "b": 8}), ranks({"a": 8, "b": None}), ranks({"a": None, "b": 16})]
 MODEL: LatencyModel = fit_latency_model(
-    COSTS, dict.fromkeys("ab", "linear"), "wall", [(ranks, COSTS.latency_ms(ranks)) for ranks in WHOLES]
+    COSTS, dict.fromkeys("ab", "linear"), "wall", [(each, COSTS.latency_ms(each)) for each in WHOLES]
 )
 FASTEST_MS, SPREAD = 4.0, 1.1
 
@@ -48,10 +50,10 @@ class Board:
     """Takes that for whatever it is asked to time."""
 
     took: WholeModel
-    asked: list[Ranks] = field(default_factory=list)
+    asked: list[Selection] = field(default_factory=list)
 
-    def time(self, ranks: Ranks) -> WholeModel:
-        self.asked.append(ranks)
+    def time(self, chosen: Selection) -> WholeModel:
+        self.asked.append(chosen)
         return self.took
 
 
@@ -70,7 +72,7 @@ def test_what_something_keeps_is_left_as_it_is_and_the_board_is_not_asked() -> N
 def test_a_default_that_nothing_keeps_gives_way_to_the_nearest_that_the_board_says(value: float) -> None:
     board, watch = Board(whole(4.4)), Watch(Silent())
     found = reach(LEARNED, latency(value, is_default=True), "wall", board.time, watch)
-    assert board.asked == [{"a": 8, "b": 8}]
+    assert board.asked == [ranks({"a": 8, "b": 8})]
     assert found.budget.latency_ms is not None
     assert found.budget.latency_ms.is_default
     assert found.budget.latency_ms.value == pytest.approx(4.4 * SPREAD / 0.93, rel=0.01)
@@ -84,7 +86,7 @@ def test_what_was_asked_for_is_refused_on_the_boards_word_with_the_nearest() -> 
     with pytest.raises(BudgetError, match="no allocation") as caught:
         reach(LEARNED, latency(1.0, is_default=False), "wall", board.time, Watch(Silent()))
     assert caught.value.where == "latency budget"
-    assert board.asked == [{"a": 8, "b": 8}]
+    assert board.asked == [ranks({"a": 8, "b": 8})]
     option, value = str(caught.value.next).removeprefix("The nearest feasible is ").split(";")[0].split()
     assert option == "--latency"
     assert parse_milliseconds(value) == pytest.approx(4.4 * SPREAD / 0.93, rel=0.02)
@@ -140,7 +142,7 @@ def test_defaults_alone_are_never_refused(latency_ms: float, memory: int, slower
 
 def finds(limits: Limits) -> bool:
     """As an allocator does that leaves all dense, or nothing."""
-    return fits({"a": None, "b": None}, COSTS, limits)
+    return fits(all_dense(["a", "b"]), COSTS, limits)
 
 
 def test_a_default_gives_way_to_an_allocator_that_finds_nothing_within_it() -> None:
@@ -158,7 +160,7 @@ def test_a_default_memory_gives_way_alone_and_by_as_little_as_can_be() -> None:
     room, little = Limit(20.0, "65% of dense", is_default=True), Limit(33_000_000, "25% of RAM", is_default=True)
     watch, costs = Watch(Silent()), replace(COSTS, peak_per_byte=1.0)
     learned = replace(LEARNED, model=replace(MODEL, costs=costs))
-    needed = costs.peak_bytes({"a": None, "b": 16})
+    needed = costs.peak_bytes(ranks({"a": None, "b": 16}))
 
     def enough(limits: Limits) -> bool:
         return limits.peak_bytes is not None and limits.peak_bytes >= needed

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from workplace import Workplace, inside, make_workplace
 
+from tests.choices import ranks
 from toolkit import stages
 from toolkit.compression import CURVES, Allocation, CostTable, Limits
 from toolkit.profiling import Budget, Measurement, MemoryModel, Profile, WholeModel
@@ -95,8 +96,7 @@ def job(place: Workplace) -> Job:
 def planned(job: Job, rank: int | None, curve: str = "jactus") -> Planned:
     """Every layer at that rank."""
     spectra = CURVES[curve](job.network.backbone, job.layers, calibration(job, 0), 0)
-    ranks = dict.fromkeys(job.layers, rank)
-    allocation = Allocation(ranks, 0.0, 0, 0, 0.0, 0.0)
+    allocation = Allocation(ranks(dict.fromkeys(job.layers, rank)), 0.0, 0, 0, 0.0, 0.0)
     costs, predicted = CostTable({}, 0.0, 0), Interval(0.0, 0.0, 0.0)
     return Planned(UNMEASURED, Budget(None, None, None), spectra, {}, costs, allocation, predicted, Limits(), ())
 

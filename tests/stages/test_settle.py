@@ -2,19 +2,20 @@
 
 import pytest
 
-from toolkit.compression import ALLOCATORS, Cost, CostTable, GainCurve, Limits
+from tests.choices import by_size, curve
+from toolkit.choice import Selection, all_dense
+from toolkit.compression import ALLOCATORS, Cost, CostTable, Limits
 from toolkit.profiling import Measurement, WholeModel
-from toolkit.profiling.latency_model import Ranks
 from toolkit.stages.settle import settle
 
 RANKS = tuple(range(8, 200, 8))
 NAMES = [f"layer{index}" for index in range(8)]
 COSTS = CostTable(
-    {name: {None: Cost(2.1, 0), **{rank: Cost(rank / 100, 0) for rank in RANKS}} for name in NAMES},
+    dict.fromkeys(NAMES, by_size({None: Cost(2.1, 0), **{size: Cost(size / 100, 0) for size in RANKS}})),
     rest_latency_ms=1.0,
     rest_bytes=0,
 )
-GAINS = {name: GainCurve(name, {rank: 1 - 0.5 ** (rank / 40) for rank in RANKS}, 1.0) for name in NAMES}
+GAINS = {name: curve(name, {rank: 1 - 0.5 ** (rank / 40) for rank in RANKS}, 1.0) for name in NAMES}
 
 
 @pytest.mark.parametrize("truth_over_prediction", [0.8, 0.97, 1.0, 1.04, 1.25])
@@ -22,11 +23,11 @@ GAINS = {name: GainCurve(name, {rank: 1 - 0.5 ** (rank / 40) for rank in RANKS},
 def test_the_budget_is_held_and_used_however_wrong_the_prediction(
     truth_over_prediction: float, budget_ms: float
 ) -> None:
-    asked: list[Ranks] = []
+    asked: list[Selection] = []
 
-    def time(ranks: Ranks) -> WholeModel:
-        asked.append(ranks)
-        ms = COSTS.latency_ms(ranks) * truth_over_prediction
+    def time(chosen: Selection) -> WholeModel:
+        asked.append(chosen)
+        ms = COSTS.latency_ms(chosen) * truth_over_prediction
         return WholeModel(Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=9, warmups=1, load_ms=1.0), 1, 1)
 
     limits = Limits(latency_ms=budget_ms * 0.95)
@@ -38,5 +39,5 @@ def test_the_budget_is_held_and_used_however_wrong_the_prediction(
 
 def test_without_a_latency_budget_the_board_is_not_asked() -> None:
     found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(), None, "wall", 1.1, lambda _: pytest.fail("asked"))
-    assert found.allocation.ranks == dict.fromkeys(NAMES)
+    assert found.allocation.selection == all_dense(NAMES)
     assert found.timed is None

@@ -14,7 +14,7 @@ from toolkit.compression.channels import (
 )
 from toolkit.compression.compress import Spectra, compact_layers, compress, fold_all
 from toolkit.compression.compressible import compressible_layers
-from toolkit.compression.costs import Cost, CostTable
+from toolkit.compression.costs import Cost, CostTable, Pair
 from toolkit.compression.curves import CURVES, Curve
 from toolkit.compression.exact import allocate_exact
 from toolkit.compression.feasibility import Shortfall, find_shortfall
@@ -33,7 +33,7 @@ from toolkit.compression.prefixes import draw_prefixes, prefixes, random_prefixe
 from toolkit.compression.search import allocate_search
 from toolkit.compression.sparsity import sparse_mask
 from toolkit.compression.spectrum import Spectrum, best_approximations, components_at, components_of, factors_at
-from toolkit.compression.true_loss import corrected_gains, measure_losses, ranks_to_measure
+from toolkit.compression.true_loss import choices_to_measure, corrected_gains, measure_losses
 
 __all__ = [
     "ALLOCATORS",
@@ -51,6 +51,7 @@ __all__ = [
     "Labelled",
     "LayerStatistics",
     "Limits",
+    "Pair",
     "RankedChannels",
     "Shortfall",
     "Spectra",
@@ -67,6 +68,7 @@ __all__ = [
     "build_compact",
     "calibrate",
     "channel_groups",
+    "choices_to_measure",
     "compact_layers",
     "components_at",
     "components_of",
@@ -85,7 +87,6 @@ __all__ = [
     "prefixes",
     "random_prefixes",
     "rank_channels",
-    "ranks_to_measure",
     "remove_channels",
     "sparse_mask",
 ]

@@ -1,8 +1,9 @@
-"""Allocation: one choice per layer, what it is predicted to cost and save, and how far from the best it can be."""
+"""Allocation: one choice a part, what it is predicted to cost and save, and how far from the best it can be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from toolkit.choice import Choice, Selection
 from toolkit.compression.costs import CostTable
 from toolkit.compression.gains import GainCurve
 
@@ -21,12 +22,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Allocation:
-    """Layer -> rank (None: dense), its gain (nats), an upper bound on any allocation's gain, and its predicted cost.
+    """One choice a part, their gain (nats), an upper bound on any allocation's gain, and their predicted cost."""
 
-    A group of channels is in `ranks` as it is in the cost table: channels kept, None for all.
-    """
-
-    ranks: dict[str, int | None]
+    selection: Selection
     gain: float
     gain_bound: float
     latency_ms: float
@@ -43,28 +41,28 @@ Allocator = Callable[[dict[str, GainCurve], CostTable, Limits], Allocation]
 
 
 def describe(
-    ranks: dict[str, int | None], gains: dict[str, GainCurve], costs: CostTable, gain_bound: float | None = None
+    chosen: Mapping[str, Choice], gains: dict[str, GainCurve], costs: CostTable, gain_bound: float | None = None
 ) -> Allocation:
-    """The allocation that those ranks make; with no better bound known, the gain of leaving every layer dense."""
-    gain = sum(gains[layer].of(rank) for layer, rank in ranks.items())
+    """The allocation that those choices make; with no better bound known, the gain of leaving every part dense."""
+    gain = sum(gains[part].of(choice) for part, choice in chosen.items())
     bound = sum(curve.dense for curve in gains.values()) if gain_bound is None else gain_bound
-    spent = costs.latency_ms(ranks), costs.size_bytes(ranks), costs.peak_bytes(ranks)
-    return Allocation(ranks, gain, max(gain, bound), *spent)
+    spent = costs.latency_ms(chosen), costs.size_bytes(chosen), costs.peak_bytes(chosen)
+    return Allocation(Selection(dict(chosen)), gain, max(gain, bound), *spent)
 
 
-def fits(ranks: dict[str, int | None], costs: CostTable, limits: Limits) -> bool:
-    """Whether the choices exclude none of each other and stay within every limit; a latency, but for rounding."""
+def fits(chosen: Mapping[str, Choice], costs: CostTable, limits: Limits) -> bool:
+    """Whether no two of the choices conflict and all stay within every limit; a latency, but for rounding."""
     return (
-        costs.allows(ranks)
-        and (limits.latency_ms is None or costs.latency_ms(ranks) <= limits.latency_ms * (1 + 1e-9))
-        and (limits.size_bytes is None or costs.size_bytes(ranks) <= limits.size_bytes)
-        and (limits.peak_bytes is None or costs.peak_bytes(ranks) <= limits.peak_bytes)
+        costs.allows(chosen)
+        and (limits.latency_ms is None or costs.latency_ms(chosen) <= limits.latency_ms * (1 + 1e-9))
+        and (limits.size_bytes is None or costs.size_bytes(chosen) <= limits.size_bytes)
+        and (limits.peak_bytes is None or costs.peak_bytes(chosen) <= limits.peak_bytes)
     )
 
 
-def spend(costs: CostTable, limits: Limits, layer: str, rank: int | None) -> float:
-    """A choice's share of the limited resources that layers add up to; with no limit, its bytes."""
-    cost = costs.layers[layer][rank]
+def spend(costs: CostTable, limits: Limits, part: str, choice: Choice) -> float:
+    """A choice's share of the limited resources that parts add up to; with no limit, its bytes."""
+    cost = costs.parts[part][choice]
     shares = []
     if limits.latency_ms is not None:
         shares.append(cost.latency_ms / limits.latency_ms)

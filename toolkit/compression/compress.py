@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from toolkit.choice import Choice
 from toolkit.compression.channels import RankedChannels, remove_channels
 from toolkit.compression.layers import Compact, CompactConv2d, CompactLinear, Factors, build_compact
 from toolkit.compression.sharing import holders
@@ -15,21 +16,21 @@ from toolkit.compression.spectrum import Spectrum, factors_at
 Spectra = Mapping[str, Spectrum | RankedChannels]
 
 
-def compress(model: nn.Module, spectra: Spectra, ranks: dict[str, int | None]) -> nn.Module:
-    """A copy of `model` with each layer of rank r made compact, and r channels kept of each group. None stays dense.
+def compress(model: nn.Module, spectra: Spectra, chosen: Mapping[str, Choice]) -> nn.Module:
+    """A copy of `model` with each layer of some rank made compact, and so many channels kept of each group.
 
     Only cores, and modules that lost channels, require gradients. Layers that share a weight with a compact one share
     its factors: one core for all of them.
     """
     compact = copy.deepcopy(model).requires_grad_(False)
-    for name, rank in ranks.items():
-        if rank is None:
+    for name, choice in chosen.items():
+        if choice.size is None:
             continue
         found = spectra[name]
         if isinstance(found, RankedChannels):
-            remove_channels(compact, found, rank)
+            remove_channels(compact, found, choice.size)
         else:
-            _make_compact(compact, name, factors_at(found, rank))
+            _make_compact(compact, name, factors_at(found, choice.size))
     return compact
 
 

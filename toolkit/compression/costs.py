@@ -1,13 +1,16 @@
-"""Cost tables: what each choice for each layer costs on the board."""
+"""Cost tables: what each choice for each part costs on the board."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
+
+from toolkit.choice import Choice
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One layer under one choice: median latency on the board, bytes of weights, and bytes that it holds as it runs.
+    """One part under one choice: median latency on the board, bytes of weights, and bytes that it holds as it runs.
 
     `activation_bytes` are its input, its output and, where it is compact, what lies between its factors. A latency that
     was not measured has a standard deviation, and its source says how it was come by.
@@ -21,39 +24,51 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class CostTable:
-    """Layer -> rank (None: dense) -> cost, and what the rest of the model costs whatever is chosen.
+class Pair:
+    """Choices of one part that stand beside choices of another: any of `first` with any of `second`."""
 
-    A row may also stand for a group of channels: its choices are how many of them are kept (None: all), and a cost is
-    the difference that it makes, less than zero as a rule. `excludes` names the layers that such a row narrows: they
-    stay dense where any of its channels go. A process peaks at `base_peak_bytes`, `peak_per_byte` for a byte of the
-    model, and its layers' largest activations.
+    parts: tuple[str, str]
+    first: frozenset[Choice]
+    second: frozenset[Choice]
+
+    def holds(self, chosen: Mapping[str, Choice]) -> bool:
+        """Whether it is so in these choices."""
+        return chosen[self.parts[0]] in self.first and chosen[self.parts[1]] in self.second
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """Part -> choice -> cost, and what the rest of the model costs whatever is chosen.
+
+    A part may be a layer, which costs what it takes, or a group of channels, which costs the difference that it makes
+    to the layers that it narrows, less than zero as a rule. `conflicts` cannot be chosen together; `between` is what
+    others cost beyond their parts, milliseconds, never less than zero: a change of precision from a layer to the next.
+    A process peaks at `base_peak_bytes`, `peak_per_byte` for a byte of the model, and its parts' largest activations.
     """
 
-    layers: dict[str, dict[int | None, Cost]]
+    parts: dict[str, dict[Choice, Cost]]
     rest_latency_ms: float
     rest_bytes: int
     base_peak_bytes: float = 0.0
     peak_per_byte: float = 1.0
-    excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    conflicts: tuple[Pair, ...] = ()
+    between: tuple[tuple[Pair, float], ...] = ()
 
-    def allows(self, ranks: dict[str, int | None]) -> bool:
-        """Whether no layer is both compact and narrowed by a group."""
-        return all(
-            ranks[group] is None or all(ranks[layer] is None for layer in layers)
-            for group, layers in self.excludes.items()
-        )
+    def allows(self, chosen: Mapping[str, Choice]) -> bool:
+        """Whether no two of the choices conflict."""
+        return not any(pair.holds(chosen) for pair in self.conflicts)
 
-    def latency_ms(self, ranks: dict[str, int | None]) -> float:
+    def latency_ms(self, chosen: Mapping[str, Choice]) -> float:
         """Predicted median latency of the whole model under those choices."""
-        layers_ms = sum(self.layers[layer][rank].latency_ms for layer, rank in ranks.items())
-        return self.rest_latency_ms + layers_ms
+        parts_ms = sum(self.parts[part][choice].latency_ms for part, choice in chosen.items())
+        between_ms = sum(ms for pair, ms in self.between if pair.holds(chosen))
+        return self.rest_latency_ms + parts_ms + between_ms
 
-    def size_bytes(self, ranks: dict[str, int | None]) -> int:
+    def size_bytes(self, chosen: Mapping[str, Choice]) -> int:
         """Predicted bytes of the whole model under those choices."""
-        return self.rest_bytes + sum(self.layers[layer][rank].weight_bytes for layer, rank in ranks.items())
+        return self.rest_bytes + sum(self.parts[part][choice].weight_bytes for part, choice in chosen.items())
 
-    def peak_bytes(self, ranks: dict[str, int | None]) -> int:
+    def peak_bytes(self, chosen: Mapping[str, Choice]) -> int:
         """Predicted peak memory of a process that serves the model under those choices."""
-        activations = max((self.layers[layer][rank].activation_bytes for layer, rank in ranks.items()), default=0)
-        return math.ceil(self.base_peak_bytes + self.peak_per_byte * self.size_bytes(ranks)) + activations
+        activations = max((self.parts[part][choice].activation_bytes for part, choice in chosen.items()), default=0)
+        return math.ceil(self.base_peak_bytes + self.peak_per_byte * self.size_bytes(chosen)) + activations

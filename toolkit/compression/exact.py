@@ -1,5 +1,6 @@
 """The exact allocator: a multiple-choice knapsack, with its bound."""
 
+from toolkit.choice import all_dense
 from toolkit.compression.allocation import Allocation, Limits, describe, fits
 from toolkit.compression.costs import CostTable
 from toolkit.compression.feasibility import infeasible
@@ -12,11 +13,11 @@ def allocate_exact(gains: dict[str, GainCurve], costs: CostTable, limits: Limits
 
     Raises BudgetError with the nearest feasible limits if nothing fits.
     """
-    dense: dict[str, int | None] = dict.fromkeys(costs.layers)
+    dense = all_dense(costs.parts)
     if fits(dense, costs, limits):  # a large rank is worth the same to seven digits: do not let the solver choose it
         return describe(dense, gains, costs, gain_bound=0.0)
-    best = most_worth(lambda layer, rank: gains[layer].of(rank), costs, limits)
+    best = most_worth(lambda part, choice: gains[part].of(choice), costs, limits)
     if best is None:
         raise infeasible(costs, limits)
-    ranks, bound = best
-    return describe(ranks, gains, costs, bound)
+    chosen, bound = best
+    return describe(chosen, gains, costs, bound)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from toolkit.choice import Selection
 from toolkit.compression.allocation import Limits
 from toolkit.compression.costs import CostTable
-from toolkit.compression.knapsack import Ranks, Resource, feasible, least
+from toolkit.compression.knapsack import Resource, feasible, least
 from toolkit.errors import BudgetError
 from toolkit.units import format_milliseconds
 
@@ -34,14 +35,14 @@ def find_shortfall(costs: CostTable, limits: Limits) -> Shortfall | None:
         return None
     alone = tuple(each for each in given if feasible(costs, Limits(**{each: given[each]})) is None)
     for each in (*alone, *(other for other in given if other not in alone)):
-        ranks = least(each, costs, Limits(**{**given, each: None}))
-        if ranks is not None:
-            return Shortfall(alone, Limits(**{**given, each: _taken(each, costs, ranks)}), (each,))
+        chosen = least(each, costs, Limits(**{**given, each: None}))
+        if chosen is not None:
+            return Shortfall(alone, Limits(**{**given, each: _taken(each, costs, chosen)}), (each,))
     nearest: dict[Resource, Any] = {}
     for each, limit in given.items():  # the first as low as it goes, then the next within it
-        ranks = least(each, costs, Limits(**nearest))
-        assert ranks is not None
-        nearest[each] = max(_taken(each, costs, ranks), limit)
+        chosen = least(each, costs, Limits(**nearest))
+        assert chosen is not None
+        nearest[each] = max(_taken(each, costs, chosen), limit)
     return Shortfall(alone, Limits(**nearest), tuple(each for each, limit in given.items() if nearest[each] > limit))
 
 
@@ -80,6 +81,6 @@ def _given(limits: Limits) -> dict[Resource, Any]:
     return {each: getattr(limits, each) for each in _NAMES if getattr(limits, each) is not None}
 
 
-def _taken(resource: Resource, costs: CostTable, ranks: Ranks) -> float:
+def _taken(resource: Resource, costs: CostTable, chosen: Selection) -> float:
     taken = {"latency_ms": costs.latency_ms, "size_bytes": costs.size_bytes, "peak_bytes": costs.peak_bytes}
-    return taken[resource](ranks)
+    return taken[resource](chosen)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from toolkit.choice import Choice, Selection
 from toolkit.compression.allocation import Allocation, Limits, describe, fits, spend
 from toolkit.compression.costs import CostTable
 from toolkit.compression.gains import GainCurve
 from toolkit.compression.greedy import cheapest
-from toolkit.compression.knapsack import Ranks
 
 EPISODES = 200
 # Episodes between two updates, the best of them that the policy moves to, and how far it moves.
@@ -29,7 +29,7 @@ def allocate_search(
     costs: CostTable,
     limits: Limits,
     *,
-    accuracy: Callable[[Ranks], float],
+    accuracy: Callable[[Selection], float],
     seed: int,
     on_progress: Callable[[int, int], None],
     episodes: int = EPISODES,
@@ -41,22 +41,21 @@ def allocate_search(
     The bound is the gain of leaving every layer dense. Raises BudgetError if nothing fits.
     """
     least = cheapest(costs, limits)
-    ladders = {layer: _ladder(costs, limits, layer) for layer in costs.layers}
+    ladders = {part: _ladder(costs, limits, part) for part in costs.parts}
     generator = np.random.default_rng(seed)
     mean, spread = np.full(len(ladders), 0.5), np.full(len(ladders), _SPREAD)
-    rewards: dict[tuple[int | None, ...], float] = {}
+    rewards: dict[Selection, float] = {}
     best, most = least, -np.inf
     for done in range(0, episodes, _POPULATION):
         actions = np.clip(generator.normal(mean, spread, (min(_POPULATION, episodes - done), len(mean))), 0, 1)
         reward = np.zeros(len(actions))
         for episode, action in enumerate(actions):
-            ranks = _clipped(action, ladders, least, costs, limits)
-            key = tuple(ranks.values())
-            if key not in rewards:
-                rewards[key] = accuracy(ranks)
-            reward[episode] = rewards[key]
-            if (reward[episode], -costs.latency_ms(ranks)) > (most, -costs.latency_ms(best)):
-                best, most = ranks, reward[episode]
+            chosen = _clipped(action, ladders, least, costs, limits)
+            if chosen not in rewards:
+                rewards[chosen] = accuracy(chosen)
+            reward[episode] = rewards[chosen]
+            if (reward[episode], -costs.latency_ms(chosen)) > (most, -costs.latency_ms(best)):
+                best, most = chosen, reward[episode]
             on_progress(done + episode + 1, episodes)
         elite = actions[np.argsort(-reward, kind="stable")[:_ELITE]]
         mean += _STEP * (elite.mean(0) - mean)
@@ -65,18 +64,18 @@ def allocate_search(
 
 
 def _clipped(
-    action: np.ndarray, ladders: dict[str, list[int | None]], least: Ranks, costs: CostTable, limits: Limits
-) -> Ranks:
-    """Layer by layer the choice that the action names, or the largest below that leaves the rest a choice that fits."""
-    ranks = dict(least)
-    for wanted, (layer, ladder) in zip(action, ladders.items(), strict=True):
-        for rank in reversed(ladder[: round(wanted * (len(ladder) - 1)) + 1]):
-            if fits({**ranks, layer: rank}, costs, limits):
-                ranks[layer] = rank
+    action: np.ndarray, ladders: dict[str, list[Choice]], least: Selection, costs: CostTable, limits: Limits
+) -> Selection:
+    """Part by part the choice that the action names, or the largest below that leaves the rest a choice that fits."""
+    chosen = dict(least)
+    for wanted, (part, ladder) in zip(action, ladders.items(), strict=True):
+        for choice in reversed(ladder[: round(wanted * (len(ladder) - 1)) + 1]):
+            if fits({**chosen, part: choice}, costs, limits):
+                chosen[part] = choice
                 break
-    return ranks
+    return Selection(chosen)
 
 
-def _ladder(costs: CostTable, limits: Limits, layer: str) -> list[int | None]:
-    """A layer's choices, the cheapest first."""
-    return sorted(costs.layers[layer], key=lambda rank: spend(costs, limits, layer, rank))
+def _ladder(costs: CostTable, limits: Limits, part: str) -> list[Choice]:
+    """A part's choices, the cheapest first."""
+    return sorted(costs.parts[part], key=lambda choice: spend(costs, limits, part, choice))

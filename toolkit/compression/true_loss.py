@@ -15,16 +15,17 @@ from scipy.interpolate import PchipInterpolator
 from sklearn.isotonic import IsotonicRegression
 from torch import nn
 
+from toolkit.choice import Choice
 from toolkit.compression.compress import Spectra, compress
 from toolkit.compression.gains import GainCurve
 
-Losses = dict[int, float]
-Recall = Callable[[str, int, Callable[[], float]], float]
+Losses = dict[Choice, float]
+Recall = Callable[[str, Choice, Callable[[], float]], float]
 
 
-def ranks_to_measure(ranks: tuple[int, ...]) -> tuple[int, ...]:
-    """The lowest, a middle and the highest of a layer's ranks."""
-    ordered = sorted(ranks)
+def choices_to_measure(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """The smallest, a middle and the largest of a layer's choices of one kind."""
+    ordered = sorted(choices)
     return tuple(dict.fromkeys(ordered[place] for place in (0, len(ordered) // 2, -1))) if ordered else ()
 
 
@@ -32,39 +33,41 @@ def ranks_to_measure(ranks: tuple[int, ...]) -> tuple[int, ...]:
 def measure_losses(
     model: nn.Module,
     spectra: Spectra,
-    ranks: dict[str, tuple[int, ...]],
+    choices: dict[str, tuple[Choice, ...]],
     loss: Callable[[nn.Module], float],
     on_progress: Callable[[int, int], None],
-    recall: Recall = lambda layer, rank, measure: measure(),
+    recall: Recall = lambda part, choice, measure: measure(),
 ) -> dict[str, Losses]:
-    """`loss(model with one layer compact, or one group of channels cut)` by its name and rank; nothing is trained.
+    """`loss(model with one layer compact, or one group of channels cut)` by its name and choice; nothing is trained.
 
-    `recall(layer, rank, measure)` may know a loss already, and else measures it.
+    `recall(part, choice, measure)` may know a loss already, and else measures it.
     """
-    total, done = sum(map(len, ranks.values())), 0
-    found: dict[str, Losses] = {layer: {} for layer in ranks}
-    for layer, measured in ranks.items():
-        for rank in measured:
-            found[layer][rank] = recall(layer, rank, partial(_measured, model, spectra, layer, rank, loss))
+    total, done = sum(map(len, choices.values())), 0
+    found: dict[str, Losses] = {part: {} for part in choices}
+    for part, measured in choices.items():
+        for choice in measured:
+            found[part][choice] = recall(part, choice, partial(_measured, model, spectra, part, choice, loss))
             done += 1
             on_progress(done, total)
     return found
 
 
-def _measured(model: nn.Module, spectra: Spectra, layer: str, rank: int, loss: Callable[[nn.Module], float]) -> float:
-    return loss(compress(model, spectra, {layer: rank}))
+def _measured(
+    model: nn.Module, spectra: Spectra, part: str, choice: Choice, loss: Callable[[nn.Module], float]
+) -> float:
+    return loss(compress(model, spectra, {part: choice}))
 
 
 def corrected_gains(curve: GainCurve, losses: Losses) -> GainCurve:
-    """The curve whose losses meet the measured ones, and never rise with rank.
+    """The curve whose losses meet the measured ones, and never rise with size.
 
-    Between measured ranks the map is a monotone cubic in logarithms; beyond them it is a proportion.
+    Between measured ones the map is a monotone cubic in logarithms; beyond them it is a proportion.
     """
-    estimated = {rank: curve.dense - curve.of(rank) for rank in losses}
+    estimated = {choice: curve.dense - curve.of(choice) for choice in losses}
     floor = 1e-12 * max(curve.dense, 1e-30)
-    ordered = sorted(losses, key=lambda rank: estimated[rank])
-    before = np.log(np.maximum([estimated[rank] for rank in ordered], floor))
-    after = np.log(np.maximum([losses[rank] for rank in ordered], 1e-9))
+    ordered = sorted(losses, key=lambda choice: estimated[choice])
+    before = np.log(np.maximum([estimated[choice] for choice in ordered], floor))
+    after = np.log(np.maximum([losses[choice] for choice in ordered], 1e-9))
     after = IsotonicRegression().fit_transform(before, after)
     # Estimates that differ in their last digits are one place: a slope between them is noise, or infinite.
     places, first = np.unique(before.round(9), return_index=True)
@@ -79,5 +82,5 @@ def corrected_gains(curve: GainCurve, losses: Losses) -> GainCurve:
         return float(np.exp(PchipInterpolator(places, values)(at)))
 
     removed = true_loss(curve.dense)
-    by_rank = {rank: removed - true_loss(curve.dense - gain) for rank, gain in curve.by_rank.items()}
-    return replace(curve, by_rank=by_rank, dense=removed)
+    by_choice = {choice: removed - true_loss(curve.dense - gain) for choice, gain in curve.by_choice.items()}
+    return replace(curve, by_choice=by_choice, dense=removed)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
+from toolkit.choice import DENSE, rank
 from toolkit.compression import GainCurve, Spectrum
 from toolkit.compression.layers import Dense
 from toolkit.compression.policy import (
@@ -65,9 +66,12 @@ def train_policy(
     own = fingerprint(layers)
     shapes = list(own.shapes.values())
     parts = [components(gains[name], float(sum(shape))) for name, shape in own.shapes.items()]
-    ranks = {name: len(part.log_worth) or None for name, part in zip(own.shapes, parts, strict=True)}
-    student = compress_nested(backbone, spectra, ranks)
-    always_dense = sum(m * n for (m, n), rank in zip(shapes, ranks.values(), strict=True) if rank is None)
+    largest = {
+        name: rank(len(part.log_worth)) if len(part.log_worth) else DENSE
+        for name, part in zip(own.shapes, parts, strict=True)
+    }
+    student = compress_nested(backbone, spectra, largest)
+    always_dense = sum(m * n for (m, n), choice in zip(shapes, largest.values(), strict=True) if choice == DENSE)
     weights = sum(m * n for m, n in shapes)
 
     def embedded(task: Task) -> TaskEmbedding:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
+from toolkit.choice import rank
 from toolkit.cli.console import stderr
 from toolkit.cli.progress import progress_on
 from toolkit.compression import break_even_rank
@@ -41,10 +42,11 @@ def main() -> None:
         watch = Watch(progress)
         job = load(Request(), load_target("host"), watch)
         assert job.task.general is not None
-        ranks = {
-            name: tuple(range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP)) for name, layer in job.layers.items()
+        choices = {
+            name: tuple(map(rank, range(_RANK_STEP, break_even_rank(layer) + 1, _RANK_STEP)))
+            for name, layer in job.layers.items()
         }
-        worth = weigh(job, ranks, Request.curve, 0, watch)
+        worth = weigh(job, choices, Request.curve, 0, watch)
         policy = train_policy(
             job.network.backbone,
             job.layers,

@@ -4,7 +4,7 @@ from toolkit.profiling.acceptance import Accepted, Refusal, accept, judged
 from toolkit.profiling.budget import Budget, Limit, derive_budget, with_defaults_of
 from toolkit.profiling.cost_tables import MemoryModel, cost_table, memory_model
 from toolkit.profiling.measurement import MOST_SPREAD, Measurement
-from toolkit.profiling.pieces import Pieces, input_shapes, pieces_of
+from toolkit.profiling.pieces import Part, Piece, group_part, input_shapes, layer_part
 from toolkit.profiling.planning import (
     p95_over_median,
     plan_limits,
@@ -38,8 +38,9 @@ __all__ = [
     "Measurement",
     "MemoryModel",
     "NotStored",
+    "Part",
     "Patience",
-    "Pieces",
+    "Piece",
     "Profile",
     "Refusal",
     "Untimed",
@@ -47,13 +48,14 @@ __all__ = [
     "accept",
     "cost_table",
     "derive_budget",
+    "group_part",
     "input_shapes",
     "is_stored",
     "judged",
+    "layer_part",
     "memory_model",
     "open_profile",
     "p95_over_median",
-    "pieces_of",
     "plan_limits",
     "planned_share",
     "profile_layers",

@@ -2,40 +2,42 @@
 
 from itertools import zip_longest
 
+from toolkit.choice import DENSE
 from toolkit.profiling.measurement import Measurement
+from toolkit.profiling.pieces import Piece
 from toolkit.profiling.predictor import ROWS_AT_LEAST, fit_predictor
-from toolkit.profiling.variants import Variant
+from toolkit.profiling.variants import Variants
 
 # A prediction this sure (standard deviation, as a share) is as good as a measurement on a steady board.
 _SURE = 0.02
 
 
-def spread(variants: dict[str, Variant]) -> list[str]:
+def spread(variants: Variants) -> list[str]:
     """All distinct layers dense, then all at their smallest rank, then at their largest, then at one in the middle.
 
     Layers that lost channels come last, and only where a predictor has too little to learn from without them.
     """
-    families: dict[str, list[Variant]] = {}
+    families: dict[str, list[tuple[str, Piece]]] = {}
     for key, variant in variants.items():
         if variant.narrowed:
             continue
-        families.setdefault(key.rpartition(":")[0], []).append(variant)
+        families.setdefault(key.rpartition(":")[0], []).append((key, variant))
     chosen = []
     for family in families.values():
-        ranked = sorted((each for each in family if each.rank is not None), key=lambda each: each.rank or 0)
-        ends = [ranked[index] for index in (0, -1, len(ranked) // 2)] if ranked else []
-        chosen.append([each.signature for each in (*(each for each in family if each.rank is None), *ends)])
+        ranked = sorted((piece.choice, key) for key, piece in family if piece.choice != DENSE)
+        ends = [ranked[index][1] for index in (0, -1, len(ranked) // 2)] if ranked else []
+        chosen.append([*(key for key, piece in family if piece.choice == DENSE), *ends])
     first = list(dict.fromkeys(key for turn in zip_longest(*chosen) for key in turn if key is not None))
     narrowed = [key for key, variant in variants.items() if variant.narrowed]
     return first + narrowed[: max(0, ROWS_AT_LEAST - len(first))]
 
 
-def necessary(variants: dict[str, Variant]) -> int:
+def necessary(variants: Variants) -> int:
     """How many of the spread must be timed whatever it takes: all layers dense, and enough to predict the others by."""
-    return max(ROWS_AT_LEAST, sum(each.rank is None and not each.narrowed for each in variants.values()))
+    return max(ROWS_AT_LEAST, sum(each.choice == DENSE and not each.narrowed for each in variants.values()))
 
 
-def unsure(variants: dict[str, Variant], rows: dict[str, Measurement]) -> list[str]:
+def unsure(variants: Variants, rows: dict[str, Measurement]) -> list[str]:
     """What is still worth timing, the least sure first; nothing once all are predicted well enough."""
     unseen = [key for key in variants if key not in rows]
     predictor = fit_predictor(rows)

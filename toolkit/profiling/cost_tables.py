@@ -1,17 +1,17 @@
 """From measurements to the cost table that an allocator sees, and what a process needs in memory."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
-from toolkit.compression import Cost, CostTable, matrix
+from toolkit.choice import DENSE, Choice
+from toolkit.compression import Cost, CostTable, Pair, matrix
 from toolkit.errors import BadInput
 from toolkit.profiling.activations import activation_bytes
-from toolkit.profiling.candidates import candidate_ranks
 from toolkit.profiling.layer_times import LayerTime, layer_time
-from toolkit.profiling.pieces import Piece, Pieces
+from toolkit.profiling.pieces import Part, Piece
 from toolkit.profiling.predictor import fit_predictor
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.signature import Signature, signature_of
@@ -19,6 +19,8 @@ from toolkit.profiling.whole_models import WholeModel
 
 # The least certain of them is where a sum comes from.
 _SOURCES = ("measured", "interpolated", "predicted", "estimate")
+
+_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -37,34 +39,24 @@ def memory_model(minute: WholeModel, dense: WholeModel, activation_bytes: int) -
 
 
 def cost_table(
-    layers: dict[str, nn.Linear | nn.Conv2d],
-    input_shapes: dict[str, tuple[int, ...]],
-    multiple: int,
+    parts: Mapping[str, Part],
     profile: Profile,
     dense: WholeModel,
     memory: MemoryModel,
-    groups: Mapping[str, Pieces] | None = None,
 ) -> CostTable:
-    """What every layer costs under every choice; what the dense whole took beyond its layers is the rest.
+    """What every part costs under every choice; what the dense whole took beyond its layers is the rest.
 
     A group of channels costs what the layers that it narrows then take, less what they take whole.
 
     The rest may be negative: a layer alone pays for a call of its own. Raises BadInput if the profile, and what can be
     predicted from it, do not say what a layer takes.
     """
-    chosen = {
-        name: {
-            rank: signature_of(layer, input_shapes[name], rank) for rank in (None, *candidate_ranks(layer, multiple))
-        }
-        for name, layer in layers.items()
-    }
-    groups = groups or {}
-    narrowed = [_signature(piece) for pieces in groups.values() for cut in pieces.values() for piece in cut.values()]
-    wanted = [*narrowed, *(each for row in chosen.values() for each in row.values())]
-    complete = all(str(each) in profile.rows for each in wanted)
+    pieces = [piece for part in parts.values() for row in part.pieces.values() for piece in row.values()]
+    complete = all(str(_signature(each)) in profile.rows for each in pieces)
     predictor = None if complete else fit_predictor(profile.rows)
 
-    def time_of(signature: Signature) -> LayerTime:
+    def time_of(piece: Piece) -> LayerTime:
+        signature = _signature(piece)
         time = layer_time(profile.rows, predictor, signature)
         if time is None:
             raise BadInput(
@@ -74,52 +66,69 @@ def cost_table(
             )
         return time
 
-    table: dict[str, dict[int | None, Cost]] = {}
-    for name, layer in layers.items():
-        m, n = matrix(layer).shape
-        bias = 0 if layer.bias is None else 4 * m
-        row: dict[int | None, Cost] = {}
-        for rank, signature in chosen[name].items():
-            time = time_of(signature)
-            # A compact layer stores U, V and the core; the core folds away only when it is loaded.
-            weights = m * n if rank is None else rank * (m + n + rank)
-            held = activation_bytes(layer, input_shapes[name], rank)
-            row[rank] = Cost(time.ms, 4 * weights + bias, held, time.std_ms, time.source)
-        table[name] = row
-    dense_ms = sum(row[None].latency_ms for row in table.values())
-    dense_bytes = sum(row[None].weight_bytes for row in table.values())
-    for name, pieces in groups.items():
-        table[name] = {kept: _difference(narrow, pieces[None], time_of) for kept, narrow in pieces.items()}
+    table: dict[str, dict[Choice, Cost]] = {}
+    layers_ms, layers_bytes = 0.0, 0
+    for name, part in parts.items():
+        if part.narrows:
+            table[name] = {
+                choice: _difference(narrowed, part.pieces[DENSE], time_of) for choice, narrowed in part.pieces.items()
+            }
+        else:
+            table[name] = {choice: _own(row[name], time_of) for choice, row in part.pieces.items()}
+            layers_ms += table[name][DENSE].latency_ms
+            layers_bytes += table[name][DENSE].weight_bytes
     return CostTable(
         table,
-        rest_latency_ms=dense.measurement.median_ms - dense_ms,
-        rest_bytes=max(0, dense.size_bytes - dense_bytes),
+        rest_latency_ms=dense.measurement.median_ms - layers_ms,
+        rest_bytes=max(0, dense.size_bytes - layers_bytes),
         base_peak_bytes=memory.base_bytes,
         peak_per_byte=memory.per_byte,
-        excludes={name: tuple(each for each in pieces[None] if each in layers) for name, pieces in groups.items()},
+        conflicts=tuple(_conflicts(table, parts)),
     )
 
 
+def _conflicts(table: Mapping[str, Mapping[Choice, Cost]], parts: Mapping[str, Part]) -> Iterator[Pair]:
+    """A layer that a group narrows stays dense."""
+    for name, part in parts.items():
+        for layer in part.narrows:
+            if layer in table:
+                yield Pair((name, layer), _changed(table[name]), _changed(table[layer]))
+
+
+def _changed(row: Mapping[Choice, Cost]) -> frozenset[Choice]:
+    return frozenset(row) - {DENSE}
+
+
+def _own(piece: Piece, time_of: Callable[[Piece], LayerTime]) -> Cost:
+    """What a layer costs by itself."""
+    m, n = matrix(piece.layer).shape
+    rank = piece.choice.size
+    # A compact layer stores U, V and the core; the core folds away only when it is loaded.
+    weights = m * n if rank is None else rank * (m + n + rank)
+    bias = 0 if piece.layer.bias is None else m
+    time = time_of(piece)
+    held = activation_bytes(piece.layer, piece.input_shape, piece.choice)
+    return Cost(time.ms, _FLOAT_BYTES * (weights + bias), held, time.std_ms, time.source)
+
+
 def _difference(
-    narrow: Mapping[str, Piece], whole: Mapping[str, Piece], time_of: Callable[[Signature], LayerTime]
+    narrowed: Mapping[str, Piece], whole: Mapping[str, Piece], time_of: Callable[[Piece], LayerTime]
 ) -> Cost:
     """What those layers cost beyond what they cost whole; a layer that stays as it is makes no difference."""
-    pairs = [
-        (_signature(narrow[name]), _signature(piece), narrow[name].layer, piece.layer) for name, piece in whole.items()
-    ]
-    changed = [(time_of(now), time_of(before)) for now, before, _, _ in pairs if now != before]
+    pairs = [(narrowed[name], piece) for name, piece in whole.items()]
+    changed = [(time_of(now), time_of(before)) for now, before in pairs if _signature(now) != _signature(before)]
     times = [time for pair in changed for time in pair]
     return Cost(
         latency_ms=sum(now.ms - before.ms for now, before in changed),
-        weight_bytes=sum(_bytes(now) - _bytes(before) for _, _, now, before in pairs),
+        weight_bytes=sum(_bytes(now.layer) - _bytes(before.layer) for now, before in pairs),
         latency_std_ms=math.hypot(*(time.std_ms for time in times)),
         source=max((time.source for time in times), key=_SOURCES.index, default="measured"),
     )
 
 
 def _bytes(layer: nn.Linear | nn.Conv2d) -> int:
-    return 4 * sum(value.numel() for value in layer.parameters())
+    return _FLOAT_BYTES * sum(value.numel() for value in layer.parameters())
 
 
 def _signature(piece: Piece) -> Signature:
-    return signature_of(piece.layer, piece.input_shape, None)
+    return signature_of(piece.layer, piece.input_shape, piece.choice)

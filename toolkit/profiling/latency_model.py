@@ -9,7 +9,7 @@ was expected of them, stretches or shrinks the interval: priors are guesses, and
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.stats import t as student_t
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import BayesianRidge
 
+from toolkit.choice import DENSE, Choice, all_dense
 from toolkit.compression import CostTable
 
 # Where nothing is known yet: the spread of whole models around sums of layers, as a share, by the target's clock.
@@ -24,8 +25,6 @@ _PRIOR_NOISE = {"wall": 0.05, "instructions": 0.001}
 _PRIOR_WEIGHT = 0.05
 _PRIOR_STRENGTH = 1.0
 _STRETCH_STRENGTH = 1.0
-
-Ranks = dict[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """`costs` as corrected by measured whole models; `kinds` of layers, as runtimes have kernels for them."""
+    """`costs` as corrected by measured whole models; `kinds` of parts, as runtimes have kernels for them."""
 
     costs: CostTable
     plain: CostTable
@@ -50,34 +49,34 @@ class LatencyModel:
     stretch: float
     degrees: int
 
-    def predict(self, ranks: Ranks, coverage: float = 0.9) -> Interval:
+    def predict(self, chosen: Mapping[str, Choice], coverage: float = 0.9) -> Interval:
         """The median of the whole model under those choices, with the interval that holds it so often."""
-        ms, std = self.costs.latency_ms(ranks), self.std_ms(ranks)
+        ms, std = self.costs.latency_ms(chosen), self.std_ms(chosen)
         reach = float(student_t.ppf(0.5 + coverage / 2, self.degrees)) * std
         return Interval(ms, max(0.0, ms - reach), ms + reach)
 
-    def upper_ms(self, ranks: Ranks, confidence: float) -> float:
+    def upper_ms(self, chosen: Mapping[str, Choice], confidence: float) -> float:
         """What the median stays below with that confidence."""
-        return self.costs.latency_ms(ranks) + float(student_t.ppf(confidence, self.degrees)) * self.std_ms(ranks)
+        return self.costs.latency_ms(chosen) + float(student_t.ppf(confidence, self.degrees)) * self.std_ms(chosen)
 
-    def std_ms(self, ranks: Ranks) -> float:
+    def std_ms(self, chosen: Mapping[str, Choice]) -> float:
         """Standard deviation of the prediction: of the regression, and of the layers that were not measured."""
-        x = _features(self.plain, self.kinds, self.dense_ms, ranks)
-        whole = self.costs.latency_ms(ranks) * float(np.sqrt(self.noise**2 + x @ self.covariance @ x))
-        return self.stretch * float(np.hypot(whole, _layers_std_ms(self.plain, ranks)))
+        x = _features(self.plain, self.kinds, self.dense_ms, chosen)
+        whole = self.costs.latency_ms(chosen) * float(np.sqrt(self.noise**2 + x @ self.covariance @ x))
+        return self.stretch * float(np.hypot(whole, _layers_std_ms(self.plain, chosen)))
 
 
 def fit_latency_model(
-    costs: CostTable, kinds: dict[str, str], clock: str, measured: Sequence[tuple[Ranks, float]]
+    costs: CostTable, kinds: dict[str, str], clock: str, measured: Sequence[tuple[Mapping[str, Choice], float]]
 ) -> LatencyModel:
     """Correct `costs` by whole models: choices and their measured median, milliseconds. None measured is allowed."""
-    dense_ms = costs.latency_ms(dict.fromkeys(costs.layers))
+    dense_ms = costs.latency_ms(all_dense(costs.parts))
     width = 2 * len(_kinds(kinds))
     prior = _PRIOR_NOISE[clock]
     covariance, noise, weights, stretch = np.eye(width) * _PRIOR_WEIGHT**2, prior, np.zeros(width), 1.0
     if measured:
-        x = np.array([_features(costs, kinds, dense_ms, ranks) for ranks, _ in measured])
-        sums = np.array([costs.latency_ms(ranks) for ranks, _ in measured])
+        x = np.array([_features(costs, kinds, dense_ms, chosen) for chosen, _ in measured])
+        sums = np.array([costs.latency_ms(chosen) for chosen, _ in measured])
         missed = np.array([ms for _, ms in measured]) / sums - 1
         regression = BayesianRidge(
             fit_intercept=False,
@@ -90,7 +89,7 @@ def fit_latency_model(
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.fit(x, missed)
         weights, covariance, noise = regression.coef_, regression.sigma_, float(regression.alpha_**-0.5)
-        layers = np.array([_layers_std_ms(costs, ranks) for ranks, _ in measured]) / sums
+        layers = np.array([_layers_std_ms(costs, chosen) for chosen, _ in measured]) / sums
         stretch = _stretch(x, missed - x @ weights, covariance, noise, layers)
     corrected = _corrected(costs, kinds, weights)
     return LatencyModel(corrected, costs, kinds, dense_ms, covariance, noise, stretch, len(measured) + 2)
@@ -106,19 +105,19 @@ def _stretch(x: np.ndarray, residuals: np.ndarray, covariance: np.ndarray, noise
     return float(np.sqrt((_STRETCH_STRENGTH + squares.sum()) / (_STRETCH_STRENGTH + len(squares))))
 
 
-def _layers_std_ms(costs: CostTable, ranks: Ranks) -> float:
-    return float(np.sqrt(sum(costs.layers[name][rank].latency_std_ms ** 2 for name, rank in ranks.items())))
+def _layers_std_ms(costs: CostTable, chosen: Mapping[str, Choice]) -> float:
+    return float(np.sqrt(sum(costs.parts[name][choice].latency_std_ms ** 2 for name, choice in chosen.items())))
 
 
-def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, ranks: Ranks) -> np.ndarray:
+def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, chosen: Mapping[str, Choice]) -> np.ndarray:
     """By kind: milliseconds saved, and compact layers counted at the mean layer's time; both as shares of the sum."""
     saved, count = dict.fromkeys(_kinds(kinds), 0.0), dict.fromkeys(_kinds(kinds), 0.0)
-    for name, rank in ranks.items():
-        if rank is not None:
-            row = costs.layers[name]
-            saved[kinds[name]] += row[rank].latency_ms - row[None].latency_ms
+    for name, choice in chosen.items():
+        if choice != DENSE:
+            row = costs.parts[name]
+            saved[kinds[name]] += row[choice].latency_ms - row[DENSE].latency_ms
             count[kinds[name]] += _unit_ms(dense_ms, kinds)
-    return np.array([*saved.values(), *count.values()]) / costs.latency_ms(ranks)
+    return np.array([*saved.values(), *count.values()]) / costs.latency_ms(chosen)
 
 
 def _corrected(costs: CostTable, kinds: dict[str, str], weights: np.ndarray) -> CostTable:
@@ -129,18 +128,18 @@ def _corrected(costs: CostTable, kinds: dict[str, str], weights: np.ndarray) -> 
     """
     names = _kinds(kinds)
     slope, offset = dict(zip(names, weights, strict=False)), dict(zip(names, weights[len(names) :], strict=True))
-    unit = _unit_ms(costs.latency_ms(dict.fromkeys(costs.layers)), kinds)
-    layers, rest_ms = {}, costs.rest_latency_ms
-    for name, row in costs.layers.items():
+    unit = _unit_ms(costs.latency_ms(all_dense(costs.parts)), kinds)
+    parts, rest_ms = {}, costs.rest_latency_ms
+    for name, row in costs.parts.items():
         kind = kinds[name]
-        layers[name] = {
-            rank: replace(
-                cost, latency_ms=float((1 + slope[kind]) * cost.latency_ms + (rank is not None) * offset[kind] * unit)
+        parts[name] = {
+            choice: replace(
+                cost, latency_ms=float((1 + slope[kind]) * cost.latency_ms + (choice != DENSE) * offset[kind] * unit)
             )
-            for rank, cost in row.items()
+            for choice, cost in row.items()
         }
-        rest_ms -= float(slope[kind] * row[None].latency_ms)
-    return replace(costs, layers=layers, rest_latency_ms=rest_ms)
+        rest_ms -= float(slope[kind] * row[DENSE].latency_ms)
+    return replace(costs, parts=parts, rest_latency_ms=rest_ms)
 
 
 def _unit_ms(dense_ms: float, kinds: dict[str, str]) -> float:

@@ -1,36 +1,58 @@
-"""Piece: one layer of a network that lost channels, as it is there: a dense layer of another shape."""
+"""Piece: one layer under one choice, as it is in the network; Part: what may be chosen, and the pieces it is of."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from toolkit.choice import DENSE, Choice
 from toolkit.compression import ChannelGroup, RankedChannels, compress
-from toolkit.profiling.candidates import candidate_channels
+from toolkit.profiling.candidates import group_choices, layer_choices
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A layer and the shape of its input for one example, batch dimension first."""
+    """A layer, the shape of its input for one example (batch dimension first), and what becomes of it.
+
+    `narrowed`: only a network that lost channels has it.
+    """
 
     layer: nn.Linear | nn.Conv2d
     input_shape: tuple[int, ...]
+    choice: Choice = DENSE
+    narrowed: bool = False
 
 
-# Channels kept of one group (None: all) -> the layers that it narrows, by name.
-Pieces = dict[int | None, dict[str, Piece]]
+@dataclass(frozen=True)
+class Part:
+    """One thing that may be chosen, by choice: the layers that it concerns, by name, as they then are.
+
+    A layer costs what its piece does. A group of channels costs the difference to its pieces when dense, and `narrows`
+    those layers: the choice of each and its own exclude each other where neither is dense.
+    """
+
+    name: str
+    pieces: Mapping[Choice, Mapping[str, Piece]]
+    narrows: tuple[str, ...] = ()
 
 
-def pieces_of(model: nn.Module, group: ChannelGroup, x: torch.Tensor, multiple: int) -> Pieces:
+def layer_part(name: str, layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], multiple: int) -> Part:
+    """A layer, dense and at its candidate ranks."""
+    return Part(name, {each: {name: Piece(layer, input_shape, each)} for each in layer_choices(layer, multiple)})
+
+
+def group_part(model: nn.Module, group: ChannelGroup, x: torch.Tensor, multiple: int) -> Part:
     """A group's layers in `model` as it is, and with each candidate number of channels left; `x` is one example."""
     ranked = {group.name: RankedChannels(group, tuple(range(group.channels)))}  # time does not depend on which
-    pieces: Pieces = {}
-    for kept in (None, *candidate_channels(group.channels, multiple)):
-        narrowed = compress(model, ranked, {group.name: kept})
-        shapes = input_shapes(narrowed, group.layers, x)
-        pieces[kept] = {name: Piece(_layer(narrowed, name), shapes[name]) for name in group.layers}
-    return pieces
+    pieces: dict[Choice, dict[str, Piece]] = {}
+    for choice in group_choices(group.channels, multiple):
+        cut = compress(model, ranked, {group.name: choice})
+        shapes = input_shapes(cut, group.layers, x)
+        pieces[choice] = {
+            name: Piece(_layer(cut, name), shapes[name], narrowed=choice != DENSE) for name in group.layers
+        }
+    return Part(group.name, pieces, group.layers)
 
 
 @torch.no_grad()

@@ -2,14 +2,15 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from toolkit.choice import Choice
 from toolkit.compression import CostTable, Limits, find_shortfall
 from toolkit.compression.feasibility import Resource
 from toolkit.errors import BudgetError
 from toolkit.profiling.budget import Budget
-from toolkit.profiling.latency_model import LatencyModel, Ranks
+from toolkit.profiling.latency_model import LatencyModel
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.whole_models import WholeModel
 from toolkit.targets import Clock
@@ -19,7 +20,7 @@ from toolkit.units import format_bytes, format_milliseconds
 _CONFIDENCE = 0.99
 
 
-def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]]) -> CostTable:
+def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choice], WholeModel]]) -> CostTable:
     """To the bytes of each compact choice comes what files and graphs hold besides weights; none to a group's.
 
     As much as in the measured model that has most of it. To every peak comes the most that any measured one was above
@@ -27,23 +28,21 @@ def with_overheads(costs: CostTable, measured: Sequence[tuple[Ranks, WholeModel]
     """
     beyond = max(
         (
-            math.ceil((whole.size_bytes - costs.size_bytes(ranks)) / compact)
-            for ranks, whole in measured
-            if (compact := sum(rank is not None and name not in costs.excludes for name, rank in ranks.items()))
+            math.ceil((whole.size_bytes - costs.size_bytes(chosen)) / compact)
+            for chosen, whole in measured
+            if (compact := sum(choice.form == "rank" for choice in chosen.values()))
         ),
         default=0,
     )
-    layers = {
+    parts = {
         name: {
-            rank: cost
-            if rank is None or name in costs.excludes
-            else replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond))
-            for rank, cost in row.items()
+            choice: replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond)) if choice.form == "rank" else cost
+            for choice, cost in row.items()
         }
-        for name, row in costs.layers.items()
+        for name, row in costs.parts.items()
     }
-    sized = replace(costs, layers=layers)
-    above = max((whole.peak_bytes - sized.peak_bytes(ranks) for ranks, whole in measured), default=0)
+    sized = replace(costs, parts=parts)
+    above = max((whole.peak_bytes - sized.peak_bytes(chosen) for chosen, whole in measured), default=0)
     return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
 
 
@@ -53,12 +52,12 @@ def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:
     return max(ratios) if clock == "instructions" else statistics.median(ratios)
 
 
-def planned_share(model: LatencyModel, spread: float, likely: Sequence[Ranks]) -> float:
+def planned_share(model: LatencyModel, spread: float, likely: Sequence[Mapping[str, Choice]]) -> float:
     """Of a budget for a p95, what a median may be planned with: a p95 is `spread` above it, and predictions err.
 
     The room for the prediction's error is that of the least certain of the `likely` allocations.
     """
-    doubt = max(model.upper_ms(ranks, _CONFIDENCE) / model.costs.latency_ms(ranks) for ranks in likely)
+    doubt = max(model.upper_ms(each, _CONFIDENCE) / model.costs.latency_ms(each) for each in likely)
     return 1 / (spread * doubt)
 
 

@@ -10,7 +10,7 @@ from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import save_profile
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import layer_timing
-from toolkit.profiling.variants import Variant, export_variants
+from toolkit.profiling.variants import Variants, export_variants
 from toolkit.runtimes import Runtime
 
 _BATCH = 16
@@ -21,7 +21,7 @@ _TRIAL = 4
 def profile_layers(
     agent: Agent,
     runtime: Runtime,
-    variants: dict[str, Variant],
+    variants: Variants,
     profile: Profile,
     path: Path,
     on_progress: Callable[[int, int], None],
@@ -55,7 +55,7 @@ def profile_layers(
             done.add(name)  # a disturbed batch is timed again
             on_progress(before + len(done), total)
 
-        programs = export_variants(runtime, [variants[key] for key in batch])
+        programs = export_variants(runtime, {key: variants[key] for key in batch})
         found = time_steadily(
             agent,
             runtime,

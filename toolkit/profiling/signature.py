@@ -7,23 +7,25 @@ from typing import Literal
 
 from torch import nn
 
-_LINEAR = re.compile(r"linear (\d+)->(\d+)( bias)? on ([\dx]+): (dense|rank \d+)")
+from toolkit.choice import Choice, parse_choice
+
+_LINEAR = re.compile(r"linear (\d+)->(\d+)( bias)? on ([\dx]+): (dense|rank [1-9]\d*)")
 _CONV = re.compile(
     r"conv2d ([\dx]+) (\d+)->(\d+)( bias)?( groups \d+)? stride ([\dx]+) padding (\S+) dilation ([\dx]+) (\w+) "
-    r"on ([\dx]+): (dense|rank \d+)"
+    r"on ([\dx]+): (dense|rank [1-9]\d*)"
 )
 
 
 @dataclass(frozen=True)
 class Signature:
-    """`inputs` and `outputs` count features or channels; rank None is dense. Its text is the key in profiles."""
+    """`inputs` and `outputs` count features or channels. Its text is the key in profiles."""
 
     op: Literal["linear", "conv2d"]
     inputs: int
     outputs: int
     bias: bool
     input_shape: tuple[int, ...]
-    rank: int | None
+    choice: Choice
     kernel: tuple[int, ...] = (1, 1)
     stride: tuple[int, ...] = (1, 1)
     padding: tuple[int, ...] | str = (0, 0)
@@ -33,16 +35,20 @@ class Signature:
 
     def __str__(self) -> str:
         bias = " bias" if self.bias else ""
-        choice = "dense" if self.rank is None else f"rank {self.rank}"
         if self.op == "linear":
-            return f"linear {self.inputs}->{self.outputs}{bias} on {_join(self.input_shape)}: {choice}"
+            return f"linear {self.inputs}->{self.outputs}{bias} on {_join(self.input_shape)}: {self.choice}"
         groups = f" groups {self.groups}" if self.groups > 1 else ""
         padding = self.padding if isinstance(self.padding, str) else _join(self.padding)
         return (
             f"conv2d {_join(self.kernel)} {self.inputs}->{self.outputs}{bias}{groups} stride {_join(self.stride)} "
             f"padding {padding} dilation {_join(self.dilation)} {self.padding_mode} "
-            f"on {_join(self.input_shape)}: {choice}"
+            f"on {_join(self.input_shape)}: {self.choice}"
         )
+
+    @property
+    def rank(self) -> int | None:
+        """Of its two factors; None for one that is dense."""
+        return self.choice.size
 
     @property
     def family(self) -> str:
@@ -77,18 +83,18 @@ class Signature:
         return (size + 2 * padding - reach) // self.stride[axis] + 1
 
 
-def signature_of(layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], rank: int | None) -> Signature:
+def signature_of(layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], choice: Choice) -> Signature:
     """The signature of that layer on inputs of that shape (batch dimension first) under that choice."""
     bias = layer.bias is not None
     if isinstance(layer, nn.Linear):
-        return Signature("linear", layer.in_features, layer.out_features, bias, input_shape, rank)
+        return Signature("linear", layer.in_features, layer.out_features, bias, input_shape, choice)
     return Signature(
         "conv2d",
         layer.in_channels,
         layer.out_channels,
         bias,
         input_shape,
-        rank,
+        choice,
         tuple(layer.kernel_size),
         tuple(layer.stride),
         layer.padding if isinstance(layer.padding, str) else tuple(layer.padding),
@@ -102,7 +108,7 @@ def parse_signature(text: str) -> Signature | None:
     """The signature with that text; None for any other text, such as the key of a whole program."""
     if found := _LINEAR.fullmatch(text):
         inputs, outputs, bias, shape, choice = found.groups()
-        return Signature("linear", int(inputs), int(outputs), bool(bias), _split(shape), _rank(choice))
+        return Signature("linear", int(inputs), int(outputs), bool(bias), _split(shape), parse_choice(choice))
     if found := _CONV.fullmatch(text):
         kernel, inputs, outputs, bias, groups, stride, padding, dilation, mode, shape, choice = found.groups()
         return Signature(
@@ -111,7 +117,7 @@ def parse_signature(text: str) -> Signature | None:
             int(outputs),
             bool(bias),
             _split(shape),
-            _rank(choice),
+            parse_choice(choice),
             _split(kernel),
             _split(stride),
             _split(padding) if padding[0].isdigit() else padding,
@@ -128,7 +134,3 @@ def _join(numbers: tuple[int, ...]) -> str:
 
 def _split(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split("x")))
-
-
-def _rank(choice: str) -> int | None:
-    return None if choice == "dense" else int(choice.removeprefix("rank "))

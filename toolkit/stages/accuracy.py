@@ -1,6 +1,6 @@
 """True accuracy of a compact model, before its cores are trained and after."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +9,10 @@ from torch import nn
 
 from toolkit.adaptation import features_of, prototype_linear
 from toolkit.cache import digest
+from toolkit.choice import Choice, Selection
 from toolkit.compression import Spectra, compress
 from toolkit.distillation import estimate_statistics
 from toolkit.kept import keep, open_kept
-from toolkit.profiling.latency_model import Ranks
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
 from toolkit.tasks import Examples
@@ -34,21 +34,21 @@ class Judgement:
         return _share(self.right)
 
 
-def accuracy_before_recovery(job: Job, spectra: Spectra, ranks: Ranks) -> float:
+def accuracy_before_recovery(job: Job, spectra: Spectra, chosen: Mapping[str, Choice]) -> float:
     """On held-out examples of the general classes if the task has them, else on the task's queries; kept."""
     if job.task.general_query is not None:
-        return expected_accuracy(job, spectra, ranks)
+        return expected_accuracy(job, spectra, chosen)
     query = job.task.query
 
     def on_queries(backbone: nn.Module) -> float:
         return _share(_right(job.dense_head(features_of(backbone, query.x)), query))
 
-    return _of_cut(job, spectra, ranks, on_queries, query)
+    return _of_cut(job, spectra, chosen, on_queries, query)
 
 
-def expected_accuracy(job: Job, spectra: Spectra, ranks: Ranks) -> float:
+def expected_accuracy(job: Job, spectra: Spectra, chosen: Mapping[str, Choice]) -> float:
     """What a choice may be made by, which the task's queries are not: see `judged_on`; kept."""
-    return _of_cut(job, spectra, ranks, lambda backbone: accuracy_of(job, backbone), job.task.general_query)
+    return _of_cut(job, spectra, chosen, lambda backbone: accuracy_of(job, backbone), job.task.general_query)
 
 
 def accuracy_of(job: Job, backbone: nn.Module) -> float:
@@ -96,13 +96,17 @@ def shown_on(job: Job) -> str:
 
 
 def _of_cut(
-    job: Job, spectra: Spectra, ranks: Ranks, accuracy: Callable[[nn.Module], float], judged: Examples | None
+    job: Job,
+    spectra: Spectra,
+    chosen: Mapping[str, Choice],
+    accuracy: Callable[[nn.Module], float],
+    judged: Examples | None,
 ) -> float:
     """Of the compact backbone, its batch normalisation in the state that recovery would begin with.
 
     One of these very weights that was judged on the same examples before is not judged again.
     """
-    backbone = compress(job.network.backbone, spectra, ranks)
+    backbone = compress(job.network.backbone, spectra, chosen)
     code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads", __name__)
     weights = [value.detach().contiguous().numpy().tobytes() for value in backbone.state_dict().values()]
 
@@ -113,7 +117,7 @@ def _of_cut(
     read = [part for part in (judged, job.task.support, job.task.general) if part is not None]
     content = [value.numpy().tobytes() for part in read for value in (part.x, part.y)]
     kept = open_kept("accuracy", digest(job.key, len(read), *content, code))
-    return keep(kept, digest(str(sorted(ranks.items())), *weights), judge_it)
+    return keep(kept, digest(Selection(dict(chosen)).key, *weights), judge_it)
 
 
 def _general(job: Job, backbone: nn.Module) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Stage 4: calibrate, draw gain curves, correct the cost table on whole models, and choose a rank for every layer."""
+"""Stage 4: calibrate, draw gain curves, correct the cost table on whole models, and make one choice for every part."""
 
 import tempfile
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from toolkit import profiling
+from toolkit.choice import Selection, all_dense
 from toolkit.compression import (
     Allocation,
     Allocator,
@@ -19,7 +20,7 @@ from toolkit.compression.allocation import fits
 from toolkit.deployment import FrontierPoint
 from toolkit.errors import BudgetError
 from toolkit.profiling import Accepted, Budget, WholeModel
-from toolkit.profiling.latency_model import Interval, Ranks
+from toolkit.profiling.latency_model import Interval
 from toolkit.request import Request
 from toolkit.stages.accuracy import accuracy_before_recovery
 from toolkit.stages.keep_accuracy import keeps, least_latency
@@ -56,7 +57,7 @@ class Planned:
 
 
 def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Planned:
-    """Choose a rank, or dense, for every layer; a default that nothing keeps gives way.
+    """Make one choice for every layer and group; a default that nothing keeps gives way.
 
     What a plan without any allocation rests on is checked against the board first. Raises BudgetError, with the nearest
     feasible budget, where nothing keeps what was asked for.
@@ -72,10 +73,10 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             return found
         learned, worth, model, profile = found, found.worth, found.model, found.profile
 
-        def time_chosen(ranks: Ranks) -> WholeModel:
+        def time_chosen(chosen: Selection) -> WholeModel:
             nonlocal profile
-            [chosen], profile = time_wholes(board, job, profile, worth.parts, [("chosen", ranks)], watch)
-            return chosen.timed
+            [whole], profile = time_wholes(board, job, profile, worth.parts, [("chosen", chosen)], watch)
+            return whole.timed
 
         timer = time_chosen if board.agent else None
         reached = reach(learned, budget, board.target.family.clock, timer, watch)
@@ -102,7 +103,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             gains=worth.gains,
             costs=model.costs,
             allocation=settled.allocation,
-            predicted=model.predict(settled.allocation.ranks),
+            predicted=model.predict(settled.allocation.selection),
             limits=settled.limits,
             frontier=_frontier(job, model.costs, worth.parts, [_dense(job, profile), *learned.wholes]),
             learned=learned,
@@ -161,7 +162,7 @@ def allocate_smaller(
             # The board is not asked: what it said of models like these, it said when it was faster.
             limits = replace(refused.limits, latency_ms=share * refused.allocation.latency_ms)
             allocation = _allocator(job, learned, request, watch)(refused.gains, refused.costs, limits)
-            predicted = learned.model.predict(allocation.ranks)
+            predicted = learned.model.predict(allocation.selection)
             return replace(refused, allocation=allocation, predicted=predicted, limits=limits)
     except BudgetError:
         watch.note("no smaller model fits")
@@ -186,8 +187,8 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
     """
     if budget.keep_accuracy is not None:
         return None
-    ranks: Ranks = dict.fromkeys([*job.layers, *job.groups])
-    costs = plain_costs(board, job, profile)
+    selection = all_dense([*job.layers, *job.groups])
+    costs = plain_costs(profile)
     took = profile.dense.measurement
     spread = profiling.p95_over_median(board.target.family.clock, [took])
     limits = Limits(
@@ -197,16 +198,16 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
         size_bytes=budget.size_bytes.value if budget.size_bytes else None,
         peak_bytes=budget.peak_memory_bytes.value if budget.peak_memory_bytes else None,
     )
-    if not fits(ranks, costs, limits):
+    if not fits(selection, costs, limits):
         return None
-    spent = costs.latency_ms(ranks), costs.size_bytes(ranks), costs.peak_bytes(ranks)
+    spent = costs.latency_ms(selection), costs.size_bytes(selection), costs.peak_bytes(selection)
     return Planned(
         profile=profile,
         budget=budget,
         spectra={},
         gains={},
         costs=costs,
-        allocation=Allocation(ranks, 0.0, 0.0, *spent),
+        allocation=Allocation(selection, 0.0, 0.0, *spent),
         predicted=Interval(took.median_ms, took.median_ms, took.median_ms),
         limits=limits,
         frontier=_frontier(job, costs, {}, [_dense(job, profile)]),
@@ -214,7 +215,7 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
 
 
 def _dense(job: Job, profile: Profiled) -> Whole:
-    return Whole("dense", dict.fromkeys([*job.layers, *job.groups]), profile.dense)
+    return Whole("dense", all_dense([*job.layers, *job.groups]), profile.dense)
 
 
 def _frontier(job: Job, costs: CostTable, spectra: Spectra, points: list[Whole]) -> tuple[FrontierPoint, ...]:
@@ -223,9 +224,9 @@ def _frontier(job: Job, costs: CostTable, spectra: Spectra, points: list[Whole])
         FrontierPoint(
             label=point.label,
             latency_ms=point.timed.measurement.median_ms,
-            predicted_ms=costs.latency_ms(point.ranks),
+            predicted_ms=costs.latency_ms(point.selection),
             size_bytes=point.timed.size_bytes,
-            accuracy=accuracy_before_recovery(job, spectra, point.ranks),
+            accuracy=accuracy_before_recovery(job, spectra, point.selection),
             recovered=point.label == "dense",
         )
         for point in points

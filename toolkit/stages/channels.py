@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from toolkit.cache import cached, digest
+from toolkit.choice import Choice
 from toolkit.compression import (
     GainCurve,
     RankedChannels,
@@ -24,7 +25,7 @@ from toolkit.stages.worth import Worth, calibration, recall_losses
 _BATCH = 64
 
 
-def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[int, ...]], seed: int, watch: Watch) -> Worth:
+def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[Choice, ...]], seed: int, watch: Watch) -> Worth:
     """`worth` with the channels of every group in order, and what keeping each of `counts` of them alone gains.
 
     A gain is what cutting to the fewest costs, less what cutting to that many does: true losses, in nats as those of
@@ -50,7 +51,7 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[int, ...]], se
     gains = dict(worth.gains)
     for name, of_group in losses.items():
         worst = max(of_group.values())
-        gains[name] = GainCurve(name, {kept: worst - loss for kept, loss in of_group.items()}, worst)
+        gains[name] = GainCurve(name, {choice: worst - loss for choice, loss in of_group.items()}, worst)
     return replace(worth, channels=channels, gains=gains)
 
 

@@ -42,9 +42,9 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
     What lost channels is trained too, and all is frozen afterwards: the board trains cores and head alone.
     """
     with watch.stage("compress"):
-        backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.ranks)
+        backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.selection)
         key, recovery = _key(job, planned, request), None
-        if any(rank is not None for rank in planned.allocation.ranks.values()):
+        if not planned.allocation.selection.is_dense:
             checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
 
             def train(folder: Path) -> None:
@@ -127,7 +127,7 @@ def _key(job: Job, planned: Planned, request: Request) -> str:
     code = code_digest(*packages, "toolkit.stages.accuracy", "toolkit.stages.spectra", "toolkit.stages.worth", __name__)
     return digest(
         job.key,
-        planned.allocation.ranks,
+        planned.allocation.selection.key,
         orders,
         request.curve,
         request.recovery_steps,

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from toolkit.choice import DENSE, Selection, all_dense
 from toolkit.compression import ALLOCATORS, Limits, allocator_named
 from toolkit.compression.allocation import Allocation, describe
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
 from toolkit.frontier import Chosen, Frontier
 from toolkit.profiling import Budget
-from toolkit.profiling.latency_model import Ranks
 from toolkit.request import WITH_CHANNELS, Request
 from toolkit.stages.accuracy import accuracy_before_recovery, shown_on
 from toolkit.stages.learn import Learned, learn
@@ -31,8 +31,8 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
     with watch.stage("frontier"):
         learned = learn(board, job, profile, request.curve, request.seed, watch)
         limits = reach(learned, replace(budget, latency_ms=None), board.target.family.clock, None, watch).limits
-        timed = {_key(whole.ranks): whole.timed.measurement.median_ms for whole in learned.wholes}
-        timed[_key(dict.fromkeys(learned.model.costs.layers))] = learned.profile.dense.measurement.median_ms
+        timed = {whole.selection: whole.timed.measurement.median_ms for whole in learned.wholes}
+        timed[all_dense(learned.model.costs.parts)] = learned.profile.dense.measurement.median_ms
         dense, points = draw_frontier(job, learned, limits, timed, request.seed, watch)
         return Frontier(
             target=board.target.name,
@@ -50,29 +50,29 @@ def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request:
 
 
 def draw_frontier(
-    job: Job, learned: Learned, limits: Limits, timed: dict[str, float], seed: int, watch: Watch
+    job: Job, learned: Learned, limits: Limits, timed: dict[Selection, float], seed: int, watch: Watch
 ) -> tuple[Chosen, tuple[Chosen, ...]]:
     """The dense model, and each allocator's choice under each limit; `timed` are measured medians by choice."""
-    dense = describe(dict.fromkeys(learned.model.costs.layers), learned.worth.gains, learned.model.costs)
+    dense = describe(all_dense(learned.model.costs.parts), learned.worth.gains, learned.model.costs)
     found = [("dense", dense.latency_ms, dense), *_allocations(learned, limits, seed)]
-    accuracies: dict[str, float] = {}
+    accuracies: dict[Selection, float] = {}
     points = []
     for done, (name, limit_ms, allocation) in enumerate(found, start=1):
-        key = _key(allocation.ranks)
-        if key not in accuracies:
-            accuracies[key] = accuracy_before_recovery(job, learned.worth.parts, allocation.ranks)
+        chosen = allocation.selection
+        if chosen not in accuracies:
+            accuracies[chosen] = accuracy_before_recovery(job, learned.worth.parts, chosen)
         watch.progress.advance(done, len(found))
         points.append(
             Chosen(
                 allocator=name,
                 limit_ms=limit_ms,
                 predicted_ms=allocation.latency_ms,
-                measured_ms=timed.get(key),
+                measured_ms=timed.get(chosen),
                 size_bytes=allocation.size_bytes,
                 peak_bytes=allocation.peak_bytes,
-                accuracy=accuracies[key],
+                accuracy=accuracies[chosen],
                 gain_gap=allocation.bound_gap,
-                compact_layers=sum(allocation.ranks[name] is not None for name in job.layers),
+                compact_layers=sum(chosen[name] != DENSE for name in job.layers),
             )
         )
     return points[0], tuple(points[1:])
@@ -83,18 +83,14 @@ def _allocations(learned: Learned, limits: Limits, seed: int) -> Iterator[tuple[
     costs, gains = learned.model.costs, learned.worth.gains
     fastest = least("latency_ms", costs, limits)
     assert fastest is not None  # `reach` raises
-    low, high = costs.latency_ms(fastest), costs.latency_ms(dict.fromkeys(costs.layers))
+    low, high = costs.latency_ms(fastest), costs.latency_ms(all_dense(costs.parts))
     for share in _SHARES:
         limit_ms = low + share * (high - low)
         bounds = []
-        for name in WITH_CHANNELS if costs.excludes else ALLOCATORS:  # the exact one first: its bound judges the others
+        for name in WITH_CHANNELS if costs.conflicts else ALLOCATORS:  # the exact one first: by its bound
             try:
                 found = allocator_named(name, seed)(gains, costs, replace(limits, latency_ms=limit_ms))
             except BudgetError:
                 continue
             bounds.append(found.gain_bound)
             yield name, limit_ms, replace(found, gain_bound=max(found.gain, min(bounds)))
-
-
-def _key(ranks: Ranks) -> str:
-    return str(sorted(ranks.items()))

@@ -3,10 +3,10 @@
 import math
 from dataclasses import replace
 
+from toolkit.choice import Selection, all_dense
 from toolkit.compression import Allocator, Limits
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
-from toolkit.profiling.latency_model import Ranks
 from toolkit.profiling.planning import option_ms
 from toolkit.stages.accuracy import expected_accuracy, judged_on
 from toolkit.stages.learn import Learned
@@ -26,21 +26,20 @@ def least_latency(
     allocation within the limits keeps as much.
     """
     costs = learned.model.costs
-    known: dict[str, float] = {}
+    known: dict[Selection, float] = {}
 
-    def kept(ranks: Ranks) -> float:
-        key = str(sorted(ranks.items()))
-        if key not in known:
-            known[key] = expected_accuracy(job, learned.worth.parts, ranks)
-        return known[key] / dense if dense else 1.0
+    def kept(chosen: Selection) -> float:
+        if chosen not in known:
+            known[chosen] = expected_accuracy(job, learned.worth.parts, chosen)
+        return known[chosen] / dense if dense else 1.0
 
     def keeps(within: Limits) -> tuple[bool, float]:
         """Whether that is enough, and the median that it takes."""
         try:
-            ranks = allocator(learned.worth.gains, costs, within).ranks
+            chosen = allocator(learned.worth.gains, costs, within).selection
         except BudgetError:
             return False, math.inf
-        return kept(ranks) >= share, costs.latency_ms(ranks)
+        return kept(chosen) >= share, costs.latency_ms(chosen)
 
     def bisect(most: Limits) -> Limits | None:
         enough, high = keeps(most)
@@ -56,16 +55,16 @@ def least_latency(
             watch.progress.advance(step + 1, _STEPS)
         return replace(most, latency_ms=best)
 
-    dense = expected_accuracy(job, learned.worth.parts, dict.fromkeys(costs.layers))
+    dense = expected_accuracy(job, learned.worth.parts, all_dense(costs.parts))
     found = bisect(limits)
     if found is None:
         anyhow = None if limits.latency_ms is None else bisect(replace(limits, latency_ms=None))
-        best = kept(allocator(learned.worth.gains, costs, limits).ranks)
+        best = kept(allocator(learned.worth.gains, costs, limits).selection)
         raise _not_kept(share, best, limits, anyhow, learned)
-    ranks = allocator(learned.worth.gains, costs, found).ranks
+    chosen = allocator(learned.worth.gains, costs, found).selection
     watch.note(
-        f"{kept(ranks):.1%} of the dense accuracy ({dense:.1%}) is kept before recovery at a planned median of "
-        f"{format_milliseconds(costs.latency_ms(ranks))}, on {judged_on(job)}"
+        f"{kept(chosen):.1%} of the dense accuracy ({dense:.1%}) is kept before recovery at a planned median of "
+        f"{format_milliseconds(costs.latency_ms(chosen))}, on {judged_on(job)}"
     )
     return found
 
@@ -73,11 +72,11 @@ def least_latency(
 def keeps(job: Job, learned: Learned, allocator: Allocator, share: float, limits: Limits) -> bool:
     """Whether what the allocator chooses within `limits` keeps that share of the dense accuracy before recovery."""
     try:
-        ranks = allocator(learned.worth.gains, learned.model.costs, limits).ranks
+        chosen = allocator(learned.worth.gains, learned.model.costs, limits).selection
     except BudgetError:
         return False
-    dense = expected_accuracy(job, learned.worth.parts, dict.fromkeys(ranks))
-    return not dense or expected_accuracy(job, learned.worth.parts, ranks) / dense >= share
+    dense = expected_accuracy(job, learned.worth.parts, all_dense(chosen))
+    return not dense or expected_accuracy(job, learned.worth.parts, chosen) / dense >= share
 
 
 def _not_kept(share: float, best: float, limits: Limits, anyhow: Limits | None, learned: Learned) -> BudgetError:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from toolkit import profiling
+from toolkit.choice import DENSE, Selection, all_dense
 from toolkit.compression import CostTable
 from toolkit.profiling import planned_share
-from toolkit.profiling.latency_model import LatencyModel, Ranks, fit_latency_model
+from toolkit.profiling.latency_model import LatencyModel, fit_latency_model
 from toolkit.profiling.signature import signature_of
 from toolkit.stages.channels import with_channels
 from toolkit.stages.load import Job
@@ -36,18 +37,18 @@ class Learned:
         return planned_share(self.model, self.spread, self.likely)
 
     @property
-    def likely(self) -> list[Ranks]:
+    def likely(self) -> list[Selection]:
         """Allocations of the kind that is asked for."""
-        return [whole.ranks for whole in self.wholes] or [dict.fromkeys(self.model.costs.layers)]
+        return [whole.selection for whole in self.wholes] or [all_dense(self.model.costs.parts)]
 
 
 def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watch: Watch) -> Learned:
     """Weigh the layers' components by that `curve`, and correct the cost table by whole models timed on the board."""
     watch.was_cached = True  # until something has to be computed
-    costs = plain_costs(board, job, profile)
-    ranks = {name: tuple(filter(None, row)) for name, row in costs.layers.items()}
-    worth = weigh(job, {name: ranks[name] for name in job.layers}, curve, seed, watch)
-    worth = with_channels(job, worth, {name: ranks[name] for name in job.groups}, seed, watch)
+    costs = plain_costs(profile)
+    smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in costs.parts.items()}
+    worth = weigh(job, {name: smaller[name] for name in job.layers}, curve, seed, watch)
+    worth = with_channels(job, worth, {name: smaller[name] for name in job.groups}, seed, watch)
     choices = list(worth_timing(worth.gains, costs, seed))
     wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
     spread = profiling.p95_over_median(
@@ -56,27 +57,19 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     return Learned(worth, _fitted(job, profile, costs, wholes, board.target.family.clock), wholes, spread, profile)
 
 
-def plain_costs(board: Known, job: Job, profile: Profiled) -> CostTable:
+def plain_costs(profile: Profiled) -> CostTable:
     """What each choice costs as measured layer by layer; exact for the dense model."""
-    return profiling.cost_table(
-        job.layers,
-        profile.input_shapes,
-        board.target.family.rank_multiple,
-        profile.profile,
-        profile.dense,
-        profile.memory,
-        profile.groups,
-    )
+    return profiling.cost_table(profile.parts, profile.profile, profile.dense, profile.memory)
 
 
 def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], clock: Clock) -> LatencyModel:
     """The cost table corrected by the whole models that were timed."""
-    pairs = [(whole.ranks, whole.timed) for whole in wholes]
-    kinds = {name: signature_of(layer, profile.input_shapes[name], None).kind for name, layer in job.layers.items()}
+    pairs = [(whole.selection, whole.timed) for whole in wholes]
+    kinds = {name: signature_of(layer, profile.input_shapes[name], DENSE).kind for name, layer in job.layers.items()}
     kinds |= dict.fromkeys(job.groups, "channels")
     return fit_latency_model(
         profiling.with_overheads(costs, pairs),
         kinds,
         clock,
-        [(ranks, timed.measurement.median_ms) for ranks, timed in pairs],
+        [(chosen, timed.measurement.median_ms) for chosen, timed in pairs],
     )

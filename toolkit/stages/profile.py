@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from toolkit import profiling
-from toolkit.profiling import MemoryModel, Pieces, Profile, Untimed, WholeModel
+from toolkit.choice import DENSE
+from toolkit.profiling import MemoryModel, Part, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
 from toolkit.profiling.estimate import as_estimate
 from toolkit.profiling.estimate import estimate as roofline
 from toolkit.profiling.signature import signature_of
-from toolkit.profiling.variants import Variant
+from toolkit.profiling.variants import Variants
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Absent, Known
 from toolkit.stages.watch import Watch
@@ -24,7 +25,7 @@ from toolkit.units import format_milliseconds
 class Profiled:
     """Everything measured before anything is decided. `input_shapes` holds each layer's input for one example.
 
-    `groups` are the layers that each group of channels narrows; `own` names the rows of this model in the profile,
+    `parts` are what may be chosen of the model, layers first; `own` names the rows of this model in the profile,
     which may hold other models' too.
     """
 
@@ -33,7 +34,7 @@ class Profiled:
     dense: WholeModel
     memory: MemoryModel
     input_shapes: dict[str, tuple[int, ...]]
-    groups: dict[str, Pieces] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
     own: frozenset[str] = frozenset()
 
 
@@ -88,8 +89,8 @@ def _unless_faster_now(board: Known, job: Job, found: Profiled, watch: Watch, bu
 def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, budget_s: float | None) -> Profiled:
     """The same, given what was measured before."""
     shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
-    groups = _pieces(job, board.target.family.rank_multiple)
-    variants = profiling.variants_of(job.layers, shapes, board.target.family.rank_multiple, groups.values())
+    parts = _parts(job, shapes, board.target.family.rank_multiple)
+    variants = profiling.variants_of(parts.values())
     missing = sum(key not in kept.rows for key in variants)
     watch.progress.note(f"{len(variants)} distinct programs, {len(variants) - missing} of them measured before")
     now = kept
@@ -110,7 +111,7 @@ def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, bud
     _tell(now, variants, dense, watch)
     memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
     rows = frozenset([*variants, profiling.row_of(dense_model(job))])
-    return Profiled(now, path, dense, memory, shapes, groups, rows)
+    return Profiled(now, path, dense, memory, shapes, parts, rows)
 
 
 def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
@@ -119,26 +120,25 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
         datasheet = board.target.family.datasheet
         assert datasheet is not None  # `imagine` refuses such a target
         shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
-        groups = _pieces(job, board.target.family.rank_multiple)
-        variants = profiling.variants_of(job.layers, shapes, board.target.family.rank_multiple, groups.values())
+        parts = _parts(job, shapes, board.target.family.rank_multiple)
+        variants = profiling.variants_of(parts.values())
         threads = board.target.threads
-        signatures = {key: signature_of(v.layer, v.input_shape, v.rank) for key, v in variants.items()}
+        signatures = {key: signature_of(v.layer, v.input_shape, v.choice) for key, v in variants.items()}
         rows = {key: roofline(signature, datasheet, threads) for key, signature in signatures.items()}
         empty, _ = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)
-        layers = [rows[str(signature_of(layer, shapes[name], None))] for name, layer in job.layers.items()]
+        layers = [rows[str(signature_of(layer, shapes[name], DENSE))] for name, layer in job.layers.items()]
         parameters = sum(value.numel() for value in job.network.backbone.parameters()) + job.dense_head.weight.numel()
         size = 4 * parameters
         peak = size + largest_activation_bytes(job.layers, shapes)
         dense = WholeModel(as_estimate(sum(row.median_ms for row in layers)), peak, size)
         memory = MemoryModel(base_bytes=0.0, per_byte=1.0)
-        return Profiled(empty.model_copy(update={"rows": rows}), Path("nowhere"), dense, memory, shapes, groups)
+        return Profiled(empty.model_copy(update={"rows": rows}), Path("nowhere"), dense, memory, shapes, parts)
 
 
-def _pieces(job: Job, multiple: int) -> dict[str, Pieces]:
-    return {
-        name: profiling.pieces_of(job.network.backbone, group, job.example, multiple)
-        for name, group in job.groups.items()
-    }
+def _parts(job: Job, shapes: dict[str, tuple[int, ...]], multiple: int) -> dict[str, Part]:
+    layers = [profiling.layer_part(name, layer, shapes[name], multiple) for name, layer in job.layers.items()]
+    groups = [profiling.group_part(job.network.backbone, group, job.example, multiple) for group in job.groups.values()]
+    return {part.name: part for part in (*layers, *groups)}
 
 
 def _minute() -> Untimed:
@@ -151,7 +151,7 @@ def dense_model(job: Job) -> Untimed:
     return Untimed(job.network.backbone, job.dense_head, job.example, judged_by_p95=True)
 
 
-def _tell(profile: Profile, variants: dict[str, Variant], dense: WholeModel, watch: Watch) -> None:
+def _tell(profile: Profile, variants: Variants, dense: WholeModel, watch: Watch) -> None:
     """What was disturbed is said wherever it is used, however long ago it was measured."""
     flagged = [flags for key in variants if key in profile.rows and (flags := profile.rows[key].flags)]
     if flagged:

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit import profiling
+from toolkit.choice import Selection, all_dense
 from toolkit.compression import CostTable, Limits
 from toolkit.compression.feasibility import Resource, rounded_up
 from toolkit.compression.knapsack import feasible, least
 from toolkit.errors import BudgetError
 from toolkit.profiling import Budget, Limit, WholeModel
-from toolkit.profiling.latency_model import Ranks
 from toolkit.stages.learn import Learned
 from toolkit.stages.settle import AIM
 from toolkit.stages.watch import Watch
 from toolkit.targets import Clock
 from toolkit.units import format_bytes, format_milliseconds
 
-Timer = Callable[[Ranks], WholeModel]
+Timer = Callable[[Selection], WholeModel]
 
 _FIELDS: dict[Resource, str] = {
     "size_bytes": "size_bytes",
@@ -58,10 +58,10 @@ def reach(learned: Learned, budget: Budget, clock: Clock, time: Timer | None, wa
         limit = _given(budget)[resource]
         within = _with(held, resource, getattr(wanted, resource))
         if feasible(costs, within) is None:
-            ranks = least(resource, costs, held)
-            assert ranks is not None  # what is held so far is feasible
-            needed = _needed(resource, ranks, learned, clock, None if time is None else time(ranks))
-            taken = _ROOM * _taken(resource, costs, ranks)
+            chosen = least(resource, costs, held)
+            assert chosen is not None  # what is held so far is feasible
+            needed = _needed(resource, chosen, learned, clock, None if time is None else time(chosen))
+            taken = _ROOM * _taken(resource, costs, chosen)
             if needed <= limit.value:
                 within = _with(held, resource, taken * limit.value / needed)
             elif limit.is_default:
@@ -89,7 +89,7 @@ def raise_defaults(
     costs, limits, budget = learned.model.costs, reached.limits, reached.budget
     defaults = [resource for resource, limit in _given(budget).items() if limit.is_default]
     for resource in defaults:
-        taken = _ROOM * _taken(resource, costs, dict.fromkeys(costs.layers))
+        taken = _ROOM * _taken(resource, costs, all_dense(costs.parts))
         limits = _with(limits, resource, max(taken, getattr(limits, resource)))
     if not enough(limits):
         return reached
@@ -129,14 +129,14 @@ def _with(limits: Limits, resource: Resource, value: float) -> Limits:
     return replace(limits, **changed)
 
 
-def _needed(resource: Resource, ranks: Ranks, learned: Learned, clock: Clock, timed: WholeModel | None) -> float:
+def _needed(resource: Resource, chosen: Selection, learned: Learned, clock: Clock, timed: WholeModel | None) -> float:
     """The least budget that this allocation would be held to: as the board measured it, else as predicted."""
     if resource == "latency_ms":
         if timed is None:
-            return rounded_up(learned.model.costs.latency_ms(ranks) / learned.share)
+            return rounded_up(learned.model.costs.latency_ms(chosen) / learned.share)
         return rounded_up(timed.measurement.median_ms * learned.spread / AIM[clock])
     if timed is None:
-        return _taken(resource, learned.model.costs, ranks)
+        return _taken(resource, learned.model.costs, chosen)
     return timed.size_bytes if resource == "size_bytes" else timed.peak_bytes
 
 
@@ -159,7 +159,7 @@ def _said(resource: Resource, value: float) -> str:
     }[resource]()
 
 
-def _taken(resource: Resource, costs: CostTable, ranks: Ranks) -> float:
+def _taken(resource: Resource, costs: CostTable, chosen: Selection) -> float:
     return {"latency_ms": costs.latency_ms, "size_bytes": costs.size_bytes, "peak_bytes": costs.peak_bytes}[resource](
-        ranks
+        chosen
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from toolkit import profiling
+from toolkit.choice import Selection
 from toolkit.compression import Limits, compress
 from toolkit.compression.knapsack import least
 from toolkit.profiling import Measurement, Untimed
@@ -44,14 +45,14 @@ def recheck(board: Known, job: Job, learned: Learned, watch: Watch, budget_s: fl
                 f"{name} took {format_milliseconds(was.median_ms)} when it was profiled and takes "
                 f"{format_milliseconds(model.measurement.median_ms)} now: this model is measured again"
             )
-            stale = _measured_of(board, job, learned) - set(keys.values())
+            stale = _measured_of(job, learned) - set(keys.values())
             return measure(board, job, now.without(stale), learned.profile.path, watch, budget_s)
     return replace(learned.profile, profile=now, dense=timed[0])
 
 
-def compact_model(job: Job, learned: Learned, ranks: dict[str, int | None]) -> Untimed:
+def compact_model(job: Job, learned: Learned, chosen: Selection) -> Untimed:
     """What that allocation makes of the model, untrained."""
-    return Untimed(compress(job.network.backbone, learned.worth.parts, ranks), job.dense_head, job.example)
+    return Untimed(compress(job.network.backbone, learned.worth.parts, chosen), job.dense_head, job.example)
 
 
 def _apart(one: Measurement, other: Measurement) -> float:
@@ -59,11 +60,8 @@ def _apart(one: Measurement, other: Measurement) -> float:
     return max(one.median_ms, other.median_ms) / min(one.median_ms, other.median_ms)
 
 
-def _measured_of(board: Known, job: Job, learned: Learned) -> set[str]:
+def _measured_of(job: Job, learned: Learned) -> set[str]:
     """The rows of a profile that tell of this model: its layers and groups, and the wholes that it was learned from."""
-    profile = learned.profile
-    layers = profiling.variants_of(
-        job.layers, profile.input_shapes, board.target.family.rank_multiple, profile.groups.values()
-    )
-    wholes = {profiling.row_of(compact_model(job, learned, whole.ranks)) for whole in learned.wholes}
+    layers = profiling.variants_of(learned.profile.parts.values())
+    wholes = {profiling.row_of(compact_model(job, learned, whole.selection)) for whole in learned.wholes}
     return set(layers) | wholes

@@ -3,9 +3,9 @@
 from functools import partial
 
 from toolkit.cache import digest
+from toolkit.choice import Selection
 from toolkit.compression import Allocator, allocate_search
 from toolkit.kept import keep, open_kept
-from toolkit.profiling.latency_model import Ranks
 from toolkit.request import Request
 from toolkit.sources import code_digest
 from toolkit.stages.accuracy import expected_accuracy, judged_on
@@ -23,8 +23,8 @@ def searcher(job: Job, learned: Learned, request: Request, watch: Watch) -> Allo
     code = code_digest(*packages, "toolkit.stages.accuracy", "toolkit.stages.spectra", "toolkit.stages.worth")
     kept = open_kept("search", digest(job.key, job.groups, request.curve, request.seed, code))
 
-    def accuracy(ranks: Ranks) -> float:
-        return keep(kept, str(sorted(ranks.items())), lambda: expected_accuracy(job, learned.worth.parts, ranks))
+    def accuracy(chosen: Selection) -> float:
+        return keep(kept, chosen.key, lambda: expected_accuracy(job, learned.worth.parts, chosen))
 
     watch.progress.note(f"searching for ranks by the accuracy on {judged_on(job)}")
     return partial(allocate_search, accuracy=accuracy, seed=request.seed, on_progress=watch.progress.advance)

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from toolkit.choice import Selection
 from toolkit.compression import Allocation, Allocator, CostTable, GainCurve, Limits
 from toolkit.errors import BudgetError
 from toolkit.profiling import WholeModel
-from toolkit.profiling.latency_model import Ranks
 
 _ROUNDS = 4
 # Of the budget, what a chosen model's p95 should take: more risks the next measurement, less leaves accuracy behind.
@@ -31,7 +31,7 @@ def settle(
     budget_ms: float | None,
     clock: str,
     spread: float,
-    time: Callable[[Ranks], WholeModel] | None,
+    time: Callable[[Selection], WholeModel] | None,
 ) -> Settled:
     """The allocation of most gain whose measured median, times the `spread` of a p95, keeps within the budget.
 
@@ -42,19 +42,18 @@ def settle(
     if budget_ms is None or limits.latency_ms is None or time is None:
         return Settled(allocation, limits, None)
     best: Settled | None = None
-    tried: dict[str, WholeModel] = {}
+    tried: dict[Selection, WholeModel] = {}
     for _ in range(_ROUNDS):
-        key = str(sorted(allocation.ranks.items()))
-        if key in tried:
+        chosen = allocation.selection
+        if chosen in tried:
             break
-        timed = tried[key] = time(allocation.ranks)
+        timed = tried[chosen] = time(chosen)
         used = timed.measurement.median_ms * spread / budget_ms
         settled = Settled(allocation, limits, timed)
         if timed.measurement.median_ms <= most_median_ms(budget_ms, clock, spread):
             if best is None or allocation.gain > best.allocation.gain:
                 best = settled
-            everything_dense = all(rank is None for rank in allocation.ranks.values())
-            if used >= _LEAST[clock] or everything_dense:
+            if used >= _LEAST[clock] or chosen.is_dense:
                 break
         assert limits.latency_ms is not None
         # The board's word on the model nearest to what is wanted corrects all that was predicted.

@@ -2,12 +2,14 @@
 
 import datetime
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 
 from toolkit import __version__, compression
 from toolkit.adaptation import features_of
+from toolkit.choice import DENSE, Form
 from toolkit.compression import matrix
 from toolkit.deployment import (
     Accuracy,
@@ -31,6 +33,13 @@ from toolkit.stages.probe import Known
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
+# What a result calls them.
+_FORMS: dict[Form, Literal["dense", "compact", "channels"]] = {
+    "dense": "dense",
+    "rank": "compact",
+    "channels": "channels",
+}
+
 
 @dataclass(frozen=True)
 class Made:
@@ -48,7 +57,7 @@ def summarise(
     """The result of a deployment, or, where nothing was made, of a plan."""
     allocation, profile, budget = planned.allocation, planned.profile, planned.budget
     weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
-    cut = {name: allocation.ranks[name] for name in job.groups}
+    cut = {name: allocation.selection[name] for name in job.groups}
     narrowed = compression.compress(job.network.backbone, planned.spectra, cut)
     narrowed_weights = {
         name: matrix(layer).numel()
@@ -56,8 +65,8 @@ def summarise(
         if name in job.layers and isinstance(layer, nn.Linear | nn.Conv2d)
     }
     compact_weights = {
-        name: narrowed_weights[name] if rank is None else rank * sum(matrix(job.layers[name]).shape)
-        for name, rank in allocation.ranks.items()
+        name: narrowed_weights[name] if choice.size is None else choice.size * sum(matrix(job.layers[name]).shape)
+        for name, choice in allocation.selection.items()
         if name in job.layers
     }
     saved = sum(narrowed_weights.values()) - sum(compact_weights.values())
@@ -139,21 +148,21 @@ def summarise(
 def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
     """Of each layer, and of each group that loses channels."""
     choices = []
-    for name, rank in planned.allocation.ranks.items():
+    for name, choice in planned.allocation.selection.items():
         group = job.groups.get(name)
-        if group and rank is None:
+        if group and choice == DENSE:
             continue
-        cost = planned.costs.layers[name][rank]
-        loss = 0.0 if rank is None else planned.gains[name].dense - planned.gains[name].of(rank)
+        cost = planned.costs.parts[name][choice]
+        loss = 0.0 if choice == DENSE else planned.gains[name].dense - planned.gains[name].of(choice)
         choices.append(
             LayerChoice(
                 layer=name,
-                choice="dense" if rank is None else "channels" if group else "compact",
-                rank=rank,
+                choice=_FORMS[choice.form],
+                rank=choice.size,
                 full_rank=group.channels if group else min(matrix(job.layers[name]).shape),
                 predicted_ms=cost.latency_ms,
                 source=cost.source,
-                dense_ms=planned.costs.layers[name][None].latency_ms,
+                dense_ms=planned.costs.parts[name][DENSE].latency_ms,
                 gain_kept=1.0 if loss == 0 else 1 - loss / planned.gains[name].dense,
                 loss_nats=loss,
                 weight_bytes=cost.weight_bytes,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import compress as compress_by
 
 from toolkit import profiling
+from toolkit.choice import DENSE, Selection, all_dense
 from toolkit.compression import ALLOCATORS, CostTable, GainCurve, Limits, Spectra, compress
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
 from toolkit.profiling import Untimed, WholeModel
-from toolkit.profiling.latency_model import Ranks
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
@@ -28,7 +28,7 @@ class Whole:
     """One whole model on the board."""
 
     label: str
-    ranks: Ranks
+    selection: Selection
     timed: WholeModel
 
 
@@ -37,11 +37,11 @@ def time_wholes(
     job: Job,
     profile: Profiled,
     spectra: Spectra,
-    choices: list[tuple[str, Ranks]],
+    choices: list[tuple[str, Selection]],
     watch: Watch,
 ) -> tuple[list[Whole], Profiled]:
     """Time those allocations, untrained: time does not depend on the weights. What was timed before is not again."""
-    backbones = [compress(job.network.backbone, spectra, ranks) for _, ranks in choices]
+    backbones = [compress(job.network.backbone, spectra, selection) for _, selection in choices]
     models = [Untimed(backbone, job.dense_head, job.example) for backbone in backbones]
     if board.agent is None:  # those that were timed when it was at hand
         stored = [profiling.is_stored(model, profile.profile) for model in models]
@@ -49,39 +49,46 @@ def time_wholes(
     timed, now = profiling.time_models(
         board.agent, job.runtime, models, profile.profile, profile.path, on_note=watch.note
     )
-    wholes = [Whole(label, ranks, model) for (label, ranks), model in zip(choices, timed, strict=True)]
+    wholes = [Whole(label, selection, model) for (label, selection), model in zip(choices, timed, strict=True)]
     watch.was_cached = watch.was_cached and now is profile.profile
     return wholes, replace(profile, profile=now)
 
 
-def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> Iterator[tuple[str, Ranks]]:
+def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> Iterator[tuple[str, Selection]]:
     """Distinct compact models along the way from the fastest to dense, and random ones."""
     fastest, smallest = least("latency_ms", costs, Limits()), least("size_bytes", costs, Limits())
     assert fastest is not None
     assert smallest is not None
-    everything_dense: Ranks = dict.fromkeys(costs.layers)
+    everything_dense = all_dense(costs.parts)
     least_ms, most_ms = costs.latency_ms(fastest), costs.latency_ms(everything_dense)
     chance = random.Random(seed)
     seen = [everything_dense]
 
-    def candidates() -> Iterator[tuple[str, Ranks]]:
+    def candidates() -> Iterator[tuple[str, Selection]]:
         for share in _SHARES:
             try:
                 limits = Limits(latency_ms=least_ms + share * (most_ms - least_ms))
-                yield f"exact at {share:.0%} of the way to dense", ALLOCATORS["exact"](gains, costs, limits).ranks
+                yield f"exact at {share:.0%} of the way to dense", ALLOCATORS["exact"](gains, costs, limits).selection
             except BudgetError:
                 continue
         for index in range(_RANDOM):
-            ranks = {name: chance.choice(list(row)) for name, row in costs.layers.items()}
-            for group, layers in costs.excludes.items():  # half of the groups whole, so that layers are compact too
-                if ranks[group] is not None and chance.random() < _WHOLE:
-                    ranks[group] = None
-                elif ranks[group] is not None:
-                    ranks |= dict.fromkeys(layers)
-            yield f"random {index + 1}", ranks
+            yield f"random {index + 1}", _at_random(costs, chance)
         yield "smallest", smallest
 
-    for label, ranks in candidates():
-        if ranks not in seen and (label != "smallest" or len(seen) == 1):
-            seen.append(ranks)
-            yield label, ranks
+    for label, selection in candidates():
+        if selection not in seen and (label != "smallest" or len(seen) == 1):
+            seen.append(selection)
+            yield label, selection
+
+
+def _at_random(costs: CostTable, chance: random.Random) -> Selection:
+    """Any choice of each part; of two that conflict one is dense, each as often as the other."""
+    chosen = {name: chance.choice(list(row)) for name, row in costs.parts.items()}
+    yields: dict[str, bool] = {}  # a part that yields to one of those that it conflicts with yields to all
+    for pair in costs.conflicts:
+        if pair.holds(chosen):
+            first, second = pair.parts
+            if first not in yields:
+                yields[first] = chance.random() < _WHOLE
+            chosen[first if yields[first] else second] = DENSE
+    return Selection(chosen)

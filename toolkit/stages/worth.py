@@ -9,6 +9,7 @@ from torch import nn
 
 from toolkit.adaptation import features_of
 from toolkit.cache import digest
+from toolkit.choice import Choice
 from toolkit.compression import (
     CalibrationSet,
     GainCurve,
@@ -16,11 +17,11 @@ from toolkit.compression import (
     RankedChannels,
     Spectra,
     Spectrum,
+    choices_to_measure,
     corrected_gains,
     gain_curve,
     matrix,
     measure_losses,
-    ranks_to_measure,
 )
 from toolkit.compression.rows import input_rows
 from toolkit.distillation import estimate_statistics, kd
@@ -45,7 +46,7 @@ Logits = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Worth:
-    """Components of every layer and channels of every group, and what they gain at each rank."""
+    """Components of every layer and channels of every group, and what each choice of them gains."""
 
     spectra: dict[str, Spectrum]
     gains: dict[str, GainCurve]
@@ -57,14 +58,14 @@ class Worth:
         return {**self.spectra, **self.channels}
 
 
-def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, watch: Watch) -> Worth:
-    """Spectra by the curve of that name, and gains of every layer at its candidate `ranks`.
+def weigh(job: Job, choices: dict[str, tuple[Choice, ...]], curve: str, seed: int, watch: Watch) -> Worth:
+    """Spectra by the curve of that name, and gains of every layer under its `choices`.
 
     Spectra are kept for the next time, and losses one by one. Raises BadInput if the task lacks what the curve is drawn
     from.
     """
     spectra, drawn_before = draw_spectra(job, curve, calibration(job, seed), seed)
-    measured = {name: ranks_to_measure(of_layer) for name, of_layer in ranks.items()}
+    measured = {name: choices_to_measure(of_layer) for name, of_layer in choices.items()}
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
     code = code_digest(*packages, "toolkit.stages.spectra", __name__)
     losses, known_before = recall_losses(
@@ -73,31 +74,31 @@ def weigh(job: Job, ranks: dict[str, tuple[int, ...]], curve: str, seed: int, wa
     watch.was_cached = watch.was_cached and drawn_before and known_before
     gains = {}
     for name, layer in job.layers.items():
-        estimated = gain_curve(name, matrix(layer), spectra[name], ranks[name])
+        estimated = gain_curve(name, matrix(layer), spectra[name], choices[name])
         gains[name] = corrected_gains(estimated, losses[name]) if losses[name] else estimated
     return Worth(spectra, gains)
 
 
 def recall_losses(
-    kept: Kept, job: Job, parts: Spectra, ranks: dict[str, tuple[int, ...]], seed: int, watch: Watch
-) -> tuple[dict[str, dict[int, float]], bool]:
-    """True losses of those `parts` alone, by name and rank, and whether all were known; each is kept as it is found."""
-    missing = sum(_label(name, rank) not in kept.known for name, of_name in ranks.items() for rank in of_name)
+    kept: Kept, job: Job, parts: Spectra, choices: dict[str, tuple[Choice, ...]], seed: int, watch: Watch
+) -> tuple[dict[str, dict[Choice, float]], bool]:
+    """True losses of those `parts` alone, by name and choice, and whether all were known; each is kept when found."""
+    missing = sum(_label(name, choice) not in kept.known for name, of_name in choices.items() for choice in of_name)
     if missing:
         watch.progress.note(f"measuring the true loss of smaller single layers and groups: {missing} to go")
     losses = measure_losses(
         job.network.backbone,
         parts,
-        ranks,
+        choices,
         true_loss(job, seed) if missing else _not_asked,
         watch.progress.advance,
-        lambda name, rank, measure: keep(kept, _label(name, rank), measure),
+        lambda name, choice, measure: keep(kept, _label(name, choice), measure),
     )
     return losses, not missing
 
 
-def _label(name: str, rank: int) -> str:
-    return f"{name} at {rank}"
+def _label(name: str, choice: Choice) -> str:
+    return f"{name}: {choice}"
 
 
 def _not_asked(backbone: nn.Module) -> float:

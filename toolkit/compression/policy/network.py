@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from toolkit.choice import all_dense
 from toolkit.compression.allocation import Limits
 from toolkit.compression.costs import CostTable
 from toolkit.compression.policy.embedding import LAYER_FEATURES, TASK_FEATURES, TaskEmbedding
@@ -85,7 +86,7 @@ class Policy:
 
 def room_of(costs: CostTable, limits: Limits) -> float:
     """The tightest limit as a share of what the dense model takes; 1 without limits."""
-    dense: dict[str, int | None] = dict.fromkeys(costs.layers)
+    dense = all_dense(costs.parts)
     shares = [1.0]
     if limits.latency_ms is not None:
         shares.append(limits.latency_ms / costs.latency_ms(dense))

@@ -25,7 +25,7 @@ def components(curve: GainCurve, cost: float) -> Components:
     """A curve's steps between its ranks, shared evenly by the components of a step; never more than the step below."""
     worth: list[float] = []
     below, gained = 0, 0.0
-    for rank, gain in sorted(curve.by_rank.items()):
+    for rank, gain in sorted((choice.size or 0, gain) for choice, gain in curve.by_choice.items()):
         each = max((gain - gained) / (rank - below), 1e-12)
         worth += [min(each, worth[-1] if worth else each)] * (rank - below)
         below, gained = rank, gain

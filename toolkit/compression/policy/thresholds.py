@@ -8,19 +8,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from toolkit.choice import Choice, Selection
 from toolkit.compression.allocation import Allocation, Limits, describe, fits, spend
 from toolkit.compression.costs import CostTable
 from toolkit.compression.gains import GainCurve
 from toolkit.compression.greedy import cheapest, grow
-from toolkit.compression.knapsack import Ranks
 
 
 @dataclass(frozen=True)
 class _Step:
-    """From one choice of a layer to the next that pays; `pays` is log(gain / cost) less the layer's threshold."""
+    """From one choice of a part to the next that pays; `pays` is log(gain / cost) less the part's threshold."""
 
-    layer: str
-    rank: int | None
+    part: str
+    choice: Choice
     pays: float
 
 
@@ -33,7 +33,7 @@ def allocate_by_thresholds(
     """
     least = cheapest(costs, limits)
     steps = sorted(
-        (step for layer in costs.layers for step in _steps(gains[layer], costs, limits, least, log_thresholds[layer])),
+        (step for part in costs.parts for step in _steps(gains[part], costs, limits, least, log_thresholds[part])),
         key=lambda step: -step.pays,
     )
     enough, too_many = 0, len(steps) + 1
@@ -48,18 +48,18 @@ def allocate_by_thresholds(
     return describe(grow(_taken(least, steps[:enough]), gains, costs, limits, prices), gains, costs)
 
 
-def _taken(least: Ranks, steps: list[_Step]) -> Ranks:
-    return {**least, **{step.layer: step.rank for step in steps}}
+def _taken(least: Selection, steps: list[_Step]) -> Selection:
+    return least.but({step.part: step.choice for step in steps})
 
 
-def _steps(curve: GainCurve, costs: CostTable, limits: Limits, least: Ranks, log_threshold: float) -> list[_Step]:
+def _steps(curve: GainCurve, costs: CostTable, limits: Limits, least: Selection, log_threshold: float) -> list[_Step]:
     """The layer's choices on the upper hull of gain over cost, from the least one up: each pays less than the last."""
-    layer = curve.layer
-    hull = [(spend(costs, limits, layer, least[layer]), curve.of(least[layer]), least[layer])]
+    part = curve.part
+    hull = [(spend(costs, limits, part, least[part]), curve.of(least[part]), least[part])]
     pays: list[float] = [math.inf]
-    for spent, gain, rank in sorted(
-        ((spend(costs, limits, layer, rank), curve.of(rank), rank) for rank in costs.layers[layer]),
-        key=lambda choice: (choice[0], -choice[1]),
+    for spent, gain, choice in sorted(
+        ((spend(costs, limits, part, each), curve.of(each), each) for each in costs.parts[part]),
+        key=lambda row: (row[0], -row[1]),
     ):
         if gain <= hull[-1][1] or spent < hull[0][0]:
             continue
@@ -67,13 +67,14 @@ def _steps(curve: GainCurve, costs: CostTable, limits: Limits, least: Ranks, log
             hull.pop()
             pays.pop()
         pays.append(_slope(hull[-1], spent, gain))
-        hull.append((spent, gain, rank))
+        hull.append((spent, gain, choice))
     return [
-        _Step(layer, rank, _log(slope) - log_threshold) for (_, _, rank), slope in zip(hull[1:], pays[1:], strict=True)
+        _Step(part, choice, _log(slope) - log_threshold)
+        for (_, _, choice), slope in zip(hull[1:], pays[1:], strict=True)
     ]
 
 
-def _slope(below: tuple[float, float, int | None], spent: float, gain: float) -> float:
+def _slope(below: tuple[float, float, Choice], spent: float, gain: float) -> float:
     return (gain - below[1]) / (spent - below[0]) if spent > below[0] else math.inf
 
 
