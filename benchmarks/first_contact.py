@@ -2,11 +2,13 @@
 
     python benchmarks/first_contact.py                # 20 runs on an idle machine, 10 with one core busy, 5 with both
     python benchmarks/first_contact.py --runs 6 4 2   # so many of each
+    python benchmarks/first_contact.py --add --runs 20 0 0   # beside the runs of the last time
     python benchmarks/first_contact.py --quick        # one run with one core busy, few steps; some minutes
 
 Every run must end with exit code 0, its budget kept, or the nearest feasible one told. The trained dense model alone is
 kept from run to run; how long its training takes is told by the first. A busy core is a process that spins, pinned to
-it. The first idle run is made twice: the second time is what a newcomer who runs it again waits for.
+it; `load` is what the machine had to do besides, as its kernel counts it, over the last minute before each run. The
+first idle run is made twice: the second time is what a newcomer who runs it again waits for.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from record import Figure, write
+from record import RESULTS, Figure, write
 
 CHECKOUT = Path(__file__).parents[1]
 # With no core busy, one, both.
@@ -39,21 +41,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one run with one core busy, trained for a few steps")
     parser.add_argument("--runs", type=int, nargs=3, default=_RUNS, metavar=("IDLE", "ONE", "BOTH"))
+    parser.add_argument("--add", action="store_true", help="keep the runs of the last time, and add these")
     arguments = parser.parse_args()
-    quick = arguments.quick
+    quick, name = arguments.quick, "first_contact-quick" if arguments.quick else "first_contact"
     started = time.monotonic()
     command = [*_demo_command(), *(_FEW_STEPS if quick else ())]
     with tempfile.TemporaryDirectory() as kept:
         trained = _train(Path(kept))
-        rows = []
+        rows = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"] if arguments.add else []
         for busy, runs in enumerate((0, 1, 0) if quick else arguments.runs):
             with _spinning(busy):
                 for index in range(runs):
                     rows.append(_one(command, Path(kept), busy, index, again=not quick and busy == index == 0))
                     print(json.dumps({key: rows[-1][key] for key in ("busy_cores", "run", "exit_code", "wall_s")}))
-    write(
-        "first_contact-quick" if quick else "first_contact", _figures(rows, trained), rows, seeds=[0], started=started
-    )
+    write(name, _figures(rows, trained), rows, seeds=[0], started=started)
 
 
 def _figures(rows: list[dict[str, Any]], trained_s: float) -> dict[str, Figure]:
@@ -95,12 +96,14 @@ def _train(folder: Path) -> float:
 
 
 def _one(command: list[str], kept: Path, busy: int, index: int, *, again: bool) -> dict[str, Any]:
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as place:
         cache, home = Path(place, "cache"), Path(place, "home")
         home.mkdir()
         shutil.copytree(kept / "examples", cache / "examples")
         exit_code, wall_s, result = _run(command, cache, home)
-        row = {"busy_cores": busy, "run": index, "exit_code": exit_code, "wall_s": wall_s, "second_wall_s": None}
+        row = {"busy_cores": busy, "run": index, "load": load, "exit_code": exit_code, "wall_s": wall_s}
+        row["second_wall_s"] = None
         if again:
             row["second_wall_s"] = _run(command, cache, home)[1]
         return row | _told(result)
