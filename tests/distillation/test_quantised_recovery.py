@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import nn
 
-from toolkit.distillation import Checkpoint, empty_ranges, fake_quantise, fake_quantised, kd, read_ranges, recover
+from toolkit.distillation import Checkpoint, fake_quantise, fake_quantised, kd, read_ranges, recover
 from toolkit.recipe import parse_recipe
 from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation
 from toolkit.tasks import Examples
@@ -68,9 +68,7 @@ def _recovered(learned: _Learned, start: nn.Module, quantised: Quantisation | No
 def _loss(learned: _Learned, student: nn.Module, quantisation: Quantisation) -> float:
     """Of the int8 program that would be exported."""
     teacher, head, _, test = learned
-    ranges = empty_ranges(student, quantisation)
-    read_ranges(student, quantisation, ranges)
-    with fake_quantised(student, quantisation, ranges):
+    with fake_quantised(student, quantisation, read_ranges(student, quantisation)):
         return float(kd(head(student(test.x)), head(teacher(test.x)), 2.0))
 
 

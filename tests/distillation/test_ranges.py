@@ -4,15 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from toolkit.distillation import empty_ranges, read_ranges
+from toolkit.distillation import read_ranges
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
 
 
 def _read(model: nn.Module, x: torch.Tensor, ranges: Ranges = "minmax") -> dict[str, list[float]]:
     quantisation = Quantisation(Arithmetic("int8", "signed"), x, ranges)
-    found = empty_ranges(model, quantisation)
-    read_ranges(model, quantisation, found)
-    return {name: each.tolist() for name, each in found.items()}
+    return {name: each.tolist() for name, each in read_ranges(model, quantisation).items()}
 
 
 def test_minmax_is_the_extremes_of_what_each_layer_sees() -> None:
@@ -52,4 +50,4 @@ def test_a_layer_that_sees_nothing_has_no_range() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.used(x)
 
-    assert _read(Unused(), torch.ones(1, 2)) == {"used": [1.0, 1.0], "spare": [0.0, 0.0]}
+    assert _read(Unused(), torch.ones(1, 2)) == {"used": [1.0, 1.0]}

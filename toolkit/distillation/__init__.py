@@ -6,7 +6,7 @@ from toolkit.distillation.checkpoint import Checkpoint
 from toolkit.distillation.fake_quantise import fake_quantised, quantised_layers
 from toolkit.distillation.fit import fit
 from toolkit.distillation.losses import divergence, kd, misdirection
-from toolkit.distillation.ranges import empty_ranges, read_ranges
+from toolkit.distillation.ranges import read_ranges
 from toolkit.distillation.recover import recover
 from toolkit.distillation.teach import teach
 from toolkit.distillation.terms import terms_of
@@ -17,7 +17,6 @@ __all__ = [
     "Checkpoint",
     "augment_for",
     "divergence",
-    "empty_ranges",
     "estimate_statistics",
     "fake_quantised",
     "fit",

@@ -7,13 +7,14 @@ or not, weights are rounded to the same values.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from toolkit.compression.layers import Compact, CompactConv2d, CompactLinear, Dense
+from toolkit.distillation.sums import visited_sums
 from toolkit.runtimes.arithmetic import Activations, Quantisation
 
 _WEIGHT_MOST = 127  # -128 stays unused, as in ONNX Runtime and XNNPACK
@@ -43,8 +44,8 @@ def fake_quantised(model: nn.Module, quantisation: Quantisation, ranges: Mapping
     """Inside, `model` computes as its int8 program does, and gradients reach its fp32 weights.
 
     `ranges` (see `read_ranges`) hold lowest and highest (2,) of what each layer sees, and may change in place; an input
-    beyond them is clipped and gets no gradient. Of dynamic activations, each example has a range of its own: the
-    board sees one at a time.
+    beyond them is clipped and gets no gradient. So are operands of sums. Of dynamic activations, each example has a
+    range of its own, as the board sees one at a time, and sums stay fp32.
     """
     layers = quantised_layers(model, quantisation)
     activations = quantisation.arithmetic.activations
@@ -56,18 +57,27 @@ def fake_quantised(model: nn.Module, quantisation: Quantisation, ranges: Mapping
         changed.append(module)
 
     for name, layer in layers.items():
-        compute(layer, _forward(layer, compact.get(layer), ranges[name], activations))
+        compute(layer, _forward(layer, compact.get(layer), ranges.get(name), activations))
         if layer in compact:
             compute(compact[layer].core, lambda x: x)
     try:
-        yield
+        with _rounded_sums(model, ranges, activations):
+            yield
     finally:
         for module in changed:
             del module.forward  # the class's own again
 
 
+def _rounded_sums(
+    model: nn.Module, ranges: Mapping[str, torch.Tensor], activations: Activations | None
+) -> AbstractContextManager[None]:
+    if activations in (None, "dynamic"):
+        return nullcontext()
+    return visited_sums(model, lambda name, x: _rounded(x, ranges.get(name), activations == "signed"))
+
+
 def _forward(
-    layer: Dense, whole: Compact | None, limits: torch.Tensor, activations: Activations | None
+    layer: Dense, whole: Compact | None, limits: torch.Tensor | None, activations: Activations | None
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     def forward(x: torch.Tensor) -> torch.Tensor:
         weight = _rounded_weight(layer.weight if whole is None else _folded(whole))
@@ -90,7 +100,10 @@ def _rounded_weight(weight: torch.Tensor) -> torch.Tensor:
     return torch.fake_quantize_per_channel_affine(weight, step, zero, 0, -_WEIGHT_MOST, _WEIGHT_MOST)
 
 
-def _rounded(x: torch.Tensor, limits: torch.Tensor, signed: bool) -> torch.Tensor:
+def _rounded(x: torch.Tensor, limits: torch.Tensor | None, signed: bool) -> torch.Tensor:
+    """As it is where no range was read: nothing came by."""
+    if limits is None:
+        return x
     low = -_STEPS // 2 if signed else 0
     step, zero = _step_and_zero(limits[0], limits[1], low)
     return torch.fake_quantize_per_tensor_affine(x, step, zero, low, low + _STEPS)

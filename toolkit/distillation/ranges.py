@@ -1,54 +1,50 @@
-"""Ranges of activations: the lowest and the highest value that an int8 layer tells apart at its input."""
-
-from collections.abc import Mapping
+"""Ranges of activations: the lowest and the highest value that an int8 program tells apart in each place."""
 
 import torch
 from torch import nn
 
 from toolkit.distillation.fake_quantise import quantised_layers
+from toolkit.distillation.sums import visited_sums
 from toolkit.runtimes.arithmetic import Quantisation, Ranges
 
 _BATCH, _AT_MOST = 32, 256
 _OUTSIDE = 1e-5  # of the values of a batch, at either end
 
 
-def empty_ranges(model: nn.Module, quantisation: Quantisation) -> dict[str, torch.Tensor]:
-    """Lowest and highest (2,) for every layer that runs in int8, not read yet."""
-    return {name: torch.zeros(2) for name in quantised_layers(model, quantisation)}
-
-
 @torch.no_grad()
-def read_ranges(model: nn.Module, quantisation: Quantisation, ranges: Mapping[str, torch.Tensor]) -> None:
-    """Put into `ranges`, in place, what each layer sees of some of the examples while `model` computes in fp32.
+def read_ranges(model: nn.Module, quantisation: Quantisation) -> dict[str, torch.Tensor]:
+    """Lowest and highest (2,) of what each layer and each sum sees while `model` computes some examples in fp32.
 
     Batch normalisation uses its running statistics. "minmax" is the extremes over all; "percentile" leaves out the
     outermost of each batch and takes the median over batches, so that a few wild examples count for nothing. "entropy"
-    is read as "percentile": its search takes seconds a layer, and both clip rare values. The layers of a dynamic
-    program find their ranges themselves.
+    is read as "percentile": its search takes seconds a layer, and both clip rare values. A dynamic program finds its
+    ranges itself: there are none.
     """
     layers = quantised_layers(model, quantisation)
     if not layers or quantisation.arithmetic.activations == "dynamic":
-        return
-    seen: dict[str, list[torch.Tensor]] = {name: [] for name in layers}
+        return {}
+    seen: dict[str, list[torch.Tensor]] = {}
+
+    def see(name: str, x: torch.Tensor) -> torch.Tensor:
+        seen.setdefault(name, []).append(_extremes(x, quantisation.ranges))
+        return x
+
     modes = {module: module.training for module in model.modules()}
     handles = [
-        layer.register_forward_pre_hook(
-            lambda _, inputs, name=name: seen[name].append(_extremes(inputs[0], quantisation.ranges))
-        )
+        layer.register_forward_pre_hook(lambda _, inputs, name=name: (see(name, inputs[0]), *inputs[1:]))
         for name, layer in layers.items()
     ]
     try:
         model.eval()
-        for x in _some(quantisation.examples).split(_BATCH):
-            model(x)
+        with visited_sums(model, see):
+            for x in _some(quantisation.examples).split(_BATCH):
+                model(x)
     finally:
         for handle in handles:
             handle.remove()
         for module, mode in modes.items():
             module.training = mode
-    for name, found in seen.items():
-        if found:
-            ranges[name].copy_(_over_batches(torch.stack(found), quantisation.ranges))
+    return {name: _over_batches(torch.stack(found), quantisation.ranges) for name, found in seen.items()}
 
 
 def _some(examples: torch.Tensor) -> torch.Tensor:

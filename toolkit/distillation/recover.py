@@ -12,7 +12,7 @@ from toolkit.distillation.batch_norm import ENOUGH, batch_statistics, estimate_s
 from toolkit.distillation.checkpoint import Checkpoint
 from toolkit.distillation.fake_quantise import fake_quantised
 from toolkit.distillation.fit import fit
-from toolkit.distillation.ranges import empty_ranges, read_ranges
+from toolkit.distillation.ranges import read_ranges
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
@@ -65,14 +65,15 @@ def recover(
         feature_size = teacher(examples.x[:1]).shape[1] if len(examples) else 0
     weighing = weighing_of(recipe, feature_size)
     statistics = batch_statistics(student) if len(examples) >= ENOUGH else nullcontext()
-    ranges = empty_ranges(student, quantised) if quantised else {}
+    ranges = read_ranges(student, quantised) if quantised else {}
     done = torch.zeros(
         (), dtype=torch.int64
     )  # kept in the checkpoint, too: a training that goes on reads when it would
 
     def loss(index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        if quantised and int(done) % max(1, steps // _RANGES_READ) == 0:
-            read_ranges(student, quantised, ranges)
+        if quantised and int(done) and int(done) % max(1, steps // _RANGES_READ) == 0:
+            for name, limits in read_ranges(student, quantised).items():
+                ranges[name].copy_(limits)
         done.add_(1)
         own = len(index) // 2 if support is not None and len(support) else 0
         x, y = examples.x[index[own:]], examples.y[index[own:]]
