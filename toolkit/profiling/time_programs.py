@@ -113,5 +113,12 @@ def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> d
         file = Path(local, "program")
         file.write_bytes(timeable.program.data)
         agent.home.push(file, remote)
-    holes = {hole: timeable.hole_shapes[hole] for hole in timeable.program.holes}
-    return {"id": name, "path": remote, "inputs": [timeable.input_shape], "holes": holes}
+    program = timeable.program
+    return {
+        "id": name,
+        "path": remote,
+        "inputs": [timeable.input_shape],
+        "input_type": program.input_type,
+        "holes": {hole: timeable.hole_shapes[hole] for hole in program.holes},
+        "quantised_holes": list(program.quantised_holes),
+    }

@@ -118,7 +118,12 @@ def write_bundle(
         "runtime_version": runtime_version,
         "classes": list(classes),
         "input_shape": list(acceptance_x.shape[1:]),
-        "infer": {"program": infer_name, "holes": list(inference.holes), "nodes": vars(inference.nodes)},
+        "infer": {
+            "program": infer_name,
+            "holes": list(inference.holes),
+            "quantised_holes": list(inference.quantised_holes),
+            "nodes": vars(inference.nodes),
+        },
         "train": {"program": train_name, "trainables": list(trainable_names(backbone))},
         "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
         "head": {"start": head_start},

@@ -23,11 +23,19 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Program:
-    """The file's bytes, its nodes, and the holes that the board fills, in order."""
+    """The file's bytes, its nodes, and the holes that the board fills, in order.
+
+    `fp32_layers` were asked for in int8, and the runtime cannot run them so. The `quantised_holes` among its holes take
+    int8 values and their steps (`devices.agent.quantise`). `input_type` is a NumPy type: a layer that stands between
+    int8 layers is timed alone on what it gets there.
+    """
 
     data: bytes
     nodes: Nodes
     holes: tuple[str, ...] = ()
+    fp32_layers: tuple[str, ...] = ()
+    quantised_holes: tuple[str, ...] = ()
+    input_type: str = "float32"
 
 
 class Runtime(Protocol):

@@ -38,6 +38,7 @@ def sample(board: Board, bundle: Bundle) -> Samples:
         "path": f"{release_folder(board.home, bundle.digest)}/{manifest['infer']['program']}",
         "inputs": [[1, *manifest["input_shape"]]],
         "holes": _hole_shapes(bundle),
+        "quantised_holes": manifest["infer"].get("quantised_holes", []),
     }
     spec = {"runtime": manifest["runtime"], "threads": target.threads, **timing(runs=_CALLS, limit_ms=_TURN_MS)}
     release_ms: list[float] = []

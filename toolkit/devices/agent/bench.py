@@ -7,6 +7,7 @@ import numpy as np
 from .apart import apart
 from .conditions import conditions, conditions_at_work
 from .digests import sha256
+from .quantise import quantise
 from .runtime import bring_in, load
 
 _CALLS_AT_LEAST = 10
@@ -18,6 +19,7 @@ _PACED_S = 5
 def bench(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: runtime, threads, warmups, runs, budget_ms, programs: [{id, path, inputs: [shape], holes}].
 
+    A program may also say `input_type`, float32 unless it does, and which `quantised_holes` it has.
     Emits one `measured` line a program, with the peak memory of a process that runs nothing else. `budget_ms` bounds
     the time one program is repeated for: big ones get fewer runs. With `rate_hz` each is also called that often a
     second, and idle between.
@@ -40,12 +42,22 @@ def measure(spec, program):  # type: ignore[no-untyped-def]
     def values(shape):  # type: ignore[no-untyped-def]
         return random.standard_normal(shape).astype(np.float32)
 
-    holes = {name: values(shape) for name, shape in program.get("holes", {}).items()}
+    quantised = program.get("quantised_holes", [])
+    holes: "dict[str, np.ndarray]" = {}
+    for name, shape in program.get("holes", {}).items():
+        holes.update(quantise(name, values(shape)) if name in quantised else {name: values(shape)})
     started = time.perf_counter()
     run = load(spec["runtime"], program["path"], holes, spec["threads"])
     load_ms = (time.perf_counter() - started) * 1e3
-    inputs = [values(shape) for shape in program["inputs"]]
+    inputs = [_of_type(values(shape), program.get("input_type", "float32")) for shape in program["inputs"]]
     return {"id": program["id"], "load_ms": load_ms, "sha256": sha256(program["path"]), **timed(run, inputs, spec)}
+
+
+def _of_type(values, name):  # type: ignore[no-untyped-def]
+    """Whole numbers spread over what an int8 or uint8 tensor holds, else the values themselves in that type."""
+    if name in ("int8", "uint8"):
+        values = np.clip(32 * values + (128 if name == "uint8" else 0), *((0, 255) if name == "uint8" else (-128, 127)))
+    return values.astype(name)
 
 
 def timed(run, inputs, spec):  # type: ignore[no-untyped-def]

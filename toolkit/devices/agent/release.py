@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from .quantise import quantise
 from .runtime import load
 from .tensors import read_arrays
 
@@ -27,14 +28,19 @@ def load_inference(folder: str, manifest, tensors, threads: int):  # type: ignor
 
 
 def fill_holes(manifest, tensors):  # type: ignore[no-untyped-def]
-    """Value of each hole of the inference program, in order: core x basis where a core folds in, else the tensor."""
+    """What fills the holes of the inference program, in order: core x basis where a core folds in, else the tensor.
+
+    Holes in `quantised_holes` (manifests of before have none) are filled by two arrays each, see `quantise`.
+    """
     cores = {fold["hole"]: fold["core"] for fold in manifest["folds"]}
-    holes = {}
+    quantised = manifest["infer"].get("quantised_holes", [])
+    holes: "dict[str, np.ndarray]" = {}
     for name in manifest["infer"]["holes"]:
         basis = tensors[name]
         if name in cores:
             core = tensors[cores[name]]
             rank = core.shape[0]
             basis = (core.reshape(rank, rank) @ basis.reshape(rank, -1)).reshape(basis.shape)
-        holes[name] = np.ascontiguousarray(basis, np.float32)
+        value = np.ascontiguousarray(basis, np.float32)
+        holes.update(quantise(name, value) if name in quantised else {name: value})
     return holes
