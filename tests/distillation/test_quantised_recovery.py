@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import nn
 
+from toolkit.compression import make_bases_orthonormal
 from toolkit.distillation import Checkpoint, fake_quantise, fake_quantised, kd, read_ranges, recover
 from toolkit.recipe import parse_recipe
 from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation
@@ -66,7 +67,9 @@ def _recovered(learned: _Learned, start: nn.Module, quantised: Quantisation | No
 
 @torch.no_grad()
 def _loss(learned: _Learned, student: nn.Module, quantisation: Quantisation) -> float:
-    """Of the int8 program that would be exported."""
+    """Of the int8 program that would be exported: the stage before makes bases orthonormal."""
+    student = copy.deepcopy(student)
+    make_bases_orthonormal(student)
     teacher, head, _, test = learned
     with fake_quantised(student, quantisation, read_ranges(student, quantisation)):
         return float(kd(head(student(test.x)), head(teacher(test.x)), 2.0))
@@ -104,6 +107,14 @@ def test_the_weights_are_plain_ones_afterwards(learned: _Learned) -> None:
     }
     weight = student[0].down.weight
     assert len(weight.unique()) > 255  # no grid of steps
+
+
+def test_compact_layers_end_in_the_form_in_which_they_are_deployed(learned: _Learned) -> None:
+    student = _recovered(learned, _start(learned, 6), _int8(learned[2].x), steps=25)
+    deployed = copy.deepcopy(student)
+    make_bases_orthonormal(deployed)
+    for name, value in deployed.state_dict().items():
+        torch.testing.assert_close(value, student.state_dict()[name], atol=1e-5, rtol=1e-5)
 
 
 def test_where_nothing_is_int8_nothing_changes(learned: _Learned) -> None:

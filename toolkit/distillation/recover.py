@@ -10,9 +10,8 @@ from toolkit.compression import compact_layers
 from toolkit.distillation.augment import Augment
 from toolkit.distillation.batch_norm import ENOUGH, batch_statistics, estimate_statistics
 from toolkit.distillation.checkpoint import Checkpoint
-from toolkit.distillation.fake_quantise import fake_quantised
 from toolkit.distillation.fit import fit
-from toolkit.distillation.ranges import read_ranges
+from toolkit.distillation.rounding import as_deployed, count_step, rounded, start_rounding
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
@@ -21,7 +20,6 @@ from toolkit.tasks import Examples
 
 _BATCH, _LEARNING_RATE, _WEIGHING_RATE = 64, 2e-3, 2e-2
 _SOME = 512  # examples, and as many of the support, that statistics are estimated on
-_RANGES_READ = 20  # times in a training, as the export will read them once more of the weights that it ends with
 
 
 def recover(
@@ -52,11 +50,12 @@ def recover(
     `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. With a
     `checkpoint`, a recovery that was interrupted goes on from there. With `quantised`, the student computes as its int8
     program will (`fake_quantised`; `fp32_layers` are names in the student, or of what holds them), so that its weights,
-    which stay fp32, learn to be rounded. Raises BadInput where there are no examples or training diverges, with the
-    step, and ValueError for both `narrowed` and `quantised`: a folded core has no prefix.
+    which stay fp32, learn to be rounded; its compact layers end orthonormal. Raises BadInput where there are no
+    examples or training diverges, with the step, and ValueError for both `narrowed` and `quantised`: a core that runs
+    folded has no prefix.
     """
     if narrowed and quantised:
-        raise ValueError("a core that is quantised folded has no prefix")
+        raise ValueError("a core that runs folded has no prefix")
     trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     if not trained or steps == 0:
         return
@@ -65,16 +64,12 @@ def recover(
         feature_size = teacher(examples.x[:1]).shape[1] if len(examples) else 0
     weighing = weighing_of(recipe, feature_size)
     statistics = batch_statistics(student) if len(examples) >= ENOUGH else nullcontext()
-    ranges = read_ranges(student, quantised) if quantised else {}
-    done = torch.zeros(
-        (), dtype=torch.int64
-    )  # kept in the checkpoint, too: a training that goes on reads when it would
+    train_bases = recipe.trained != "cores"
+    rounding = start_rounding(student, quantised, steps, orthonormal=train_bases) if quantised else None
 
     def loss(index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        if quantised and int(done) and int(done) % max(1, steps // _RANGES_READ) == 0:
-            for name, limits in read_ranges(student, quantised).items():
-                ranges[name].copy_(limits)
-        done.add_(1)
+        if rounding:
+            count_step(rounding)
         own = len(index) // 2 if support is not None and len(support) else 0
         x, y = examples.x[index[own:]], examples.y[index[own:]]
         if support is not None and own:
@@ -84,7 +79,7 @@ def recover(
             taught = teacher(x)
             taught_logits = head(taught)
         y = torch.cat([y, taught_logits[len(y) :].argmax(1)])
-        with narrowed(generator) if narrowed else _computing(student, quantised, ranges):
+        with narrowed(generator) if narrowed else rounded(rounding):
             features = student(x)
         seen = Seen(features, head(features), taught, taught_logits, y, head)
         return weighing(terms_of(recipe, seen), taught)
@@ -102,19 +97,15 @@ def recover(
             where="training the compact model",
             on_progress=on_progress,
             checkpoint=checkpoint,
-            buffers=[*student.buffers(), *ranges.values(), done],
+            buffers=[*student.buffers(), *(rounding.buffers if rounding else [])],
         )
     for each in also:
         each.requires_grad_(False)
-    with _computing(student, quantised, ranges):
+    if rounding:
+        as_deployed(rounding)
+    with rounded(rounding):
         seen = _mixture(examples.x, support.x) if support and len(examples) >= ENOUGH else examples.x
         estimate_statistics(student, seen)
-
-
-def _computing(
-    student: nn.Module, quantised: Quantisation | None, ranges: dict[str, torch.Tensor]
-) -> AbstractContextManager[None]:
-    return fake_quantised(student, quantised, ranges) if quantised else nullcontext()
 
 
 def _mixture(x: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
