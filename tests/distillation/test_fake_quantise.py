@@ -143,6 +143,7 @@ def test_layers_that_stay_fp32_stay_so(chain: tuple[nn.Module, torch.Tensor]) ->
     assert list(quantised_layers(model, _quantisation(x))) == ["first", "inner", "second", "last"]
     found = quantised_layers(compact, _quantisation(x, "signed", "inner", "last", "first.up"))
     assert list(found) == ["first.down", "second.down", "second.up"]
+    assert list(quantised_layers(model, _quantisation(x, "dynamic"))) == ["last"]
     every = ("first", "inner", "second", "last")
     with torch.no_grad():
         exact = _rounded(compact, x, _quantisation(x, "signed", *every))

@@ -25,15 +25,17 @@ _SMALLEST = torch.finfo(torch.float32).tiny
 def quantised_layers(model: nn.Module, quantisation: Quantisation) -> dict[str, Dense]:
     """The layers that run in int8, by name: Linear, Conv2d, and of a compact layer its `down` and `up`.
 
-    A compact layer's `core` is none: it runs folded into `down`. Empty unless the arithmetic is int8.
+    A compact layer's `core` is none: it runs folded into `down`. Nor are convolutions whose activations are dynamic: no
+    runtime gains from it. Empty unless the arithmetic is int8.
     """
     if quantisation.arithmetic.precision != "int8":
         return {}
+    kinds = nn.Linear if quantisation.arithmetic.activations == "dynamic" else nn.Linear | nn.Conv2d
     cores = {module.core for module in model.modules() if isinstance(module, CompactLinear | CompactConv2d)}
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv2d)
+        if isinstance(module, kinds)
         and module not in cores
         and not any(name == each or name.startswith(f"{each}.") for each in quantisation.fp32_layers)
     }
