@@ -27,9 +27,9 @@ class Transport:
 TRANSPORTS = [
     pytest.param(Transport("local"), id="local"),
     pytest.param(Transport("framed"), id="framed-local"),
-    pytest.param(Transport("framed_serial"), id="framed-serial"),
+    pytest.param(Transport("framed_serial", large_bytes=5_000_000), id="framed-serial"),
     pytest.param(Transport("framed_ssh"), id="framed-ssh"),
-    pytest.param(Transport("serial"), id="serial"),
+    pytest.param(Transport("serial", large_bytes=5_000_000), id="serial"),
     pytest.param(Transport("ssh"), id="ssh"),
     pytest.param(Transport("ssh_shell"), id="ssh-shell"),
     pytest.param(Transport("board_adb", timeout_s=5.0), id="board-adb", marks=pytest.mark.board),
