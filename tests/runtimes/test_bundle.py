@@ -1,5 +1,6 @@
 """A bundle on disk says what it holds, to the byte, and the agent's fold is the module's."""
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -14,7 +15,7 @@ from toolkit.adaptation import trace_train_step
 from toolkit.choice import Precision
 from toolkit.devices.agent.digests import corrupt_files, read_manifest
 from toolkit.devices.agent.release import load_inference, load_tensors
-from toolkit.devices.agent.tensors import write_arrays
+from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.models import split_head
 from toolkit.runtimes import Program, onnxruntime
 from toolkit.runtimes.bundle import (
@@ -67,10 +68,34 @@ def test_the_manifest_says_how_exact_a_board_must_be(
 ) -> None:
     """See `toolkit.runtimes.tolerance` for where the figures come from."""
     _, backbone, head, x = written
-    program = Program(b"", Nodes(0, 0, 0))
-    made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:1], program, program)
+    program, nothing = export_inference(onnxruntime, backbone, head, x[:1]), Program(b"", Nodes(0, 0, 0))
+    made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:1], program, nothing)
     write_bundle(tmp_path, *made, precision)
     assert read_bundle(tmp_path).tolerance == pytest.approx(tolerance)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_of_a_coarser_program_a_board_must_give_what_it_gives_here(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor], tmp_path: Path, precision: Precision
+) -> None:
+    """The program is of weights of which every 30th part is lost: no tolerance for rounding covers that."""
+    _, backbone, head, x = written
+    coarse = copy.deepcopy(backbone)
+    for weight in coarse.state_dict().values():
+        step = weight.abs().max() / 30
+        weight.copy_((weight / step).round() * step)
+    program, nothing = export_inference(onnxruntime, coarse, head, x[:1]), Program(b"", Nodes(0, 0, 0))
+    made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:2], program, nothing)
+    write_bundle(tmp_path, *made, precision)
+    manifest, accepted = read_manifest(str(tmp_path)), read_arrays(str(tmp_path / "acceptance.safetensors"))
+    run = load_inference(str(tmp_path), manifest, load_tensors(str(tmp_path), None), 1)
+    for index, each in enumerate(accepted["x"]):
+        logits, features = run([each[None]])
+        np.testing.assert_array_equal(logits[0], accepted["logits"][index])
+        np.testing.assert_array_equal(features[0], accepted["features"][index])
+    with torch.no_grad():
+        exact = backbone(x[:2]).numpy()
+    assert np.abs(accepted["features"] - exact).max() > 1e-3 * np.abs(exact).max()
 
 
 def test_the_agent_folds_cores_to_the_hosts_outputs(

@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 
 from toolkit.choice import Precision
 from toolkit.compression import compact_layers, fold_all
+from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
@@ -101,17 +102,16 @@ def write_bundle(
 ) -> None:
     """Write programs, tensors, acceptance outputs and manifest into `folder`.
 
-    `precision` is the coarsest that the inference program computes in; it says how exactly the board must.
+    `precision` is the coarsest that the inference program computes in; it says how exactly the board must. What the
+    board must give is, of fp32, what the modules compute, which also proves the export; of what is coarser, what this
+    very program gives on this machine (of the native agent's programs, which do not run here, what the modules compute).
     """
     infer_name, train_name = f"infer{runtime.suffix}", f"train{runtime.suffix}"
     (folder / infer_name).write_bytes(inference.data)
     (folder / train_name).write_bytes(train_step.data)
     save_file(serving_tensors(backbone, head), folder / TENSORS)
-    logits, features = Served(backbone, head).eval()(acceptance_x)
-    accepted = {"x": acceptance_x.numpy(), "logits": logits.numpy(), "features": features.numpy()}
-    save_file(accepted, folder / "acceptance.safetensors")
     names = compact_layers(backbone)
-    manifest = {
+    manifest: dict[str, Any] = {
         "manifest_version": VERSION,
         "arch": arch,
         "runtime": runtime.name,
@@ -128,11 +128,23 @@ def write_bundle(
         "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
         "head": {"start": head_start},
         "acceptance": {"tolerance": TOLERANCES[precision]},
-        "files": {
-            file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
-        },
+    }
+    if precision == "fp32" or runtime.agent != "python":
+        outputs = [each.numpy() for each in Served(backbone, head).eval()(acceptance_x)]
+    else:
+        outputs = _outputs_here(folder, manifest, acceptance_x.numpy())
+    accepted = dict(zip(("x", "logits", "features"), (acceptance_x.numpy(), *outputs), strict=True))
+    save_file(accepted, folder / "acceptance.safetensors")
+    manifest["files"] = {
+        file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
     }
     (folder / NAME).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _outputs_here(folder: Path, manifest: dict[str, Any], x: np.ndarray) -> list[np.ndarray]:
+    """Logits and features of the examples from the inference program itself, one at a time as on the board."""
+    run = load_inference(str(folder), manifest, load_tensors(str(folder), None), 1)
+    return [np.concatenate(each) for each in zip(*(run([example[None]]) for example in x), strict=True)]
 
 
 def read_bundle(folder: Path) -> Bundle:
