@@ -104,7 +104,7 @@ def write_bundle(
 
     `precision` is the coarsest that the inference program computes in; it says how exactly the board must. What the
     board must give is, of fp32, what the modules compute, which also proves the export; of what is coarser, what this
-    very program gives on this machine (of the native agent's programs, which do not run here, what the modules compute).
+    very program gives on this machine (of the native agent's programs, which do not run here, what modules compute).
     """
     infer_name, train_name = f"infer{runtime.suffix}", f"train{runtime.suffix}"
     (folder / infer_name).write_bytes(inference.data)
