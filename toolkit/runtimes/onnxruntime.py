@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import onnx
 import torch
 from torch import nn
@@ -10,6 +12,11 @@ from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
 from toolkit.quiet import quiet
+from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
+from toolkit.runtimes.onnx_conversions import conversion, cut_conversions, number_type
+from toolkit.runtimes.onnx_fp16 import to_fp16
+from toolkit.runtimes.onnx_holes import name_holes, supply_at_load
+from toolkit.runtimes.onnx_int8 import to_int8
 from toolkit.runtimes.program import Nodes, Program, layer_holes
 
 name = "onnxruntime"
@@ -21,15 +28,27 @@ def check() -> None:
     """Part of the base install."""
 
 
-def export(graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
+def export(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantisation | None = None) -> Program:
     """One ONNX file; see `toolkit.runtimes.program.Runtime`."""
     model = _to_onnx(graph)
     feeds = [each.name for each in model.graph.input]
-    return _program(model, dict(zip(feeds[len(feeds) - len(holes) :], holes, strict=True)))
+    first = len(feeds) - len(holes)
+    name_holes(model, dict(zip(feeds[first:], holes, strict=True)))
+    if quantisation is None or quantisation.arithmetic.precision == "fp32":
+        return _program(model, holes)
+    if quantisation.arithmetic.precision == "fp16":
+        kept = [*feeds[:first], *holes, *(each.name for each in model.graph.output)]
+        return _program(to_fp16(model, "model", holes, quantisation.fp32_layers, kept), holes)
+    arguments = graph.example_inputs[0] if graph.example_inputs else ()
+    values = [value.detach().numpy() for value in arguments[first:]]
+    made = to_int8(model, "model", dict(zip(holes, values, strict=True)), quantisation)
+    return replace(_program(made.model, holes), fp32_layers=made.fp32_layers, quantised_holes=made.quantised_holes)
 
 
-def export_layers(layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -> list[Program]:
-    """Each layer as a file of its own.
+def export_layers(
+    layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor], arithmetics: Sequence[Arithmetic] | None = None
+) -> list[Program]:
+    """Each layer as a file of its own, in its arithmetic (fp32 unless given); see `Runtime`.
 
     All are exported at once and then cut apart: the exporter's set-up takes longer than a layer.
     """
@@ -48,8 +67,30 @@ def export_layers(layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -
         own = feeds[next_hole : next_hole + len(names)]
         next_hole += len(names)
         piece = cutter.extract_model([feeds[index], *own], [results[index]])
-        programs.append(_program(piece, dict(zip(own, names, strict=True))))
+        name_holes(piece, dict(zip(own, names, strict=True)))
+        arithmetic = FP32 if arithmetics is None else arithmetics[index]
+        filling = {each: values[index][each].detach().numpy() for each in names}
+        programs.append(_alone(piece, f"layers.{index}", filling, inputs[index], arithmetic))
     return programs
+
+
+def export_conversion(shape: Sequence[int], before: Arithmetic, after: Arithmetic) -> Program:
+    """What stands between a layer in one arithmetic and its neighbour in another, on a tensor of this shape."""
+    return _program(conversion(shape, before, after), (), number_type(before))
+
+
+def _alone(
+    model: onnx.ModelProto, root: str, holes: dict[str, np.ndarray], x: torch.Tensor, arithmetic: Arithmetic
+) -> Program:
+    """One layer as it stands between layers of its own arithmetic: neither end converts."""
+    if arithmetic.precision == "fp16":
+        return _program(to_fp16(model, root, tuple(holes), (), tuple(holes)), tuple(holes), "float16")
+    if arithmetic.precision == "fp32":
+        return _program(model, tuple(holes))
+    made = to_int8(model, root, holes, Quantisation(arithmetic, x))
+    cut = cut_conversions(made.model)
+    program = _program(made.model, tuple(holes), number_type(arithmetic) if cut else "float32")
+    return replace(program, fp32_layers=made.fp32_layers, quantised_holes=made.quantised_holes)
 
 
 class _SideBySide(nn.Module):
@@ -86,23 +127,14 @@ def _to_onnx(graph: ExportedProgram) -> onnx.ModelProto:
     return exported.model_proto
 
 
-def _program(model: onnx.ModelProto, holes: dict[str, str]) -> Program:
-    """Turn graph inputs (keys) into external initializers (values: their names), whose bytes the board supplies."""
-    for node in model.graph.node:
-        for position, feed in enumerate(node.input):
-            if feed in holes:
-                node.input[position] = holes[feed]
-    for feed in [each for each in model.graph.input if each.name in holes]:
-        shape = [dimension.dim_value for dimension in feed.type.tensor_type.shape.dim]
-        tensor = onnx.TensorProto(
-            name=holes[feed.name], data_type=onnx.TensorProto.FLOAT, dims=shape, data_location=onnx.TensorProto.EXTERNAL
-        )
-        tensor.external_data.add(key="location", value="supplied-at-load")
-        model.graph.initializer.append(tensor)
-        model.graph.input.remove(feed)
+def _program(model: onnx.ModelProto, holes: tuple[str, ...], input_type: str = "float32") -> Program:
+    """The file, with the inputs that are holes supplied at load and nothing that tells where it was made."""
+    supply_at_load(model, holes)
+    del model.metadata_props[:]
     del model.graph.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the machine that exported
         node.doc_string = ""
     count = len(model.graph.node)
-    return Program(model.SerializeToString(), Nodes(total=count, delegated=count, fallback=0), tuple(holes.values()))
+    nodes = Nodes(total=count, delegated=count, fallback=0)
+    return Program(model.SerializeToString(), nodes, holes, input_type=input_type)
