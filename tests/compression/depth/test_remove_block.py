@@ -64,7 +64,12 @@ def test_without_blocks_a_network_computes_what_it_does_with_zeros_for_them(name
         assert _values(removed) < _values(network.model)
 
 
-@pytest.mark.parametrize("name", WITHOUT)
+QUICKLY = ("bottleneck", "encoder", "post_norm")  # one for each kind of module that is left
+
+
+@pytest.mark.parametrize(
+    "name", [each if each in QUICKLY else pytest.param(each, marks=pytest.mark.slow) for each in WITHOUT]
+)
 def test_the_exported_graph_is_that_of_a_network_without_the_block(name: str) -> None:
     network = build(name)
     removed, written = _removed_and_written(name, network)
