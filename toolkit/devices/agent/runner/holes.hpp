@@ -3,6 +3,7 @@
 
 #include <executorch/runtime/core/named_data_map.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,13 @@ struct Hole {
   Tensor value;
 };
 
-// The names under which a program asks for its holes, and their values in the layout it expects.
+// The names under which a program asks for its holes, and their values in the form it expects.
 //
-// XNNPACK asks for a constant by the SHA-256 of the bytes it was exported with. The exporter (`runtimes/executorch.py`)
+// XNNPACK asks for a constant by the SHA-256 of the bytes it was exported with. The exporter (`runtimes/pte_holes.py`)
 // gives hole number i a placeholder that both sides can make: its first value has the bits kPlaceholder + i, all others
-// are zero. What is not delegated asks by `hole_i`.
+// are zero. What is not delegated asks by `hole_i`. A program that computes with a hole in int8 asks for its steps, of
+// which the first is kLeastStep + i and all others are kLeastStep, and for the scales of its output channels, whose
+// placeholder has ones for zeros.
 class Holes final : public executorch::runtime::NamedDataMap {
  public:
   explicit Holes(std::vector<Hole> holes);
@@ -35,18 +38,23 @@ class Holes final : public executorch::runtime::NamedDataMap {
   executorch::runtime::Result<const char*> get_key(std::uint32_t index) const override;
 
  private:
+  enum class Form { kAsItIs, kDelegated, kSteps, kScales };
+
   struct Entry {
     std::string key;
     std::size_t hole;
-    const std::vector<float>* values;
+    Form form;
+    std::vector<std::int32_t> sizes;
+    std::vector<std::uint8_t> order;
+    // Made when it is asked for; empty for what is handed on as it is.
+    mutable std::vector<std::byte> made;
   };
 
+  void add(std::string key, std::size_t hole, Form form, const Shape& shape);
   const Entry* find(std::string_view key) const;
+  std::span<const std::byte> bytes(const Entry& entry) const;
 
   std::vector<Hole> holes_;
-  std::vector<std::vector<float>> permuted_;
-  std::vector<std::vector<std::int32_t>> sizes_;
-  std::vector<std::vector<std::uint8_t>> orders_;
   std::vector<Entry> entries_;
   mutable std::vector<bool> asked_;
 };

@@ -1,0 +1,53 @@
+"""How ranges of activations are read, in the graph that PT2E makes: it computes what the program will."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from toolkit.quiet import quiet
+from toolkit.runtimes import pt2e
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
+
+pytestmark = pytest.mark.usefixtures("compiler")
+
+
+def _error(examples: torch.Tensor, ranges: Ranges, x: torch.Tensor) -> float:
+    """How far int8 is from fp32 on `x`, as a share of the size of the outputs."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten()).eval()
+    with torch.no_grad():
+        module = torch.export.export(model, (x[:1],)).module()
+        nodes = {node.name for node in pt2e.weighted_nodes(module)}
+        with quiet():
+            converted = pt2e.quantise(module, nodes, Quantisation(Arithmetic("int8", "signed"), examples, ranges))
+        found, expected = torch.cat([converted(each[None]) for each in x]), model(x)
+    assert found.isfinite().all()
+    return float((found - expected).norm() / expected.norm())
+
+
+RANGES: tuple[Ranges, ...] = ("minmax", "percentile", "entropy")
+
+
+@pytest.mark.parametrize("ranges", RANGES)
+def test_ranges_of_usual_examples_and_of_one(ranges: Ranges) -> None:
+    torch.manual_seed(1)
+    x = torch.randn(24, 3, 8, 8)
+    assert _error(x, ranges, x) < 0.05  # 26 dB
+    assert _error(x[:1], ranges, x) < 0.2  # what is larger than in that one is clipped
+
+
+@pytest.mark.parametrize("ranges", RANGES)
+def test_constant_examples_give_finite_outputs(ranges: Ranges) -> None:
+    x = torch.randn(2, 3, 8, 8)
+    for constant in (0.0, -1e6):
+        assert np.isfinite(_error(torch.full((3, 3, 8, 8), constant), ranges, x))
+
+
+def test_wild_examples_count_for_nothing_in_a_percentile() -> None:
+    torch.manual_seed(1)
+    x = torch.randn(40, 3, 8, 8)
+    wild = x.clone()
+    wild[7, 1, 2, 3], wild[9] = 1e6, -1e6
+    assert _error(wild, "percentile", x) < 0.05
+    assert _error(wild, "minmax", x) > 0.5

@@ -1,0 +1,142 @@
+"""torchao's PT2E with XNNPACK's quantiser: a traced function computed in int8, its weights per output channel.
+
+Layers are told by their weights' names: whoever traced a module kept those. Operators without weights (additions,
+products, concatenations, pooling) are int8 where all that they read is, so that no conversion is added for them alone.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Set
+from typing import TYPE_CHECKING
+
+import torch
+from torch.fx import GraphModule, Node
+
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
+from toolkit.runtimes.examples import drawn
+
+if TYPE_CHECKING:
+    from torchao.quantization.pt2e.quantizer import QuantizationConfig
+
+_aten = torch.ops.aten
+_LINEAR = _aten.linear.default
+_WEIGHTED = {
+    _LINEAR,
+    _aten.conv1d.default,
+    _aten.conv1d.padding,
+    _aten.conv2d.default,
+    _aten.conv2d.padding,
+    _aten.conv3d.default,
+    _aten.conv3d.padding,
+    _aten.convolution.default,
+    _aten.conv_transpose1d.default,
+    _aten.conv_transpose2d.input,
+    _aten.conv_transpose3d.input,
+}
+_JOINING = {_aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor, _aten.mul_.Tensor, _aten.cat.default}
+_POOLING = {_aten.adaptive_avg_pool2d.default}
+_PASSING = _POOLING | {
+    _aten.relu.default,
+    _aten.relu_.default,
+    _aten.hardtanh.default,
+    _aten.hardtanh_.default,
+    _aten.batch_norm.default,
+    _aten.max_pool2d.default,
+    _aten.view.default,
+    _aten.reshape.default,
+    _aten.flatten.using_ints,
+    _aten.permute.default,
+    _aten.transpose.int,
+    _aten.dropout.default,
+}
+# The finest scale of a weight: a channel of zeros must have one, and the library's own (2 ** -12) is coarse for the
+# weights of wide layers.
+_FINEST_WEIGHT = 2.0**-20
+
+
+def weighted_nodes(module: GraphModule) -> Iterator[Node]:
+    """Every linear and convolution whose weight, its second argument, is a constant of `module`."""
+    for node in module.graph.nodes:
+        if node.op == "call_function" and node.target in _WEIGHTED:
+            weight = node.args[1]
+            if isinstance(weight, Node) and weight.op == "get_attr":
+                yield node
+
+
+def has_int8(node: Node, arithmetic: Arithmetic) -> bool:
+    """Whether a weighted node is tried in that arithmetic: convolutions gain nothing from dynamic activations."""
+    return node.target is _LINEAR or arithmetic.activations != "dynamic"
+
+
+def is_int8(node: Node) -> bool:
+    """Whether a weighted node of a converted module reads an int8 weight."""
+    weight = node.args[1]
+    return isinstance(weight, Node) and weight.target is torch.ops.quantized_decomposed.dequantize_per_channel.default
+
+
+def quantise(module: GraphModule, int8: Set[str], quantisation: Quantisation) -> GraphModule:
+    """`module`, of one input (batch, *shape), with the nodes of those names in int8.
+
+    The names of nodes stay, `module` is spent. No two of the nodes may read one weight or bias. Method: torchao's
+    prepare, calibrate, convert; 256 examples at most go through it, a batch at a time, and no more than their ranges
+    is kept. Raises BadInput if the examples cannot be used.
+    """
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    left = _left_in_fp32(module, int8)
+    quantizer = XNNPACKQuantizer()
+    quantizer.set_global(_configuration(quantisation.arithmetic, quantisation.ranges))
+    quantizer.set_filter_function(lambda node: node.name not in left)
+    with torch.no_grad():
+        prepared = prepare_pt2e(module, quantizer)
+        for example in _batches(prepared, drawn(quantisation.examples)):
+            prepared(example)
+        return convert_pt2e(prepared)
+
+
+def _batches(module: GraphModule, examples: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The examples in the batches that the module was traced with; a last one that is not full starts anew."""
+    [size] = [len(node.meta["val"]) for node in module.graph.nodes if node.op == "placeholder"]
+    for start in range(0, len(examples), size):
+        yield examples[torch.arange(start, start + size) % len(examples)]
+
+
+def _configuration(arithmetic: Arithmetic, ranges: Ranges) -> "QuantizationConfig":
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import get_symmetric_quantization_config
+    from torchao.quantization.pt2e import HistogramObserver, MinMaxObserver, PerChannelMinMaxObserver
+
+    from toolkit.runtimes.percentile_observer import PercentileObserver
+
+    dynamic = arithmetic.activations == "dynamic"
+    chosen = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=dynamic)
+    weight = dataclasses.replace(
+        chosen.weight, observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=_FINEST_WEIGHT)
+    )
+    chosen = dataclasses.replace(chosen, weight=weight)
+    if dynamic:
+        return chosen
+    observer = {"minmax": MinMaxObserver, "percentile": PercentileObserver, "entropy": HistogramObserver}[ranges]
+    activation = dataclasses.replace(
+        chosen.input_activation, observer_or_fake_quant_ctr=observer.with_args(eps=2.0**-12)
+    )
+    return dataclasses.replace(chosen, input_activation=activation, output_activation=activation)
+
+
+def _left_in_fp32(module: GraphModule, int8: Set[str]) -> set[str]:
+    """Names of the nodes that the quantiser must not touch."""
+    known: dict[Node, bool] = {}
+
+    def computed_in_int8(node: Node) -> bool:
+        if node not in known:
+            if node.target in _WEIGHTED:
+                known[node] = node.name in int8
+            elif node.op == "get_attr":
+                known[node] = True
+            elif node.target in _JOINING:
+                known[node] = all(computed_in_int8(each) for each in node.all_input_nodes)
+            else:
+                known[node] = node.target in _PASSING and computed_in_int8(node.all_input_nodes[0])
+        return known[node]
+
+    deciding = _WEIGHTED | _JOINING | _POOLING
+    return {node.name for node in module.graph.nodes if node.target in deciding and not computed_in_int8(node)}
