@@ -1,27 +1,19 @@
 """An fp32 model computes as its int8 program: the same steps, weights folded as deployed, gradients through."""
 
 import copy
-from collections.abc import Iterator
-from pathlib import Path
 
 import networks
-import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from toolkit.compression import fold_all
 from toolkit.distillation import fake_quantised, quantised_layers, read_ranges
 from toolkit.runtimes import RUNTIMES, export_with_holes
-from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation
-
-_TYPES: dict[Activations, QuantType] = {"signed": QuantType.QInt8, "unsigned": QuantType.QUInt8}
+from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation, Ranges
 
 
 def _quantisation(x: torch.Tensor, activations: Activations = "signed", *fp32: str) -> Quantisation:
@@ -62,48 +54,42 @@ def chain() -> tuple[nn.Module, torch.Tensor]:
     return model.eval(), x
 
 
-class _Batches(CalibrationDataReader):
-    def __init__(self, name: str, x: torch.Tensor) -> None:
-        self._rest: Iterator[dict[str, np.ndarray]] = iter([{name: x.numpy()}])
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._rest, None)
-
-
-def _static_int8(model: nn.Module, x: torch.Tensor, folder: Path) -> dict[Activations, torch.Tensor]:
-    """What ONNX Runtime's own quantiser makes of the model, run node by node: no kernel stands between."""
-    plain, ready, made = (str(folder / f"{name}.onnx") for name in ("plain", "ready", "int8"))
-    program = RUNTIMES["onnxruntime"].export(export_with_holes(fold_all(model), x, ()), ())
-    Path(plain).write_bytes(program.data)
-    quant_pre_process(plain, ready)
-    name = onnx.load(plain).graph.input[0].name
+def _exported(model: nn.Module, quantisation: Quantisation, x: torch.Tensor) -> torch.Tensor:
+    """What the exporter's program computes, node by node so that no kernel differs, on one example at a time."""
+    made = RUNTIMES["onnxruntime"].export(export_with_holes(fold_all(model), x[:1], ()), (), quantisation)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    found: dict[Activations, torch.Tensor] = {}
-    for activations, kind in _TYPES.items():
-        how = {"quant_format": QuantFormat.QDQ, "per_channel": True, "weight_type": QuantType.QInt8}
-        quantize_static(ready, made, _Batches(name, x), activation_type=kind, **how)
-        found[activations] = torch.from_numpy(ort.InferenceSession(made, options).run(None, {name: x.numpy()})[0])
-    return found
+    session = ort.InferenceSession(made.data, options)
+    name = session.get_inputs()[0].name
+    return torch.cat([torch.from_numpy(session.run(None, {name: each.numpy()})[0]) for each in x.split(1)])
 
 
-@pytest.mark.parametrize("rank", [None, 3])
-def test_it_computes_what_onnx_runtimes_static_int8_does(
-    chain: tuple[nn.Module, torch.Tensor], rank: int | None, tmp_path: Path
+@pytest.mark.parametrize(
+    ("rank", "activations", "ranges", "fp32"),
+    [
+        (None, "signed", "minmax", ()),
+        (3, "unsigned", "minmax", ()),
+        (3, "signed", "percentile", ()),
+        (None, "unsigned", "minmax", ("first",)),
+        (3, "dynamic", "minmax", ()),
+    ],
+)
+def test_it_computes_what_onnx_runtimes_program_does(
+    chain: tuple[nn.Module, torch.Tensor], rank: int | None, activations: Activations, ranges: Ranges, fp32: tuple[str]
 ) -> None:
     model, x = chain
     if rank:
         model = networks.compacted(model, nn.Linear(12, 3), x, rank)
+    quantisation = Quantisation(Arithmetic("int8", activations), x, ranges, frozenset(fp32))
+    theirs, mine = _exported(model, quantisation, x), _rounded(model, x, quantisation)
     with torch.no_grad():
         exact = model(x)
-    for activations, theirs in _static_int8(model, x, tmp_path).items():
-        mine = _rounded(model, x, _quantisation(x, activations))
-        step = (theirs.max() - theirs.min()) / 255  # the program rounds its outputs as well
-        apart = (mine - theirs).abs() / step
-        assert apart.quantile(0.95) < 1
-        assert apart.max() < 3  # a value between two steps may go either way, and what follows with it
-        # The rounding of the outputs alone leaves 1 / 12; a model that is not rounded is another one.
-        assert apart.square().mean() < 2 / 12 < ((exact - theirs) / step).square().mean()
+    step = (theirs.max() - theirs.min()) / 255  # a static program rounds its outputs as well
+    apart = (mine - theirs).abs() / step
+    assert apart.quantile(0.95) < 1
+    assert apart.max() < 5  # a value between two steps may go either way, and what follows with it
+    # The rounding of the outputs alone leaves 1 / 12; a model that is not rounded is another one.
+    assert apart.square().mean() < min(2 / 12, 0.6 * ((exact - theirs) / step).square().mean())
 
 
 def test_operands_of_sums_are_rounded_in_each_call_alike(chain: tuple[nn.Module, torch.Tensor]) -> None:

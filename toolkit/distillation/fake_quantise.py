@@ -47,7 +47,8 @@ def fake_quantised(model: nn.Module, quantisation: Quantisation, ranges: Mapping
 
     `ranges` (see `read_ranges`) hold lowest and highest (2,) of what each layer sees, and may change in place; an input
     beyond them is clipped and gets no gradient. So are operands of sums. Of dynamic activations, each example has a
-    range of its own, as the board sees one at a time, and sums stay fp32.
+    range of its own, as the board sees one at a time, and sums stay fp32. What no int8 layer and no sum reads is not
+    rounded, as the last outputs and what an fp32 layer reads, though a static program rounds them too.
     """
     layers = quantised_layers(model, quantisation)
     activations = quantisation.arithmetic.activations

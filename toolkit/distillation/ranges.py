@@ -6,8 +6,9 @@ from torch import nn
 from toolkit.distillation.fake_quantise import quantised_layers
 from toolkit.distillation.sums import visited_sums
 from toolkit.runtimes.arithmetic import Quantisation, Ranges
+from toolkit.runtimes.examples import drawn
 
-_BATCH, _AT_MOST = 32, 256
+_BATCH = 32
 _OUTSIDE = 1e-4  # of the values of an example, at either end
 _WILD = 20  # of so many examples, one may be wild
 
@@ -19,7 +20,7 @@ def read_ranges(model: nn.Module, quantisation: Quantisation) -> dict[str, torch
     Batch normalisation uses its running statistics. "minmax" is the extremes over all; "percentile" leaves out 1e-4 of
     the values of each example at either end, and then a twentieth of the examples; "entropy" is read as "percentile",
     from which an exporter clips a little further: its search takes seconds a layer. A dynamic program finds its ranges
-    itself: there are none.
+    itself: there are none. Raises BadInput if the examples cannot be used.
     """
     layers = quantised_layers(model, quantisation)
     if not layers or quantisation.arithmetic.activations == "dynamic":
@@ -38,7 +39,7 @@ def read_ranges(model: nn.Module, quantisation: Quantisation) -> dict[str, torch
     try:
         model.eval()
         with visited_sums(model, see):
-            for x in _some(quantisation.examples).split(_BATCH):
+            for x in drawn(quantisation.examples).split(_BATCH):
                 model(x)
     finally:
         for handle in handles:
@@ -46,12 +47,6 @@ def read_ranges(model: nn.Module, quantisation: Quantisation) -> dict[str, torch
         for module, mode in modes.items():
             module.training = mode
     return {name: _over_examples(torch.cat(found), quantisation.ranges) for name, found in seen.items()}
-
-
-def _some(examples: torch.Tensor) -> torch.Tensor:
-    """Drawn from all, always the same: they may be sorted by class."""
-    drawn = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))
-    return examples[drawn[:_AT_MOST]]
 
 
 def _extremes(x: torch.Tensor, ranges: Ranges) -> torch.Tensor:
