@@ -101,6 +101,8 @@ def test_every_quantity_is_predicted_and_measured(first: Deployment) -> None:
     assert [result.accuracy.task_compact.ran_on, result.accuracy.task_adapted.ran_on] == ["device", "device"]
     assert result.host_device_max_abs_difference is not None
     assert result.host_device_max_abs_difference <= 1e-4
+    assert result.host_device_max_relative_difference is not None
+    assert result.host_device_max_relative_difference <= 1e-3
 
 
 def test_something_was_compressed(first: Deployment) -> None:
