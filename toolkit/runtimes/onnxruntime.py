@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import onnx
@@ -22,6 +23,9 @@ from toolkit.runtimes.program import Nodes, Program, layer_holes
 name = "onnxruntime"
 suffix = ".onnx"
 agent = "python"
+
+# Torch's exporter takes seconds, and one graph comes in several arithmetics.
+_EXPORTED: WeakKeyDictionary[ExportedProgram, onnx.ModelProto] = WeakKeyDictionary()
 
 
 def check() -> None:
@@ -110,6 +114,15 @@ class _SideBySide(nn.Module):
 
 
 def _to_onnx(graph: ExportedProgram) -> onnx.ModelProto:
+    """A graph of the caller's own."""
+    if graph not in _EXPORTED:
+        _EXPORTED[graph] = _exported(graph)
+    model = onnx.ModelProto()
+    model.CopyFrom(_EXPORTED[graph])
+    return model
+
+
+def _exported(graph: ExportedProgram) -> onnx.ModelProto:
     try:
         with quiet():
             exported = torch.onnx.export(graph, dynamo=True, verbose=False)
