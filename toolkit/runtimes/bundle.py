@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from toolkit.compression import compact_layers, fold_all
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
+from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 from toolkit.runtimes.tolerance import TOLERANCES
 
@@ -71,9 +72,28 @@ def inference_graph(backbone: nn.Module, head: nn.Linear, x: torch.Tensor) -> tu
     return export_with_holes(Served(fold_all(backbone), head), x, holes), holes
 
 
-def export_inference(runtime: Runtime, backbone: nn.Module, head: nn.Linear, x: torch.Tensor) -> Program:
-    """The inference program of a (compact) backbone and head, on one example `x` (1, *input_shape)."""
-    return runtime.export(*inference_graph(backbone, head, x))
+def export_inference(
+    runtime: Runtime,
+    backbone: nn.Module,
+    head: nn.Linear,
+    x: torch.Tensor,
+    quantisation: Quantisation | None = None,
+) -> Program:
+    """The inference program of a (compact) backbone and head, on one example `x` (1, *input_shape).
+
+    `quantisation`, and the program's `fp32_layers`, name modules of the backbone. The head stays fp32: boards learn it.
+    """
+    graph, holes = inference_graph(backbone, head, x)
+    if quantisation is None:
+        return runtime.export(graph, holes)
+    program = runtime.export(graph, holes, of_served(quantisation))
+    return replace(program, fp32_layers=tuple(name.removeprefix("backbone.") for name in program.fp32_layers))
+
+
+def of_served(quantisation: Quantisation) -> Quantisation:
+    """The same with modules of a backbone named as `Served` has them, and the head in fp32."""
+    named = {f"backbone.{name}" for name in quantisation.fp32_layers}
+    return replace(quantisation, fp32_layers=frozenset({"head", *named}))
 
 
 def serving_tensors(backbone: nn.Module, head: nn.Linear) -> dict[str, np.ndarray]:

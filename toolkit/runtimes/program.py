@@ -10,6 +10,7 @@ from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
 from toolkit.quiet import quiet
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,26 @@ class Runtime(Protocol):
         """Raises BadInput with the command that installs the exporter if it is missing."""
         ...
 
-    def export(self, graph: ExportedProgram, holes: tuple[str, ...]) -> Program:
-        """Export a graph whose last `len(holes)` inputs are holes. Raises BadInput if the exporter is missing."""
+    def export(
+        self, graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantisation | None = None
+    ) -> Program:
+        """Export a graph whose last `len(holes)` inputs are holes, in fp32 unless `quantisation` says otherwise.
+
+        Raises BadInput if the exporter is missing, for arithmetic that the runtime has not, and for examples that
+        ranges cannot be read from.
+        """
         ...
 
-    def export_layers(self, layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor]) -> list[Program]:
-        """Export each layer alone on its example input; what `layer_holes` names becomes a hole."""
+    def export_layers(
+        self,
+        layers: Sequence[nn.Module],
+        inputs: Sequence[torch.Tensor],
+        arithmetics: Sequence[Arithmetic] | None = None,
+    ) -> list[Program]:
+        """Export each layer alone on its example input, in fp32 or its arithmetic; holes are what `layer_holes` names.
+
+        Its input is the example that ranges are read from, and the program says the type that it takes (`input_type`).
+        """
         ...
 
 

@@ -1,0 +1,76 @@
+"""An int8 release: what the host accepted, and what a board computes once it has learned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from networks import build, compacted
+from torch import nn
+
+from toolkit.compression import compact_layers
+from toolkit.devices.agent.release import fill_holes, load_inference, load_tensors
+from toolkit.devices.agent.tensors import read_arrays
+from toolkit.models import split_head
+from toolkit.runtimes import Program, onnxruntime
+from toolkit.runtimes.arithmetic import Activations, Arithmetic, Quantisation
+from toolkit.runtimes.bundle import export_inference, read_bundle, serving_tensors, write_bundle
+from toolkit.runtimes.program import Nodes
+
+
+def _network(name: str) -> tuple[nn.Module, nn.Linear, torch.Tensor]:
+    model, x = build(name)
+    network = split_head(model, x[:1])
+    assert network.head is not None
+    return compacted(network.backbone, network.head, x), network.head, x
+
+
+@pytest.mark.parametrize(
+    ("name", "activations"), [("resnet", "unsigned"), ("resnet", "signed"), ("mlp", "signed"), ("encoder", "dynamic")]
+)
+def test_a_board_computes_with_what_it_learned_what_the_host_does(
+    name: str, activations: Activations, tmp_path: Path
+) -> None:
+    backbone, head, x = _network(name)
+    quantisation = Quantisation(Arithmetic("int8", activations), x)
+    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    assert program.quantised_holes
+    assert not {"head.weight", "head.bias"} & set(program.quantised_holes)
+    step = Program(b"", Nodes(0, 0, 0))
+    made = (onnxruntime, "1.31.1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:3], program, step, "int8")
+    write_bundle(tmp_path, *made)  # type: ignore[arg-type]
+    bundle = read_bundle(tmp_path)
+    assert bundle.manifest["infer"]["quantised_holes"] == list(program.quantised_holes)
+    tensors = load_tensors(str(tmp_path), None)
+    run = load_inference(str(tmp_path), bundle.manifest, tensors, 1)
+    accepted = read_arrays(str(tmp_path / "acceptance.safetensors"))
+    with torch.no_grad():
+        features = backbone(x[:3]).numpy()
+    given = np.concatenate([run([each[None]])[1] for each in accepted["x"]])
+    np.testing.assert_array_equal(given, accepted["features"])
+    # Networks of random weights, six examples for ranges: some layers lose more than those of test_onnx_int8.
+    assert np.linalg.norm(given - features) < 0.1 * np.linalg.norm(features)
+    # Cores change on the board, and the head with them; int8 values and steps follow, to the bit.
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for layer in compact_layers(backbone).values():
+            layer.core.weight.mul_(1.5)
+        head.weight.normal_()
+    learned = serving_tensors(backbone, head)
+    there, here = fill_holes(bundle.manifest, learned), fill_holes(bundle.manifest, tensors)
+    again = load_inference(str(tmp_path), bundle.manifest, learned, 1)([x[:1].numpy()])
+    for hole in program.quantised_holes:
+        # To 1e-6: what the fold rounds in its last bits.
+        np.testing.assert_allclose(there[f"{hole}.scale"], 1.5 * here[f"{hole}.scale"], rtol=1e-6)
+        steps, former = there[f"{hole}.quantised"].astype(int), here[f"{hole}.quantised"].astype(int)
+        assert np.abs(steps - former).max() <= 1
+    assert not np.array_equal(again[0], run([x[:1].numpy()])[0])
+
+
+def test_layers_of_a_backbone_stay_fp32_by_their_own_names() -> None:
+    backbone, head, x = _network("mlp")
+    first, *others = compact_layers(backbone)
+    quantisation = Quantisation(Arithmetic("int8", "signed"), x, fp32_layers=frozenset({first}))
+    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    assert program.fp32_layers == ()
+    assert program.quantised_holes == tuple(f"backbone.{name}.down.weight" for name in others)
