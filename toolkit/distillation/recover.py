@@ -11,6 +11,7 @@ from toolkit.distillation.augment import Augment
 from toolkit.distillation.batch_norm import ENOUGH, batch_statistics, estimate_statistics
 from toolkit.distillation.checkpoint import Checkpoint
 from toolkit.distillation.fit import fit
+from toolkit.distillation.rates import relative_rates
 from toolkit.distillation.rounding import as_deployed, count_step, rounded, start_rounding
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
@@ -34,7 +35,7 @@ def recover(
     on_progress: Callable[[int, int], None],
     recipe: Recipe = DEFAULT_RECIPE,
     augment: Augment = lambda x, _: x,
-    learning_rate: float = _LEARNING_RATE,
+    learning_rate: float | None = _LEARNING_RATE,
     batch: int = _BATCH,
     narrowed: Callable[[torch.Generator], AbstractContextManager[None]] | None = None,
     checkpoint: Checkpoint | None = None,
@@ -46,7 +47,8 @@ def recover(
     `augment(x, generator)` makes of a batch. A recipe may also train the bases and biases of compact layers, or all of
     the network; compact layers are then no longer orthonormal. Of enough examples, batch normalisation learns its
     statistics too. With `support`, half of every batch is drawn there: this task's own inputs, whose classes `head`
-    may not know; its labels are not read, the teacher's answers stand for them. The student runs inside
+    may not know; its labels are not read, the teacher's answers stand for them. With None for the
+    highest `learning_rate`, each tensor has one by its size (`relative_rates`). The student runs inside
     `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. With a
     `checkpoint`, a recovery that was interrupted goes on from there. With `quantised`, the student computes as its int8
     program will (`fake_quantised`; `fp32_layers` are names in the student, or of what holds them), so that its weights,
@@ -84,11 +86,13 @@ def recover(
         seen = Seen(features, head(features), taught, taught_logits, y, head)
         return weighing(terms_of(recipe, seen), taught)
 
+    every: list[torch.Tensor] = [*trained, *also]
+    rates = relative_rates(every) if learning_rate is None else [(every, learning_rate)]
     for each in also:
         each.requires_grad_(True)
     with statistics:
         fit(
-            [([*trained, *also], learning_rate), (weighing.parameters, _WEIGHING_RATE)],
+            [*rates, (weighing.parameters, _WEIGHING_RATE)],
             loss,
             len(examples),
             steps=steps,
