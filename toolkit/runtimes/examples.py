@@ -4,11 +4,16 @@ import torch
 
 from toolkit.errors import BadInput
 
-_AT_MOST = 256
+# Each is run through the network, and every value that it has in there is looked at: a large picture has more of them,
+# takes longer and tells more.
+_AT_MOST, _AT_LEAST, _VALUES = 256, 32, 2**23
 
 
 def drawn(examples: torch.Tensor) -> torch.Tensor:
-    """At most 256 of them, always the same: they may be sorted by class. Raises BadInput if none can be used."""
+    """Some of them, always the same: they may be sorted by class. Raises BadInput if they cannot be used.
+
+    At most 256, and fewer, down to 32, if these together have more than 8 million values.
+    """
     if len(examples) == 0 or examples[0].numel() == 0:
         raise BadInput("holds no example", where="calibration set", next="int8 needs one at least.")
     wrong = int((~torch.isfinite(examples).flatten(1).all(1)).sum())
@@ -19,4 +24,5 @@ def drawn(examples: torch.Tensor) -> torch.Tensor:
             next="Remove them: ranges of int8 activations are read from every example.",
         )
     chosen = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))
-    return examples[chosen[:_AT_MOST].sort().values]
+    count = max(_AT_LEAST, min(_AT_MOST, _VALUES // examples[0].numel()))
+    return examples[chosen[:count].sort().values]
