@@ -70,6 +70,7 @@ def test_a_release_is_verified_there(there: There, tmp_path: Path) -> None:
     assert done["event"] == "done", done
     assert done["corrupt"] == []
     assert done["max_abs_difference"] < 1e-5
+    assert done["max_relative_difference"] < 1e-5
     assert 0 < done["min_ms"] <= done["median_ms"] <= done["p95_ms"]
     assert 1e6 < done["peak_bytes"] < 5e7
 
