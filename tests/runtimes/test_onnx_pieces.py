@@ -140,3 +140,6 @@ def test_fp16_keeps_its_ends_and_its_holes_in_float32(name: str, tmp_path: Path)
     np.testing.assert_allclose(given, expected, atol=1e-2 * float(np.abs(expected).max()))
     made = onnx.load_from_string(program.data)
     assert onnx.TensorProto.FLOAT16 in {each.data_type for each in made.graph.initializer}
+    # The head reads its holes, and gives the output, as they are.
+    [last] = [node for node in made.graph.node if made.graph.output[0].name in node.output]
+    assert (last.op_type, list(last.input[1:])) == ("Gemm", list(holes))
