@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from native import served
+from native import run_verb, served, timing
 from networks import build
 from torch import nn
 
@@ -177,3 +177,39 @@ def test_one_layer_in_two_places(tmp_path: Path) -> None:
     assert (program.fp32_layers, program.quantised_holes) == ((), ("down.weight",))
     found = served(tmp_path, program, {"down.weight": model.down.weight.detach().numpy()}, examples.numpy())
     assert decibels(found, expected(model, examples)) > 30
+
+
+class _Compact(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 2, 3, bias=False), nn.Conv2d(2, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.up(self.down(x))
+        return y
+
+
+def test_layers_and_conversions_alone_are_timed_on_what_they_get_between_others(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    signed, dynamic = Arithmetic("int8", "signed"), Arithmetic("int8", "dynamic")
+    layers, inputs = [_Compact(), nn.Linear(6, 4)], [torch.randn(1, 3, 8, 8), torch.randn(2, 6)]
+    programs = executorch.export_layers(layers, inputs, [signed, dynamic])
+    programs += [executorch.export_conversion((1, 3, 8, 8), *ends) for ends in ((FP32, signed), (signed, dynamic))]
+    assert [each.input_type for each in programs] == ["int8", "float32", "float32", "int8"]
+    assert [each.quantised_holes for each in programs] == [("down.weight",), (), (), ()]
+    assert all(each.nodes.fallback == 0 for each in programs)
+    entries = []
+    for index, (program, shape) in enumerate(
+        zip(programs, ((1, 3, 8, 8), (2, 6), (1, 3, 8, 8), (1, 3, 8, 8)), strict=True)
+    ):
+        (tmp_path / f"{index}.pte").write_bytes(program.data)
+        holes = {name: [2, 3, 3, 3] for name in program.holes}
+        described = {"inputs": [shape], "input_type": program.input_type, "holes": holes}
+        entries.append({"id": str(index), "path": str(tmp_path / f"{index}.pte"), **described})
+    said = run_verb(tmp_path, "bench", {"runtime": "executorch", "threads": 1, **timing(), "programs": entries})
+    assert (said.status, len(said.of("measured"))) == (0, 4), said
+    wrong = [{**entries[0], "input_type": "float32"}]
+    said = run_verb(tmp_path, "bench", {"runtime": "executorch", "threads": 1, **timing(), "programs": wrong})
+    assert "input 0 is int8" in str(said)
+    with pytest.raises(ValueError, match="nothing is converted"):
+        executorch.export_conversion((1, 3), FP32, dynamic)

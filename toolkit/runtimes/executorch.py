@@ -14,6 +14,7 @@ from toolkit.quiet import quiet
 from toolkit.runtimes import pte_holes
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
 from toolkit.runtimes.program import Nodes, Program, export_with_holes, layer_holes
+from toolkit.runtimes.pte_conversion import conversion
 from toolkit.runtimes.pte_int8 import int8_graph
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def export(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantis
     if quantisation is not None:
         require_known(quantisation.arithmetic)
     if quantisation is not None and quantisation.arithmetic.precision == "int8":
-        return _export_int8(graph, holes, quantisation)
+        return _export_int8(graph, holes, quantisation, alone=False)
     with quiet():
         values = pte_holes.placeholders(graph, len(holes))
         lowered = _lower(pte_holes.with_constants(graph, values) if holes else graph)
         return _written(lowered, holes, {index: [value] for index, value in enumerate(values)})
 
 
-def _export_int8(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantisation) -> Program:
+def _export_int8(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantisation, alone: bool) -> Program:
     """The program, after as many attempts as it takes to find the layers that no delegate takes in int8.
 
     The board has no other kernels for them.
@@ -45,12 +46,17 @@ def _export_int8(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Q
     impossible: frozenset[str] = frozenset()
     with quiet():
         while True:
-            int8 = int8_graph(graph, holes, quantisation, impossible)
+            int8 = int8_graph(graph, holes, quantisation, impossible, alone)
             lowered = _lower(int8.graph)
             left = {int8.layers[weight] for weight in _int8_weights(lowered.exported_program())}
             if not left:
                 program = _written(lowered, holes, int8.placeholders)
-                return dataclasses.replace(program, fp32_layers=int8.fp32_layers, quantised_holes=int8.quantised_holes)
+                return dataclasses.replace(
+                    program,
+                    fp32_layers=int8.fp32_layers,
+                    quantised_holes=int8.quantised_holes,
+                    input_type=int8.input_type,
+                )
             impossible |= left
 
 
@@ -103,10 +109,38 @@ def export_layers(
     layers: Sequence[nn.Module], inputs: Sequence[torch.Tensor], arithmetics: Sequence[Arithmetic] | None = None
 ) -> list[Program]:
     """Each layer as a file of its own, in its arithmetic (fp32 unless given); see `Runtime`."""
+    check()
     return [
-        export(export_with_holes(layer, x, layer_holes(layer)), layer_holes(layer), Quantisation(arithmetic, x))
+        _export_layer(layer, x, arithmetic)
         for layer, x, arithmetic in zip(layers, inputs, arithmetics or [FP32] * len(layers), strict=True)
     ]
+
+
+def _export_layer(layer: nn.Module, x: torch.Tensor, arithmetic: Arithmetic) -> Program:
+    """One layer as it stands between layers of its own arithmetic: neither end converts."""
+    require_known(arithmetic)
+    holes = layer_holes(layer)
+    graph = export_with_holes(layer, x, holes)
+    if arithmetic.precision == "int8":
+        return _export_int8(graph, holes, Quantisation(arithmetic, x), alone=True)
+    return export(graph, holes)
+
+
+def export_conversion(shape: Sequence[int], before: Arithmetic, after: Arithmetic) -> Program:
+    """What stands between a layer in one arithmetic and its neighbour in another, on a tensor of this shape.
+
+    Raises ValueError if nothing does: what stands between the layers is the same.
+    """
+    check()
+    for each in (before, after):
+        require_known(each)
+    given, made = (each.activations == "signed" for each in (before, after))
+    if given == made:
+        raise ValueError(f"nothing is converted between {before} and {after}")
+    with quiet():
+        graph = conversion(shape, to_int8=made)
+        program = _written(_lower(graph), (), {})
+    return dataclasses.replace(program, input_type="int8" if given else "float32")
 
 
 def check() -> None:

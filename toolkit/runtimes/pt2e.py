@@ -140,3 +140,23 @@ def _left_in_fp32(module: GraphModule, int8: Set[str]) -> set[str]:
 
     deciding = _WEIGHTED | _JOINING | _POOLING
     return {node.name for node in module.graph.nodes if node.target in deciding and not computed_in_int8(node)}
+
+
+def cut_conversions(module: GraphModule) -> bool:
+    """Let a converted module take and give int8 instead of converting its only input and its only output.
+
+    False, and as it was, if it does not convert both.
+    """
+    decomposed = torch.ops.quantized_decomposed
+    [given] = [node for node in module.graph.nodes if node.op == "placeholder"]
+    [output] = [node for node in module.graph.nodes if node.op == "output"]
+    [made] = output.all_input_nodes
+    read = [node for node in given.users if node.op == "call_function"]
+    converted = [*(node.target for node in read), made.target]
+    if converted != [decomposed.quantize_per_tensor.default, decomposed.dequantize_per_tensor.default]:
+        return False
+    read[0].replace_all_uses_with(given)
+    output.replace_input_with(made, made.all_input_nodes[0])
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return True

@@ -23,12 +23,15 @@ class Int8Graph:
     layers: dict[str, str]
     fp32_layers: tuple[str, ...]
     quantised_holes: tuple[str, ...]
+    input_type: str
 
 
 def int8_graph(
-    graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantisation, impossible: frozenset[str]
+    graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantisation, impossible: frozenset[str], alone: bool
 ) -> Int8Graph:
     """`graph`, as `export_with_holes` traces it, in int8; the layers in `impossible` stay in fp32.
+
+    One that is `alone` stands for a layer between others in int8: it takes and gives int8, if it can.
 
     A hole is in fp32 where its layer has a bias: XNNPACK quantises a bias beforehand, by the scales of the weight.
     """
@@ -49,14 +52,16 @@ def int8_graph(
     int8 = [node for node in converted.graph.nodes if node.name in tried and pt2e.is_int8(node)]
     placeholders = _empty(converted, {node: filled[node.name] for node in int8}, values)
     done = {node.name for node in int8}
+    input_type = torch.int8 if alone and pt2e.cut_conversions(converted) else torch.float32
     with torch.no_grad():
-        closed = torch.export.export(converted, (torch.zeros(inputs[0].shape),))
+        closed = torch.export.export(converted, (torch.zeros(inputs[0].shape, dtype=input_type),))
     return Int8Graph(
         closed,
         placeholders,
         {_weight_name(node): layers[node.name] for node in int8},
         tuple(dict.fromkeys(layer for name, layer in asked.items() if name not in done)),
         tuple(holes[index] for index, own in placeholders.items() if any(each.dtype == torch.int8 for each in own)),
+        str(input_type).removeprefix("torch."),
     )
 
 

@@ -1,4 +1,6 @@
 // Time programs, each in a process of its own: load, warm up, repeat; as agent/bench.py.
+#include <algorithm>
+
 #include "apart.hpp"
 #include "clock.hpp"
 #include "conditions.hpp"
@@ -23,6 +25,13 @@ Tensor random_values(const Json& shape, Normal& random) {
   return tensor;
 }
 
+// Whole numbers spread over what an int8 tensor holds, as agent/bench.py.
+std::vector<std::int8_t> steps_of(const Tensor& tensor) {
+  std::vector<std::int8_t> steps;
+  for (float value : tensor.values) steps.push_back(static_cast<std::int8_t>(std::clamp(32 * value, -128.0F, 127.0F)));
+  return steps;
+}
+
 Json measure(const Json& spec, const Json& entry) {
   Normal random(0, 0);
   const auto path = entry.at("path").get<std::string>();
@@ -31,11 +40,13 @@ Json measure(const Json& spec, const Json& entry) {
     for (const auto& [name, shape] : entry["holes"].items()) holes.push_back({name, random_values(shape, random)});
   std::vector<Tensor> inputs;
   for (const Json& shape : entry.at("inputs")) inputs.push_back(random_values(shape, random));
-  const std::vector<View> views = [&] {
-    std::vector<View> each;
-    for (const Tensor& input : inputs) each.push_back(view(input));
-    return each;
-  }();
+  const bool in_int8 = entry.value("input_type", "float32") == "int8";
+  std::vector<std::vector<std::int8_t>> steps(inputs.size());
+  std::vector<View> views;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (in_int8) steps[i] = steps_of(inputs[i]);
+    views.push_back({inputs[i].shape, inputs[i].values, steps[i]});
+  }
   const std::int64_t started = now_ns();
   Program program(path, std::move(holes));
   const double load_ms = static_cast<double>(now_ns() - started) / 1e6;

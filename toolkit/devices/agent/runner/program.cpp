@@ -36,9 +36,10 @@ T must(et::Result<T> result, const std::string& path, const std::string& doing) 
   return std::move(result.get());
 }
 
+// A program that is timed alone may be what stands between int8 layers.
 Shape shape_of(const et::Result<et::TensorInfo>& info, const std::string& path) {
-  if (!info.ok() || info->scalar_type() != ScalarType::Float)
-    throw Failure("ValueError", path + " has an input or output that is no float32 tensor");
+  if (!info.ok() || (info->scalar_type() != ScalarType::Float && info->scalar_type() != ScalarType::Char))
+    throw Failure("ValueError", path + " has an input or output that is no float32 or int8 tensor");
   return Shape(info->sizes().begin(), info->sizes().end());
 }
 
@@ -94,7 +95,9 @@ Program::Program(const std::string& path, std::vector<Hole> holes) : path_(path)
   loaded_ = std::make_unique<Loaded>(path, std::move(holes));
   loaded_->holes.require_all_asked();
   for (std::size_t i = 0; i < loaded_->meta.num_inputs(); ++i) {
-    inputs_.push_back(shape_of(loaded_->meta.input_tensor_meta(i), path));
+    const auto info = loaded_->meta.input_tensor_meta(i);
+    inputs_.push_back(shape_of(info, path));
+    in_int8_.push_back(info->scalar_type() == ScalarType::Char);
     loaded_->forms.emplace_back(inputs_.back());
   }
   for (std::size_t i = 0; i < loaded_->meta.num_outputs(); ++i)
@@ -109,8 +112,9 @@ void Program::call(std::span<const View> inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Form& form = loaded_->forms[i];
     // The runtime copies inputs and writes to none.
-    TensorImpl impl(ScalarType::Float, static_cast<ssize_t>(form.sizes.size()), form.sizes.data(),
-                    const_cast<float*>(inputs[i].values.data()), form.order.data(), form.strides.data());
+    const void* data = in_int8_[i] ? static_cast<const void*>(inputs[i].steps.data()) : inputs[i].values.data();
+    TensorImpl impl(in_int8_[i] ? ScalarType::Char : ScalarType::Float, static_cast<ssize_t>(form.sizes.size()),
+                    form.sizes.data(), const_cast<void*>(data), form.order.data(), form.strides.data());
     const et::Error error = loaded_->method->set_input(et::EValue(executorch::aten::Tensor(&impl)), i);
     if (error != et::Error::Ok) throw Failure("RuntimeError", path_ + ": setting input failed: " + said(error));
   }
@@ -124,16 +128,21 @@ void Program::check(std::span<const View> inputs) const {
   if (inputs.size() != inputs_.size())
     throw Failure("ValueError", path_ + " takes " + std::to_string(inputs_.size()) + " inputs, " +
                                     std::to_string(inputs.size()) + " given");
-  for (std::size_t i = 0; i < inputs.size(); ++i)
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (in_int8_[i] == inputs[i].steps.empty())
+      throw Failure("ValueError", path_ + ": input " + std::to_string(i) + " is " + (in_int8_[i] ? "" : "not ") + "int8");
     if (!std::equal(inputs[i].shape.begin(), inputs[i].shape.end(), inputs_[i].begin(), inputs_[i].end()))
       throw Failure("ValueError", path_ + ": input " + std::to_string(i) + " is " + words(inputs_[i]) + ", " +
                                       words(Shape(inputs[i].shape.begin(), inputs[i].shape.end())) + " given");
+  }
 }
 
 View Program::output(std::size_t index) const {
   if (index >= outputs_.size())
     throw Failure("ValueError", path_ + " has " + std::to_string(outputs_.size()) + " outputs");
   const executorch::aten::Tensor tensor = loaded_->method->get_output(index).toTensor();
+  if (tensor.scalar_type() != ScalarType::Float)
+    throw Failure("ValueError", path_ + ": output " + std::to_string(index) + " is no float32 tensor");
   return {outputs_[index], {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())}};
 }
 

@@ -13,10 +13,11 @@
 
 namespace runner {
 
-// Values that someone else owns.
+// Values that someone else owns: `steps` for an input in int8, `values` for any other.
 struct View {
   std::span<const std::int64_t> shape;
   std::span<const float> values;
+  std::span<const std::int8_t> steps = {};
 };
 
 View view(const Tensor& tensor);
@@ -27,10 +28,10 @@ class Program {
   Program(const std::string& path, std::vector<Hole> holes);
   ~Program();
 
-  // Run once. Throws Failure if number or shapes of the inputs are not the program's.
+  // Run once. Throws Failure if number, shapes or types of the inputs are not the program's.
   void call(std::span<const View> inputs);
 
-  // An output of the last call: valid until the next.
+  // An output of the last call: valid until the next. Throws Failure if it is no float32 tensor.
   View output(std::size_t index) const;
   std::size_t outputs() const;
 
@@ -45,6 +46,7 @@ class Program {
   std::string path_;
   std::unique_ptr<Loaded> loaded_;
   std::vector<Shape> inputs_;
+  std::vector<bool> in_int8_;
   std::vector<Shape> outputs_;
   std::int64_t execute_ns_ = 0;
 };
