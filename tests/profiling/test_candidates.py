@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from toolkit.choice import DENSE, keep, rank
+from toolkit.choice import DENSE, Choice, keep, rank
 from toolkit.compression import break_even_rank
 from toolkit.profiling import layer_part
 from toolkit.profiling.candidates import group_choices, layer_choices
@@ -46,6 +46,17 @@ def test_of_channels_few_multiples_are_kept_or_shares_of_a_small_group(channels:
         assert counts[-1] >= channels - multiple
     else:
         assert {channels // 4 or 1, channels // 2} <= set(counts)
+
+
+def test_each_precision_offers_the_same_forms() -> None:
+    layer = nn.Linear(32, 32)
+    offered = layer_choices(layer, 8, ("fp32", "int8"))
+    assert offered == (DENSE, rank(8), Choice(precision="int8"), rank(8, "int8"))
+    assert group_choices(16, 8, ("fp32", "int8"))[0] == DENSE
+    assert {str(choice) for choice in group_choices(64, 16, ("int8",))} == {
+        "dense",
+        *(f"keep {n} int8" for n in (16, 32, 48)),
+    }
 
 
 def test_a_shape_that_occurs_twice_is_one_variant() -> None:

@@ -8,9 +8,13 @@ from torch import nn
 
 from toolkit.choice import DENSE, Choice, rank
 from toolkit.profiling.signature import Signature, parse_signature, signature_of
+from toolkit.runtimes.arithmetic import FP32, Arithmetic
 
 small = st.integers(1, 9)
 choices = st.just(DENSE) | st.builds(rank, st.integers(1, 64))
+arithmetics = st.sampled_from(
+    (FP32, Arithmetic("fp16"), *(Arithmetic("int8", form) for form in ("signed", "unsigned", "dynamic")))
+)
 convolutions = st.builds(
     lambda i, o, kernel, stride, padding, dilation, bias: nn.Conv2d(
         i, o, kernel, stride if padding != "same" else 1, padding, dilation, bias=bias
@@ -49,18 +53,20 @@ def test_what_moves_the_time_is_in_the_signature_of(
     assert signature_of(one, shape, DENSE) != signature_of(one, (2, *shape[1:]), DENSE)
 
 
-@given(convolutions, choices)
-def test_a_convolutions_text_says_all(layer: nn.Conv2d, choice: Choice) -> None:
+@given(convolutions, choices, arithmetics)
+def test_a_convolutions_text_says_all(layer: nn.Conv2d, choice: Choice, arithmetic: Arithmetic) -> None:
     x = torch.zeros(2, layer.in_channels, 19, 17)
-    made = signature_of(layer, tuple(x.shape), choice)
+    made = signature_of(layer, tuple(x.shape), choice, arithmetic)
     assert parse_signature(str(made)) == made
     assert made.output_positions == layer(x).numel() // layer.out_channels
     assert made.input_positions == 2 * 19 * 17
 
 
-@given(small, small, st.lists(small, min_size=1, max_size=3), choices, st.booleans())
-def test_a_linear_layers_text_says_all(i: int, o: int, shape: list[int], choice: Choice, bias: bool) -> None:
-    made = signature_of(nn.Linear(i, o, bias=bias), (*shape, i), choice)
+@given(small, small, st.lists(small, min_size=1, max_size=3), choices, st.booleans(), arithmetics)
+def test_a_linear_layers_text_says_all(
+    i: int, o: int, shape: list[int], choice: Choice, bias: bool, arithmetic: Arithmetic
+) -> None:
+    made = signature_of(nn.Linear(i, o, bias=bias), (*shape, i), choice, arithmetic)
     assert parse_signature(str(made)) == made
     assert made.output_positions == torch.Size(shape).numel()
 
@@ -79,6 +85,12 @@ def test_a_depthwise_convolution_is_told_apart_and_others_read_as_they_did() -> 
     dense = signature_of(nn.Conv2d(8, 8, 3, bias=False), (1, 8, 6, 6), DENSE)
     assert str(dense) == "conv2d 3x3 8->8 stride 1x1 padding 0x0 dilation 1x1 zeros on 1x8x6x6: dense"
     assert str(made) == str(dense).replace("8->8", "8->8 groups 8")
+
+
+def test_an_arithmetic_that_there_is_not_makes_no_signature() -> None:
+    text = str(signature_of(nn.Linear(8, 4), (1, 8), DENSE, Arithmetic("int8", "signed")))
+    assert text == "linear 8->4 bias on 1x8: dense int8 signed"
+    assert parse_signature(text.replace("signed", "rounded")) is None
 
 
 def test_ranks_of_one_layer_are_one_family() -> None:

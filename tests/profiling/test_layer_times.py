@@ -49,7 +49,7 @@ def test_outside_nothing_is_claimed_without_a_predictor(layer: Signature) -> Non
 
 
 def test_a_longer_shape_is_another_layer() -> None:
-    longer = Signature("linear", 192, 576, True, (1, 16, 1921), rank(32))
+    longer = Signature("linear", 192, 576, True, (1, 16, 1921), 32)
     assert layer_time(ROWS, None, longer) is None
 
 

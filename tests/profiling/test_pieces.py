@@ -14,6 +14,7 @@ from toolkit.profiling import (
     Profile,
     WholeModel,
     cost_table,
+    fixed_part,
     group_part,
     input_shapes,
     layer_part,
@@ -25,6 +26,7 @@ from toolkit.profiling.estimate import estimate
 from toolkit.profiling.predictor import fit_predictor
 from toolkit.profiling.profile import DeviceIdentity
 from toolkit.profiling.signature import signature_of
+from toolkit.runtimes.arithmetic import FP32, Arithmetic
 from toolkit.targets import Datasheet
 
 MULTIPLE = 8
@@ -47,6 +49,7 @@ def network() -> nn.Module:
 MODEL, X = network(), torch.randn(1, 3, 8, 8)
 LAYERS = compressible_layers(MODEL, X)
 SHAPES = input_shapes(MODEL, LAYERS, X)
+SHAPES_OF_ALL = input_shapes(MODEL, ("0", "3", "5"), X)
 [GROUP] = channel_groups(MODEL, X)[0].values()
 PARTS = {name: layer_part(name, layer, SHAPES[name], MULTIPLE) for name, layer in LAYERS.items()}
 PARTS[GROUP.name] = group_part(MODEL, GROUP, X, MULTIPLE)
@@ -102,6 +105,30 @@ def test_a_group_costs_the_difference_of_its_layers_and_excludes_only_those_that
     assert [pair.parts for pair in costs.conflicts] == [(GROUP.name, "0"), (GROUP.name, "5")]
     assert not costs.allows({**all_dense(costs.parts), GROUP.name: keep(8), "5": list(costs.parts["5"])[1]})
     assert costs.latency_ms(all_dense(costs.parts)) == pytest.approx(5.0)
+
+
+def test_a_group_is_cut_in_the_precision_of_its_layers() -> None:
+    """Timed in int8 against the same layers whole in int8, and only together with those."""
+    both = {"fp32": FP32, "int8": Arithmetic("int8", "signed")}
+    parts = {name: layer_part(name, layer, SHAPES[name], MULTIPLE, both) for name, layer in LAYERS.items()}
+    parts["3"] = fixed_part("3", MODEL[3], SHAPES_OF_ALL["3"], both)
+    parts[GROUP.name] = group_part(MODEL, GROUP, X, MULTIPLE, both)
+    rows = {key: measured(1.0 + 0.1 * place) for place, key in enumerate(variants_of(parts.values()))}
+    dense = WholeModel(measured(5.0), 2_000_000, 20_000)
+    costs = cost_table(parts, profile_of(rows), dense, MemoryModel(1e6, 1.0))
+
+    def ms(choice: Choice, dense: Choice) -> float:
+        pieces = parts[GROUP.name].pieces[choice].values()
+        form = both[dense.precision]
+        return sum(rows[str(signature_of(each.layer, each.input_shape, dense, form))].median_ms for each in pieces)
+
+    cut, int8 = keep(8, "int8"), Choice(precision="int8")
+    assert costs.parts[GROUP.name][cut].latency_ms == pytest.approx(ms(cut, int8) - ms(DENSE, int8))
+    everything = {**dict.fromkeys(("0", "3", "5"), int8), GROUP.name: cut}
+    assert costs.allows(everything)
+    assert not costs.allows({**everything, "5": DENSE})
+    assert not costs.allows({**everything, GROUP.name: keep(8)})
+    assert costs.size_bytes(everything) < costs.size_bytes({**everything, GROUP.name: DENSE})
 
 
 def test_what_was_not_timed_is_predicted_and_said_so() -> None:

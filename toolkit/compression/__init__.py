@@ -13,7 +13,7 @@ from toolkit.compression.channels import (
     remove_channels,
 )
 from toolkit.compression.compress import Spectra, compact_layers, compress, fold_all
-from toolkit.compression.compressible import compressible_layers
+from toolkit.compression.compressible import compressible_layers, fixed_layers
 from toolkit.compression.costs import Cost, CostTable, Pair
 from toolkit.compression.curves import CURVES, Curve
 from toolkit.compression.exact import allocate_exact
@@ -28,6 +28,7 @@ from toolkit.compression.layers import (
     build_compact,
     matrix,
 )
+from toolkit.compression.neighbours import neighbours
 from toolkit.compression.orthonormal import make_bases_orthonormal
 from toolkit.compression.prefixes import draw_prefixes, prefixes, random_prefixes
 from toolkit.compression.search import allocate_search
@@ -78,12 +79,14 @@ __all__ = [
     "draw_prefixes",
     "factors_at",
     "find_shortfall",
+    "fixed_layers",
     "fold_all",
     "gain_curve",
     "jactus_spectrum",
     "make_bases_orthonormal",
     "matrix",
     "measure_losses",
+    "neighbours",
     "prefixes",
     "random_prefixes",
     "rank_channels",

@@ -46,6 +46,17 @@ def compressible_layers(model: nn.Module, example: torch.Tensor) -> dict[str, De
     return layers
 
 
+def fixed_layers(model: nn.Module, example: torch.Tensor) -> dict[str, Dense]:
+    """Grouped convolutions that run as modules on `example`: never compact, they have a precision to choose."""
+    candidates: dict[str, Dense] = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d) and name and module.groups > 1 and _is_as_written(module)
+        if len(holders(model, module)) == 1
+    }
+    return _reached(model, example, candidates) if candidates else {}
+
+
 def _reached(model: nn.Module, example: torch.Tensor, layers: dict[str, Dense]) -> dict[str, Dense]:
     """Those that run between the input and the output, in order of execution."""
     outputs: dict[str, torch.Tensor] = {}
@@ -68,5 +79,8 @@ def _is_plain(layer: Dense) -> bool:
     """Computes what its class says, on all inputs: a subclass may standardise or mask its weight first."""
     if isinstance(layer, nn.Linear):
         return type(layer).forward is nn.Linear.forward
-    as_written = type(layer).forward is nn.Conv2d.forward and type(layer)._conv_forward is nn.Conv2d._conv_forward
-    return as_written and layer.groups == 1
+    return _is_as_written(layer) and layer.groups == 1
+
+
+def _is_as_written(layer: nn.Conv2d) -> bool:
+    return type(layer).forward is nn.Conv2d.forward and type(layer)._conv_forward is nn.Conv2d._conv_forward

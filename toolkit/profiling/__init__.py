@@ -2,9 +2,19 @@
 
 from toolkit.profiling.acceptance import Accepted, Refusal, accept, judged
 from toolkit.profiling.budget import Budget, Limit, derive_budget, with_defaults_of
+from toolkit.profiling.conversions import Border, conversions_of, profile_conversions
 from toolkit.profiling.cost_tables import MemoryModel, cost_table, memory_model
 from toolkit.profiling.measurement import MOST_SPREAD, Measurement
-from toolkit.profiling.pieces import Part, Piece, group_part, input_shapes, layer_part
+from toolkit.profiling.pieces import (
+    ONLY_FP32,
+    Arithmetics,
+    Part,
+    Piece,
+    fixed_part,
+    group_part,
+    input_shapes,
+    layer_part,
+)
 from toolkit.profiling.planning import (
     p95_over_median,
     plan_limits,
@@ -31,8 +41,11 @@ from toolkit.profiling.whole_models import (
 
 __all__ = [
     "MOST_SPREAD",
+    "ONLY_FP32",
     "WHOLE",
     "Accepted",
+    "Arithmetics",
+    "Border",
     "Budget",
     "Limit",
     "Measurement",
@@ -46,8 +59,10 @@ __all__ = [
     "Untimed",
     "WholeModel",
     "accept",
+    "conversions_of",
     "cost_table",
     "derive_budget",
+    "fixed_part",
     "group_part",
     "input_shapes",
     "is_stored",
@@ -58,6 +73,7 @@ __all__ = [
     "p95_over_median",
     "plan_limits",
     "planned_share",
+    "profile_conversions",
     "profile_layers",
     "read_profile",
     "row_of",

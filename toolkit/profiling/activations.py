@@ -28,4 +28,4 @@ def _output_shape(layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...]) ->
     x, weight = torch.empty(input_shape, device="meta"), layer.weight.to("meta")
     if isinstance(layer, nn.Linear):
         return tuple(functional.linear(x, weight).shape)
-    return tuple(functional.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation).shape)
+    return tuple(functional.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups).shape)

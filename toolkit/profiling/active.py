@@ -2,11 +2,11 @@
 
 from itertools import zip_longest
 
-from toolkit.choice import DENSE
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.pieces import Piece
 from toolkit.profiling.predictor import ROWS_AT_LEAST, fit_predictor
 from toolkit.profiling.variants import Variants
+from toolkit.runtimes.arithmetic import Arithmetic
 
 # A prediction this sure (standard deviation, as a share) is as good as a measurement on a steady board.
 _SURE = 0.02
@@ -17,16 +17,16 @@ def spread(variants: Variants) -> list[str]:
 
     Layers that lost channels come last, and only where a predictor has too little to learn from without them.
     """
-    families: dict[str, list[tuple[str, Piece]]] = {}
+    families: dict[tuple[str, Arithmetic], list[tuple[str, Piece]]] = {}
     for key, variant in variants.items():
         if variant.narrowed:
             continue
-        families.setdefault(key.rpartition(":")[0], []).append((key, variant))
+        families.setdefault((key.rpartition(":")[0], variant.arithmetic), []).append((key, variant))
     chosen = []
     for family in families.values():
-        ranked = sorted((piece.choice, key) for key, piece in family if piece.choice != DENSE)
+        ranked = sorted((piece.choice, key) for key, piece in family if piece.choice.size is not None)
         ends = [ranked[index][1] for index in (0, -1, len(ranked) // 2)] if ranked else []
-        chosen.append([*(key for key, piece in family if piece.choice == DENSE), *ends])
+        chosen.append([*(key for key, piece in family if piece.choice.size is None), *ends])
     first = list(dict.fromkeys(key for turn in zip_longest(*chosen) for key in turn if key is not None))
     narrowed = [key for key, variant in variants.items() if variant.narrowed]
     return first + narrowed[: max(0, ROWS_AT_LEAST - len(first))]
@@ -34,7 +34,7 @@ def spread(variants: Variants) -> list[str]:
 
 def necessary(variants: Variants) -> int:
     """How many of the spread must be timed whatever it takes: all layers dense, and enough to predict the others by."""
-    return max(ROWS_AT_LEAST, sum(each.choice == DENSE and not each.narrowed for each in variants.values()))
+    return max(ROWS_AT_LEAST, sum(each.choice.size is None and not each.narrowed for each in variants.values()))
 
 
 def unsure(variants: Variants, rows: dict[str, Measurement]) -> list[str]:

@@ -1,17 +1,16 @@
 """From measurements to the cost table that an allocator sees, and what a process needs in memory."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from torch import nn
-
-from toolkit.choice import DENSE, Choice
+from toolkit.choice import DENSE, Choice, Precision
 from toolkit.compression import Cost, CostTable, Pair, matrix
 from toolkit.errors import BadInput
 from toolkit.profiling.activations import activation_bytes
+from toolkit.profiling.conversions import Border, between
 from toolkit.profiling.layer_times import LayerTime, layer_time
-from toolkit.profiling.pieces import Part, Piece
+from toolkit.profiling.pieces import ONLY_FP32, Arithmetics, Part, Piece
 from toolkit.profiling.predictor import fit_predictor
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.signature import Signature, signature_of
@@ -21,6 +20,7 @@ from toolkit.profiling.whole_models import WholeModel
 _SOURCES = ("measured", "interpolated", "predicted", "estimate")
 
 _FLOAT_BYTES = 4
+_WEIGHT_BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 1}
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,14 @@ def cost_table(
     profile: Profile,
     dense: WholeModel,
     memory: MemoryModel,
+    borders: Iterable[Border] = (),
+    arithmetics: Arithmetics = ONLY_FP32,
+    call_ms: float = 0.0,
 ) -> CostTable:
     """What every part costs under every choice; what the dense whole took beyond its layers is the rest.
 
-    A group of channels costs what the layers that it narrows then take, less what they take whole.
+    A group of channels costs what the layers that it narrows then take, less what they take whole; a border what turns
+    one arithmetic into the other, which takes `call_ms` longer alone.
 
     The rest may be negative: a layer alone pays for a call of its own. Raises BadInput if the profile, and what can be
     predicted from it, do not say what a layer takes.
@@ -84,51 +88,58 @@ def cost_table(
         base_peak_bytes=memory.base_bytes,
         peak_per_byte=memory.per_byte,
         conflicts=tuple(_conflicts(table, parts)),
+        between=tuple(between(borders, table, arithmetics, profile.rows, call_ms)),
     )
 
 
 def _conflicts(table: Mapping[str, Mapping[Choice, Cost]], parts: Mapping[str, Part]) -> Iterator[Pair]:
-    """A layer that a group narrows stays dense."""
+    """A layer that a group narrows stays dense, and in the precision that the group was timed in."""
     for name, part in parts.items():
+        cut = frozenset(table[name]) - {DENSE}
         for layer in part.narrows:
-            if layer in table:
-                yield Pair((name, layer), _changed(table[name]), _changed(table[layer]))
-
-
-def _changed(row: Mapping[Choice, Cost]) -> frozenset[Choice]:
-    return frozenset(row) - {DENSE}
+            for precision in {choice.precision for choice in cut} if layer in table else ():
+                kept = {choice for choice in cut if choice.precision == precision}
+                others = frozenset(table[layer]) - {Choice(precision=precision)}
+                yield Pair((name, layer), frozenset(kept), others)
 
 
 def _own(piece: Piece, time_of: Callable[[Piece], LayerTime]) -> Cost:
     """What a layer costs by itself."""
     m, n = matrix(piece.layer).shape
     rank = piece.choice.size
-    # A compact layer stores U, V and the core; the core folds away only when it is loaded.
-    weights = m * n if rank is None else rank * (m + n + rank)
-    bias = 0 if piece.layer.bias is None else m
+    each = _WEIGHT_BYTES[piece.choice.precision]
+    # A compact layer stores U in the program, V and the core beside it, in fp32: they fold when it is loaded.
+    weights = m * n * each if rank is None else rank * (m * each + (n + rank) * _FLOAT_BYTES)
+    bias = 0 if piece.layer.bias is None else _FLOAT_BYTES * m
     time = time_of(piece)
     held = activation_bytes(piece.layer, piece.input_shape, piece.choice)
-    return Cost(time.ms, _FLOAT_BYTES * (weights + bias), held, time.std_ms, time.source)
+    return Cost(time.ms, weights + bias, held, time.std_ms, time.source)
 
 
 def _difference(
     narrowed: Mapping[str, Piece], whole: Mapping[str, Piece], time_of: Callable[[Piece], LayerTime]
 ) -> Cost:
     """What those layers cost beyond what they cost whole; a layer that stays as it is makes no difference."""
-    pairs = [(narrowed[name], piece) for name, piece in whole.items()]
+    pairs = [(narrowed[name], _computed_as(narrowed[name], piece)) for name, piece in whole.items()]
     changed = [(time_of(now), time_of(before)) for now, before in pairs if _signature(now) != _signature(before)]
     times = [time for pair in changed for time in pair]
     return Cost(
         latency_ms=sum(now.ms - before.ms for now, before in changed),
-        weight_bytes=sum(_bytes(now.layer) - _bytes(before.layer) for now, before in pairs),
+        weight_bytes=sum(_bytes(now) - _bytes(before) for now, before in pairs),
         latency_std_ms=math.hypot(*(time.std_ms for time in times)),
         source=max((time.source for time in times), key=_SOURCES.index, default="measured"),
     )
 
 
-def _bytes(layer: nn.Linear | nn.Conv2d) -> int:
-    return _FLOAT_BYTES * sum(value.numel() for value in layer.parameters())
+def _computed_as(other: Piece, piece: Piece) -> Piece:
+    """In the arithmetic of the other."""
+    return replace(piece, choice=Choice(precision=other.choice.precision), arithmetic=other.arithmetic)
+
+
+def _bytes(piece: Piece) -> int:
+    weights = piece.layer.weight.numel() * _WEIGHT_BYTES[piece.choice.precision]
+    return weights + (0 if piece.layer.bias is None else _FLOAT_BYTES * piece.layer.bias.numel())
 
 
 def _signature(piece: Piece) -> Signature:
-    return signature_of(piece.layer, piece.input_shape, piece.choice)
+    return signature_of(piece.layer, piece.input_shape, piece.choice, piece.arithmetic)

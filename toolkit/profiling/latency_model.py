@@ -38,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """`costs` as corrected by measured whole models; `kinds` of parts, as runtimes have kernels for them."""
+    """`costs` as corrected by measured whole models; `kinds` of parts, as runtimes have kernels for them in fp32."""
 
     costs: CostTable
     plain: CostTable
@@ -71,7 +71,7 @@ def fit_latency_model(
 ) -> LatencyModel:
     """Correct `costs` by whole models: choices and their measured median, milliseconds. None measured is allowed."""
     dense_ms = costs.latency_ms(all_dense(costs.parts))
-    width = 2 * len(_kinds(kinds))
+    width = 2 * len(_kinds(costs, kinds))
     prior = _PRIOR_NOISE[clock]
     covariance, noise, weights, stretch = np.eye(width) * _PRIOR_WEIGHT**2, prior, np.zeros(width), 1.0
     if measured:
@@ -111,12 +111,14 @@ def _layers_std_ms(costs: CostTable, chosen: Mapping[str, Choice]) -> float:
 
 def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, chosen: Mapping[str, Choice]) -> np.ndarray:
     """By kind: milliseconds saved, and compact layers counted at the mean layer's time; both as shares of the sum."""
-    saved, count = dict.fromkeys(_kinds(kinds), 0.0), dict.fromkeys(_kinds(kinds), 0.0)
+    saved = dict.fromkeys(_kinds(costs, kinds), 0.0)
+    count = dict(saved)
     for name, choice in chosen.items():
         if choice != DENSE:
             row = costs.parts[name]
-            saved[kinds[name]] += row[choice].latency_ms - row[DENSE].latency_ms
-            count[kinds[name]] += _unit_ms(dense_ms, kinds)
+            kind = _kind(kinds, name, choice)
+            saved[kind] += row[choice].latency_ms - row[DENSE].latency_ms
+            count[kind] += _unit_ms(dense_ms, kinds)
     return np.array([*saved.values(), *count.values()]) / costs.latency_ms(chosen)
 
 
@@ -126,19 +128,20 @@ def _corrected(costs: CostTable, kinds: dict[str, str], weights: np.ndarray) -> 
     What a kind's differences are stretched by, its dense layers are as well, and the rest of the model is so much less:
     a layer that takes longer inside the model than alone takes longer dense, too.
     """
-    names = _kinds(kinds)
+    names = _kinds(costs, kinds)
     slope, offset = dict(zip(names, weights, strict=False)), dict(zip(names, weights[len(names) :], strict=True))
     unit = _unit_ms(costs.latency_ms(all_dense(costs.parts)), kinds)
     parts, rest_ms = {}, costs.rest_latency_ms
     for name, row in costs.parts.items():
-        kind = kinds[name]
-        parts[name] = {
-            choice: replace(
-                cost, latency_ms=float((1 + slope[kind]) * cost.latency_ms + (choice != DENSE) * offset[kind] * unit)
-            )
-            for choice, cost in row.items()
-        }
-        rest_ms -= float(slope[kind] * row[DENSE].latency_ms)
+        dense_ms = row[DENSE].latency_ms
+        stretched_ms = slope[kinds[name]] * dense_ms
+        parts[name] = {DENSE: replace(row[DENSE], latency_ms=float(dense_ms + stretched_ms))}
+        for choice, cost in row.items():
+            if choice != DENSE:
+                kind = _kind(kinds, name, choice)
+                differs_ms = (1 + slope[kind]) * (cost.latency_ms - dense_ms) + offset[kind] * unit
+                parts[name][choice] = replace(cost, latency_ms=float(dense_ms + stretched_ms + differs_ms))
+        rest_ms -= float(stretched_ms)
     return replace(costs, parts=parts, rest_latency_ms=rest_ms)
 
 
@@ -146,5 +149,11 @@ def _unit_ms(dense_ms: float, kinds: dict[str, str]) -> float:
     return dense_ms / len(kinds)
 
 
-def _kinds(kinds: dict[str, str]) -> list[str]:
-    return sorted(set(kinds.values()))
+def _kinds(costs: CostTable, kinds: dict[str, str]) -> list[str]:
+    offered = {_kind(kinds, name, choice) for name, row in costs.parts.items() for choice in row}
+    return sorted({*kinds.values(), *offered})
+
+
+def _kind(kinds: dict[str, str], name: str, choice: Choice) -> str:
+    """Other precisions have kernels of their own."""
+    return kinds[name] if choice.precision == "fp32" else f"{kinds[name]} {choice.precision}"

@@ -46,7 +46,10 @@ def _interpolated(rows: Mapping[str, Measurement], layer: Signature) -> LayerTim
     known = sorted(
         (found.rank, row.median_ms)
         for text, row in rows.items()
-        if text.startswith(f"{layer.family}:") and (found := parse_signature(text)) and found.rank is not None
+        if text.startswith(f"{layer.family}:")
+        and (found := parse_signature(text))
+        and found.rank is not None
+        and found.arithmetic == layer.arithmetic
     )
     ranks = [rank for rank, _ in known]
     if len(ranks) < 2 or not ranks[0] < layer.rank < ranks[-1]:

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from toolkit.choice import DENSE, Choice
+from toolkit.choice import DENSE, Choice, Precision
 from toolkit.compression import ChannelGroup, RankedChannels, compress
 from toolkit.profiling.candidates import group_choices, layer_choices
+from toolkit.runtimes.arithmetic import FP32, Arithmetic
+
+# In which precisions a board is offered a layer, each with the form that it runs fastest.
+Arithmetics = Mapping[Precision, Arithmetic]
+ONLY_FP32: Arithmetics = {"fp32": FP32}
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A layer, the shape of its input for one example (batch dimension first), and what becomes of it.
+    """A layer, the shape of its input for one example (batch dimension first), what becomes of it, in what arithmetic.
 
     `narrowed`: only a network that lost channels has it.
     """
@@ -22,14 +27,15 @@ class Piece:
     input_shape: tuple[int, ...]
     choice: Choice = DENSE
     narrowed: bool = False
+    arithmetic: Arithmetic = FP32
 
 
 @dataclass(frozen=True)
 class Part:
     """One thing that may be chosen, by choice: the layers that it concerns, by name, as they then are.
 
-    A layer costs what its piece does. A group of channels costs the difference to its pieces when dense, and `narrows`
-    those layers: the choice of each and its own exclude each other where neither is dense.
+    A layer costs what its piece does. A group of channels costs the difference to its pieces whole, and `narrows` those
+    layers: where it is not whole, they are dense, and in its precision.
     """
 
     name: str
@@ -37,20 +43,40 @@ class Part:
     narrows: tuple[str, ...] = ()
 
 
-def layer_part(name: str, layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], multiple: int) -> Part:
-    """A layer, dense and at its candidate ranks."""
-    return Part(name, {each: {name: Piece(layer, input_shape, each)} for each in layer_choices(layer, multiple)})
+def layer_part(
+    name: str,
+    layer: nn.Linear | nn.Conv2d,
+    input_shape: tuple[int, ...],
+    multiple: int,
+    arithmetics: Arithmetics = ONLY_FP32,
+) -> Part:
+    """A layer, dense and at its candidate ranks, in each of those precisions."""
+    choices = layer_choices(layer, multiple, tuple(arithmetics))
+    return Part(
+        name,
+        {each: {name: Piece(layer, input_shape, each, arithmetic=arithmetics[each.precision])} for each in choices},
+    )
 
 
-def group_part(model: nn.Module, group: ChannelGroup, x: torch.Tensor, multiple: int) -> Part:
+def fixed_part(name: str, layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...], arithmetics: Arithmetics) -> Part:
+    """A layer that is never compact, in each of those precisions."""
+    choices = [Choice(precision=precision) for precision in arithmetics]
+    pieces = {each: {name: Piece(layer, input_shape, each, arithmetic=arithmetics[each.precision])} for each in choices}
+    return Part(name, pieces)
+
+
+def group_part(
+    model: nn.Module, group: ChannelGroup, x: torch.Tensor, multiple: int, arithmetics: Arithmetics = ONLY_FP32
+) -> Part:
     """A group's layers in `model` as it is, and with each candidate number of channels left; `x` is one example."""
     ranked = {group.name: RankedChannels(group, tuple(range(group.channels)))}  # time does not depend on which
     pieces: dict[Choice, dict[str, Piece]] = {}
-    for choice in group_choices(group.channels, multiple):
+    for choice in group_choices(group.channels, multiple, tuple(arithmetics)):
         cut = compress(model, ranked, {group.name: choice})
         shapes = input_shapes(cut, group.layers, x)
+        dense, arithmetic = Choice(precision=choice.precision), arithmetics[choice.precision]
         pieces[choice] = {
-            name: Piece(_layer(cut, name), shapes[name], narrowed=choice != DENSE) for name in group.layers
+            name: Piece(_layer(cut, name), shapes[name], dense, choice != DENSE, arithmetic) for name in group.layers
         }
     return Part(group.name, pieces, group.layers)
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from toolkit.choice import Choice
+from toolkit.choice import DENSE, Choice
 from toolkit.compression import CostTable, Limits, find_shortfall
 from toolkit.compression.feasibility import Resource
 from toolkit.errors import BudgetError
@@ -21,7 +21,7 @@ _CONFIDENCE = 0.99
 
 
 def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choice], WholeModel]]) -> CostTable:
-    """To the bytes of each compact choice comes what files and graphs hold besides weights; none to a group's.
+    """To the bytes of each layer that is compact or left fp32 comes what files and graphs hold besides weights.
 
     As much as in the measured model that has most of it. To every peak comes the most that any measured one was above
     its prediction: a limit on memory is a hard one.
@@ -30,13 +30,13 @@ def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choic
         (
             math.ceil((whole.size_bytes - costs.size_bytes(chosen)) / compact)
             for chosen, whole in measured
-            if (compact := sum(choice.form == "rank" for choice in chosen.values()))
+            if (compact := sum(map(_adds, chosen.values())))
         ),
         default=0,
     )
     parts = {
         name: {
-            choice: replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond)) if choice.form == "rank" else cost
+            choice: replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond)) if _adds(choice) else cost
             for choice, cost in row.items()
         }
         for name, row in costs.parts.items()
@@ -44,6 +44,11 @@ def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choic
     sized = replace(costs, parts=parts)
     above = max((whole.peak_bytes - sized.peak_bytes(chosen) for chosen, whole in measured), default=0)
     return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
+
+
+def _adds(choice: Choice) -> bool:
+    """Whether the graph of such a layer has nodes and constants that a dense one in fp32 does not."""
+    return choice.form == "rank" or (choice.form == "dense" and choice != DENSE)
 
 
 def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:

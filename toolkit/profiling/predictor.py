@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.signature import Signature, parse_signature
+from toolkit.runtimes.arithmetic import Arithmetic
 
 ROWS_AT_LEAST = 8
 _ROWS_AT_MOST = 400  # fitting takes the cube of this
@@ -41,7 +42,7 @@ class Predictor:
     """Fitted on the rows of one profile."""
 
     process: Pipeline
-    families: frozenset[str]
+    families: frozenset[tuple[str, Arithmetic]]
     stretch: float
 
     def predict(self, signatures: list[str]) -> list[Predicted]:
@@ -50,7 +51,7 @@ class Predictor:
             return []
         layers = [_parsed(text) for text in signatures]
         mean, std = self.process.predict(np.array([_features(layer) for layer in layers]), return_std=True)
-        std *= [1.0 if layer.family in self.families else self.stretch for layer in layers]
+        std *= [1.0 if _family(layer) in self.families else self.stretch for layer in layers]
         return [Predicted(float(np.exp(m)), float(s)) for m, s in zip(mean, std, strict=True)]
 
 
@@ -64,8 +65,9 @@ def fit_predictor(rows: dict[str, Measurement]) -> Predictor | None:
         texts = [texts[i] for i in np.linspace(0, len(texts) - 1, _ROWS_AT_MOST).round().astype(int)]
     parsed = [_parsed(text) for text in texts]
     x, y = np.array([_features(layer) for layer in parsed]), np.log([layers[text].median_ms for text in texts])
-    families = np.array([layer.family for layer in parsed])
-    return Predictor(_fitted(x, y), frozenset(families), _stretch(x, y, families))
+    families = [_family(layer) for layer in parsed]
+    of_row = np.array([families.index(each) for each in families])
+    return Predictor(_fitted(x, y), frozenset(families), _stretch(x, y, of_row))
 
 
 def _stretch(x: np.ndarray, y: np.ndarray, families: np.ndarray) -> float:
@@ -94,6 +96,11 @@ def _fitted(x: np.ndarray, y: np.ndarray) -> Pipeline:
     return process
 
 
+def _family(layer: Signature) -> tuple[str, Arithmetic]:
+    """What ranks lie on one curve of."""
+    return layer.family, layer.arithmetic
+
+
 def _parsed(text: str) -> Signature:
     found = parse_signature(text)
     if found is None:
@@ -116,4 +123,5 @@ def _features(layer: Signature) -> list[float]:
         log(prod(layer.kernel)),
         *(float(layer.kind == kind) for kind in _KINDS),
         float(layer.rank is not None),
+        *(float(layer.arithmetic.precision == precision) for precision in ("fp16", "int8")),
     ]

@@ -4,6 +4,7 @@ import torch
 from torch.export import ExportedProgram
 
 from toolkit.cache import digest
+from toolkit.runtimes.arithmetic import Quantisation
 
 # What the name of a whole model begins with; those of layers begin otherwise.
 WHOLE = "program "
@@ -17,3 +18,10 @@ def program_key(graph: ExportedProgram) -> str:
         shape = (tuple(value.shape), str(value.dtype)) if isinstance(value, torch.Tensor) else None
         nodes.append((node.op, node.name, str(node.target), str(node.args), str(node.kwargs), shape))
     return WHOLE + digest(nodes)
+
+
+def quantised_key(key: str, quantisation: Quantisation | None) -> str:
+    """Of the same graph where it leaves fp32; the ranges of its activations do not change its time."""
+    if quantisation is None:
+        return key
+    return WHOLE + digest(key, str(quantisation.arithmetic), sorted(quantisation.fp32_layers))

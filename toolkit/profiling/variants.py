@@ -15,13 +15,18 @@ from toolkit.runtimes import Runtime
 Variants = dict[str, Piece]
 
 
+def key_of(piece: Piece) -> str:
+    """What names it in a profile."""
+    return str(signature_of(piece.layer, piece.input_shape, piece.choice, piece.arithmetic))
+
+
 def variants_of(parts: Iterable[Part]) -> Variants:
     """Every distinct piece of those parts under all their choices, ready to be exported alone."""
     variants: Variants = {}
     for part in parts:
         for pieces in part.pieces.values():
             for piece in pieces.values():
-                variants.setdefault(str(signature_of(piece.layer, piece.input_shape, piece.choice)), piece)
+                variants.setdefault(key_of(piece), piece)
     return variants
 
 
@@ -29,7 +34,9 @@ def export_variants(runtime: Runtime, variants: Variants) -> dict[str, Timeable]
     """A program for each, by signature."""
     pieces = list(variants.values())
     modules = [_module(piece) for piece in pieces]
-    programs = runtime.export_layers(modules, [torch.randn(piece.input_shape) for piece in pieces])
+    programs = runtime.export_layers(
+        modules, [torch.randn(piece.input_shape) for piece in pieces], [piece.arithmetic for piece in pieces]
+    )
     return {
         signature: Timeable(
             program, piece.input_shape, {key: tuple(value.shape) for key, value in module.named_parameters()}

@@ -17,11 +17,12 @@ from toolkit.profiling.anatomy import anatomy
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.profile import Profile
 from toolkit.profiling.profile_file import save_profile
-from toolkit.profiling.program_key import program_key
+from toolkit.profiling.program_key import program_key, quantised_key
 from toolkit.profiling.steady import Patience, has_long_tail, time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.runtimes import Runtime
-from toolkit.runtimes.bundle import inference_graph, serving_tensors
+from toolkit.runtimes.arithmetic import Quantisation
+from toolkit.runtimes.bundle import inference_graph, of_served, serving_tensors
 from toolkit.sources import code_digest
 
 _BATCH = 8
@@ -42,7 +43,7 @@ class WholeModel:
 
 @dataclass(frozen=True)
 class Untimed:
-    """A (compact) backbone with a head, and one example for it (1, *input_shape).
+    """A (compact) backbone with a head, one example for it (1, *input_shape), and how the backbone leaves fp32.
 
     `judged_by_p95`: a p95 far above its median is timed again, and flagged if it stays so.
     """
@@ -51,6 +52,7 @@ class Untimed:
     head: nn.Linear
     x: torch.Tensor
     judged_by_p95: bool = False
+    quantisation: Quantisation | None = None
 
 
 def time_models(
@@ -131,7 +133,7 @@ def _name(model: Untimed) -> _Named:
     known = anatomy(nn.ModuleList([model.backbone, model.head]))
     if known is None:
         graph = _graph(model)
-        return _Named(program_key(graph[0]), model, shapes, graph)
+        return _Named(quantised_key(program_key(graph[0]), model.quantisation), model, shapes, graph)
     drawn = []
 
     def draw(folder: Path) -> None:
@@ -140,7 +142,8 @@ def _name(model: Untimed) -> _Named:
 
     code = code_digest("toolkit.runtimes.bundle", "toolkit.profiling.program_key")
     folder, _ = cached("program-keys", digest(known, tuple(model.x.shape), code), draw)
-    return _Named((folder / "key").read_text(encoding="utf-8"), model, shapes, next(iter(drawn), None))
+    key = quantised_key((folder / "key").read_text(encoding="utf-8"), model.quantisation)
+    return _Named(key, model, shapes, next(iter(drawn), None))
 
 
 def _graph(model: Untimed) -> tuple[ExportedProgram, tuple[str, ...]]:
@@ -149,7 +152,8 @@ def _graph(model: Untimed) -> tuple[ExportedProgram, tuple[str, ...]]:
 
 def _timeable(runtime: Runtime, named: _Named) -> Timeable:
     graph, holes = named.graph or _graph(named.model)
-    return Timeable(runtime.export(graph, holes), tuple(named.model.x.shape), named.shapes)
+    quantisation = named.model.quantisation and of_served(named.model.quantisation)
+    return Timeable(runtime.export(graph, holes, quantisation), tuple(named.model.x.shape), named.shapes)
 
 
 def _is_timed(named: _Named, profile: Profile, agent: Agent | None) -> bool:

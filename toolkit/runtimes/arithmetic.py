@@ -1,7 +1,7 @@
 """Arithmetic: in what numbers a program computes; Quantisation: which of its layers do, and from which examples."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -31,6 +31,14 @@ class Arithmetic:
 
 
 FP32 = Arithmetic()
+
+
+def parse_arithmetic(text: str) -> Arithmetic:
+    """What `str` wrote. Raises ValueError if it is none."""
+    for each in (FP32, Arithmetic("fp16"), *(Arithmetic("int8", form) for form in get_args(Activations))):
+        if str(each) == text:
+            return each
+    raise ValueError(f"not an arithmetic: {text!r}")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 name = "executorch"
 suffix = ".pte"
 agent = "native"
+arithmetics = (Arithmetic("int8", "signed"), Arithmetic("int8", "dynamic"))
 
 
 def export(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantisation | None = None) -> Program:

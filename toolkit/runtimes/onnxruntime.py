@@ -23,6 +23,12 @@ from toolkit.runtimes.program import Nodes, Program, layer_holes
 name = "onnxruntime"
 suffix = ".onnx"
 agent = "python"
+arithmetics = (
+    Arithmetic("int8", "unsigned"),
+    Arithmetic("int8", "signed"),
+    Arithmetic("int8", "dynamic"),
+    Arithmetic("fp16"),
+)
 
 # Torch's exporter takes seconds, and one graph comes in several arithmetics.
 _EXPORTED: WeakKeyDictionary[ExportedProgram, onnx.ModelProto] = WeakKeyDictionary()

@@ -53,6 +53,11 @@ class Runtime(Protocol):
         """Which agent runs it on the board: `python` or `native`."""
         ...
 
+    @property
+    def arithmetics(self) -> tuple[Arithmetic, ...]:
+        """What its programs compute in besides fp32, whether a board gains from it or not."""
+        ...
+
     def check(self) -> None:
         """Raises BadInput with the command that installs the exporter if it is missing."""
         ...
@@ -77,6 +82,10 @@ class Runtime(Protocol):
 
         Its input is the example that ranges are read from, and the program says the type that it takes (`input_type`).
         """
+        ...
+
+    def export_conversion(self, shape: Sequence[int], before: Arithmetic, after: Arithmetic) -> Program:
+        """What turns a tensor of this shape from one arithmetic into another, alone."""
         ...
 
 
