@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from toolkit.choice import Precision
 from toolkit.errors import BadInput
 
 SCHEMA_VERSION: Literal[3] = 3
@@ -91,7 +92,7 @@ class LayerChoice(_Record):
     choice: Literal["dense", "compact", "channels"]
     rank: int | None
     full_rank: int
-    precision: Literal["fp32"] = "fp32"
+    precision: Precision = "fp32"
     predicted_ms: float
     source: Literal["measured", "interpolated", "predicted", "estimate"]
     dense_ms: float

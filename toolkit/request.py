@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from toolkit.augmentation import Augmentation
+from toolkit.choice import Precision
 from toolkit.errors import BadInput
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 
 # Allocators that can choose channels beside ranks: the others take every row of a cost table for a layer of its own.
 WITH_CHANNELS = ("exact", "greedy")
+
+# What the allocator may choose from: whatever the board gains from, or one precision for all that can run in it.
+AskedPrecision = Literal["auto"] | Precision
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Request:
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
     predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
     to remove, beside ranks; `augment` None shifts images and leaves other inputs as they are;
-    `recovery_rate` is the highest learning rate of recovery.
+    `recovery_rate` is the highest learning rate of recovery; `precision` auto offers the allocator every precision that
+    the board gains from.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -40,6 +46,7 @@ class Request:
     channels: bool = False
     augment: Augmentation | None = None
     recovery_rate: float = 2e-3
+    precision: AskedPrecision = "fp32"
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,20 @@ class Overrides:
     size_bytes: int | None = None
     keep_accuracy: float | None = None
     speedup: float | None = None
+
+
+# Those that know that a choice may be a precision.
+WITH_PRECISION = ("exact", "greedy", "search")
+
+
+def require_precision(allocator: str, precision: AskedPrecision) -> None:
+    """Raises BadInput if that allocator chooses ranks alone."""
+    if precision != "fp32" and allocator not in WITH_PRECISION:
+        raise BadInput(
+            f"allocator {allocator} chooses ranks alone",
+            where=f"--precision {precision}",
+            next=f"Choose --precision fp32, or allocator {', '.join(WITH_PRECISION)}.",
+        )
 
 
 def require_channels(allocator: str) -> None:

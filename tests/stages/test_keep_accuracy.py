@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from workplace import MODEL, TASK, inside, make_workplace
@@ -11,6 +12,7 @@ from toolkit import stages
 from toolkit.choice import DENSE, Choice, all_dense
 from toolkit.compression import Cost, CostTable, Limits, allocate_exact, allocate_uniform, matrix
 from toolkit.errors import BudgetError
+from toolkit.profiling import Measurement, MemoryModel, Profile, WholeModel
 from toolkit.profiling.latency_model import fit_latency_model
 from toolkit.progress import Silent
 from toolkit.request import Request
@@ -20,6 +22,7 @@ from toolkit.stages.frontier import draw_frontier
 from toolkit.stages.keep_accuracy import keeps, least_latency
 from toolkit.stages.learn import Learned
 from toolkit.stages.load import Job
+from toolkit.stages.profile import Profiled
 from toolkit.stages.search import searcher
 from toolkit.stages.worth import weigh
 from toolkit.units import parse_milliseconds
@@ -47,7 +50,9 @@ def learned(job: Job) -> Learned:
     model = fit_latency_model(costs, dict.fromkeys(layers, "linear"), "instructions", [])
     smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in layers.items()}
     worth = weigh(job, smaller, "jactus", 0, Watch(Silent()))
-    return Learned(worth, model, [], 1.0, None)  # type: ignore[arg-type]
+    took = Measurement(median_ms=1.0, p95_ms=1.0, min_ms=1.0, runs=1, warmups=0, load_ms=0.0)
+    unmeasured = Profiled(Profile.model_construct(), Path(), WholeModel(took, 1, 1), MemoryModel(0.0, 1.0), {})
+    return Learned(worth, model, [], 1.0, unmeasured)
 
 
 def kept(job: Job, learned: Learned, limits: Limits) -> float:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from toolkit import examples
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
-from toolkit.request import Overrides, Request, require_channels
+from toolkit.request import AskedPrecision, Overrides, Request, require_channels, require_precision
 from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
 
@@ -17,16 +17,25 @@ _OF_THE_EXAMPLE = Path(examples.__file__).with_name("digits_policy.safetensors")
 
 
 def request_of(
-    model: str, task: str, runtime: str | None, shots: int, seed: int, config: Path | None, sets: Sequence[str] | None
+    model: str,
+    task: str,
+    runtime: str | None,
+    precision: AskedPrecision,
+    shots: int,
+    seed: int,
+    config: Path | None,
+    sets: Sequence[str] | None,
 ) -> Request:
     """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
     settings = read_settings(config, sets or ())
+    require_precision(settings.allocation.allocator, precision)
     if settings.compression.channels:
         require_channels(settings.allocation.allocator)
     return Request(
         model=model,
         task=task,
         runtime=runtime,
+        precision=precision,
         allocator=settings.allocation.allocator,
         shots=shots,
         seed=seed,

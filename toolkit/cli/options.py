@@ -62,6 +62,15 @@ RuntimeName = Annotated[
         rich_help_panel="How",
     ),
 ]
+PrecisionName = Annotated[
+    Literal["auto", "fp32", "fp16", "int8"],
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="auto | fp32 | fp16 | int8; auto: what the board gains from.",
+        rich_help_panel="How",
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(min=0, max=2**32 - 1, metavar="N", help="Seeds all draws and training.", rich_help_panel="How"),

@@ -20,6 +20,7 @@ from toolkit.cli.options import (
     Memory,
     Model,
     Offline,
+    PrecisionName,
     Runs,
     RuntimeName,
     Seed,
@@ -56,6 +57,7 @@ def plan(
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
+    precision: PrecisionName = Request.precision,
     seed: Seed = 0,
     config: ConfigFile = None,
     sets: Sets = None,
@@ -70,7 +72,7 @@ def plan(
         raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    request = request_of(model, task, runtime, shots, seed, config, sets)
+    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)
         return

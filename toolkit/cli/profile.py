@@ -17,6 +17,7 @@ from toolkit.cli.options import (
     ConfigFile,
     HostAddress,
     Model,
+    PrecisionName,
     RuntimeName,
     Seed,
     Sets,
@@ -55,6 +56,7 @@ def profile(
     task: TaskSource = Request.task,
     shots: Shots = 5,
     runtime: RuntimeName = None,
+    precision: PrecisionName = Request.precision,
     seed: Seed = 0,
     config: ConfigFile = None,
     sets: Sets = None,
@@ -66,7 +68,7 @@ def profile(
         _difference(*diff, as_json)
         return
     board = load_target(target, host)
-    request = request_of(model, task, runtime, shots, seed, config, sets)
+    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     with our_progress(cache_folder() / LOG) as progress:

@@ -23,7 +23,8 @@ def allocation(console: Console, result: Deployment) -> None:
     for each in result.allocation:
         rank = "" if each.rank is None else f"{each.rank}/{each.full_rank}"
         times = f"{each.predicted_ms:.4f} ms", f"{each.dense_ms:.4f} ms"
-        table.add_row(escape(each.layer), each.choice, rank, *times, f"{each.loss_nats:.2g}")
+        choice = each.choice if each.precision == "fp32" else f"{each.choice} {each.precision}"
+        table.add_row(escape(each.layer), choice, rank, *times, f"{each.loss_nats:.2g}")
     console.print(table)
 
 

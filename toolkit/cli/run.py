@@ -16,6 +16,7 @@ from toolkit.cli.options import (
     Latency,
     Memory,
     Model,
+    PrecisionName,
     Runs,
     RuntimeName,
     Seed,
@@ -52,6 +53,7 @@ def run(
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
     runtime: RuntimeName = None,
+    precision: PrecisionName = Request.precision,
     seed: Seed = 0,
     config: ConfigFile = None,
     sets: Sets = None,
@@ -61,7 +63,7 @@ def run(
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    request = request_of(model, task, runtime, shots, seed, config, sets)
+    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
     if request.sign:
         require_signing_key(request.sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before

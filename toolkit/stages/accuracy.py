@@ -13,8 +13,10 @@ from toolkit.choice import Choice, Selection
 from toolkit.compression import Spectra, compress
 from toolkit.distillation import estimate_statistics
 from toolkit.kept import keep, open_kept
+from toolkit.profiling import ONLY_FP32, Arithmetics
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
+from toolkit.stages.quantise import computing_as, quantisation_of
 from toolkit.tasks import Examples
 
 _FOLDS = 5
@@ -34,21 +36,26 @@ class Judgement:
         return _share(self.right)
 
 
-def accuracy_before_recovery(job: Job, spectra: Spectra, chosen: Mapping[str, Choice]) -> float:
+def accuracy_before_recovery(
+    job: Job, spectra: Spectra, chosen: Mapping[str, Choice], arithmetics: Arithmetics = ONLY_FP32
+) -> float:
     """On held-out examples of the general classes if the task has them, else on the task's queries; kept."""
     if job.task.general_query is not None:
-        return expected_accuracy(job, spectra, chosen)
+        return expected_accuracy(job, spectra, chosen, arithmetics)
     query = job.task.query
 
     def on_queries(backbone: nn.Module) -> float:
         return _share(_right(job.dense_head(features_of(backbone, query.x)), query))
 
-    return _of_cut(job, spectra, chosen, on_queries, query)
+    return _of_cut(job, spectra, chosen, arithmetics, on_queries, query)
 
 
-def expected_accuracy(job: Job, spectra: Spectra, chosen: Mapping[str, Choice]) -> float:
+def expected_accuracy(
+    job: Job, spectra: Spectra, chosen: Mapping[str, Choice], arithmetics: Arithmetics = ONLY_FP32
+) -> float:
     """What a choice may be made by, which the task's queries are not: see `judged_on`; kept."""
-    return _of_cut(job, spectra, chosen, lambda backbone: accuracy_of(job, backbone), job.task.general_query)
+    judged = job.task.general_query
+    return _of_cut(job, spectra, chosen, arithmetics, lambda backbone: accuracy_of(job, backbone), judged)
 
 
 def accuracy_of(job: Job, backbone: nn.Module) -> float:
@@ -99,6 +106,7 @@ def _of_cut(
     job: Job,
     spectra: Spectra,
     chosen: Mapping[str, Choice],
+    arithmetics: Arithmetics,
     accuracy: Callable[[nn.Module], float],
     judged: Examples | None,
 ) -> float:
@@ -107,17 +115,20 @@ def _of_cut(
     One of these very weights that was judged on the same examples before is not judged again.
     """
     backbone = compress(job.network.backbone, spectra, chosen)
+    quantisation = quantisation_of(job, chosen, arithmetics)
     code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads", __name__)
     weights = [value.detach().contiguous().numpy().tobytes() for value in backbone.state_dict().values()]
 
     def judge_it() -> float:
         estimate_statistics(backbone, (job.task.general or job.task.support).x)
-        return accuracy(backbone)
+        with computing_as(backbone, quantisation):
+            return accuracy(backbone)
 
     read = [part for part in (judged, job.task.support, job.task.general) if part is not None]
     content = [value.numpy().tobytes() for part in read for value in (part.x, part.y)]
     kept = open_kept("accuracy", digest(job.key, len(read), *content, code))
-    return keep(kept, digest(Selection(dict(chosen)).key, *weights), judge_it)
+    computed = str(quantisation.arithmetic) if quantisation else ""
+    return keep(kept, digest(Selection(dict(chosen)).key, computed, *weights), judge_it)
 
 
 def _general(job: Job, backbone: nn.Module) -> torch.Tensor:

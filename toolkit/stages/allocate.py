@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from toolkit import profiling
-from toolkit.choice import Selection, all_dense
+from toolkit.choice import DENSE, Choice, Selection, all_dense
 from toolkit.compression import (
     Allocation,
     Allocator,
@@ -105,7 +105,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             allocation=settled.allocation,
             predicted=model.predict(settled.allocation.selection),
             limits=settled.limits,
-            frontier=_frontier(job, model.costs, worth.parts, [_dense(job, profile), *learned.wholes]),
+            frontier=_frontier(job, profile, model.costs, worth.parts, [*_dense(profile), *learned.wholes]),
             learned=learned,
         )
 
@@ -187,7 +187,7 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
     """
     if budget.keep_accuracy is not None:
         return None
-    selection = all_dense([*job.layers, *job.groups])
+    selection = all_dense(profile.parts)
     costs = plain_costs(profile)
     took = profile.dense.measurement
     spread = profiling.p95_over_median(board.target.family.clock, [took])
@@ -210,15 +210,24 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
         allocation=Allocation(selection, 0.0, 0.0, *spent),
         predicted=Interval(took.median_ms, took.median_ms, took.median_ms),
         limits=limits,
-        frontier=_frontier(job, costs, {}, [_dense(job, profile)]),
+        frontier=_frontier(job, profile, costs, {}, _dense(profile)),
     )
 
 
-def _dense(job: Job, profile: Profiled) -> Whole:
-    return Whole("dense", all_dense([*job.layers, *job.groups]), profile.dense)
+def _dense(profile: Profiled) -> list[Whole]:
+    """The dense model, and what a user has in ten lines: the same with all layers in another precision."""
+    found = [Whole("dense", all_dense(profile.parts), profile.dense)]
+    for precision in profile.precisions.arithmetics:
+        if precision != "fp32" and profile.precisions.rival is not None:
+            every = Choice(precision=precision)
+            rounded = {name: every if every in part.pieces else DENSE for name, part in profile.parts.items()}
+            found.append(Whole(f"dense {precision}", Selection(rounded), profile.precisions.rival))
+    return found
 
 
-def _frontier(job: Job, costs: CostTable, spectra: Spectra, points: list[Whole]) -> tuple[FrontierPoint, ...]:
+def _frontier(
+    job: Job, profile: Profiled, costs: CostTable, spectra: Spectra, points: list[Whole]
+) -> tuple[FrontierPoint, ...]:
     """What latency buys before recovery."""
     return tuple(
         FrontierPoint(
@@ -226,8 +235,8 @@ def _frontier(job: Job, costs: CostTable, spectra: Spectra, points: list[Whole])
             latency_ms=point.timed.measurement.median_ms,
             predicted_ms=costs.latency_ms(point.selection),
             size_bytes=point.timed.size_bytes,
-            accuracy=accuracy_before_recovery(job, spectra, point.selection),
-            recovered=point.label == "dense",
+            accuracy=accuracy_before_recovery(job, spectra, point.selection, profile.precisions.arithmetics),
+            recovered=point.label.startswith("dense"),
         )
         for point in points
     )

@@ -14,10 +14,12 @@ from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
 from toolkit.distillation import Checkpoint, augment_for, estimate_statistics, recover
 from toolkit.request import Request
+from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
 from toolkit.stages.accuracy import is_worse, judge, variation
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
+from toolkit.stages.quantise import computing_as, quantisation_of
 from toolkit.stages.watch import Watch
 
 # Features that vary by less than this share of what they did tell nothing apart, whatever accuracy says of a few.
@@ -28,12 +30,16 @@ _GIVEN_UP_DAYS = 14
 
 @dataclass(frozen=True)
 class Compacted:
-    """The compact backbone, and the head it starts the task with. Nothing is recovered of what stayed dense."""
+    """The compact backbone, and the head it starts the task with. Nothing is recovered of what stayed dense.
+
+    `quantisation` says how the backbone leaves fp32 on the board, if it does; here its weights are fp32.
+    """
 
     backbone: nn.Module
     head: nn.Linear
     key: str
     recovery: Recovery | None = None
+    quantisation: Quantisation | None = None
 
 
 def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Compacted:
@@ -42,13 +48,15 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
     What lost channels is trained too, and all is frozen afterwards: the board trains cores and head alone.
     """
     with watch.stage("compress"):
-        backbone = compression.compress(job.network.backbone, planned.spectra, planned.allocation.selection)
+        selection, arithmetics = planned.allocation.selection, planned.profile.precisions.arithmetics
+        backbone = compression.compress(job.network.backbone, planned.spectra, selection)
+        quantisation = quantisation_of(job, selection, arithmetics)
         key, recovery = _key(job, planned, request), None
-        if not planned.allocation.selection.is_dense:
+        if not selection.is_dense:
             checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
 
             def train(folder: Path) -> None:
-                made = _train(job, backbone, request, checkpoint, watch)
+                made = _train(job, backbone, quantisation, request, checkpoint, watch)
                 # Bases too: a basis from another machine's linear algebra may differ in sign.
                 save_model(backbone, str(folder / "compact.safetensors"))
                 (folder / "recovery.json").write_text(made.model_dump_json(), encoding="utf-8")
@@ -60,17 +68,28 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
             recovery = Recovery.model_validate_json((folder / "recovery.json").read_text(encoding="utf-8"))
             _tell(recovery, watch)
         backbone.requires_grad_(False)
-        return Compacted(backbone.eval(), task_head(job.start, job.network, backbone, job.task), key, recovery)
+        with computing_as(backbone.eval(), quantisation):
+            head = task_head(job.start, job.network, backbone, job.task)
+        return Compacted(backbone, head, key, recovery, quantisation)
 
 
-def _train(job: Job, backbone: nn.Module, request: Request, checkpoint: Checkpoint, watch: Watch) -> Recovery:
-    """In place. What is worse than it was untrained is taken back."""
+def _train(
+    job: Job,
+    backbone: nn.Module,
+    quantisation: Quantisation | None,
+    request: Request,
+    checkpoint: Checkpoint,
+    watch: Watch,
+) -> Recovery:
+    """In place, computing as the board will. What is worse than it was untrained is taken back."""
     if checkpoint.file.exists():
         watch.progress.note("recovery goes on where it was interrupted")
     general = job.task.general
     examples = general or job.task.support
     estimate_statistics(backbone, examples.x)
-    untrained, before, varied = copy.deepcopy(backbone.state_dict()), judge(job, backbone), variation(job, backbone)
+    untrained = copy.deepcopy(backbone.state_dict())
+    with computing_as(backbone, quantisation):
+        before, varied = judge(job, backbone), variation(job, backbone)
     recover(
         backbone,
         job.network.backbone,
@@ -84,12 +103,14 @@ def _train(job: Job, backbone: nn.Module, request: Request, checkpoint: Checkpoi
         seed=request.seed,
         on_progress=watch.progress.advance,
         checkpoint=checkpoint,
+        quantised=quantisation,
     )
     if request.distill.trained != "cores":
         make_bases_orthonormal(backbone)
-    pairs = list(zip(before, judge(job, backbone), strict=True))
+    with computing_as(backbone, quantisation):
+        pairs = list(zip(before, judge(job, backbone), strict=True))
+        collapsed = variation(job, backbone) < _COLLAPSED * varied
     worse = [(was, now) for was, now in pairs if is_worse(now, was)]
-    collapsed = variation(job, backbone) < _COLLAPSED * varied
     kept = request.recovery_steps > 0 and not worse and not collapsed
     if not kept:
         backbone.load_state_dict(untrained)
@@ -128,6 +149,7 @@ def _key(job: Job, planned: Planned, request: Request) -> str:
     return digest(
         job.key,
         planned.allocation.selection.key,
+        sorted(map(str, planned.profile.precisions.arithmetics.values())),
         orders,
         request.curve,
         request.recovery_steps,

@@ -11,6 +11,7 @@ from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
+from toolkit.stages.quantise import computing_as
 from toolkit.stages.watch import Watch
 
 _ACCEPTANCE_EXAMPLES = 8
@@ -27,7 +28,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         def write(folder: Path) -> None:
             support = job.task.support.x
             watch.progress.advance(0, 2)
-            inference = export_inference(job.runtime, compact.backbone, compact.head, job.example)
+            inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
             watch.progress.advance(1, 2)
             network = nn.Sequential()
             network.add_module("backbone", compact.backbone)
@@ -35,19 +36,22 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             names = trainable_names(compact.backbone)
             step = job.runtime.export(trace_train_step(network, names, support, len(job.task.classes)), ())
             watch.progress.advance(2, 2)
-            write_bundle(
-                folder,
-                job.runtime,
-                version,
-                arch,
-                compact.backbone,
-                compact.head,
-                job.start,
-                job.task.classes,
-                support[:_ACCEPTANCE_EXAMPLES],
-                inference,
-                step,
-            )
+            precision = compact.quantisation.arithmetic.precision if compact.quantisation else "fp32"
+            with computing_as(compact.backbone, compact.quantisation):  # what the board's outputs are compared with
+                write_bundle(
+                    folder,
+                    job.runtime,
+                    version,
+                    arch,
+                    compact.backbone,
+                    compact.head,
+                    job.start,
+                    job.task.classes,
+                    support[:_ACCEPTANCE_EXAMPLES],
+                    inference,
+                    step,
+                    precision,
+                )
 
         folder, watch.was_cached = cached("bundles", key, write)
         return read_bundle(folder)

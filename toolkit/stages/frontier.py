@@ -56,11 +56,12 @@ def draw_frontier(
     dense = describe(all_dense(learned.model.costs.parts), learned.worth.gains, learned.model.costs)
     found = [("dense", dense.latency_ms, dense), *_allocations(learned, limits, seed)]
     accuracies: dict[Selection, float] = {}
+    parts, arithmetics = learned.worth.parts, learned.profile.precisions.arithmetics
     points = []
     for done, (name, limit_ms, allocation) in enumerate(found, start=1):
         chosen = allocation.selection
         if chosen not in accuracies:
-            accuracies[chosen] = accuracy_before_recovery(job, learned.worth.parts, chosen)
+            accuracies[chosen] = accuracy_before_recovery(job, parts, chosen, arithmetics)
         watch.progress.advance(done, len(found))
         points.append(
             Chosen(

@@ -30,7 +30,7 @@ def least_latency(
 
     def kept(chosen: Selection) -> float:
         if chosen not in known:
-            known[chosen] = expected_accuracy(job, learned.worth.parts, chosen)
+            known[chosen] = _accuracy(job, learned, chosen)
         return known[chosen] / dense if dense else 1.0
 
     def keeps(within: Limits) -> tuple[bool, float]:
@@ -55,7 +55,7 @@ def least_latency(
             watch.progress.advance(step + 1, _STEPS)
         return replace(most, latency_ms=best)
 
-    dense = expected_accuracy(job, learned.worth.parts, all_dense(costs.parts))
+    dense = _accuracy(job, learned, all_dense(costs.parts))
     found = bisect(limits)
     if found is None:
         anyhow = None if limits.latency_ms is None else bisect(replace(limits, latency_ms=None))
@@ -75,8 +75,12 @@ def keeps(job: Job, learned: Learned, allocator: Allocator, share: float, limits
         chosen = allocator(learned.worth.gains, learned.model.costs, limits).selection
     except BudgetError:
         return False
-    dense = expected_accuracy(job, learned.worth.parts, all_dense(chosen))
-    return not dense or expected_accuracy(job, learned.worth.parts, chosen) / dense >= share
+    dense = _accuracy(job, learned, all_dense(chosen))
+    return not dense or _accuracy(job, learned, chosen) / dense >= share
+
+
+def _accuracy(job: Job, learned: Learned, chosen: Selection) -> float:
+    return expected_accuracy(job, learned.worth.parts, chosen, learned.profile.precisions.arithmetics)
 
 
 def _not_kept(share: float, best: float, limits: Limits, anyhow: Limits | None, learned: Learned) -> BudgetError:

@@ -1,10 +1,10 @@
 """Gather all that allocation decides on: the choices, their cost on this board and their worth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit import profiling
-from toolkit.choice import DENSE, Selection, all_dense
-from toolkit.compression import CostTable
+from toolkit.choice import DENSE, Choice, Selection, all_dense
+from toolkit.compression import CostTable, Pair
 from toolkit.profiling import planned_share
 from toolkit.profiling.latency_model import LatencyModel, fit_latency_model
 from toolkit.profiling.signature import signature_of
@@ -12,6 +12,7 @@ from toolkit.stages.channels import with_channels
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
+from toolkit.stages.rounding import with_rounding
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import Whole, time_wholes, worth_timing
 from toolkit.stages.worth import Worth, weigh
@@ -46,9 +47,13 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     """Weigh the layers' components by that `curve`, and correct the cost table by whole models timed on the board."""
     watch.was_cached = True  # until something has to be computed
     costs = plain_costs(profile)
-    smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in costs.parts.items()}
+    smaller = {
+        name: tuple(choice for choice in row if choice.precision == "fp32" and choice != DENSE)
+        for name, row in costs.parts.items()
+    }
     worth = weigh(job, {name: smaller[name] for name in job.layers}, curve, seed, watch)
     worth = with_channels(job, worth, {name: smaller[name] for name in job.groups}, seed, watch)
+    worth = with_rounding(job, worth, profile.parts, profile.precisions.arithmetics, seed, watch)
     choices = list(worth_timing(worth.gains, costs, seed))
     wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
     spread = profiling.p95_over_median(
@@ -59,13 +64,36 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
 
 def plain_costs(profile: Profiled) -> CostTable:
     """What each choice costs as measured layer by layer; exact for the dense model."""
-    return profiling.cost_table(profile.parts, profile.profile, profile.dense, profile.memory)
+    costs = profiling.cost_table(
+        profile.parts,
+        profile.profile,
+        profile.dense,
+        profile.memory,
+        profile.borders,
+        profile.precisions.arithmetics,
+        profile.call_ms,
+    )
+    return without_fp32(costs) if profile.precisions.demanded else costs
+
+
+def without_fp32(costs: CostTable) -> CostTable:
+    """The same where no part that has another precision stays fp32: a choice that excludes itself."""
+    refused = {
+        part: frozenset(choice for choice in row if choice.precision == "fp32")
+        for part, row in costs.parts.items()
+        if Choice(precision="int8") in row or Choice(precision="fp16") in row
+    }
+    excluded = tuple(Pair((part, part), choices, choices) for part, choices in refused.items())
+    return replace(costs, conflicts=(*costs.conflicts, *excluded))
 
 
 def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], clock: Clock) -> LatencyModel:
     """The cost table corrected by the whole models that were timed."""
     pairs = [(whole.selection, whole.timed) for whole in wholes]
-    kinds = {name: signature_of(layer, profile.input_shapes[name], DENSE).kind for name, layer in job.layers.items()}
+    kinds = {
+        name: signature_of(layer, profile.input_shapes[name], DENSE).kind
+        for name, layer in {**job.layers, **job.fixed}.items()
+    }
     kinds |= dict.fromkeys(job.groups, "channels")
     return fit_latency_model(
         profiling.with_overheads(costs, pairs),

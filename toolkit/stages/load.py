@@ -9,13 +9,13 @@ from torch import nn
 from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
-from toolkit.compression import Allocator, ChannelGroup, channel_groups, compressible_layers
+from toolkit.compression import Allocator, ChannelGroup, channel_groups, compressible_layers, fixed_layers
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
 from toolkit.profiling.anatomy import code_of
-from toolkit.request import Request, require_channels
+from toolkit.request import AskedPrecision, Request, require_channels
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.choose_runtime import asked_runtimes
@@ -28,7 +28,8 @@ from toolkit.tasks import Task, load_task
 class Job:
     """A dense network and the task for it, and what chooses ranks. `dense_head` reads the task's classes.
 
-    `groups` are the channels that may be removed, by the name of the choice; none unless they were asked for.
+    `groups` are the channels that may be removed, by the name of the choice; none unless they were asked for. `fixed`
+    are the layers that are never compact, of which precision alone is chosen; `precision` is what the user asked for.
     """
 
     network: Network
@@ -40,6 +41,8 @@ class Job:
     runtime: Runtime
     key: str
     groups: dict[str, ChannelGroup] = field(default_factory=dict)
+    fixed: dict[str, nn.Linear | nn.Conv2d] = field(default_factory=dict)
+    precision: AskedPrecision = "fp32"
 
     @property
     def example(self) -> torch.Tensor:
@@ -85,6 +88,8 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             runtime=runtime,
             key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
             groups=_groups(network.backbone, task.support.x[:1], watch) if request.channels else {},
+            fixed=fixed_layers(network.backbone, task.support.x[:1]) if request.precision != "fp32" else {},
+            precision=request.precision,
         )
 
 

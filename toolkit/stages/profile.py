@@ -9,13 +9,15 @@ from torch import nn
 
 from toolkit import profiling
 from toolkit.choice import DENSE
-from toolkit.profiling import MemoryModel, Part, Profile, Untimed, WholeModel
+from toolkit.compression import neighbours
+from toolkit.profiling import ONLY_FP32, Arithmetics, Border, MemoryModel, Part, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
 from toolkit.profiling.estimate import as_estimate
 from toolkit.profiling.estimate import estimate as roofline
 from toolkit.profiling.signature import signature_of
 from toolkit.profiling.variants import Variants
 from toolkit.stages.load import Job
+from toolkit.stages.precisions import ALL_FP32, Precisions, choose_precisions
 from toolkit.stages.probe import Absent, Known
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
@@ -25,8 +27,9 @@ from toolkit.units import format_milliseconds
 class Profiled:
     """Everything measured before anything is decided. `input_shapes` holds each layer's input for one example.
 
-    `parts` are what may be chosen of the model, layers first; `own` names the rows of this model in the profile,
-    which may hold other models' too.
+    `parts` are what may be chosen of the model, layers first, in its `precisions`; `own` names the rows of this model
+    in the profile, which may hold other models' too. `borders` are where precisions may change, and `call_ms` is what a
+    program takes that computes next to nothing.
     """
 
     profile: Profile
@@ -35,7 +38,10 @@ class Profiled:
     memory: MemoryModel
     input_shapes: dict[str, tuple[int, ...]]
     parts: dict[str, Part] = field(default_factory=dict)
+    precisions: Precisions = ALL_FP32
     own: frozenset[str] = frozenset()
+    borders: tuple[Border, ...] = ()
+    call_ms: float = 0.0
 
 
 def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None) -> Profiled:
@@ -88,30 +94,35 @@ def _unless_faster_now(board: Known, job: Job, found: Profiled, watch: Watch, bu
 
 def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, budget_s: float | None) -> Profiled:
     """The same, given what was measured before."""
-    shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
-    parts = _parts(job, shapes, board.target.family.rank_multiple)
+    shapes = profiling.input_shapes(job.network.backbone, {**job.layers, **job.fixed}, job.example)
+    precisions, now = _precisions(board, job, kept, path, watch)
+    parts = _parts(job, shapes, board.target.family.rank_multiple, precisions.arithmetics)
     variants = profiling.variants_of(parts.values())
-    missing = sum(key not in kept.rows for key in variants)
+    missing = sum(key not in now.rows for key in variants)
     watch.progress.note(f"{len(variants)} distinct programs, {len(variants) - missing} of them measured before")
-    now = kept
     if board.agent is not None:
         now = profiling.profile_layers(
             board.agent,
             job.runtime,
             variants,
-            kept,
+            now,
             path,
             watch.progress.advance,
             budget_s=budget_s,
             on_note=watch.note,
         )
+    borders = _borders(job, shapes) if len(precisions.arithmetics) > 1 else ()
+    if board.agent is not None and borders:
+        conversions = profiling.conversions_of(borders, precisions.arithmetics)
+        now = profiling.profile_conversions(board.agent, job.runtime, conversions, now, path, on_note=watch.note)
     (minute, dense), now = profiling.time_models(
         board.agent, job.runtime, [_minute(), dense_model(job)], now, path, on_note=watch.note
     )
     _tell(now, variants, dense, watch)
     memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
     rows = frozenset([*variants, profiling.row_of(dense_model(job))])
-    return Profiled(now, path, dense, memory, shapes, parts, rows)
+    call_ms = minute.measurement.median_ms
+    return Profiled(now, path, dense, memory, shapes, parts, precisions, rows, borders, call_ms)
 
 
 def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
@@ -120,7 +131,7 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
         datasheet = board.target.family.datasheet
         assert datasheet is not None  # `imagine` refuses such a target
         shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
-        parts = _parts(job, shapes, board.target.family.rank_multiple)
+        parts = _parts(job, shapes, board.target.family.rank_multiple, ONLY_FP32)
         variants = profiling.variants_of(parts.values())
         threads = board.target.threads
         signatures = {key: signature_of(v.layer, v.input_shape, v.choice) for key, v in variants.items()}
@@ -135,10 +146,27 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
         return Profiled(empty.model_copy(update={"rows": rows}), Path("nowhere"), dense, memory, shapes, parts)
 
 
-def _parts(job: Job, shapes: dict[str, tuple[int, ...]], multiple: int) -> dict[str, Part]:
-    layers = [profiling.layer_part(name, layer, shapes[name], multiple) for name, layer in job.layers.items()]
-    groups = [profiling.group_part(job.network.backbone, group, job.example, multiple) for group in job.groups.values()]
-    return {part.name: part for part in (*layers, *groups)}
+def _precisions(board: Known, job: Job, kept: Profile, path: Path, watch: Watch) -> tuple[Precisions, Profile]:
+    if job.precision == "fp32":
+        return ALL_FP32, kept
+    [dense], now = profiling.time_models(board.agent, job.runtime, [dense_model(job)], kept, path, on_note=watch.note)
+    return choose_precisions(board, job, dense, now, path, watch)
+
+
+def _parts(job: Job, shapes: dict[str, tuple[int, ...]], multiple: int, arithmetics: Arithmetics) -> dict[str, Part]:
+    model = job.network.backbone
+    layers = [
+        profiling.layer_part(name, layer, shapes[name], multiple, arithmetics) for name, layer in job.layers.items()
+    ]
+    fixed = [profiling.fixed_part(name, layer, shapes[name], arithmetics) for name, layer in job.fixed.items()]
+    groups = [profiling.group_part(model, group, job.example, multiple, arithmetics) for group in job.groups.values()]
+    return {part.name: part for part in (*layers, *(fixed if len(arithmetics) > 1 else ()), *groups)}
+
+
+def _borders(job: Job, shapes: dict[str, tuple[int, ...]]) -> tuple[Border, ...]:
+    layers = [*job.layers, *job.fixed]
+    pairs = neighbours(job.network.backbone, job.example, layers)
+    return tuple(Border(before, after, shapes[after]) for before, after in pairs)
 
 
 def _minute() -> Untimed:

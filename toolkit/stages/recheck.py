@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from toolkit import profiling
-from toolkit.choice import Selection
-from toolkit.compression import Limits, compress
+from toolkit.compression import Limits
 from toolkit.compression.knapsack import least
-from toolkit.profiling import Measurement, Untimed
+from toolkit.profiling import Measurement
 from toolkit.stages.learn import Learned
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled, dense_model, measure
 from toolkit.stages.watch import Watch
+from toolkit.stages.whole_models import compact_model
 from toolkit.units import format_milliseconds
 
 # Medians of one program that differ by less are of one and the same board.
@@ -27,7 +27,10 @@ def recheck(board: Known, job: Job, learned: Learned, watch: Watch, budget_s: fl
     fastest = least("latency_ms", learned.model.costs, Limits())
     assert fastest is not None
     before = learned.profile.profile
-    models = {"the dense model": dense_model(job), "the fastest allocation": compact_model(job, learned, fastest)}
+    models = {
+        "the dense model": dense_model(job),
+        "the fastest allocation": compact_model(job, learned.profile, learned.worth.parts, fastest),
+    }
     keys = {name: profiling.row_of(model) for name, model in models.items()}
     timed, now = profiling.time_models(
         board.agent,
@@ -50,11 +53,6 @@ def recheck(board: Known, job: Job, learned: Learned, watch: Watch, budget_s: fl
     return replace(learned.profile, profile=now, dense=timed[0])
 
 
-def compact_model(job: Job, learned: Learned, chosen: Selection) -> Untimed:
-    """What that allocation makes of the model, untrained."""
-    return Untimed(compress(job.network.backbone, learned.worth.parts, chosen), job.dense_head, job.example)
-
-
 def _apart(one: Measurement, other: Measurement) -> float:
     """The longer median over the shorter."""
     return max(one.median_ms, other.median_ms) / min(one.median_ms, other.median_ms)
@@ -63,5 +61,6 @@ def _apart(one: Measurement, other: Measurement) -> float:
 def _measured_of(job: Job, learned: Learned) -> set[str]:
     """The rows of a profile that tell of this model: its layers and groups, and the wholes that it was learned from."""
     layers = profiling.variants_of(learned.profile.parts.values())
-    wholes = {profiling.row_of(compact_model(job, learned, whole.selection)) for whole in learned.wholes}
+    models = [compact_model(job, learned.profile, learned.worth.parts, whole.selection) for whole in learned.wholes]
+    wholes = {profiling.row_of(each) for each in models}
     return set(layers) | wholes

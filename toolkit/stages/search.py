@@ -23,8 +23,10 @@ def searcher(job: Job, learned: Learned, request: Request, watch: Watch) -> Allo
     code = code_digest(*packages, "toolkit.stages.accuracy", "toolkit.stages.spectra", "toolkit.stages.worth")
     kept = open_kept("search", digest(job.key, job.groups, request.curve, request.seed, code))
 
+    arithmetics = learned.profile.precisions.arithmetics
+
     def accuracy(chosen: Selection) -> float:
-        return keep(kept, chosen.key, lambda: expected_accuracy(job, learned.worth.parts, chosen))
+        return keep(kept, chosen.key, lambda: expected_accuracy(job, learned.worth.parts, chosen, arithmetics))
 
     watch.progress.note(f"searching for ranks by the accuracy on {judged_on(job)}")
     return partial(allocate_search, accuracy=accuracy, seed=request.seed, on_progress=watch.progress.advance)

@@ -154,21 +154,28 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
             continue
         cost = planned.costs.parts[name][choice]
         loss = 0.0 if choice == DENSE else planned.gains[name].dense - planned.gains[name].of(choice)
+        layer = {**job.layers, **job.fixed}.get(name)
         choices.append(
             LayerChoice(
                 layer=name,
                 choice=_FORMS[choice.form],
                 rank=choice.size,
-                full_rank=group.channels if group else min(matrix(job.layers[name]).shape),
+                full_rank=group.channels if group else _full_rank(layer),
+                precision=choice.precision,
                 predicted_ms=cost.latency_ms,
                 source=cost.source,
                 dense_ms=planned.costs.parts[name][DENSE].latency_ms,
-                gain_kept=1.0 if loss == 0 else 1 - loss / planned.gains[name].dense,
+                gain_kept=1.0 if loss <= 0 else 1 - loss / planned.gains[name].dense,
                 loss_nats=loss,
                 weight_bytes=cost.weight_bytes,
             )
         )
     return tuple(choices)
+
+
+def _full_rank(layer: nn.Linear | nn.Conv2d | None) -> int:
+    assert layer is not None  # what is no group is a layer
+    return min(matrix(layer).shape)
 
 
 @torch.no_grad()

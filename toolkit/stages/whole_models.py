@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import compress as compress_by
 
 from toolkit import profiling
-from toolkit.choice import DENSE, Selection, all_dense
+from toolkit.choice import Selection, all_dense
 from toolkit.compression import ALLOCATORS, CostTable, GainCurve, Limits, Spectra, compress
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
@@ -14,6 +14,7 @@ from toolkit.profiling import Untimed, WholeModel
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
+from toolkit.stages.quantise import quantisation_of
 from toolkit.stages.watch import Watch
 
 # Of the way from the fastest allocation to the dense model: what an allocator would choose there.
@@ -41,8 +42,7 @@ def time_wholes(
     watch: Watch,
 ) -> tuple[list[Whole], Profiled]:
     """Time those allocations, untrained: time does not depend on the weights. What was timed before is not again."""
-    backbones = [compress(job.network.backbone, spectra, selection) for _, selection in choices]
-    models = [Untimed(backbone, job.dense_head, job.example) for backbone in backbones]
+    models = [compact_model(job, profile, spectra, selection) for _, selection in choices]
     if board.agent is None:  # those that were timed when it was at hand
         stored = [profiling.is_stored(model, profile.profile) for model in models]
         choices, models = list(compress_by(choices, stored)), list(compress_by(models, stored))
@@ -52,6 +52,16 @@ def time_wholes(
     wholes = [Whole(label, selection, model) for (label, selection), model in zip(choices, timed, strict=True)]
     watch.was_cached = watch.was_cached and now is profile.profile
     return wholes, replace(profile, profile=now)
+
+
+def compact_model(job: Job, profile: Profiled, spectra: Spectra, selection: Selection) -> Untimed:
+    """What those choices make of the model, untrained."""
+    return Untimed(
+        compress(job.network.backbone, spectra, selection),
+        job.dense_head,
+        job.example,
+        quantisation=quantisation_of(job, selection, profile.precisions.arithmetics),
+    )
 
 
 def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> Iterator[tuple[str, Selection]]:
@@ -82,7 +92,7 @@ def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> It
 
 
 def _at_random(costs: CostTable, chance: random.Random) -> Selection:
-    """Any choice of each part; of two that conflict one is dense, each as often as the other."""
+    """Any choice of each part; of two that conflict one gives way, each as often as the other."""
     chosen = {name: chance.choice(list(row)) for name, row in costs.parts.items()}
     yields: dict[str, bool] = {}  # a part that yields to one of those that it conflicts with yields to all
     for pair in costs.conflicts:
@@ -90,5 +100,6 @@ def _at_random(costs: CostTable, chance: random.Random) -> Selection:
             first, second = pair.parts
             if first not in yields:
                 yields[first] = chance.random() < _WHOLE
-            chosen[first if yields[first] else second] = DENSE
+            part, refused = (first, pair.first) if yields[first] else (second, pair.second)
+            chosen[part] = next(each for each in costs.parts[part] if each not in refused)
     return Selection(chosen)

@@ -1,0 +1,84 @@
+"""Precision is a choice: what is asked for is obeyed, on the real runtime, and the board still learns."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from workplace import MODEL, ROOMY_MS, TASK, Workplace, inside, make_workplace
+
+from toolkit import pipeline, stages
+from toolkit.choice import DENSE, Choice
+from toolkit.deployment import Deployment
+from toolkit.errors import BadInput
+from toolkit.profiling.signature import parse_signature
+from toolkit.progress import Silent
+from toolkit.request import Overrides, Request, require_precision
+from toolkit.stages import Watch
+from toolkit.stages.learn import plain_costs
+
+REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, precision="int8")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    made = make_workplace(tmp_path_factory.mktemp("place"))
+    with inside(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def deployed(place: Workplace) -> Deployment:
+    overrides = Overrides(latency_ms=ROOMY_MS, size_bytes=24_000)
+    return pipeline.deploy(REQUEST, place.target, overrides, Silent(), place.folder / "run")
+
+
+def test_what_is_asked_for_in_int8_is_deployed_and_accepted(deployed: Deployment) -> None:
+    assert deployed.refusals == ()
+    assert deployed.active
+    assert {each.precision for each in deployed.allocation} == {"int8"}
+
+
+def test_a_quarter_of_the_bytes_hold_what_fp32_could_not(deployed: Deployment) -> None:
+    assert deployed.size_bytes.measured is not None
+    assert deployed.size_bytes.measured <= 24_000 < deployed.size_bytes.dense
+    assert deployed.size_bytes.predicted == pytest.approx(deployed.size_bytes.measured, rel=0.15)
+
+
+def test_the_board_learns_on_top_of_int8(deployed: Deployment) -> None:
+    assert deployed.adaptation is not None
+    assert deployed.adaptation.steps == 5
+    assert deployed.accuracy is not None
+    assert deployed.accuracy.task_adapted is not None
+
+
+def test_layers_are_timed_in_the_precision_in_which_they_would_run(place: Workplace, deployed: Deployment) -> None:
+    watch = Watch(Silent())
+    job = stages.load(REQUEST, place.target, watch)
+    profile = stages.profile(stages.recall(place.target, job, watch), job, watch)
+    timed = {str(found.arithmetic) for text in profile.profile.rows if (found := parse_signature(text))}
+    form = str(profile.precisions.arithmetics["int8"])
+    assert timed == {"fp32", form}
+    assert {text.split(" on ")[0] for text in profile.profile.rows if text.startswith("convert")} == {
+        f"convert fp32 to {form}",
+        f"convert {form} to fp32",
+    }
+    costs = plain_costs(profile)
+    assert not costs.allows(dict.fromkeys(costs.parts, DENSE))
+    assert costs.allows(dict.fromkeys(costs.parts, Choice(precision="int8")))
+    assert profile.precisions.rival is not None
+
+
+def test_in_fp32_nothing_else_is_timed(place: Workplace, deployed: Deployment) -> None:
+    watch = Watch(Silent())
+    job = stages.load(replace(REQUEST, precision="fp32"), place.target, watch)
+    profile = stages.profile(stages.recall(place.target, job, watch), job, watch)
+    assert all(choice.precision == "fp32" for part in profile.parts.values() for choice in part.pieces)
+    assert profile.precisions.rival is None
+
+
+@pytest.mark.parametrize("allocator", ["uniform", "magnitude", "random", "policy"])
+def test_an_allocator_of_ranks_alone_refuses_another_precision(allocator: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        require_precision(allocator, "auto")
+    assert caught.value.where == "--precision auto"
+    require_precision(allocator, "fp32")

@@ -1,0 +1,73 @@
+"""Stage 4, where layers may leave fp32: what each choice is worth in another precision."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from torch import nn
+
+from toolkit.cache import digest
+from toolkit.choice import Choice, Precision
+from toolkit.compression import GainCurve
+from toolkit.kept import keep, open_kept
+from toolkit.profiling import Arithmetics, Part
+from toolkit.runtimes.arithmetic import Quantisation
+from toolkit.sources import code_digest
+from toolkit.stages.load import Job
+from toolkit.stages.quantise import calibration_examples, computing_as
+from toolkit.stages.watch import Watch
+from toolkit.stages.worth import Worth, true_loss
+
+
+def with_rounding(
+    job: Job, worth: Worth, parts: Mapping[str, Part], arithmetics: Arithmetics, seed: int, watch: Watch
+) -> Worth:
+    """`worth` with the gains of choices in the precision besides fp32, if there is one.
+
+    A layer gains in it what it gains in fp32, less the true loss of rounding that layer alone: losses of rounding and
+    of removing components are small, and add up. What channels of a group gain, they gain in any precision: the layers
+    that the group narrows pay for theirs. Losses are kept one by one.
+    """
+    others: list[Precision] = [each for each in arithmetics if each != "fp32"]
+    if not others:
+        return worth
+    [precision] = others
+    losses = _losses(job, arithmetics, precision, seed, watch)
+    gains = dict(worth.gains)
+    for name in parts:
+        curve = gains.get(name, GainCurve(name, {}, losses.get(name, 0.0)))
+        lost = losses.get(name, 0.0)
+        rounded = {replace(each, precision=precision): gain - lost for each, gain in curve.by_choice.items()}
+        if name in losses:
+            rounded[Choice(precision=precision)] = curve.dense - lost
+        gains[name] = replace(curve, by_choice={**curve.by_choice, **rounded})
+    return replace(worth, gains=gains)
+
+
+def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int, watch: Watch) -> dict[str, float]:
+    """True loss of the dense network with that layer alone rounded, nats an example."""
+    layers = [*job.layers, *job.fixed]
+    arithmetic, examples = arithmetics[precision], calibration_examples(job)
+    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads", __name__)
+    kept = open_kept("rounding", digest(job.key, str(arithmetic), seed, code))
+    missing = [name for name in layers if name not in kept.known]
+    if missing:
+        watch.was_cached = False
+        watch.progress.note(f"measuring the true loss of rounding single layers: {len(missing)} to go")
+    loss = true_loss(job, seed) if missing else None
+    found = {}
+    for done, name in enumerate(layers, start=1):
+        alone = Quantisation(arithmetic, examples, fp32_layers=frozenset(each for each in layers if each != name))
+        found[name] = max(0.0, keep(kept, name, _of(job, loss, alone)))
+        watch.progress.advance(done, len(layers))
+    return found
+
+
+def _of(job: Job, loss: Callable[[nn.Module], float] | None, alone: Quantisation) -> Callable[[], float]:
+    def measure() -> float:
+        assert loss is not None
+        backbone = copy.deepcopy(job.network.backbone)  # its statistics are estimated anew
+        with computing_as(backbone, alone):
+            return loss(backbone)
+
+    return measure
