@@ -12,7 +12,7 @@ BY_POLICY = ("allocation.allocator=policy",)
 
 
 def request(model: str, *sets: str) -> Request:
-    return request_of(model, Request.task, None, 5, 0, None, sets)
+    return request_of(model, Request.task, None, "fp32", 5, 0, None, sets)
 
 
 def test_the_bundled_example_comes_with_its_policy_and_no_other_model_does() -> None:
@@ -31,3 +31,9 @@ def test_a_policy_of_ones_own_comes_first(tmp_path: Path) -> None:
     assert request(Request.model, *BY_POLICY, named).policy == tmp_path / "mine"
     with pytest.raises(BadInput, match="no effect with allocator exact"):
         request(Request.model, named)
+
+
+def test_an_allocator_of_ranks_alone_takes_no_other_precision() -> None:
+    with pytest.raises(BadInput) as caught:
+        request_of(Request.model, Request.task, None, "int8", 5, 0, None, ("allocation.allocator=uniform",))
+    assert caught.value.where == "--precision int8"

@@ -39,6 +39,7 @@ def recover(
     batch: int = _BATCH,
     narrowed: Callable[[torch.Generator], AbstractContextManager[None]] | None = None,
     checkpoint: Checkpoint | None = None,
+    seen_as: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
     quantised: Quantisation | None = None,
 ) -> None:
     """Move what requires a gradient in the student, in place, towards the teacher by the losses of the recipe.
@@ -46,9 +47,10 @@ def recover(
     Student and teacher are backbones (x -> features) read by the same `head`, which does not train; both see what
     `augment(x, generator)` makes of a batch. A recipe may also train the bases and biases of compact layers, or all of
     the network; compact layers are then no longer orthonormal. Of enough examples, batch normalisation learns its
-    statistics too. With `support`, half of every batch is drawn there: this task's own inputs, whose classes `head`
-    may not know; its labels are not read, the teacher's answers stand for them. With None for the
-    highest `learning_rate`, each tensor has one by its size (`relative_rates`). The student runs inside
+    statistics too, at last of what `seen_as` makes of some: as its teacher saw them in training. With `support`, half
+    of every batch is drawn there: this task's own inputs, whose classes `head` may not know; its labels are not read,
+    the teacher's answers stand for them. With None for the highest `learning_rate`, each tensor has one by its size
+    (`relative_rates`). The student runs inside
     `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. With a
     `checkpoint`, a recovery that was interrupted goes on from there. With `quantised`, the student computes as its int8
     program will (`fake_quantised`; `fp32_layers` are names in the student, or of what holds them), so that its weights,
@@ -109,7 +111,7 @@ def recover(
         as_deployed(rounding)
     with rounded(rounding):
         seen = _mixture(examples.x, support.x) if support and len(examples) >= ENOUGH else examples.x
-        estimate_statistics(student, seen)
+        estimate_statistics(student, seen_as(seen))
 
 
 def _mixture(x: torch.Tensor, support: torch.Tensor) -> torch.Tensor:

@@ -11,12 +11,12 @@ from toolkit.adaptation import features_of, prototype_linear
 from toolkit.cache import digest
 from toolkit.choice import Choice, Selection
 from toolkit.compression import Spectra, compress
-from toolkit.distillation import estimate_statistics
 from toolkit.kept import keep, open_kept
 from toolkit.profiling import ONLY_FP32, Arithmetics
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
 from toolkit.stages.quantise import computing_as, quantisation_of
+from toolkit.stages.statistics import is_cut, renew_statistics
 from toolkit.tasks import Examples
 
 _FOLDS = 5
@@ -116,11 +116,13 @@ def _of_cut(
     """
     backbone = compress(job.network.backbone, spectra, chosen)
     quantisation = quantisation_of(job, chosen, arithmetics)
-    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads", __name__)
+    packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
+    code = code_digest(*packages, "toolkit.stages.statistics", __name__)
     weights = [value.detach().contiguous().numpy().tobytes() for value in backbone.state_dict().values()]
 
     def judge_it() -> float:
-        estimate_statistics(backbone, (job.task.general or job.task.support).x)
+        if is_cut(chosen):
+            renew_statistics(job, backbone, (job.task.general or job.task.support).x)
         with computing_as(backbone, quantisation):
             return accuracy(backbone)
 

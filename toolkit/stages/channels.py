@@ -34,7 +34,7 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[Choice, ...]],
     if not counts:
         return worth
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.worth", __name__)
+    code = code_digest(*packages, "toolkit.stages.worth", "toolkit.stages.statistics", __name__)
 
     key = digest(job.key, job.groups, seed, code)
 

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import load_model, save_model
@@ -12,7 +13,7 @@ from toolkit.adaptation import task_head
 from toolkit.cache import cache_folder, cached, digest, forget_untouched
 from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
-from toolkit.distillation import Checkpoint, augment_for, estimate_statistics, recover
+from toolkit.distillation import Checkpoint, augment_for, recover
 from toolkit.request import Request
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
@@ -20,6 +21,7 @@ from toolkit.stages.accuracy import is_worse, judge, variation
 from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
 from toolkit.stages.quantise import computing_as, quantisation_of
+from toolkit.stages.statistics import as_trained, is_cut, renew_statistics
 from toolkit.stages.watch import Watch
 
 # Features that vary by less than this share of what they did tell nothing apart, whatever accuracy says of a few.
@@ -56,7 +58,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
             checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
 
             def train(folder: Path) -> None:
-                made = _train(job, backbone, quantisation, request, checkpoint, watch)
+                made = _train(job, planned, backbone, quantisation, request, checkpoint, watch)
                 # Bases too: a basis from another machine's linear algebra may differ in sign.
                 save_model(backbone, str(folder / "compact.safetensors"))
                 (folder / "recovery.json").write_text(made.model_dump_json(), encoding="utf-8")
@@ -75,6 +77,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
 
 def _train(
     job: Job,
+    planned: Planned,
     backbone: nn.Module,
     quantisation: Quantisation | None,
     request: Request,
@@ -86,7 +89,8 @@ def _train(
         watch.progress.note("recovery goes on where it was interrupted")
     general = job.task.general
     examples = general or job.task.support
-    estimate_statistics(backbone, examples.x)
+    if is_cut(planned.allocation.selection):
+        renew_statistics(job, backbone, examples.x)
     untrained = copy.deepcopy(backbone.state_dict())
     with computing_as(backbone, quantisation):
         before, varied = judge(job, backbone), variation(job, backbone)
@@ -103,6 +107,7 @@ def _train(
         seed=request.seed,
         on_progress=watch.progress.advance,
         checkpoint=checkpoint,
+        seen_as=partial(as_trained, job),
         quantised=quantisation,
     )
     if request.distill.trained != "cores":
@@ -145,7 +150,14 @@ def _tell(recovery: Recovery, watch: Watch) -> None:
 def _key(job: Job, planned: Planned, request: Request) -> str:
     orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.accuracy", "toolkit.stages.spectra", "toolkit.stages.worth", __name__)
+    code = code_digest(
+        *packages,
+        "toolkit.stages.accuracy",
+        "toolkit.stages.spectra",
+        "toolkit.stages.worth",
+        "toolkit.stages.statistics",
+        __name__,
+    )
     return digest(
         job.key,
         planned.allocation.selection.key,

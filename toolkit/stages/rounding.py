@@ -1,6 +1,5 @@
 """Stage 4, where layers may leave fp32: what each choice is worth in another precision."""
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -54,7 +53,7 @@ def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int,
     if missing:
         watch.was_cached = False
         watch.progress.note(f"measuring the true loss of rounding single layers: {len(missing)} to go")
-    loss = true_loss(job, seed) if missing else None
+    loss = true_loss(job, seed, cut=False) if missing else None
     found = {}
     for done, name in enumerate(layers, start=1):
         alone = Quantisation(arithmetic, examples, fp32_layers=frozenset(each for each in layers if each != name))
@@ -66,8 +65,7 @@ def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int,
 def _of(job: Job, loss: Callable[[nn.Module], float] | None, alone: Quantisation) -> Callable[[], float]:
     def measure() -> float:
         assert loss is not None
-        backbone = copy.deepcopy(job.network.backbone)  # its statistics are estimated anew
-        with computing_as(backbone, alone):
-            return loss(backbone)
+        with computing_as(job.network.backbone, alone):
+            return loss(job.network.backbone)
 
     return measure

@@ -24,12 +24,13 @@ from toolkit.compression import (
     measure_losses,
 )
 from toolkit.compression.rows import input_rows
-from toolkit.distillation import estimate_statistics, kd
+from toolkit.distillation import kd
 from toolkit.kept import Kept, keep, open_kept
 from toolkit.profiling import input_shapes
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
 from toolkit.stages.spectra import draw_spectra
+from toolkit.stages.statistics import renew_statistics
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -67,7 +68,7 @@ def weigh(job: Job, choices: dict[str, tuple[Choice, ...]], curve: str, seed: in
     spectra, drawn_before = draw_spectra(job, curve, calibration(job, seed), seed)
     measured = {name: choices_to_measure(of_layer) for name, of_layer in choices.items()}
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.spectra", __name__)
+    code = code_digest(*packages, "toolkit.stages.spectra", "toolkit.stages.statistics", __name__)
     losses, known_before = recall_losses(
         open_kept("true-loss", digest(job.key, curve, seed, code)), job, spectra, measured, seed, watch
     )
@@ -105,17 +106,18 @@ def _not_asked(backbone: nn.Module) -> float:
     raise AssertionError("all losses are known")
 
 
-def true_loss(job: Job, seed: int) -> Callable[[nn.Module], float]:
+def true_loss(job: Job, seed: int, *, cut: bool = True) -> Callable[[nn.Module], float]:
     """Backbone -> how far its predictions are from the dense one's, in nats an example (knowledge distillation).
 
-    Its batch normalisation is put into the state that recovery would begin with: without that, channels that are easily
-    done without look dear (EagleEye, Li et al. 2020).
+    Batch normalisation of what was `cut` is put into the state that recovery would begin with: without that, channels
+    that are easily done without look dear (EagleEye, Li et al. 2020).
     """
     x, logits = _loss_examples(job, seed)
     taught = logits(features_of(job.network.backbone, x))
 
     def loss(backbone: nn.Module) -> float:
-        estimate_statistics(backbone, x)
+        if cut:
+            renew_statistics(job, backbone, x)
         return float(kd(logits(features_of(backbone, x)), taught, _TEMPERATURE))
 
     return loss
