@@ -117,7 +117,7 @@ def _of_cut(
     backbone = compress(job.network.backbone, spectra, chosen)
     quantisation = quantisation_of(job, chosen, arithmetics)
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.statistics", __name__)
+    code = code_digest(*packages, "toolkit.stages.quantise", "toolkit.stages.statistics", __name__)
     weights = [value.detach().contiguous().numpy().tobytes() for value in backbone.state_dict().values()]
 
     def judge_it() -> float:

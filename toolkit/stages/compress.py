@@ -153,6 +153,7 @@ def _key(job: Job, planned: Planned, request: Request) -> str:
     code = code_digest(
         *packages,
         "toolkit.stages.accuracy",
+        "toolkit.stages.quantise",
         "toolkit.stages.spectra",
         "toolkit.stages.worth",
         "toolkit.stages.statistics",

@@ -22,7 +22,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
     with watch.stage("export"):
         version = board.runtime_version
         arch = board.target.family.arch
-        code = code_digest("toolkit.runtimes", "toolkit.adaptation", __name__)
+        code = code_digest("toolkit.runtimes", "toolkit.adaptation", "toolkit.stages.quantise", __name__)
         key = digest(compact.key, job.runtime.name, version, arch, code)
 
         def write(folder: Path) -> None:

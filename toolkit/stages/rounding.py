@@ -47,7 +47,8 @@ def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int,
     """True loss of the dense network with that layer alone rounded, nats an example."""
     layers = [*job.layers, *job.fixed]
     arithmetic, examples = arithmetics[precision], calibration_examples(job)
-    code = code_digest("toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads", __name__)
+    packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
+    code = code_digest(*packages, "toolkit.stages.quantise", "toolkit.stages.worth", __name__)
     kept = open_kept("rounding", digest(job.key, str(arithmetic), seed, code))
     missing = [name for name in layers if name not in kept.known]
     if missing:

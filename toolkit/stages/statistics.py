@@ -41,7 +41,9 @@ def _was_varied(job: Job) -> bool:
     x = (job.task.general or job.task.support).x
     if x.dim() != 4:
         return False
-    kept = open_kept("statistics", digest(job.key, code_digest("toolkit.distillation", __name__)))
+    kept = open_kept(
+        "statistics", digest(job.key, code_digest("toolkit.distillation", "toolkit.adaptation.heads", __name__))
+    )
     return keep(kept, "as they are", lambda: _lost(job, x, x)) > keep(
         kept, "shifted", lambda: _lost(job, x, _varied(x))
     )
