@@ -67,7 +67,7 @@ PrecisionName = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="auto | fp32 | fp16 | int8; auto: what the board gains from.",
+        help="auto | fp32 | fp16 | int8.",
         rich_help_panel="How",
     ),
 ]
@@ -86,7 +86,7 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="File of settings (`deploy methods`).",
+        help="Settings (see `deploy methods`).",
         rich_help_panel="How",
     ),
 ]
@@ -95,7 +95,7 @@ Sets = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="One setting each: recovery.rate=5e-3.",
+        help="One setting: recovery.rate=5e-3.",
         autocompletion=complete_settings,
         rich_help_panel="How",
     ),
