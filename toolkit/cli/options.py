@@ -67,7 +67,8 @@ PrecisionName = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="auto | fp32 | fp16 | int8.",
+        help="auto | fp32 (default) | fp16 | int8.",
+        show_default=False,
         rich_help_panel="How",
     ),
 ]
