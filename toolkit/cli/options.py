@@ -67,7 +67,7 @@ PrecisionName = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="auto | fp32 (default) | fp16 | int8.",
+        help="fp32 (default), fp16, int8 or auto.",
         show_default=False,
         rich_help_panel="How",
     ),
