@@ -51,6 +51,30 @@ def test_the_board_learns_on_top_of_int8(deployed: Deployment) -> None:
     assert deployed.accuracy.task_adapted is not None
 
 
+@pytest.mark.slow
+def test_compact_layers_run_in_int8_with_cores_that_the_board_rounds(place: Workplace) -> None:
+    _require_compact_int8(_wide(place, "onnxruntime"))
+
+
+@pytest.mark.slow
+def test_so_they_do_in_executorch(place: Workplace, compiler: object) -> None:
+    _require_compact_int8(_wide(place, "executorch"))
+
+
+def _wide(place: Workplace, runtime: str) -> Deployment:
+    request = replace(REQUEST, model="my_package.small:wide", runtime=runtime)
+    overrides = Overrides(latency_ms=ROOMY_MS, size_bytes=1_200_000)  # of 8.7 MB in fp32, 2.2 MB in int8
+    return pipeline.deploy(request, place.target, overrides, Silent(), place.folder / runtime)
+
+
+def _require_compact_int8(found: Deployment) -> None:
+    assert found.refusals == ()
+    assert {each.precision for each in found.allocation} == {"int8"}
+    assert "compact" in {each.choice for each in found.allocation}
+    assert found.adaptation is not None
+    assert found.adaptation.steps == 5
+
+
 def test_layers_are_timed_in_the_precision_in_which_they_would_run(place: Workplace, deployed: Deployment) -> None:
     watch = Watch(Silent())
     job = stages.load(REQUEST, place.target, watch)
