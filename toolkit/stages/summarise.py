@@ -30,6 +30,7 @@ from toolkit.stages.allocate import Planned
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
+from toolkit.stages.tell import DEPLOYED, tell_of_a_loss, tell_of_a_rival
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -73,7 +74,11 @@ def summarise(
     verified, bundle = (made.verified, made.bundle) if made else (None, None)
     now = verified.measurement if verified else None
     estimate = "estimate" in profile.dense.measurement.flags
-    accuracy = _accuracy_table(job, made) if made else None
+    accuracy, frontier = (_accuracy_table(job, made) if made else None), planned.frontier
+    if made and accuracy:
+        frontier = (*frontier, _deployed_point(planned, made, accuracy))
+        tell_of_a_loss(accuracy, watch)
+        tell_of_a_rival(frontier, watch)
     return Deployment(
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         toolkit_version=__version__,
@@ -134,9 +139,7 @@ def summarise(
         distill=str(request.distill) if made else None,
         recovery=made.compact.recovery if made else None,
         nodes=NodeCounts(**vars(bundle.nodes)) if bundle else None,
-        frontier=(*planned.frontier, _deployed_point(planned, made, accuracy))
-        if made and accuracy
-        else planned.frontier,
+        frontier=frontier,
         adaptation=made.adapted.adaptation if made and made.adapted else None,
         release=bundle.digest if bundle else None,
         active=verified is not None and not verified.refusals,
@@ -211,7 +214,7 @@ def _score(logits: torch.Tensor, examples: Examples, data: str, *, ran_on: str) 
 def _deployed_point(planned: Planned, made: Made, accuracy: AccuracyTable) -> FrontierPoint:
     shown, recovery = accuracy.general_compact or accuracy.task_compact, made.compact.recovery
     return FrontierPoint(
-        label="deployed",
+        label=DEPLOYED,
         latency_ms=made.verified.measurement.median_ms,
         predicted_ms=planned.allocation.latency_ms,
         size_bytes=made.bundle.inference_bytes,
