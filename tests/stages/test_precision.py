@@ -79,13 +79,11 @@ def test_layers_are_timed_in_the_precision_in_which_they_would_run(place: Workpl
     watch = Watch(Silent())
     job = stages.load(REQUEST, place.target, watch)
     profile = stages.profile(stages.recall(place.target, job, watch), job, watch)
-    timed = {str(found.arithmetic) for text in profile.profile.rows if (found := parse_signature(text))}
+    timed = {str(found.arithmetic) for text in profile.own if (found := parse_signature(text))}
     form = str(profile.precisions.arithmetics["int8"])
     assert timed == {"fp32", form}
-    assert {text.split(" on ")[0] for text in profile.profile.rows if text.startswith("convert")} == {
-        f"convert fp32 to {form}",
-        f"convert {form} to fp32",
-    }
+    converted = {text.split(" on ")[0] for text in profile.profile.rows if text.startswith("convert")}
+    assert converted >= {f"convert fp32 to {form}", f"convert {form} to fp32"}
     costs = plain_costs(profile)
     assert not costs.allows(dict.fromkeys(costs.parts, DENSE))
     assert costs.allows(dict.fromkeys(costs.parts, Choice(precision="int8")))
