@@ -10,11 +10,13 @@ from toolkit import pipeline, stages
 from toolkit.choice import DENSE, Choice
 from toolkit.deployment import Deployment
 from toolkit.errors import BadInput
+from toolkit.profiling import NotStored
 from toolkit.profiling.signature import parse_signature
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request, require_precision
 from toolkit.stages import Watch
 from toolkit.stages.learn import plain_costs
+from toolkit.stages.precisions import ALL_FP32, choose_precisions
 
 REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, precision="int8")
 
@@ -88,6 +90,21 @@ def test_layers_are_timed_in_the_precision_in_which_they_would_run(place: Workpl
     assert not costs.allows(dict.fromkeys(costs.parts, DENSE))
     assert costs.allows(dict.fromkeys(costs.parts, Choice(precision="int8")))
     assert profile.precisions.rival is not None
+
+
+def test_a_precision_that_was_never_timed_is_refused_where_no_board_can_be_asked(
+    place: Workplace, deployed: Deployment
+) -> None:
+    watch = Watch(Silent())
+    job = stages.load(REQUEST, place.target, watch)
+    board = stages.recall(place.target, job, watch)
+    known = stages.profile(board, job, watch)
+    bare = known.profile.without(list(known.profile.rows))
+    with pytest.raises(NotStored):
+        choose_precisions(board, job, known.dense, bare, known.path, watch)
+    auto = replace(job, precision="auto")
+    assert choose_precisions(board, auto, known.dense, bare, known.path, watch) == (ALL_FP32, bare)
+    assert "was timed in none" in watch.notes[-1]
 
 
 def test_in_fp32_nothing_else_is_timed(place: Workplace, deployed: Deployment) -> None:

@@ -29,6 +29,8 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             support = job.task.support.x
             watch.progress.advance(0, 2)
             inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
+            if inference.fp32_layers:
+                watch.note(f"{', '.join(inference.fp32_layers)} stay fp32: the runtime cannot run them otherwise")
             watch.progress.advance(1, 2)
             network = nn.Sequential()
             network.add_module("backbone", compact.backbone)

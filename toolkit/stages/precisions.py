@@ -39,7 +39,7 @@ def choose_precisions(
     """Time the dense network in every form of what was asked for; the fastest is what its layers are offered.
 
     With `auto` only if that is faster than fp32; what was asked for by name is obeyed, and said where it is slower.
-    Raises BadInput if the runtime has no such precision.
+    Raises BadInput if the runtime has no such precision, or the network cannot be had in it.
     """
     asked = ("int8", "fp16") if job.precision == "auto" else (job.precision,)
     forms = [each for each in job.runtime.arithmetics if each.precision in asked and each.activations != "dynamic"]
@@ -53,19 +53,22 @@ def choose_precisions(
         )
     watch.progress.note(f"timing the dense network in {' and '.join(map(str, forms))}")
     found: dict[Arithmetic, WholeModel] = {}
+    failed: BadInput | None = None
     for form in forms:
         try:
             [timed], profile = profiling.time_models(
                 board.agent, job.runtime, [in_precision(job, form)], profile, path, on_note=watch.note
             )
-        except NotStored:
-            continue
-        except BadInput:
-            if job.precision != "auto":
-                raise
+        except BadInput as error:
+            if not isinstance(error, NotStored):
+                watch.note(f"{form} is not offered: {error.what}")
+            failed = error
             continue
         found[form] = timed
+    if not found and failed is not None and job.precision != "auto":
+        raise failed
     if not found:
+        watch.note("no other precision than fp32 is offered: the dense network was timed in none")
         return ALL_FP32, profile
     best = min(found, key=lambda form: found[form].measurement.median_ms)
     fp32_ms, best_ms = dense.measurement.median_ms, found[best].measurement.median_ms

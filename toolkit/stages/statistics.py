@@ -1,7 +1,8 @@
 """Batch normalisation of a network that was cut: statistics anew, of examples as its dense network was trained on.
 
-A network that was trained on varied examples has their statistics. Those of the examples as they are cost a dense
-ResNet-20 on CIFAR-10 1.3 points of accuracy, those of shifted ones 0.2.
+A network that was trained on varied examples has their statistics. Those of 1,024 examples as they are cost a dense
+ResNet-20 on CIFAR-10 1.8 points of accuracy (87.35 to 85.55 % of 2,000 images), those of shifted ones 1.2; it had been
+trained on crops of images with a black border, which cost 0.1 to 0.3, but a border is known of no network.
 """
 
 import copy
