@@ -52,8 +52,9 @@ def profile_layers(
         done: set[str] = set()
 
         def on_row(name: str, done: set[str] = done, before: int = timed, total: int = timed + len(wanted)) -> None:
-            done.add(name)  # a disturbed batch is timed again
-            on_progress(before + len(done), total)
+            if name not in done:  # a disturbed batch is timed again
+                done.add(name)
+                on_progress(before + len(done), total)
 
         programs = export_variants(runtime, {key: variants[key] for key in batch})
         found = time_steadily(
