@@ -9,8 +9,9 @@ BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-cl
 demo: .venv/demo  ## install, then deploy the bundled example to this machine
 	$(BIN)/deploy --target host --set recovery.steps=100 --set recovery.rate=5e-4
 
+# Two processes, of one thread each: what tests wait for, the other goes on with. A file's tests share what they made.
 test: .venv/dev  ## install, then run what needs nothing but Python: within ten minutes on two cores
-	$(BIN)/python -m pytest -m "(unit or loop) and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(unit or loop) and not slow" -n 2 --dist loadfile
 
 test-all: .venv/all  ## the other tests too: compiled ones, boards, slow ones; what a machine lacks skips and says so
 	$(BIN)/python -m pytest $(if $(SELECT),-m "$(SELECT)")

@@ -9,6 +9,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import proven
 import pytest
@@ -33,6 +34,8 @@ settings.register_profile("nightly", settings.get_profile("fast"), max_examples=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 _DESELECTED, _PROVEN = pytest.StashKey[list[pytest.Item]](), pytest.StashKey[list[pytest.Item]]()
+# What a process of pytest-xdist has to say at the end: each of them collects all tests.
+_SAID = pytest.StashKey[list[str]]()
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by what is marked here
@@ -51,14 +54,32 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         items[0].config.stash.setdefault(_DESELECTED, []).extend(items)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["said"] = _not_run(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_SAID] = getattr(node, "workeroutput", {}).get("said", [])
+
+
+def _not_run(config: pytest.Config) -> list[str]:
+    said = []
+    if before := config.stash.get(_PROVEN, []):
+        said.append(f"PASSED BEFORE: {len(before)} tests, not run again")
+    if left_out := tiers.left_out(config.stash.get(_DESELECTED, [])):
+        said.append(f"NOT SELECTED HERE: {left_out} (`make test-all` runs them; see CONTRIBUTING.md)")
+    return said
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
     for reason, count in skipped.most_common():
         terminalreporter.write_line(f"{count} SKIPPED: {reason.removeprefix('Skipped: ')}".replace("\n", " "))
-    if before := terminalreporter.config.stash.get(_PROVEN, []):
-        terminalreporter.write_line(f"PASSED BEFORE: {len(before)} tests, not run again")
-    if left_out := tiers.left_out(terminalreporter.config.stash.get(_DESELECTED, [])):
-        terminalreporter.write_line(f"NOT SELECTED HERE: {left_out} (`make test-all` runs them; see CONTRIBUTING.md)")
+    config = terminalreporter.config
+    for line in config.stash.get(_SAID, []) or _not_run(config):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ def part(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]
 
 def record(report: pytest.TestReport) -> None:
     """Remember a test that passed."""
-    if (path := file()) and report.when == "call" and report.passed:
+    in_part = "PYTEST_XDIST_WORKER" in os.environ  # whoever shares out the tests hears of it, too
+    if (path := file()) and not in_part and report.when == "call" and report.passed:
         with path.open("a", encoding="utf-8") as kept:
             kept.write(report.nodeid + "\n")

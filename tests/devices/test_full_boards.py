@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def test_a_folder_that_only_root_may_make_says_how_to_make_it(place: Workplace) 
 def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(place: Workplace) -> None:
     place.root.mkdir(mode=0o711)
     (place.root / "mine").touch()
-    for folder in place.folder, *place.folder.parents[:3]:
-        folder.chmod(0o711)
+    temporary = Path(tempfile.gettempdir())
+    for folder in place.folder, *place.folder.parents:
+        if temporary in folder.parents:
+            folder.chmod(0o711)
     with pytest.raises(BoardError, match="no folder that the user may"):
         open_home(AsNobody(), place.target)
 

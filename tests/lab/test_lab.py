@@ -117,7 +117,7 @@ def test_the_host_key_is_known_before_the_first_boot(tmp_path: Path) -> None:
     assert (tmp_path / "password").read_text() == password
 
 
-@pytest.mark.parametrize("content", [str(os.getpid()), "4194304", "", "not a number"])
+@pytest.mark.parametrize("content", [pytest.param(str(os.getpid()), id="this process"), "4194304", "", "not a number"])
 def test_a_stale_pidfile_is_no_board(own_lab: Path, content: str) -> None:
     own_lab.mkdir(parents=True)
     (own_lab / "pid").write_text(content)
