@@ -85,11 +85,12 @@ class LayerChoice(_Record):
 
     Of a group of channels, which is a choice of its own, `rank` counts those kept of `full_rank`; its milliseconds and
     bytes are the difference to the layers that it narrows, which are listed as the dense ones that they were.
+    Of a residual block that is removed, `rank` is 0 of as many layers as it had: it stands for them.
     `loss_nats` is what the choice is expected to add to the loss of an example before recovery.
     """
 
     layer: str
-    choice: Literal["dense", "compact", "channels"]
+    choice: Literal["dense", "compact", "channels", "removed"]
     rank: int | None
     full_rank: int
     precision: Precision = "fp32"

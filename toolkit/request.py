@@ -10,8 +10,9 @@ from toolkit.choice import Precision
 from toolkit.errors import BadInput
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 
-# Allocators that can choose channels beside ranks: the others take every row of a cost table for a layer of its own.
-WITH_CHANNELS = ("exact", "greedy")
+# Allocators that can choose channels and blocks beside ranks: the others take every row of a cost table for a layer of
+# its own.
+WITH_CONFLICTS = ("exact", "greedy")
 
 # What the allocator may choose from: whatever the board gains from, or one precision for all that can run in it.
 AskedPrecision = Literal["auto"] | Precision
@@ -25,9 +26,9 @@ class Request:
     `policy` is a trained policy for the allocator of that name. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
     predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
-    to remove, beside ranks; `augment` None shifts images and leaves other inputs as they are;
-    `recovery_rate` is the highest learning rate of recovery; `precision` auto offers the allocator every precision that
-    the board gains from.
+    to remove, beside ranks, `depth` whole residual blocks; `augment` None shifts images and leaves other inputs as they
+    are; `recovery_rate` is the highest learning rate of recovery; `precision` auto offers the allocator every precision
+    that the board gains from.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -44,6 +45,7 @@ class Request:
     policy: Path | None = None
     curve: str = "jactus"
     channels: bool = False
+    depth: bool = False
     augment: Augmentation | None = None
     recovery_rate: float = 2e-3
     precision: AskedPrecision = "fp32"
@@ -77,14 +79,18 @@ def require_precision(allocator: str, precision: AskedPrecision) -> None:
         )
 
 
-def require_channels(allocator: str) -> None:
-    """Raises BadInput if that allocator cannot choose channels, or what finds them is not installed."""
-    if allocator not in WITH_CHANNELS:
+def require_conflicts(allocator: str, what: Literal["channels", "depth"]) -> None:
+    """Raises BadInput if that allocator cannot choose what rules out choices for layers."""
+    if allocator not in WITH_CONFLICTS:
         raise BadInput(
-            f"allocator {allocator} cannot choose channels",
-            where="compression.channels",
-            next=f"Choose allocator {' or '.join(WITH_CHANNELS)} (--set allocation.allocator=...).",
+            f"allocator {allocator} cannot choose {what}",
+            where=f"compression.{what}",
+            next=f"Choose allocator {' or '.join(WITH_CONFLICTS)} (--set allocation.allocator=...).",
         )
+
+
+def require_pruning() -> None:
+    """Raises BadInput if what finds channels is not installed."""
     try:
         metadata.version("torch-pruning")
     except metadata.PackageNotFoundError:

@@ -78,6 +78,10 @@ class Compression(_Section):
         description="Allocators `exact` and `greedy` may remove channels, too, where that is worth more than low rank. "
         "This needs the extra `pruning`.",
     )
+    depth: bool = Field(
+        default=False,
+        description="Allocators `exact` and `greedy` may remove residual blocks, too: what a skip connection spans.",
+    )
 
 
 class Recovery(_Section):

@@ -156,6 +156,6 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(request.metadata, "version", missing)
     with pytest.raises(BadInput, match="Torch-Pruning is not installed") as refused:
-        request.require_channels("exact")
+        request.require_pruning()
     assert refused.value.next is not None
     assert "[pruning]" in refused.value.next

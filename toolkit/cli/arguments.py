@@ -8,7 +8,7 @@ from typing import TypeVar
 from toolkit import examples
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
-from toolkit.request import AskedPrecision, Overrides, Request, require_channels, require_precision
+from toolkit.request import AskedPrecision, Overrides, Request, require_conflicts, require_precision, require_pruning
 from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
 
@@ -30,7 +30,10 @@ def request_of(
     settings = read_settings(config, sets or ())
     require_precision(settings.allocation.allocator, precision)
     if settings.compression.channels:
-        require_channels(settings.allocation.allocator)
+        require_conflicts(settings.allocation.allocator, "channels")
+        require_pruning()
+    if settings.compression.depth:
+        require_conflicts(settings.allocation.allocator, "depth")
     return Request(
         model=model,
         task=task,
@@ -47,6 +50,7 @@ def request_of(
         policy=_policy(settings, model),
         curve=settings.compression.curve,
         channels=settings.compression.channels,
+        depth=settings.compression.depth,
         augment=settings.recovery.augment,
         recovery_rate=settings.recovery.rate,
     )

@@ -16,6 +16,7 @@ from toolkit.compression.compress import Spectra, compact_layers, compress, fold
 from toolkit.compression.compressible import compressible_layers, fixed_layers
 from toolkit.compression.costs import Cost, CostTable, Pair
 from toolkit.compression.curves import CURVES, Curve
+from toolkit.compression.depth import ResidualBlock, residual_blocks
 from toolkit.compression.exact import allocate_exact
 from toolkit.compression.feasibility import Shortfall, find_shortfall
 from toolkit.compression.gains import GainCurve, gain_curve
@@ -54,6 +55,7 @@ __all__ = [
     "Limits",
     "Pair",
     "RankedChannels",
+    "ResidualBlock",
     "Shortfall",
     "Spectra",
     "Spectrum",
@@ -91,5 +93,6 @@ __all__ = [
     "random_prefixes",
     "rank_channels",
     "remove_channels",
+    "residual_blocks",
     "sparse_mask",
 ]

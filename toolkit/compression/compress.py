@@ -6,23 +6,26 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from toolkit.choice import Choice
+from toolkit.choice import REMOVED, Choice
 from toolkit.compression.channels import RankedChannels, remove_channels
+from toolkit.compression.depth import ResidualBlock, remove_block
 from toolkit.compression.layers import Compact, CompactConv2d, CompactLinear, Factors, build_compact
 from toolkit.compression.sharing import holders
 from toolkit.compression.spectrum import Spectrum, factors_at
 
-# What is kept the first so many of: components of a layer, or channels of a group.
-Spectra = Mapping[str, Spectrum | RankedChannels]
+# What is kept the first so many of, components of a layer or channels of a group; and what goes or stays as a whole.
+Spectra = Mapping[str, Spectrum | RankedChannels | ResidualBlock]
 
 
 def compress(model: nn.Module, spectra: Spectra, chosen: Mapping[str, Choice]) -> nn.Module:
-    """A copy of `model` with each layer of some rank made compact, and so many channels kept of each group.
+    """A copy of `model` with each layer of some rank made compact, so many channels kept of each group, blocks removed.
 
-    Only cores, and modules that lost channels, require gradients. Layers that share a weight with a compact one share
-    its factors: one core for all of them.
+    Only cores, and modules that lost channels, require gradients; where a block is gone, all do but the bases of
+    compact layers: every layer behind it reads something else. Layers that share a weight with a compact one share its
+    factors: one core for all of them.
     """
-    compact = copy.deepcopy(model).requires_grad_(False)
+    removed = [spectra[name] for name, choice in chosen.items() if choice == REMOVED]
+    compact = copy.deepcopy(model).requires_grad_(bool(removed))
     for name, choice in chosen.items():
         if choice.size is None:
             continue
@@ -30,7 +33,11 @@ def compress(model: nn.Module, spectra: Spectra, chosen: Mapping[str, Choice]) -
         if isinstance(found, RankedChannels):
             remove_channels(compact, found, choice.size)
         else:
+            assert isinstance(found, Spectrum)  # a block has no size
             _make_compact(compact, name, factors_at(found, choice.size))
+    for block in removed:  # last: what removes channels draws the graph of a whole network
+        assert isinstance(block, ResidualBlock)
+        remove_block(compact, block)
     return compact
 
 

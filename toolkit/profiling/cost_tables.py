@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from toolkit.choice import DENSE, Choice, Precision
+from toolkit.choice import DENSE, REMOVED, Choice, Precision
 from toolkit.compression import Cost, CostTable, Pair, matrix
 from toolkit.errors import BadInput
 from toolkit.profiling.activations import activation_bytes
@@ -49,8 +49,9 @@ def cost_table(
 ) -> CostTable:
     """What every part costs under every choice; what the dense whole took beyond its layers is the rest.
 
-    A group of channels costs what the layers that it narrows then take, less what they take whole; a border what turns
-    one arithmetic into the other, which takes `call_ms` longer alone.
+    A group of channels costs what the layers that it narrows then take, less what they take whole; a block that is gone
+    as much less as its layers take, and a border what turns one arithmetic into the other: both take `call_ms` longer
+    alone.
 
     The rest may be negative: a layer alone pays for a call of its own. Raises BadInput if the profile, and what can be
     predicted from it, do not say what a layer takes.
@@ -73,9 +74,10 @@ def cost_table(
     table: dict[str, dict[Choice, Cost]] = {}
     layers_ms, layers_bytes = 0.0, 0
     for name, part in parts.items():
-        if part.narrows:
+        if part.decides:
             table[name] = {
-                choice: _difference(narrowed, part.pieces[DENSE], time_of) for choice, narrowed in part.pieces.items()
+                choice: _difference(narrowed, part.pieces[DENSE], time_of, call_ms)
+                for choice, narrowed in part.pieces.items()
             }
         else:
             table[name] = {choice: _own(row[name], time_of) for choice, row in part.pieces.items()}
@@ -93,14 +95,20 @@ def cost_table(
 
 
 def _conflicts(table: Mapping[str, Mapping[Choice, Cost]], parts: Mapping[str, Part]) -> Iterator[Pair]:
-    """A layer that a group narrows stays dense, and in the precision that the group was timed in."""
+    """A layer that a group narrows stays dense, and in the precision that the group was timed in; and as for blocks.
+
+    Of a block that is gone no channels can be: a group that it has layers of stays whole.
+    """
     for name, part in parts.items():
-        cut = frozenset(table[name]) - {DENSE}
-        for layer in part.narrows:
-            for precision in {choice.precision for choice in cut} if layer in table else ():
-                kept = {choice for choice in cut if choice.precision == precision}
-                others = frozenset(table[layer]) - {Choice(precision=precision)}
-                yield Pair((name, layer), frozenset(kept), others)
+        cut = [choice for choice in table[name] if choice != DENSE]
+        for layer in part.decides if cut else ():
+            for left in dict.fromkeys(part.decided(choice, layer) for choice in cut) if layer in table else ():
+                deciding = frozenset(choice for choice in cut if part.decided(choice, layer) == left)
+                yield Pair((name, layer), deciding, frozenset(table[layer]) - {left})
+        if REMOVED in table[name]:
+            for other, row in table.items():
+                if other != name and not set(part.decides).isdisjoint(parts[other].decides):
+                    yield Pair((name, other), frozenset({REMOVED}), frozenset(row) - {DENSE})
 
 
 def _own(piece: Piece, time_of: Callable[[Piece], LayerTime]) -> Cost:
@@ -117,15 +125,18 @@ def _own(piece: Piece, time_of: Callable[[Piece], LayerTime]) -> Cost:
 
 
 def _difference(
-    narrowed: Mapping[str, Piece], whole: Mapping[str, Piece], time_of: Callable[[Piece], LayerTime]
+    narrowed: Mapping[str, Piece], whole: Mapping[str, Piece], time_of: Callable[[Piece], LayerTime], call_ms: float
 ) -> Cost:
     """What those layers cost beyond what they cost whole; a layer that stays as it is makes no difference."""
-    pairs = [(narrowed[name], _computed_as(narrowed[name], piece)) for name, piece in whole.items()]
-    changed = [(time_of(now), time_of(before)) for now, before in pairs if _signature(now) != _signature(before)]
-    times = [time for pair in changed for time in pair]
+    before = {name: _computed_as(narrowed[name], piece) if name in narrowed else piece for name, piece in whole.items()}
+    same = {name for name, piece in narrowed.items() if _signature(piece) == _signature(before[name])}
+    added = [(time_of(piece), _bytes(piece)) for name, piece in narrowed.items() if name not in same]
+    saved = [(time_of(piece), _bytes(piece)) for name, piece in before.items() if name not in same]
+    times = [time for time, _ in (*added, *saved)]
+    calls_ms = call_ms * (len(saved) - len(added))  # where a layer goes, no call goes with it
     return Cost(
-        latency_ms=sum(now.ms - before.ms for now, before in changed),
-        weight_bytes=sum(_bytes(now) - _bytes(before) for now, before in pairs),
+        latency_ms=sum(time.ms for time, _ in added) - sum(time.ms for time, _ in saved) + calls_ms,
+        weight_bytes=sum(size for _, size in added) - sum(size for _, size in saved),
         latency_std_ms=math.hypot(*(time.std_ms for time in times)),
         source=max((time.source for time in times), key=_SOURCES.index, default="measured"),
     )

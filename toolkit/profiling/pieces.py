@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from toolkit.choice import DENSE, Choice, Precision
-from toolkit.compression import ChannelGroup, RankedChannels, compress
+from toolkit.choice import DENSE, REMOVED, Choice, Precision
+from toolkit.compression import ChannelGroup, RankedChannels, ResidualBlock, compress
 from toolkit.profiling.candidates import group_choices, layer_choices
 from toolkit.runtimes.arithmetic import FP32, Arithmetic
 
@@ -34,13 +34,18 @@ class Piece:
 class Part:
     """One thing that may be chosen, by choice: the layers that it concerns, by name, as they then are.
 
-    A layer costs what its piece does. A group of channels costs the difference to its pieces whole, and `narrows` those
-    layers: where it is not whole, they are dense, and in its precision.
+    A layer costs what its piece does. A group of channels, or a residual block, costs the difference to its pieces
+    whole, and `decides` on those layers: where it is not whole, they have the choice of their pieces, and where there
+    are none of them any more, that of the whole.
     """
 
     name: str
     pieces: Mapping[Choice, Mapping[str, Piece]]
-    narrows: tuple[str, ...] = ()
+    decides: tuple[str, ...] = ()
+
+    def decided(self, choice: Choice, layer: str) -> Choice:
+        """The only choice that this one leaves to a layer that it decides on."""
+        return self.pieces[choice].get(layer, self.pieces[DENSE][layer]).choice
 
 
 def layer_part(
@@ -79,6 +84,25 @@ def group_part(
             name: Piece(_layer(cut, name), shapes[name], dense, choice != DENSE, arithmetic) for name in group.layers
         }
     return Part(group.name, pieces, group.layers)
+
+
+def block_part(
+    block: ResidualBlock,
+    layers: Mapping[str, nn.Linear | nn.Conv2d],
+    shapes: Mapping[str, tuple[int, ...]],
+    arithmetics: Arithmetics = ONLY_FP32,
+) -> Part:
+    """A block that stays or goes, with those of its layers that are among `layers`.
+
+    One that is gone costs as much less as its layers take dense, in the precision besides fp32 where there is one: its
+    neighbours are then mostly in that, too, and nothing is converted on the way.
+    """
+    precision: Precision = next((each for each in arithmetics if each != "fp32"), "fp32")
+    dense, arithmetic = Choice(precision=precision), arithmetics[precision]
+    whole = {
+        name: Piece(layers[name], shapes[name], dense, arithmetic=arithmetic) for name in block.layers if name in layers
+    }
+    return Part(block.name, {DENSE: whole, REMOVED: {}}, tuple(whole))
 
 
 @torch.no_grad()

@@ -77,6 +77,7 @@ def rank_plot(allocation: tuple[LayerChoice, ...]) -> go.Figure:
     for kind, name, colour in (
         ("compact", "rank kept", BLUE),
         ("channels", "channels kept", GREEN),
+        ("removed", "block removed", ORANGE),
         ("dense", "dense", GREY),
     ):
         rows = [(place, c) for place, c in enumerate(allocation) if c.choice == kind]

@@ -64,6 +64,7 @@ def _ranks(deployment: Deployment) -> Section:
     kinds = Counter(choice.choice for choice in deployment.allocation)
     says = (
         f"{kinds['compact']} of {kinds['compact'] + kinds['dense']} layers are compact, the others dense"
+        + (f"; residual blocks that are gone: {kinds['removed']}" if kinds["removed"] else "")
         + (f"; groups of channels that are cut: {kinds['channels']}" if kinds["channels"] else "")
         + ". Bars: rank kept, as share of the full rank. Diamonds: the layer's share of the loss that is expected"
         " before recovery."

@@ -142,6 +142,8 @@ def allocation_table(deployment: Deployment) -> Table:
     caption = f"Allocation: {deployment.allocator}, {bound}"
     if any(choice.choice == "channels" for choice in deployment.allocation):
         caption += "; channels: the difference that removing them makes to the layers that share them, listed as dense"
+    if any(choice.choice == "removed" for choice in deployment.allocation):
+        caption += "; removed: a residual block, in place of its layers"
     head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Loss paid, nats", "Weights")
     return Table(words.with_clock(caption, clock) + ".", head, rows)
 

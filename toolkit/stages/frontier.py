@@ -10,7 +10,7 @@ from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
 from toolkit.frontier import Chosen, Frontier
 from toolkit.profiling import Budget
-from toolkit.request import WITH_CHANNELS, Request
+from toolkit.request import WITH_CONFLICTS, Request
 from toolkit.stages.accuracy import accuracy_before_recovery, shown_on
 from toolkit.stages.learn import Learned, learn
 from toolkit.stages.load import Job
@@ -88,7 +88,7 @@ def _allocations(learned: Learned, limits: Limits, seed: int) -> Iterator[tuple[
     for share in _SHARES:
         limit_ms = low + share * (high - low)
         bounds = []
-        for name in WITH_CHANNELS if costs.conflicts else ALLOCATORS:  # the exact one first: by its bound
+        for name in WITH_CONFLICTS if costs.conflicts else ALLOCATORS:  # the exact one first: by its bound
             try:
                 found = allocator_named(name, seed)(gains, costs, replace(limits, latency_ms=limit_ms))
             except BudgetError:

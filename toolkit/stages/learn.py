@@ -9,6 +9,7 @@ from toolkit.profiling import planned_share
 from toolkit.profiling.latency_model import LatencyModel, fit_latency_model
 from toolkit.profiling.signature import signature_of
 from toolkit.stages.channels import with_channels
+from toolkit.stages.depth import with_blocks
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
@@ -53,6 +54,7 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     }
     worth = weigh(job, {name: smaller[name] for name in job.layers}, curve, seed, watch)
     worth = with_channels(job, worth, {name: smaller[name] for name in job.groups}, seed, watch)
+    worth = with_blocks(job, worth, seed, watch)
     worth = with_rounding(job, worth, profile.parts, profile.precisions.arithmetics, seed, watch)
     choices = list(worth_timing(worth.gains, costs, seed))
     wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
@@ -94,7 +96,7 @@ def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], 
         name: signature_of(layer, profile.input_shapes[name], DENSE).kind
         for name, layer in {**job.layers, **job.fixed}.items()
     }
-    kinds |= dict.fromkeys(job.groups, "channels")
+    kinds |= dict.fromkeys(job.groups, "channels") | dict.fromkeys(job.blocks, "blocks")
     return fit_latency_model(
         profiling.with_overheads(costs, pairs),
         kinds,

@@ -9,13 +9,21 @@ from torch import nn
 from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
-from toolkit.compression import Allocator, ChannelGroup, channel_groups, compressible_layers, fixed_layers
+from toolkit.compression import (
+    Allocator,
+    ChannelGroup,
+    ResidualBlock,
+    channel_groups,
+    compressible_layers,
+    fixed_layers,
+    residual_blocks,
+)
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
 from toolkit.profiling.anatomy import code_of
-from toolkit.request import AskedPrecision, Request, require_channels
+from toolkit.request import AskedPrecision, Request, require_conflicts, require_pruning
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.choose_runtime import asked_runtimes
@@ -28,8 +36,9 @@ from toolkit.tasks import Task, load_task
 class Job:
     """A dense network and the task for it, and what chooses ranks. `dense_head` reads the task's classes.
 
-    `groups` are the channels that may be removed, by the name of the choice; none unless they were asked for. `fixed`
-    are the layers that are never compact, of which precision alone is chosen; `precision` is what the user asked for.
+    `groups` are the channels that may be removed and `blocks` the residual blocks, by the name of the choice; none
+    unless they were asked for. `fixed` are the layers that are never compact, of which precision alone is chosen;
+    `precision` is what the user asked for.
     """
 
     network: Network
@@ -41,6 +50,7 @@ class Job:
     runtime: Runtime
     key: str
     groups: dict[str, ChannelGroup] = field(default_factory=dict)
+    blocks: dict[str, ResidualBlock] = field(default_factory=dict)
     fixed: dict[str, nn.Linear | nn.Conv2d] = field(default_factory=dict)
     precision: AskedPrecision = "fp32"
 
@@ -58,7 +68,10 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
     """Build and check model and task. Raises BadInput, unless `offline` also for a compiler that is missing."""
     runtime = RUNTIMES[asked_runtimes(request, target)[0]]
     if request.channels:
-        require_channels(request.allocator)
+        require_conflicts(request.allocator, "channels")
+        require_pruning()
+    if request.depth:
+        require_conflicts(request.allocator, "depth")
     with watch.stage("load"):
         torch.manual_seed(request.seed)
         runtime.check()
@@ -88,7 +101,10 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             runtime=runtime,
             key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
             groups=_groups(network.backbone, task.support.x[:1], watch) if request.channels else {},
-            fixed=fixed_layers(network.backbone, task.support.x[:1]) if request.precision != "fp32" else {},
+            blocks=_blocks(network.backbone, task.support.x[:1], watch) if request.depth else {},
+            fixed=fixed_layers(network.backbone, task.support.x[:1])
+            if request.depth or request.precision != "fp32"
+            else {},
             precision=request.precision,
         )
 
@@ -115,6 +131,16 @@ def _groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[st
     if not groups:
         watch.note("no channels can be removed from this network: only ranks are chosen")
     return groups
+
+
+def _blocks(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[str, ResidualBlock]:
+    blocks, failed = residual_blocks(backbone, example)
+    if failed:
+        watch.note(
+            f"the residual blocks of {', '.join(failed)} stay: the network would not compute the same without them as "
+            "with zeros for what they add"
+        )
+    return blocks
 
 
 def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], watch: Watch) -> None:

@@ -160,7 +160,9 @@ def _parts(job: Job, shapes: dict[str, tuple[int, ...]], multiple: int, arithmet
     ]
     fixed = [profiling.fixed_part(name, layer, shapes[name], arithmetics) for name, layer in job.fixed.items()]
     groups = [profiling.group_part(model, group, job.example, multiple, arithmetics) for group in job.groups.values()]
-    return {part.name: part for part in (*layers, *(fixed if len(arithmetics) > 1 else ()), *groups)}
+    single = {**job.layers, **job.fixed}
+    blocks = [profiling.block_part(block, single, shapes, arithmetics) for block in job.blocks.values()]
+    return {part.name: part for part in (*layers, *(fixed if len(arithmetics) > 1 else ()), *groups, *blocks)}
 
 
 def _borders(job: Job, shapes: dict[str, tuple[int, ...]]) -> tuple[Border, ...]:

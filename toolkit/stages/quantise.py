@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from toolkit.choice import Choice
+from toolkit.choice import REMOVED, Choice
 from toolkit.distillation.fake_quantise import fake_quantised
 from toolkit.distillation.ranges import read_ranges
 from toolkit.profiling import Arithmetics
@@ -19,7 +19,8 @@ _GENERAL = 256
 
 def quantisation_of(job: Job, chosen: Mapping[str, Choice], arithmetics: Arithmetics) -> Quantisation | None:
     """Of the backbone, by the names of its modules; None where all of it stays fp32."""
-    layers = {name: chosen[name].precision for name in (*job.layers, *job.fixed) if name in chosen}
+    gone = {layer for name, block in job.blocks.items() if chosen.get(name) == REMOVED for layer in block.layers}
+    layers = {name: chosen[name].precision for name in (*job.layers, *job.fixed) if name in chosen.keys() - gone}
     precisions = set(layers.values()) - {"fp32"}
     if not precisions:
         return None

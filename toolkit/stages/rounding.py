@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import nn
 
 from toolkit.cache import digest
-from toolkit.choice import Choice, Precision
+from toolkit.choice import REMOVED, Choice, Precision
 from toolkit.compression import GainCurve
 from toolkit.kept import keep, open_kept
 from toolkit.profiling import Arithmetics, Part
@@ -36,7 +36,9 @@ def with_rounding(
     for name in parts:
         curve = gains.get(name, GainCurve(name, {}, losses.get(name, 0.0)))
         lost = losses.get(name, 0.0)
-        rounded = {replace(each, precision=precision): gain - lost for each, gain in curve.by_choice.items()}
+        rounded = {
+            replace(each, precision=precision): gain - lost for each, gain in curve.by_choice.items() if each != REMOVED
+        }
         if name in losses:
             rounded[Choice(precision=precision)] = curve.dense - lost
         gains[name] = replace(curve, by_choice={**curve.by_choice, **rounded})

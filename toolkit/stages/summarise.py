@@ -9,7 +9,7 @@ from torch import nn
 
 from toolkit import __version__, compression
 from toolkit.adaptation import features_of
-from toolkit.choice import DENSE, Form
+from toolkit.choice import DENSE, REMOVED, Form
 from toolkit.compression import matrix
 from toolkit.deployment import (
     Accuracy,
@@ -35,10 +35,11 @@ from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
 # What a result calls them.
-_FORMS: dict[Form, Literal["dense", "compact", "channels"]] = {
+_FORMS: dict[Form, Literal["dense", "compact", "channels", "removed"]] = {
     "dense": "dense",
     "rank": "compact",
     "channels": "channels",
+    "removed": "removed",
 }
 
 
@@ -58,7 +59,7 @@ def summarise(
     """The result of a deployment, or, where nothing was made, of a plan."""
     allocation, profile, budget = planned.allocation, planned.profile, planned.budget
     weights = {name: matrix(layer).numel() for name, layer in job.layers.items()}
-    cut = {name: allocation.selection[name] for name in job.groups}
+    cut = {name: allocation.selection[name] for name in (*job.groups, *job.blocks)}
     narrowed = compression.compress(job.network.backbone, planned.spectra, cut)
     narrowed_weights = {
         name: matrix(layer).numel()
@@ -66,7 +67,9 @@ def summarise(
         if name in job.layers and isinstance(layer, nn.Linear | nn.Conv2d)
     }
     compact_weights = {
-        name: narrowed_weights[name] if choice.size is None else choice.size * sum(matrix(job.layers[name]).shape)
+        name: narrowed_weights.get(name, 0)
+        if choice.size is None
+        else choice.size * sum(matrix(job.layers[name]).shape)
         for name, choice in allocation.selection.items()
         if name in job.layers
     }
@@ -149,36 +152,43 @@ def summarise(
 
 
 def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
-    """Of each layer, and of each group that loses channels."""
+    """Of each layer that is left, each group that loses channels, and each block that goes, in place of its layers."""
     choices = []
-    for name, choice in planned.allocation.selection.items():
+    selection, parts = planned.allocation.selection, planned.costs.parts
+    gone = {name: block.layers for name, block in job.blocks.items() if selection[name] == REMOVED}
+    within = {layer for layers in gone.values() for layer in layers}
+    for name, choice in selection.items():
         group = job.groups.get(name)
-        if group and choice == DENSE:
+        if name in within or (choice == DENSE and (group or name in job.blocks)):
             continue
-        cost = planned.costs.parts[name][choice]
+        stood = [layer for layer in gone.get(name, ()) if layer in parts]
+        cost, counted = parts[name][choice], [parts[layer][selection[layer]] for layer in stood]
         loss = 0.0 if choice == DENSE else planned.gains[name].dense - planned.gains[name].of(choice)
-        layer = {**job.layers, **job.fixed}.get(name)
         choices.append(
             LayerChoice(
                 layer=name,
                 choice=_FORMS[choice.form],
-                rank=choice.size,
-                full_rank=group.channels if group else _full_rank(layer),
+                rank=0 if choice == REMOVED else choice.size,
+                full_rank=_full_size(job, name),
                 precision=choice.precision,
-                predicted_ms=cost.latency_ms,
+                predicted_ms=cost.latency_ms + sum(each.latency_ms for each in counted),
                 source=cost.source,
-                dense_ms=planned.costs.parts[name][DENSE].latency_ms,
+                dense_ms=parts[name][DENSE].latency_ms + sum(parts[layer][DENSE].latency_ms for layer in stood),
                 gain_kept=1.0 if loss <= 0 else 1 - loss / planned.gains[name].dense,
                 loss_nats=loss,
-                weight_bytes=cost.weight_bytes,
+                weight_bytes=cost.weight_bytes + sum(each.weight_bytes for each in counted),
             )
         )
     return tuple(choices)
 
 
-def _full_rank(layer: nn.Linear | nn.Conv2d | None) -> int:
-    assert layer is not None  # what is no group is a layer
-    return min(matrix(layer).shape)
+def _full_size(job: Job, part: str) -> int:
+    """Of a layer its full rank, of a group its channels, of a block its layers."""
+    if part in job.groups:
+        return job.groups[part].channels
+    if part in job.blocks:
+        return len(job.blocks[part].layers)
+    return min(matrix({**job.layers, **job.fixed}[part]).shape)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Find what each layer's components are worth: calibrate, estimate gain curves, correct them by the true loss."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from toolkit.compression import (
     GainCurve,
     Labelled,
     RankedChannels,
+    ResidualBlock,
     Spectra,
     Spectrum,
     choices_to_measure,
@@ -47,16 +48,17 @@ Logits = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Worth:
-    """Components of every layer and channels of every group, and what each choice of them gains."""
+    """Components of every layer, channels of every group and residual blocks, and what each choice of them gains."""
 
     spectra: dict[str, Spectrum]
     gains: dict[str, GainCurve]
     channels: dict[str, RankedChannels] = field(default_factory=dict)
+    blocks: Mapping[str, ResidualBlock] = field(default_factory=dict)
 
     @property
     def parts(self) -> Spectra:
-        """Both: what a choice keeps the first so many of."""
-        return {**self.spectra, **self.channels}
+        """All of them: what a choice keeps the first so many of, or leaves out."""
+        return {**self.spectra, **self.channels, **self.blocks}
 
 
 def weigh(job: Job, choices: dict[str, tuple[Choice, ...]], curve: str, seed: int, watch: Watch) -> Worth:
@@ -86,7 +88,7 @@ def recall_losses(
     """True losses of those `parts` alone, by name and choice, and whether all were known; each is kept when found."""
     missing = sum(_label(name, choice) not in kept.known for name, of_name in choices.items() for choice in of_name)
     if missing:
-        watch.progress.note(f"measuring the true loss of smaller single layers and groups: {missing} to go")
+        watch.progress.note(f"measuring the true loss of single choices: {missing} to go")
     losses = measure_losses(
         job.network.backbone,
         parts,
