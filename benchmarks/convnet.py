@@ -18,7 +18,7 @@ method the slowest one that keeps within the dense median over 1.5 (2.1, 2.6) is
   low rank;
 - groups: the same without ranks.
 
-Needs the extra `pruning`. DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
+DepGraph takes a padding shortcut for an elementwise one and couples the wrong channels, so
 it is given the same network with 1 x 1 convolutions there. Where no network of a method is fast enough, its fastest is
 trained, and marked. What was timed or trained is kept in the cache folder.
 """

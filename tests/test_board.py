@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from torch import nn
-from workplace import CHECKOUT, FEW_STEPS, MODEL, TASK, Workplace, bundle, make_workplace, one_object
+from workplace import CHECKOUT, FEW_STEPS, MODEL, ONLY_RANKS, TASK, Workplace, bundle, make_workplace, one_object
 
 from toolkit.cache import cache_folder
 from toolkit.deployment import Deployment
@@ -23,7 +23,7 @@ from toolkit.targets import Target
 pytestmark = pytest.mark.board
 
 ROOT = "/root/tests of the loop"
-WHAT = ("--target", "small-pi", "--model", MODEL, "--task", TASK, *FEW_STEPS)
+WHAT = ("--target", "small-pi", "--model", MODEL, "--task", TASK, *ONLY_RANKS, *FEW_STEPS)
 
 
 @dataclass(frozen=True)

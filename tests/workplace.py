@@ -29,7 +29,10 @@ from toolkit.targets import Target, read_target
 CHECKOUT = Path(__file__).parents[1]
 MODEL, TASK = "my_package.small:model", "my_package.small:task"
 FEW_STEPS = ("--set", "recovery.steps=3", "--set", "adaptation.steps=5")
-WHAT = ("--target", "desk", "--model", MODEL, "--task", TASK)
+# Ranks in fp32 alone: for tests of what has nothing to do with what else may be chosen.
+PLAIN: Any = {"precision": "fp32", "channels": False, "depth": False}
+ONLY_RANKS = ("--precision", "fp32", "--set", "compression.channels=false", "--set", "compression.depth=false")
+WHAT = ("--target", "desk", "--model", MODEL, "--task", TASK, *ONLY_RANKS)
 ROOMY_MS = 10_000.0  # a latency budget that no machine misses, however busy
 ROOMY = ("--latency", "10s")
 RUN = (*WHAT, *FEW_STEPS, *ROOMY, "--size", "30KB")

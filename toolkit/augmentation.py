@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from toolkit.errors import BadInput
 
-Variation = Literal["noise", "shift", "mirror"]
+Variation = Literal["noise", "shift", "crop", "mirror"]
 Augmentation = tuple[Variation, ...]
 
 NONE = "none"

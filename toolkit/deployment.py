@@ -164,8 +164,8 @@ class Recovery(_Record):
     """
 
     steps: int
-    learning_rate: float
-    augment: tuple[str, ...] | None = Field(description="variations of its examples; null: the usual of its inputs")
+    learning_rate: float | None = Field(description="its highest; null: each tensor had one by its size")
+    augment: tuple[str, ...] | None = Field(description="variations of its examples; null in results of before")
     judged: tuple[Judged, ...]
     collapsed: bool = Field(default=False, description="its features no longer tell the support examples apart")
     kept: bool = Field(

@@ -17,9 +17,9 @@ from toolkit.request import Overrides, Request
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages import Watch
 from toolkit.stages.adapt import Adapted
-from toolkit.stages.allocate import Planned
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
+from toolkit.stages.planned import Planned
 from toolkit.stages.probe import Board, Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.summarise import Made

@@ -1,7 +1,6 @@
 """What the user asked for, validated at the edge."""
 
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +12,8 @@ from toolkit.recipe import DEFAULT_RECIPE, Recipe
 # Allocators that can choose channels and blocks beside ranks: the others take every row of a cost table for a layer of
 # its own.
 WITH_CONFLICTS = ("exact", "greedy")
+# Those that know that a choice may be a precision.
+WITH_PRECISION = ("exact", "greedy", "search")
 
 # What the allocator may choose from: whatever the board gains from, or one precision for all that can run in it.
 AskedPrecision = Literal["auto"] | Precision
@@ -26,9 +27,10 @@ class Request:
     `policy` is a trained policy for the allocator of that name. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
     predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
-    to remove, beside ranks, `depth` whole residual blocks; `augment` None shifts images and leaves other inputs as they
-    are; `recovery_rate` is the highest learning rate of recovery; `precision` auto offers the allocator every precision
-    that the board gains from.
+    to remove, beside ranks, `depth` whole residual blocks, and None does where the allocator can choose them; `augment`
+    None varies examples in ways that the dense network does not mind; `recovery_rate` is the highest learning rate of
+    recovery, and None gives each tensor one by its size; `precision` auto offers the allocator every precision that the
+    board gains from, if it can choose one.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -44,11 +46,31 @@ class Request:
     profile_budget_s: float | None = None
     policy: Path | None = None
     curve: str = "jactus"
-    channels: bool = False
-    depth: bool = False
+    channels: bool | None = None
+    depth: bool | None = None
     augment: Augmentation | None = None
-    recovery_rate: float = 2e-3
-    precision: AskedPrecision = "fp32"
+    recovery_rate: float | None = None
+    precision: AskedPrecision = "auto"
+
+    @property
+    def offered(self) -> "Offered":
+        """What the allocator chooses from beside ranks."""
+        able = self.allocator in WITH_CONFLICTS
+        precise = self.precision != "auto" or self.allocator in WITH_PRECISION
+        return Offered(
+            channels=able if self.channels is None else self.channels,
+            depth=able if self.depth is None else self.depth,
+            precision=self.precision if precise else "fp32",
+        )
+
+
+@dataclass(frozen=True)
+class Offered:
+    """Channels and residual blocks to remove, and precisions."""
+
+    channels: bool
+    depth: bool
+    precision: AskedPrecision
 
 
 @dataclass(frozen=True)
@@ -65,13 +87,9 @@ class Overrides:
     speedup: float | None = None
 
 
-# Those that know that a choice may be a precision.
-WITH_PRECISION = ("exact", "greedy", "search")
-
-
 def require_precision(allocator: str, precision: AskedPrecision) -> None:
     """Raises BadInput if that allocator chooses ranks alone."""
-    if precision != "fp32" and allocator not in WITH_PRECISION:
+    if precision not in ("auto", "fp32") and allocator not in WITH_PRECISION:
         raise BadInput(
             f"allocator {allocator} chooses ranks alone",
             where=f"--precision {precision}",
@@ -87,15 +105,3 @@ def require_conflicts(allocator: str, what: Literal["channels", "depth"]) -> Non
             where=f"compression.{what}",
             next=f"Choose allocator {' or '.join(WITH_CONFLICTS)} (--set allocation.allocator=...).",
         )
-
-
-def require_pruning() -> None:
-    """Raises BadInput if what finds channels is not installed."""
-    try:
-        metadata.version("torch-pruning")
-    except metadata.PackageNotFoundError:
-        raise BadInput(
-            "Torch-Pruning is not installed",
-            where="compression.channels",
-            next="In the checkout: .venv/bin/pip install -c constraints.txt -e '.[pruning]'.",
-        ) from None

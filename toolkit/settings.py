@@ -73,14 +73,14 @@ class Compression(_Section):
     curve: Curve = Field(
         default="jactus", description="The curve says which components of a layer are worth more than others."
     )
-    channels: bool = Field(
-        default=False,
-        description="Allocators `exact` and `greedy` may remove channels, too, where that is worth more than low rank. "
-        "This needs the extra `pruning`.",
+    channels: bool | None = Field(
+        default=None,
+        description="Allocators `exact` and `greedy` remove channels, too, where that is worth more than low rank, "
+        "unless this is false.",
     )
-    depth: bool = Field(
-        default=False,
-        description="Allocators `exact` and `greedy` may remove residual blocks, too: what a skip connection spans.",
+    depth: bool | None = Field(
+        default=None,
+        description="They remove residual blocks, too (what a skip connection spans), unless this is false.",
     )
 
 
@@ -90,11 +90,11 @@ class Recovery(_Section):
     steps: _Steps = Field(
         default=Request.recovery_steps, ge=0, description="The compact model trains for so many steps on this machine."
     )
-    rate: _Rate = Field(
+    rate: _Rate | None = Field(
         default=Request.recovery_rate,
         ge=1e-6,
         le=1.0,
-        description="The learning rate rises to this; convolutional networks take more, e.g. 5e-3.",
+        description="The learning rate rises to this, for all tensors alike; by default each has one by its size.",
     )
     distill: Annotated[Recipe, _text(parse_recipe, Recipe)] = Field(
         default=Request.distill,
@@ -103,7 +103,7 @@ class Recovery(_Section):
     augment: Annotated[Augmentation | None, _text(parse_augmentation, tuple)] = Field(
         default=None,
         description="Examples vary in these ways, joined with +, while they are learned from; by default images are "
-        "shifted.",
+        "moved, and mirrored where the dense network does not mind.",
     )
 
 
@@ -154,8 +154,11 @@ class Setting:
 # What a pattern of pydantic's does not tell.
 _TAKES = {
     "allocation.policy": "a file",
+    "compression.channels": "true | false",
+    "compression.depth": "true | false",
+    "recovery.rate": "a number, 1e-06 to 1",
     "recovery.distill": "kd, features, gradient or task; beta, beta-terms or beta-instances; cores, factors or network",
-    "recovery.augment": "noise, shift, mirror; or none",
+    "recovery.augment": "noise, shift, crop, mirror; or none",
     "profiling.budget": "a time with a unit",
     "release.sign": "a file",
 }

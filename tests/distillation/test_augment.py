@@ -31,6 +31,17 @@ def test_images_are_moved_each_on_its_own() -> None:
     assert set(offsets.tolist()) == set(range(-4, 5))
 
 
+def test_a_crop_is_dark_where_nothing_was() -> None:
+    x = 5.0 + torch.rand(64, 3, 16, 16, generator=_generator())
+    darkest = x.amin((0, 2, 3))
+    cropped = augment_for(("crop",), x)(x, _generator(1))
+    moved = augment_for(("shift",), x)(x, _generator(1))
+    outside = cropped != moved
+    assert outside.any()
+    assert torch.equal(cropped[outside], darkest[None, :, None, None].expand_as(x)[outside])
+    assert not outside[:, :, 2:-2, 2:-2].any(), "by an eighth at most"
+
+
 def test_half_of_the_images_are_mirrored() -> None:
     x = torch.arange(8.0).expand(400, 3, 8, 8)
     mirrored = augment_for(("mirror",), x)(x, _generator())
@@ -62,11 +73,11 @@ def test_the_order_of_its_parts_does_not_matter() -> None:
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("", "'' is not known"), ("shift+crop", "'crop' is not known"), ("shift+shift", "'shift' is there twice")],
+    [("", "'' is not known"), ("shift+turn", "'turn' is not known"), ("shift+shift", "'shift' is there twice")],
 )
 def test_what_is_no_augmentation_is_refused(text: str, what: str) -> None:
     with pytest.raises(
         BadInput,
-        match=f"^recovery.augment: {what}\nJoin noise, shift, mirror with +, or give none.".replace("+,", r"\+,"),
+        match=f"^recovery.augment: {what}\nJoin noise, shift, crop, mirror with +, or give none.".replace("+,", r"\+,"),
     ):
         parse_augmentation(text)

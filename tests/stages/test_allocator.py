@@ -5,7 +5,7 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
-from workplace import MODEL, TASK, Workplace, inside, make_workplace
+from workplace import MODEL, PLAIN, TASK, Workplace, inside, make_workplace
 
 from toolkit import stages
 from toolkit.choice import DENSE, Choice, all_dense, rank
@@ -44,7 +44,7 @@ def choices(worth: Worth, job: Job) -> CostTable:
 
 
 def test_a_trained_policy_chooses_within_every_limit(place: Workplace) -> None:
-    job = stages.load(Request(model=MODEL, task=TASK), place.target, Watch(Silent()))
+    job = stages.load(Request(model=MODEL, task=TASK, **PLAIN), place.target, Watch(Silent()))
     offered = {
         name: tuple(rank(r) for r in RANKS if r < min(matrix(layer).shape) // 2) for name, layer in job.layers.items()
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from workplace import ROOMY_MS, TASK, Workplace, inside, make_workplace
+from workplace import PLAIN, ROOMY_MS, TASK, Workplace, inside, make_workplace
 
 from toolkit import pipeline, stages
 from toolkit.choice import DENSE, REMOVED
@@ -35,7 +35,7 @@ def model():
     return nn.Sequential(stem, nn.ReLU(), Block(), Block(), Block(), *rest).eval()
 """
 MODEL = "my_package.stacked:model"
-REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, depth=True, allocator="exact")
+REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, **PLAIN | {"depth": True})
 BLOCKS = ["block of 2.first", "block of 3.first", "block of 4.first"]
 _BLOCK_BYTES = 4 * 2 * 72 * 8
 
@@ -118,3 +118,25 @@ def test_other_allocators_are_refused_before_anything_is_loaded(place: Workplace
     with pytest.raises(BadInput, match=r"compression.depth: .*uniform"):
         stages.load(replace(REQUEST, allocator="uniform"), place.target, watch)
     assert watch.stages == []
+
+
+def test_by_default_an_allocator_is_offered_what_it_can_choose(place: Workplace) -> None:
+    watch = Watch(Silent())
+    job = stages.load(Request(MODEL, TASK), place.target, watch)
+    assert set(job.blocks) == set(BLOCKS)
+    assert "channels of 2.first" in job.groups
+    assert job.precision == "auto"
+    ranks_alone = stages.load(Request(MODEL, TASK, allocator="uniform"), place.target, watch)
+    assert not ranks_alone.blocks
+    assert not ranks_alone.groups
+    assert ranks_alone.precision == "fp32"
+    deployed = pipeline.deploy(
+        Request(MODEL, TASK, recovery_steps=3, adapt_steps=5),
+        place.target,
+        Overrides(latency_ms=ROOMY_MS, size_bytes=13_000),
+        Silent(),
+        place.folder / "default",
+    )
+    assert deployed.active, deployed.refusals
+    assert deployed.size_bytes.measured is not None
+    assert deployed.size_bytes.measured <= 13_000

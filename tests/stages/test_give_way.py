@@ -11,7 +11,7 @@ from toolkit.profiling import Accepted, Budget, Limit, Measurement, MemoryModel,
 from toolkit.profiling.latency_model import Interval
 from toolkit.progress import Silent
 from toolkit.stages import Watch, give_way
-from toolkit.stages.allocate import Planned
+from toolkit.stages.planned import Planned
 from toolkit.stages.profile import Profiled
 
 TOOK = Measurement(median_ms=1.0, p95_ms=1.23456, min_ms=0.9, runs=1, warmups=0, load_ms=0.0)

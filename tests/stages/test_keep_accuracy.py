@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workplace import MODEL, TASK, inside, make_workplace
+from workplace import MODEL, PLAIN, TASK, inside, make_workplace
 
 from tests.choices import by_size
 from toolkit import stages
@@ -35,7 +35,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     """A small network and a small task without general data."""
     place = make_workplace(tmp_path_factory.mktemp("place"))
     with inside(place):
-        yield stages.load(Request(model=MODEL, task=TASK, shots=10), place.target, Watch(Silent()))
+        yield stages.load(Request(model=MODEL, task=TASK, shots=10, **PLAIN), place.target, Watch(Silent()))
 
 
 @pytest.fixture(scope="module")

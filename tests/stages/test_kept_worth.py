@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from torch import nn
-from workplace import MODEL, TASK, Workplace, inside, make_workplace
+from workplace import MODEL, PLAIN, TASK, Workplace, inside, make_workplace
 
 from tests.choices import ranks
 from toolkit import stages
@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 
 @pytest.fixture
 def job(place: Workplace) -> Job:
-    return stages.load(Request(MODEL, TASK), place.target, Watch(Silent()))
+    return stages.load(Request(MODEL, TASK, **PLAIN), place.target, Watch(Silent()))
 
 
 class Computed:

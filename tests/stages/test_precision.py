@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from workplace import MODEL, ROOMY_MS, TASK, Workplace, inside, make_workplace
+from workplace import MODEL, PLAIN, ROOMY_MS, TASK, Workplace, inside, make_workplace
 
 from toolkit import pipeline, stages
 from toolkit.choice import DENSE, Choice
@@ -18,7 +18,7 @@ from toolkit.stages import Watch
 from toolkit.stages.learn import plain_costs
 from toolkit.stages.precisions import ALL_FP32, choose_precisions
 
-REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, precision="int8")
+REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, **PLAIN | {"precision": "int8"})
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_what_is_asked_for_in_int8_is_deployed_and_accepted(deployed: Deployment
 def test_a_quarter_of_the_bytes_hold_what_fp32_could_not(deployed: Deployment) -> None:
     assert deployed.size_bytes.measured is not None
     assert deployed.size_bytes.measured <= 24_000 < deployed.size_bytes.dense
-    assert deployed.size_bytes.predicted == pytest.approx(deployed.size_bytes.measured, rel=0.15)
+    assert deployed.size_bytes.predicted == pytest.approx(deployed.size_bytes.measured, rel=0.25)
 
 
 def test_the_board_learns_on_top_of_int8(deployed: Deployment) -> None:
@@ -118,6 +118,7 @@ def test_in_fp32_nothing_else_is_timed(place: Workplace, deployed: Deployment) -
 @pytest.mark.parametrize("allocator", ["uniform", "magnitude", "random", "policy"])
 def test_an_allocator_of_ranks_alone_refuses_another_precision(allocator: str) -> None:
     with pytest.raises(BadInput) as caught:
-        require_precision(allocator, "auto")
-    assert caught.value.where == "--precision auto"
-    require_precision(allocator, "fp32")
+        require_precision(allocator, "int8")
+    assert caught.value.where == "--precision int8"
+    require_precision(allocator, "auto")
+    assert Request(allocator=allocator).offered.precision == "fp32"

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from workplace import Workplace, inside, make_workplace
+from workplace import PLAIN, Workplace, inside, make_workplace
 
 from tests.choices import ranks
 from toolkit import stages
@@ -20,8 +20,8 @@ from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch
 from toolkit.stages.accuracy import Judgement, accuracy_of, is_worse, variation
-from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
+from toolkit.stages.planned import Planned
 from toolkit.stages.profile import Profiled
 from toolkit.stages.worth import calibration
 from toolkit.tasks import Examples
@@ -85,7 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 
 DENSE = WholeModel(Measurement(median_ms=1.0, p95_ms=1.0, min_ms=1.0, runs=1, warmups=0, load_ms=0.0), 1, 1)
 UNMEASURED = Profiled(Profile.model_construct(), Path(), DENSE, MemoryModel(0.0, 1.0), {})
-REQUEST = Request("my_package.norms:model", "my_package.norms:task", recovery_steps=40)
+REQUEST = Request("my_package.norms:model", "my_package.norms:task", recovery_steps=40, recovery_rate=2e-3, **PLAIN)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_recovery_is_recorded_and_kept_where_it_helps(job: Job) -> None:
     general, support = found.recovery.judged
     assert general.after == accuracy_of(job, found.backbone) > general.before
     assert support.data == "20 support examples"
-    assert (found.recovery.steps, found.recovery.learning_rate, found.recovery.augment) == (150, 1e-2, None)
+    assert (found.recovery.steps, found.recovery.learning_rate, found.recovery.augment) == (150, 1e-2, ())
     assert watch.notes == []
     second = stages.compress(job, planned(job, 4, "random"), longer, again)
     assert again.was_cached
@@ -166,7 +166,9 @@ def test_recovery_that_makes_blind_is_taken_back_though_no_example_can_be_held_o
     place: Workplace, rate: float, blind: bool
 ) -> None:
     """One example a class and no general data; features that are all one need no proof."""
-    request = Request("my_package.norms:relu", "my_package.norms:alone", shots=1, recovery_steps=60, recovery_rate=rate)
+    request = Request(
+        "my_package.norms:relu", "my_package.norms:alone", shots=1, recovery_steps=60, recovery_rate=rate, **PLAIN
+    )
     few, watch = stages.load(request, place.target, Watch(Silent())), Watch(Heard())
     found = stages.compress(few, planned(few, 4), request, watch)
     assert found.recovery is not None

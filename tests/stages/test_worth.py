@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from workplace import Workplace, inside, make_workplace
+from workplace import PLAIN, Workplace, inside, make_workplace
 
 from toolkit import stages
 from toolkit.progress import Silent
@@ -60,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 def test_calibration_takes_eight_rows_for_each_input_of_the_widest_layer(
     place: Workplace, tokens: int, examples: int
 ) -> None:
-    request = Request("my_package.tokens:Tokens", "my_package.tokens:task")
+    request = Request("my_package.tokens:Tokens", "my_package.tokens:task", **PLAIN)
     job = stages.load(request, place.target, Watch(Silent()))
     general = job.task.general
     assert general is not None

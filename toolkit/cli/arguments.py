@@ -8,7 +8,7 @@ from typing import TypeVar
 from toolkit import examples
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
-from toolkit.request import AskedPrecision, Overrides, Request, require_conflicts, require_precision, require_pruning
+from toolkit.request import AskedPrecision, Overrides, Request, require_conflicts, require_precision
 from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
 
@@ -31,7 +31,6 @@ def request_of(
     require_precision(settings.allocation.allocator, precision)
     if settings.compression.channels:
         require_conflicts(settings.allocation.allocator, "channels")
-        require_pruning()
     if settings.compression.depth:
         require_conflicts(settings.allocation.allocator, "depth")
     return Request(

@@ -67,7 +67,7 @@ PrecisionName = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="fp32 (default), fp16, int8 or auto.",
+        help="auto (default), fp32, fp16 or int8.",
         show_default=False,
         rich_help_panel="How",
     ),

@@ -1,7 +1,7 @@
 """Recover accuracy after compression: losses, and the loop that composes them."""
 
 from toolkit.distillation.augment import augment_for
-from toolkit.distillation.batch_norm import estimate_statistics
+from toolkit.distillation.batch_norm import ENOUGH, estimate_statistics
 from toolkit.distillation.checkpoint import Checkpoint
 from toolkit.distillation.fake_quantise import fake_quantised, quantised_layers
 from toolkit.distillation.fit import fit
@@ -14,6 +14,7 @@ from toolkit.distillation.train_policy import train_policy
 from toolkit.distillation.weighing import weighing_of
 
 __all__ = [
+    "ENOUGH",
     "Checkpoint",
     "augment_for",
     "divergence",

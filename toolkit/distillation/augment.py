@@ -1,4 +1,4 @@
-"""Vary a batch of examples: noise for any input; random shifts and mirrored copies for images."""
+"""Vary a batch of examples: noise for any input; random shifts, crops and mirrored copies for images."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 def augment_for(augmentation: Augmentation | None, x: torch.Tensor) -> Augment:
-    """What varies batches drawn from `x` (N, ...); `shift` and `mirror` take images (N, C, H, W).
+    """What varies batches drawn from `x` (N, ...); `shift`, `crop` and `mirror` take images (N, C, H, W).
 
     By default images are shifted and other inputs stay as they are: a mirrored digit is none, noise makes another token
     of a token, and on images it cost more than it brought.
@@ -25,6 +25,9 @@ def augment_for(augmentation: Augmentation | None, x: torch.Tensor) -> Augment:
     steps: list[Augment] = []
     if "shift" in chosen:
         steps.append(_shifted)
+    if "crop" in chosen:
+        darkest = x.amin((0, 2, 3), keepdim=True)
+        steps.append(lambda batch, generator: _cropped(batch, darkest, generator))
     if "mirror" in chosen:
         steps.append(_mirrored)
     if "noise" in chosen and spread:
@@ -41,14 +44,28 @@ def augment_for(augmentation: Augmentation | None, x: torch.Tensor) -> Augment:
 def _shifted(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Each image moved on its own; what comes in repeats the edge, as no value is known to be empty."""
     for axis in (2, 3):
-        size = x.shape[axis]
-        most = math.ceil(_SHIFT * size)
-        moved = torch.randint(-most, most + 1, (len(x), 1), generator=generator)
-        places = (torch.arange(size) + moved).clamp(0, size - 1)
-        shape = [len(x), 1, 1, 1]
-        shape[axis] = size
-        x = x.gather(axis, places.view(shape).expand_as(x))
+        places = _moved(x, axis, generator).clamp(0, x.shape[axis] - 1)
+        x = x.gather(axis, places.expand_as(x))
     return x
+
+
+def _cropped(x: torch.Tensor, border: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Each image moved on its own; what comes in is `border` (1, C, 1, 1), as crops of a padded image have it."""
+    for axis in (2, 3):
+        places = _moved(x, axis, generator)
+        inside = places.clamp(0, x.shape[axis] - 1)
+        x = torch.where(places == inside, x.gather(axis, inside.expand_as(x)), border)
+    return x
+
+
+def _moved(x: torch.Tensor, axis: int, generator: torch.Generator) -> torch.Tensor:
+    """Where each image's values along that axis come from, some of them outside: (N, 1, H, 1) or (N, 1, 1, W)."""
+    size = x.shape[axis]
+    most = math.ceil(_SHIFT * size)
+    moved = torch.randint(-most, most + 1, (len(x), 1), generator=generator)
+    shape = [len(x), 1, 1, 1]
+    shape[axis] = size
+    return (torch.arange(size) + moved).view(shape)
 
 
 def _mirrored(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -2,58 +2,33 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from toolkit import profiling
-from toolkit.choice import DENSE, Choice, Selection, all_dense
+from toolkit.choice import Selection
 from toolkit.compression import (
-    Allocation,
     Allocator,
-    CostTable,
-    GainCurve,
     Limits,
-    Spectra,
 )
-from toolkit.compression.allocation import fits
-from toolkit.deployment import FrontierPoint
 from toolkit.errors import BudgetError
 from toolkit.profiling import Accepted, Budget, WholeModel
-from toolkit.profiling.latency_model import Interval
 from toolkit.request import Request
-from toolkit.stages.accuracy import accuracy_before_recovery
 from toolkit.stages.keep_accuracy import keeps, least_latency
-from toolkit.stages.learn import Learned, learn, plain_costs
+from toolkit.stages.learn import Learned, learn
 from toolkit.stages.load import Job
+from toolkit.stages.planned import Planned, dense_forms, frontier_points
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.reach import is_reached, raise_defaults, reach
 from toolkit.stages.recheck import recheck
 from toolkit.stages.search import searcher
-from toolkit.stages.settle import most_median_ms, settle
+from toolkit.stages.settle import settle
 from toolkit.stages.slowdown import share_left
+from toolkit.stages.stay_dense import stay_dense
 from toolkit.stages.watch import Watch
-from toolkit.stages.whole_models import Whole, time_wholes
-
-
-@dataclass(frozen=True)
-class Planned:
-    """The allocation with all that it was decided on; nothing was learned where the dense model fits.
-
-    `profile` and `budget` may have been corrected meanwhile.
-    """
-
-    profile: Profiled
-    budget: Budget
-    spectra: Spectra
-    gains: dict[str, GainCurve]
-    costs: CostTable
-    allocation: Allocation
-    predicted: Interval
-    limits: Limits
-    frontier: tuple[FrontierPoint, ...]
-    learned: Learned | None = None
+from toolkit.stages.whole_models import time_wholes
 
 
 def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Planned:
@@ -105,7 +80,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             allocation=settled.allocation,
             predicted=model.predict(settled.allocation.selection),
             limits=settled.limits,
-            frontier=_frontier(job, profile, model.costs, worth.parts, [*_dense(profile), *learned.wholes]),
+            frontier=frontier_points(job, profile, model.costs, worth.parts, [*dense_forms(profile), *learned.wholes]),
             learned=learned,
         )
 
@@ -132,7 +107,8 @@ def _stay_or_learn(
 ) -> Planned | Learned:
     if (dense := stay_dense(board, job, profile, budget)) is None:
         return learn(board, job, profile, request.curve, request.seed, watch)
-    watch.note("the dense model already fits the budget: it stays dense")
+    others = {choice.precision for choice in dense.allocation.selection.values()} - {"fp32"}
+    watch.note(f"the dense model already fits the budget: it stays dense{''.join(f', in {each}' for each in others)}")
     return dense
 
 
@@ -178,65 +154,3 @@ def _as_slow(profile: Profiled, accepted: Accepted, path: Path) -> Profiled:
 
 def _allocator(job: Job, learned: Learned, request: Request, watch: Watch) -> Allocator:
     return job.allocator or searcher(job, learned, request, watch)
-
-
-def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Planned | None:
-    """The dense model, if it fits the budget as it was measured: no gain is higher, and nothing need be weighed.
-
-    None where it does not fit, or where latency is to be as low as an accuracy allows.
-    """
-    if budget.keep_accuracy is not None:
-        return None
-    selection = all_dense(profile.parts)
-    costs = plain_costs(profile)
-    took = profile.dense.measurement
-    spread = profiling.p95_over_median(board.target.family.clock, [took])
-    limits = Limits(
-        latency_ms=most_median_ms(budget.latency_ms.value, board.target.family.clock, spread)
-        if budget.latency_ms
-        else None,
-        size_bytes=budget.size_bytes.value if budget.size_bytes else None,
-        peak_bytes=budget.peak_memory_bytes.value if budget.peak_memory_bytes else None,
-    )
-    if not fits(selection, costs, limits):
-        return None
-    spent = costs.latency_ms(selection), costs.size_bytes(selection), costs.peak_bytes(selection)
-    return Planned(
-        profile=profile,
-        budget=budget,
-        spectra={},
-        gains={},
-        costs=costs,
-        allocation=Allocation(selection, 0.0, 0.0, *spent),
-        predicted=Interval(took.median_ms, took.median_ms, took.median_ms),
-        limits=limits,
-        frontier=_frontier(job, profile, costs, {}, _dense(profile)),
-    )
-
-
-def _dense(profile: Profiled) -> list[Whole]:
-    """The dense model, and what a user has in ten lines: the same with all layers in another precision."""
-    found = [Whole("dense", all_dense(profile.parts), profile.dense)]
-    for precision in profile.precisions.arithmetics:
-        if precision != "fp32" and profile.precisions.rival is not None:
-            every = Choice(precision=precision)
-            rounded = {name: every if every in part.pieces else DENSE for name, part in profile.parts.items()}
-            found.append(Whole(f"dense {precision}", Selection(rounded), profile.precisions.rival))
-    return found
-
-
-def _frontier(
-    job: Job, profile: Profiled, costs: CostTable, spectra: Spectra, points: list[Whole]
-) -> tuple[FrontierPoint, ...]:
-    """What latency buys before recovery."""
-    return tuple(
-        FrontierPoint(
-            label=point.label,
-            latency_ms=point.timed.measurement.median_ms,
-            predicted_ms=costs.latency_ms(point.selection),
-            size_bytes=point.timed.size_bytes,
-            accuracy=accuracy_before_recovery(job, spectra, point.selection, profile.precisions.arithmetics),
-            recovered=point.label.startswith("dense"),
-        )
-        for point in points
-    )

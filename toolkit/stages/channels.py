@@ -1,10 +1,11 @@
-"""Stage 4, with compression.channels: what the channels of each group are worth beside the components of layers."""
+"""Stage 4, where channels may go: what those of each group are worth beside the components of layers."""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -23,13 +24,16 @@ from toolkit.stages.watch import Watch
 from toolkit.stages.worth import Worth, calibration, recall_losses
 
 _BATCH = 64
+# Nats: less is no loss.
+_LEAST = 1e-9
 
 
 def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[Choice, ...]], seed: int, watch: Watch) -> Worth:
     """`worth` with the channels of every group in order, and what keeping each of `counts` of them alone gains.
 
     A gain is what cutting to the fewest costs, less what cutting to that many does: true losses, in nats as those of
-    layers. Orders are kept for the next time, and losses one by one.
+    layers, of every other number measured and of those in between drawn from these. Orders are kept for the next time,
+    and losses one by one.
     """
     if not counts:
         return worth
@@ -46,13 +50,28 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[Choice, ...]],
     folder, ordered_before = cached("channels", key, order)
     orders = json.loads((folder / "orders.json").read_text(encoding="utf-8"))
     channels = {name: RankedChannels(job.groups[name], tuple(orders[name])) for name in counts}
-    losses, known_before = recall_losses(open_kept("true-loss", key), job, dict(channels), counts, seed, watch)
+    measured = {name: tuple(sorted({*sorted(of)[::2], max(of)})) for name, of in counts.items()}
+    losses, known_before = recall_losses(open_kept("true-loss", key), job, dict(channels), measured, seed, watch)
     watch.was_cached = watch.was_cached and ordered_before and known_before
     gains = dict(worth.gains)
     for name, of_group in losses.items():
-        worst = max(of_group.values())
-        gains[name] = GainCurve(name, {choice: worst - loss for choice, loss in of_group.items()}, worst)
+        drawn = _between(of_group, counts[name])
+        worst = max(drawn.values())
+        gains[name] = GainCurve(name, {choice: worst - loss for choice, loss in drawn.items()}, worst)
     return replace(worth, channels=channels, gains=gains)
+
+
+def _between(measured: dict[Choice, float], counts: tuple[Choice, ...]) -> dict[Choice, float]:
+    """Losses of all those counts, nats; between two that were measured each channel changes a loss by the same factor.
+
+    Cutting more never costs less: what seems to is noise.
+    """
+    known = sorted(measured, reverse=True)
+    sizes = [choice.size or 0 for choice in known]
+    logarithms = np.maximum.accumulate(np.log(np.maximum([measured[choice] for choice in known], _LEAST)))
+    asked = [choice.size or 0 for choice in counts]
+    found = np.exp(np.interp(asked, sizes[::-1], logarithms[::-1]))
+    return dict(zip(counts, map(float, found), strict=True))
 
 
 def _losses(job: Job, seed: int) -> Callable[[nn.Module], Iterator[torch.Tensor]]:

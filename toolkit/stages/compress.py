@@ -18,10 +18,11 @@ from toolkit.request import Request
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
 from toolkit.stages.accuracy import is_worse, judge, variation
-from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
+from toolkit.stages.planned import Planned
 from toolkit.stages.quantise import computing_as, quantisation_of
 from toolkit.stages.statistics import as_trained, is_cut, renew_statistics
+from toolkit.stages.variations import usual_variations
 from toolkit.stages.watch import Watch
 
 # Features that vary by less than this share of what they did tell nothing apart, whatever accuracy says of a few.
@@ -91,6 +92,7 @@ def _train(
     examples = general or job.task.support
     if is_cut(planned.allocation.selection):
         renew_statistics(job, backbone, examples.x)
+    augment = usual_variations(job) if request.augment is None else request.augment
     untrained = copy.deepcopy(backbone.state_dict())
     with computing_as(backbone, quantisation):
         before, varied = judge(job, backbone), variation(job, backbone)
@@ -101,7 +103,7 @@ def _train(
         examples,
         support=job.task.support if general and request.distill.losses else None,  # labels alone are general
         recipe=request.distill,
-        augment=augment_for(request.augment, examples.x),
+        augment=augment_for(augment, examples.x),
         steps=request.recovery_steps,
         learning_rate=request.recovery_rate,
         seed=request.seed,
@@ -122,7 +124,7 @@ def _train(
     return Recovery(
         steps=request.recovery_steps,
         learning_rate=request.recovery_rate,
-        augment=request.augment,
+        augment=augment,
         judged=tuple(Judged(data=was.data, before=was.accuracy, after=now.accuracy) for was, now in worse or pairs),
         collapsed=collapsed,
         kept=kept,
@@ -157,6 +159,7 @@ def _key(job: Job, planned: Planned, request: Request) -> str:
         "toolkit.stages.spectra",
         "toolkit.stages.worth",
         "toolkit.stages.statistics",
+        "toolkit.stages.variations",
         __name__,
     )
     return digest(

@@ -1,10 +1,10 @@
 """Draw accuracy against latency: every allocator under the same limits, from the fastest model to the dense one."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from toolkit.choice import DENSE, Selection, all_dense
-from toolkit.compression import ALLOCATORS, Limits, allocator_named
+from toolkit.choice import Selection, all_dense
+from toolkit.compression import ALLOCATORS, CostTable, Limits, allocator_named
 from toolkit.compression.allocation import Allocation, describe
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
@@ -54,7 +54,7 @@ def draw_frontier(
 ) -> tuple[Chosen, tuple[Chosen, ...]]:
     """The dense model, and each allocator's choice under each limit; `timed` are measured medians by choice."""
     dense = describe(all_dense(learned.model.costs.parts), learned.worth.gains, learned.model.costs)
-    found = [("dense", dense.latency_ms, dense), *_allocations(learned, limits, seed)]
+    found = [("dense", dense.latency_ms, dense), *_allocations(learned, job.layers, limits, seed)]
     accuracies: dict[Selection, float] = {}
     parts, arithmetics = learned.worth.parts, learned.profile.precisions.arithmetics
     points = []
@@ -73,25 +73,41 @@ def draw_frontier(
                 peak_bytes=allocation.peak_bytes,
                 accuracy=accuracies[chosen],
                 gain_gap=allocation.bound_gap,
-                compact_layers=sum(chosen[name] != DENSE for name in job.layers),
+                compact_layers=sum(chosen[name].form == "rank" for name in job.layers),
             )
         )
     return points[0], tuple(points[1:])
 
 
-def _allocations(learned: Learned, limits: Limits, seed: int) -> Iterator[tuple[str, float, Allocation]]:
+def _allocations(
+    learned: Learned, layers: Collection[str], limits: Limits, seed: int
+) -> Iterator[tuple[str, float, Allocation]]:
     """Each allocator's choice under each limit; none where it finds no choice that fits."""
     costs, gains = learned.model.costs, learned.worth.gains
+    ranks = _only_ranks(costs, layers)
     fastest = least("latency_ms", costs, limits)
     assert fastest is not None  # `reach` raises
     low, high = costs.latency_ms(fastest), costs.latency_ms(all_dense(costs.parts))
     for share in _SHARES:
         limit_ms = low + share * (high - low)
         bounds = []
-        for name in WITH_CONFLICTS if costs.conflicts else ALLOCATORS:  # the exact one first: by its bound
+        for name in ALLOCATORS:  # the exact one first: by its bound
+            offered = costs if name in WITH_CONFLICTS else ranks
             try:
-                found = allocator_named(name, seed)(gains, costs, replace(limits, latency_ms=limit_ms))
+                found = allocator_named(name, seed)(gains, offered, replace(limits, latency_ms=limit_ms))
             except BudgetError:
                 continue
-            bounds.append(found.gain_bound)
-            yield name, limit_ms, replace(found, gain_bound=max(found.gain, min(bounds)))
+            whole = describe(all_dense(costs.parts).but(found.selection), gains, costs)
+            if costs.allows(whole.selection):
+                bounds.append(found.gain_bound if offered is costs else whole.gain_bound)
+                yield name, limit_ms, replace(whole, gain_bound=max(whole.gain, min(bounds)))
+
+
+def _only_ranks(costs: CostTable, layers: Collection[str]) -> CostTable:
+    """What allocators that know nothing else are offered: single layers, in fp32."""
+    parts = {
+        name: {choice: cost for choice, cost in row.items() if choice.precision == "fp32"}
+        for name, row in costs.parts.items()
+        if name in layers
+    }
+    return replace(costs, parts=parts, conflicts=(), between=())

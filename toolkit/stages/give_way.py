@@ -5,8 +5,8 @@ from dataclasses import replace
 from toolkit import profiling
 from toolkit.compression.feasibility import rounded_up
 from toolkit.profiling import Accepted, Limit
-from toolkit.stages.allocate import Planned
 from toolkit.stages.load import Job
+from toolkit.stages.planned import Planned
 from toolkit.stages.probe import Board
 from toolkit.stages.profile import dense_model
 from toolkit.stages.watch import Watch

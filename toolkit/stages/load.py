@@ -1,7 +1,9 @@
 """Stage 0: the dense model and the task, checked against each other before anything is touched."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -23,7 +25,7 @@ from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, split_head
 from toolkit.profiling.anatomy import code_of
-from toolkit.request import AskedPrecision, Request, require_conflicts, require_pruning
+from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.choose_runtime import asked_runtimes
@@ -67,10 +69,10 @@ class Job:
 def load(request: Request, target: Target, watch: Watch, *, offline: bool = False) -> Job:
     """Build and check model and task. Raises BadInput, unless `offline` also for a compiler that is missing."""
     runtime = RUNTIMES[asked_runtimes(request, target)[0]]
-    if request.channels:
+    offered = request.offered
+    if offered.channels:
         require_conflicts(request.allocator, "channels")
-        require_pruning()
-    if request.depth:
+    if offered.depth:
         require_conflicts(request.allocator, "depth")
     with watch.stage("load"):
         torch.manual_seed(request.seed)
@@ -100,12 +102,12 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
             key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
-            groups=_groups(network.backbone, task.support.x[:1], watch) if request.channels else {},
-            blocks=_blocks(network.backbone, task.support.x[:1], watch) if request.depth else {},
+            groups=_found(_groups, request.channels, network, task, watch) if offered.channels else {},
+            blocks=_found(_blocks, request.depth, network, task, watch) if offered.depth else {},
             fixed=fixed_layers(network.backbone, task.support.x[:1])
-            if request.depth or request.precision != "fp32"
+            if offered.depth or offered.precision != "fp32"
             else {},
-            precision=request.precision,
+            precision=offered.precision,
         )
 
 
@@ -120,6 +122,26 @@ def _check_images(request: Request, task: Task) -> None:
         )
 
 
+T = TypeVar("T")
+
+
+def _found(
+    find: Callable[[nn.Module, torch.Tensor, Watch], dict[str, T]],
+    asked: bool | None,
+    network: Network,
+    task: Task,
+    watch: Watch,
+) -> dict[str, T]:
+    """What may be removed of the network; where its graph cannot be drawn, nothing, unless it was asked for."""
+    try:
+        return find(network.backbone, task.support.x[:1], watch)
+    except BadInput as error:
+        if asked:
+            raise
+        watch.note(f"only ranks are chosen of it: {error.what}")
+        return {}
+
+
 def _groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[str, ChannelGroup]:
     """Whoever wonders why a layer keeps its channels finds it here."""
     groups, failed = channel_groups(backbone, example)
@@ -128,8 +150,6 @@ def _groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[st
             f"{', '.join(failed)} keep all channels: they are features, or the others would not compute the same "
             "without some of them as with zeros there"
         )
-    if not groups:
-        watch.note("no channels can be removed from this network: only ranks are chosen")
     return groups
 
 

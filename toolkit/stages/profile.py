@@ -130,7 +130,7 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
     with watch.stage("estimate"):
         datasheet = board.target.family.datasheet
         assert datasheet is not None  # `imagine` refuses such a target
-        shapes = profiling.input_shapes(job.network.backbone, job.layers, job.example)
+        shapes = profiling.input_shapes(job.network.backbone, {**job.layers, **job.fixed}, job.example)
         parts = _parts(job, shapes, board.target.family.rank_multiple, ONLY_FP32)
         variants = profiling.variants_of(parts.values())
         threads = board.target.threads

@@ -26,9 +26,9 @@ from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.adapt import Adapted
-from toolkit.stages.allocate import Planned
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
+from toolkit.stages.planned import Planned
 from toolkit.stages.probe import Known
 from toolkit.stages.tell import DEPLOYED, tell_of_a_loss, tell_of_a_rival
 from toolkit.stages.watch import Watch
@@ -163,7 +163,8 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
             continue
         stood = [layer for layer in gone.get(name, ()) if layer in parts]
         cost, counted = parts[name][choice], [parts[layer][selection[layer]] for layer in stood]
-        loss = 0.0 if choice == DENSE else planned.gains[name].dense - planned.gains[name].of(choice)
+        curve = planned.gains.get(name)  # where the dense model fits, nothing was weighed
+        loss = 0.0 if choice == DENSE or curve is None else curve.dense - curve.of(choice)
         choices.append(
             LayerChoice(
                 layer=name,
@@ -174,7 +175,7 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
                 predicted_ms=cost.latency_ms + sum(each.latency_ms for each in counted),
                 source=cost.source,
                 dense_ms=parts[name][DENSE].latency_ms + sum(parts[layer][DENSE].latency_ms for layer in stood),
-                gain_kept=1.0 if loss <= 0 else 1 - loss / planned.gains[name].dense,
+                gain_kept=1.0 if loss <= 0 or curve is None else 1 - loss / curve.dense,
                 loss_nats=loss,
                 weight_bytes=cost.weight_bytes + sum(each.weight_bytes for each in counted),
             )

@@ -25,7 +25,7 @@ from toolkit.compression import (
     measure_losses,
 )
 from toolkit.compression.rows import input_rows
-from toolkit.distillation import kd
+from toolkit.distillation import ENOUGH, kd
 from toolkit.kept import Kept, keep, open_kept
 from toolkit.profiling import input_shapes
 from toolkit.sources import code_digest
@@ -39,8 +39,9 @@ _LEAST_EXAMPLES, _MOST_EXAMPLES = 512, 2048
 # A covariance of n inputs is told by several times n rows: MiniLM at 60 % of its parameters lost 1.9 points of accuracy
 # when it was calibrated on 1.6 rows an input, 0.4 on 6.5.
 _ROWS_PER_INPUT = 8
-# A loss is measured on fewer: three compact models a layer are run on them.
-_LOSS_EXAMPLES = 256
+# A loss is measured on fewer, three compact models a layer are run on them: on so many multiplications, where a network
+# is that large; with fewer examples one loss could not be told from another.
+_LOSS_MACS, _FEWEST_LOSS_EXAMPLES, _LOSS_EXAMPLES = 20e9, 32, 256
 _TEMPERATURE = 1.0
 
 Logits = Callable[[torch.Tensor], torch.Tensor]
@@ -116,10 +117,12 @@ def true_loss(job: Job, seed: int, *, cut: bool = True) -> Callable[[nn.Module],
     """
     x, logits = _loss_examples(job, seed)
     taught = logits(features_of(job.network.backbone, x))
+    examples = (job.task.general or job.task.support).x
+    seen = examples[_drawn(len(examples), ENOUGH, seed)]
 
     def loss(backbone: nn.Module) -> float:
         if cut:
-            renew_statistics(job, backbone, x)
+            renew_statistics(job, backbone, seen)
         return float(kd(logits(features_of(backbone, x)), taught, _TEMPERATURE))
 
     return loss
@@ -138,19 +141,24 @@ def calibration(job: Job, seed: int) -> CalibrationSet:
 
 def _calibration_examples(job: Job) -> int:
     """So many that the layer which sees fewest rows for its width sees enough."""
-    shapes = input_shapes(job.network.backbone, job.layers, job.example)
-    needed = 0
-    for name, layer in job.layers.items():
-        rows = sum(map(len, input_rows(layer, torch.zeros(shapes[name]))))
-        needed = max(needed, math.ceil(_ROWS_PER_INPUT * matrix(layer).shape[1] / rows))
+    rows = _rows(job)
+    needed = max(math.ceil(_ROWS_PER_INPUT * matrix(job.layers[name]).shape[1] / of) for name, of in rows.items())
     return min(max(needed, _LEAST_EXAMPLES), _MOST_EXAMPLES)
+
+
+def _rows(job: Job) -> dict[str, int]:
+    """How many inputs of its matrix each layer sees in one example."""
+    shapes = input_shapes(job.network.backbone, job.layers, job.example)
+    return {name: sum(map(len, input_rows(layer, torch.zeros(shapes[name])))) for name, layer in job.layers.items()}
 
 
 def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:
     general = job.task.general
-    if general is None:
-        return job.task.support.x, job.dense_head
-    return general.x[_drawn(len(general), _LOSS_EXAMPLES, seed)], job.general_logits
+    examples, logits = (job.task.support, job.dense_head) if general is None else (general, job.general_logits)
+    macs = sum(of * matrix(job.layers[name]).numel() for name, of in _rows(job).items())
+    most = min(max(int(_LOSS_MACS / macs), _FEWEST_LOSS_EXAMPLES), _LOSS_EXAMPLES)
+    drawn = _drawn(len(examples), most, seed)
+    return examples.x[drawn], logits
 
 
 def _drawn(examples: int, at_most: int, seed: int) -> torch.Tensor:

@@ -74,7 +74,7 @@ def holds(model: nn.Module, group: ChannelGroup, example: torch.Tensor) -> bool:
 
 def draw_graph(model: nn.Module, example: torch.Tensor) -> Any:
     """The library's dependency graph of `model`, whose parameters must require gradients. Raises BadInput."""
-    import torch_pruning  # an extra: whoever asks for channels is told before
+    import torch_pruning  # a second's import that few verbs need
 
     try:
         with torch.enable_grad(), warnings.catch_warnings():
@@ -83,7 +83,9 @@ def draw_graph(model: nn.Module, example: torch.Tensor) -> Any:
     except (*_MISFIT, NotImplementedError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise BadInput(
-            f"Torch-Pruning cannot follow its channels: {first}", where="model", next="Leave out compression.channels."
+            f"Torch-Pruning cannot follow its channels: {first}",
+            where="model",
+            next="Leave them: --set compression.channels=false.",
         ) from error
 
 
