@@ -18,14 +18,15 @@ from toolkit.targets import Clock
 def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Planned | None:
     """The dense model, if it fits: no gain is higher. In another precision where it is as accurate there, and faster.
 
-    None where it does not fit, or where latency is to be as low as an accuracy allows.
+    None where it does not fit, or where latency is to be as low as an accuracy allows; also where it fits in another
+    precision alone: compact layers may do so, too, and their cores learn on the board.
     """
     if budget.keep_accuracy is not None:
         return None
     costs, clock = plain_costs(profile), board.target.family.clock
     forms = [each for each in dense_forms(profile) if costs.allows(each.selection)]
     fitting = [each for each in forms if _fits(each.timed, _limits(budget, clock, each.timed))]
-    if not fitting:
+    if fitting[:1] != forms[:1]:
         return None
 
     def worth(selection: Selection) -> float:
