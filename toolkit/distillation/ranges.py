@@ -4,41 +4,54 @@ import torch
 from torch import nn
 
 from toolkit.distillation.fake_quantise import quantised_layers
-from toolkit.distillation.sums import visited_sums
-from toolkit.runtimes.arithmetic import Quantisation, Ranges
+from toolkit.distillation.sums import Visit, visited_sums
+from toolkit.runtimes.arithmetic import Quantisation
+from toolkit.runtimes.clipping import extremes, histogram, least_information_lost, limits
 from toolkit.runtimes.examples import drawn
 
 _BATCH = 32
-_OUTSIDE = 1e-4  # of the values of an example, at either end
-_WILD = 20  # of so many examples, one may be wild
 
 
-@torch.no_grad()
 def read_ranges(model: nn.Module, quantisation: Quantisation) -> dict[str, torch.Tensor]:
     """Lowest and highest (2,) of what each layer and each sum sees while `model` computes some examples in fp32.
 
-    Batch normalisation uses its running statistics. "minmax" is the extremes over all; "percentile" leaves out 1e-4 of
-    the values of each example at either end, and then a twentieth of the examples; "entropy" is read as "percentile",
-    from which an exporter clips a little further: its search takes seconds a layer. A dynamic program finds its ranges
-    itself: there are none. Raises BadInput if the examples cannot be used.
+    Batch normalisation uses its running statistics. What counts is as in `runtimes.clipping`, as an exporter reads it.
+    A dynamic program finds its ranges itself: there are none. Raises BadInput if the examples cannot be used.
     """
-    layers = quantised_layers(model, quantisation)
-    if not layers or quantisation.arithmetic.activations == "dynamic":
+    if not quantised_layers(model, quantisation) or quantisation.arithmetic.activations == "dynamic":
         return {}
+    ranges = quantisation.ranges
     seen: dict[str, list[torch.Tensor]] = {}
 
     def see(name: str, x: torch.Tensor) -> torch.Tensor:
-        seen.setdefault(name, []).append(_extremes(x, quantisation.ranges))
+        seen.setdefault(name, []).append(extremes(x.flatten(1), ranges))
         return x
 
+    _visit(model, quantisation, see)
+    found = {name: limits(torch.cat(each), ranges) for name, each in seen.items()}
+    if ranges != "entropy":
+        return found
+    counts: dict[str, list[torch.Tensor]] = {}
+
+    def count(name: str, x: torch.Tensor) -> torch.Tensor:
+        counts.setdefault(name, []).append(histogram(x, found[name]))
+        return x
+
+    _visit(model, quantisation, count)
+    return {name: least_information_lost(torch.stack(counts[name]).sum(0), each) for name, each in found.items()}
+
+
+@torch.no_grad()
+def _visit(model: nn.Module, quantisation: Quantisation, visit: Visit) -> None:
+    """Show what each layer and each sum sees, a batch at a time."""
     modes = {module: module.training for module in model.modules()}
     handles = [
-        layer.register_forward_pre_hook(lambda _, inputs, name=name: (see(name, inputs[0]), *inputs[1:]))
-        for name, layer in layers.items()
+        layer.register_forward_pre_hook(lambda _, inputs, name=name: (visit(name, inputs[0]), *inputs[1:]))
+        for name, layer in quantised_layers(model, quantisation).items()
     ]
     try:
         model.eval()
-        with visited_sums(model, see):
+        with visited_sums(model, visit):
             for x in drawn(quantisation.examples).split(_BATCH):
                 model(x)
     finally:
@@ -46,21 +59,3 @@ def read_ranges(model: nn.Module, quantisation: Quantisation) -> dict[str, torch
             handle.remove()
         for module, mode in modes.items():
             module.training = mode
-    return {name: _over_examples(torch.cat(found), quantisation.ranges) for name, found in seen.items()}
-
-
-def _extremes(x: torch.Tensor, ranges: Ranges) -> torch.Tensor:
-    """(N, ...) -> (N, 2): lowest and highest of each example."""
-    rows = x.flatten(1)
-    outside = 0 if ranges == "minmax" else int(_OUTSIDE * rows.shape[1])
-    if outside == 0:
-        return torch.stack([rows.amin(1), rows.amax(1)], 1)
-    kept = rows.shape[1] - outside
-    return torch.stack([rows.kthvalue(1 + outside, 1).values, rows.kthvalue(kept, 1).values], 1)
-
-
-def _over_examples(found: torch.Tensor, ranges: Ranges) -> torch.Tensor:
-    """(N, 2) -> (2,)."""
-    wild = 0 if ranges == "minmax" else len(found) // _WILD
-    ordered = found.sort(0).values
-    return torch.stack([ordered[wild, 0], ordered[len(found) - 1 - wild, 1]])

@@ -7,15 +7,10 @@ import onnx
 import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper
-from onnxruntime.quantization.calibrate import HistogramCollector
 
-from toolkit.quiet import quiet
 from toolkit.runtimes.arithmetic import Ranges
+from toolkit.runtimes.clipping import extremes, histogram, least_information_lost, limits
 from toolkit.runtimes.examples import drawn
-
-_OUTSIDE = 1e-4  # of the values of a batch, at either end
-_WILD = 20  # of so many batches, the outermost one counts for nothing
-_BINS, _STEPS = 512, 128
 
 
 def read_ranges(
@@ -27,19 +22,21 @@ def read_ranges(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Lowest and highest value of each tensor, float32, while `model` computes in fp32 with `holes` for further inputs.
 
-    "minmax" is the extremes over all examples. "percentile" leaves out 1e-4 of the values of each, and then a twentieth
-    of the examples at either end: so many may be wild. "entropy" clips within those where a histogram of 128 steps
-    loses the least information (`onnxruntime.quantization`). Raises BadInput if the examples cannot be used.
+    What counts is as in `runtimes.clipping`. Raises BadInput if the examples cannot be used.
     """
     batches = _batches(drawn(examples), model)
-    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in tensors}
+    seen: dict[str, list[torch.Tensor]] = {name: [] for name in tensors}
     for values in _run(model, tensors, holes, batches):
         for name, value in values.items():
-            seen[name].append(_extremes(value, ranges))
-    limits = {name: _over_batches(np.array(found, np.float32), ranges) for name, found in seen.items()}
+            seen[name].append(extremes(value.reshape(1, -1), ranges))
+    found = {name: limits(torch.cat(each), ranges) for name, each in seen.items()}
     if ranges == "entropy":
-        limits |= _least_information_lost(_run(model, tensors, holes, batches), limits)
-    return limits
+        counts = {name: torch.zeros(1) for name in tensors}
+        for values in _run(model, tensors, holes, batches):
+            for name, value in values.items():
+                counts[name] = counts[name] + histogram(value, found[name])
+        found = {name: least_information_lost(counts[name], each) for name, each in found.items()}
+    return {name: (each[0].numpy(), each[1].numpy()) for name, each in found.items()}
 
 
 def _batches(examples: torch.Tensor, model: onnx.ModelProto) -> list[np.ndarray]:
@@ -52,7 +49,7 @@ def _batches(examples: torch.Tensor, model: onnx.ModelProto) -> list[np.ndarray]
 
 def _run(
     model: onnx.ModelProto, tensors: Sequence[str], holes: Mapping[str, np.ndarray], batches: Sequence[np.ndarray]
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[dict[str, torch.Tensor]]:
     """Values of the tensors, batch by batch."""
     given = model.graph.input[0].name
     inner = [name for name in tensors if name != given]
@@ -67,37 +64,6 @@ def _run(
     fed = {each.name for each in session.get_inputs()}
     constant = {name: value for name, value in holes.items() if name in fed}
     for x in batches:
-        values = session.run(inner, {given: x, **constant}) if inner else []
-        yield dict(zip(inner, values, strict=True)) | ({given: x} if given in tensors else {})
-
-
-def _extremes(value: np.ndarray, ranges: Ranges) -> tuple[float, float]:
-    values = value.ravel()
-    outside = 0 if ranges == "minmax" else int(_OUTSIDE * values.size)
-    if outside:
-        values = np.partition(values, (outside, values.size - 1 - outside))[outside : values.size - outside]
-    return values.min(), values.max()
-
-
-def _over_batches(found: np.ndarray, ranges: Ranges) -> tuple[np.ndarray, np.ndarray]:
-    """(batches, 2) -> lowest, highest."""
-    wild = 0 if ranges == "minmax" else len(found) // _WILD
-    ordered = np.sort(found, axis=0)
-    return ordered[wild, 0], ordered[len(found) - 1 - wild, 1]
-
-
-def _least_information_lost(
-    batches: Iterator[dict[str, np.ndarray]], limits: Mapping[str, tuple[np.ndarray, np.ndarray]]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    collector = HistogramCollector("entropy", False, _BINS, _STEPS, None, None)
-    spread = {name: np.array(limit, np.float32) for name, limit in limits.items() if limit[0] < limit[1]}
-    if not spread:
-        return {}
-    with quiet():
-        collector.collect(spread)  # so that the bins span what may come
-        for values in batches:
-            collector.collect({name: np.clip(values[name], *limit) for name, limit in spread.items()})
-        found = collector.compute_collection_result()
-    return {
-        name: (np.asarray(low, np.float32), np.asarray(high, np.float32)) for name, (low, high, *_) in found.items()
-    }
+        computed = session.run(inner, {given: x, **constant}) if inner else []
+        values = dict(zip(inner, computed, strict=True)) | ({given: x} if given in tensors else {})
+        yield {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in values.items()}

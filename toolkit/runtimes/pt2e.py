@@ -77,8 +77,8 @@ def quantise(module: GraphModule, int8: Set[str], quantisation: Quantisation) ->
     """`module`, of one input (batch, *shape), with the nodes of those names in int8.
 
     The names of nodes stay, `module` is spent. No two of the nodes may read one weight or bias. Method: torchao's
-    prepare, calibrate, convert; 256 examples at most go through it, a batch at a time, and no more than their ranges
-    is kept. Raises BadInput if the examples cannot be used.
+    prepare, calibrate, convert; 256 examples at most go through it, a batch at a time ("entropy" twice), and no more
+    than their ranges is kept. Raises BadInput if the examples cannot be used.
     """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
@@ -89,9 +89,22 @@ def quantise(module: GraphModule, int8: Set[str], quantisation: Quantisation) ->
     quantizer.set_filter_function(lambda node: node.name not in left)
     with torch.no_grad():
         prepared = prepare_pt2e(module, quantizer)
-        for example in _batches(prepared, drawn(quantisation.examples)):
-            prepared(example)
+        _calibrate(prepared, quantisation)
         return convert_pt2e(prepared)
+
+
+def _calibrate(prepared: GraphModule, quantisation: Quantisation) -> None:
+    from toolkit.runtimes.clipping_observer import ClippingObserver
+
+    examples = drawn(quantisation.examples)
+    for example in _batches(prepared, examples):
+        prepared(example)
+    observers = [each for each in prepared.modules() if isinstance(each, ClippingObserver)]
+    if observers and quantisation.ranges == "entropy":
+        for each in observers:
+            each.look_again()
+        for example in _batches(prepared, examples):
+            prepared(example)
 
 
 def _batches(module: GraphModule, examples: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -103,9 +116,9 @@ def _batches(module: GraphModule, examples: torch.Tensor) -> Iterator[torch.Tens
 
 def _configuration(arithmetic: Arithmetic, ranges: Ranges) -> "QuantizationConfig":
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import get_symmetric_quantization_config
-    from torchao.quantization.pt2e import HistogramObserver, MinMaxObserver, PerChannelMinMaxObserver
+    from torchao.quantization.pt2e import PerChannelMinMaxObserver
 
-    from toolkit.runtimes.percentile_observer import PercentileObserver
+    from toolkit.runtimes.clipping_observer import ClippingObserver
 
     dynamic = arithmetic.activations == "dynamic"
     chosen = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=dynamic)
@@ -115,10 +128,8 @@ def _configuration(arithmetic: Arithmetic, ranges: Ranges) -> "QuantizationConfi
     chosen = dataclasses.replace(chosen, weight=weight)
     if dynamic:
         return chosen
-    observer = {"minmax": MinMaxObserver, "percentile": PercentileObserver, "entropy": HistogramObserver}[ranges]
-    activation = dataclasses.replace(
-        chosen.input_activation, observer_or_fake_quant_ctr=observer.with_args(eps=2.0**-12)
-    )
+    observer = ClippingObserver.with_args(ranges=ranges, eps=2.0**-12)
+    activation = dataclasses.replace(chosen.input_activation, observer_or_fake_quant_ctr=observer)
     return dataclasses.replace(chosen, input_activation=activation, output_activation=activation)
 
 
