@@ -129,7 +129,7 @@ def _of_cut(
     read = [part for part in (judged, job.task.support, job.task.general) if part is not None]
     content = [value.numpy().tobytes() for part in read for value in (part.x, part.y)]
     kept = open_kept("accuracy", digest(job.key, len(read), *content, code))
-    computed = str(quantisation.arithmetic) if quantisation else ""
+    computed = f"{quantisation.arithmetic} {quantisation.ranges}" if quantisation else ""
     return keep(kept, digest(Selection(dict(chosen)).key, computed, *weights), judge_it)
 
 

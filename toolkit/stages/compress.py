@@ -54,7 +54,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
         selection, arithmetics = planned.allocation.selection, planned.profile.precisions.arithmetics
         backbone = compression.compress(job.network.backbone, planned.spectra, selection)
         quantisation = quantisation_of(job, selection, arithmetics)
-        key, recovery = _key(job, planned, request), None
+        key, recovery = _key(job, planned, quantisation, request), None
         if not selection.is_dense:
             checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
 
@@ -149,7 +149,7 @@ def _tell(recovery: Recovery, watch: Watch) -> None:
         )
 
 
-def _key(job: Job, planned: Planned, request: Request) -> str:
+def _key(job: Job, planned: Planned, quantisation: Quantisation | None, request: Request) -> str:
     orders = {name: each.order for name, each in planned.spectra.items() if isinstance(each, RankedChannels)}
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
     code = code_digest(
@@ -166,6 +166,7 @@ def _key(job: Job, planned: Planned, request: Request) -> str:
         job.key,
         planned.allocation.selection.key,
         sorted(map(str, planned.profile.precisions.arithmetics.values())),
+        quantisation.ranges if quantisation else "",
         orders,
         request.curve,
         request.recovery_steps,

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit import profiling
-from toolkit.choice import Choice
 from toolkit.errors import BadInput
 from toolkit.profiling import ONLY_FP32, Arithmetics, NotStored, Profile, Untimed, WholeModel
-from toolkit.runtimes.arithmetic import Arithmetic
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
-from toolkit.stages.quantise import quantisation_of
+from toolkit.stages.quantise import best_ranges, calibration_examples, has_ranges, losses_by_ranges
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
 
@@ -38,19 +37,12 @@ def choose_precisions(
 ) -> tuple[Precisions, Profile]:
     """Time the dense network in every form of what was asked for; the fastest is what its layers are offered.
 
-    With `auto` only if that is faster than fp32; what was asked for by name is obeyed, and said where it is slower.
-    Raises BadInput if the runtime has no such precision, or the network cannot be had in it.
+    With `auto` only if that is faster than fp32; what was asked for by name is obeyed, and said where it is slower. How
+    ranges of its activations are then read is chosen by the true loss. Raises BadInput if the runtime has no such
+    precision, or the network cannot be had in it.
     """
-    asked = ("int8", "fp16") if job.precision == "auto" else (job.precision,)
-    forms = [each for each in job.runtime.arithmetics if each.precision in asked and each.activations != "dynamic"]
-    if job.precision == "fp32" or (job.precision == "auto" and not forms):
+    if not (forms := asked_forms(job)):
         return ALL_FP32, profile
-    if not forms:
-        raise BadInput(
-            f"runtime {job.runtime.name} has no {job.precision}",
-            where=f"--precision {job.precision}",
-            next="Choose --precision fp32, or another --runtime.",
-        )
     watch.progress.note(f"timing the dense network in {' and '.join(map(str, forms))}")
     found: dict[Arithmetic, WholeModel] = {}
     failed: BadInput | None = None
@@ -79,11 +71,37 @@ def choose_precisions(
         )
         if job.precision == "auto":
             return Precisions(ONLY_FP32, found[best]), profile
+    _choose_ranges(job, best, watch)
     return Precisions({**ONLY_FP32, best.precision: best}, found[best], demanded=job.precision != "auto"), profile
+
+
+def asked_forms(job: Job) -> tuple[Arithmetic, ...]:
+    """What the board is asked about besides fp32. Raises BadInput if that was asked for by name and there is none."""
+    asked = ("int8", "fp16") if job.precision == "auto" else (job.precision,)
+    forms = tuple(each for each in job.runtime.arithmetics if each.precision in asked and each.activations != "dynamic")
+    if not forms and job.precision not in ("auto", "fp32"):
+        raise BadInput(
+            f"runtime {job.runtime.name} has no {job.precision}",
+            where=f"--precision {job.precision}",
+            next="Choose --precision fp32, or another --runtime.",
+        )
+    return forms
+
+
+def _choose_ranges(job: Job, arithmetic: Arithmetic, watch: Watch) -> None:
+    """Here, so that whoever quantises later finds it known; said unless it is min-max."""
+    if not has_ranges(arithmetic):
+        return
+    watch.progress.note(f"choosing how ranges of {arithmetic} activations are read, by the true loss")
+    losses, best = losses_by_ranges(job, arithmetic), best_ranges(job, arithmetic)
+    if best != "minmax":
+        watch.note(
+            f"ranges of {arithmetic} activations are read by {best}: the dense network then loses {losses[best]:.2g} "
+            f"nats an example, by minmax {losses['minmax']:.2g}"
+        )
 
 
 def in_precision(job: Job, arithmetic: Arithmetic) -> Untimed:
     """The dense network with all of its layers in that arithmetic."""
-    everything = {name: Choice(precision=arithmetic.precision) for name in (*job.layers, *job.fixed)}
-    quantisation = quantisation_of(job, everything, {arithmetic.precision: arithmetic})
+    quantisation = Quantisation(arithmetic, calibration_examples(job))  # how ranges are read does not change its time
     return Untimed(job.network.backbone, job.dense_head, job.example, quantisation=quantisation)

@@ -17,7 +17,7 @@ from toolkit.profiling.estimate import estimate as roofline
 from toolkit.profiling.signature import signature_of
 from toolkit.profiling.variants import Variants
 from toolkit.stages.load import Job
-from toolkit.stages.precisions import ALL_FP32, Precisions, choose_precisions
+from toolkit.stages.precisions import ALL_FP32, Precisions, asked_forms, choose_precisions
 from toolkit.stages.probe import Absent, Known
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
@@ -147,7 +147,7 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
 
 
 def _precisions(board: Known, job: Job, kept: Profile, path: Path, watch: Watch) -> tuple[Precisions, Profile]:
-    if job.precision == "fp32":
+    if not asked_forms(job):
         return ALL_FP32, kept
     [dense], now = profiling.time_models(board.agent, job.runtime, [dense_model(job)], kept, path, on_note=watch.note)
     return choose_precisions(board, job, dense, now, path, watch)

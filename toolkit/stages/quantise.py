@@ -1,20 +1,31 @@
-"""How a network leaves fp32 under some choices: which of its layers do, and which examples tell their ranges."""
+"""How a network leaves fp32 under some choices: which of its layers do, which examples tell their ranges, and how."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import get_args
 
 import torch
 from torch import nn
 
+from toolkit.adaptation import features_of
+from toolkit.cache import digest
 from toolkit.choice import REMOVED, Choice
 from toolkit.distillation.fake_quantise import fake_quantised
+from toolkit.distillation.losses import kd
 from toolkit.distillation.ranges import read_ranges
+from toolkit.kept import keep, open_kept
 from toolkit.profiling import Arithmetics
-from toolkit.runtimes.arithmetic import Quantisation
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
+from toolkit.runtimes.clipping import wild
+from toolkit.sources import code_digest
 from toolkit.stages.load import Job
+from toolkit.stages.worth import loss_examples
 
 # Of the general data; the task's support is read whole.
 _GENERAL = 256
+_METHODS: tuple[Ranges, ...] = get_args(Ranges)
 
 
 def quantisation_of(job: Job, chosen: Mapping[str, Choice], arithmetics: Arithmetics) -> Quantisation | None:
@@ -26,7 +37,8 @@ def quantisation_of(job: Job, chosen: Mapping[str, Choice], arithmetics: Arithme
         return None
     [precision] = precisions  # a board is offered one besides fp32
     fp32 = frozenset(name for name, each in layers.items() if each == "fp32")
-    return Quantisation(arithmetics[precision], calibration_examples(job), fp32_layers=fp32)
+    arithmetic = arithmetics[precision]
+    return Quantisation(arithmetic, calibration_examples(job), best_ranges(job, arithmetic), fp32)
 
 
 def calibration_examples(job: Job) -> torch.Tensor:
@@ -34,8 +46,62 @@ def calibration_examples(job: Job) -> torch.Tensor:
     general = job.task.general
     if general is None:
         return job.task.support.x
-    drawn = torch.randperm(len(general), generator=torch.Generator().manual_seed(0))[:_GENERAL]
-    return torch.cat([job.task.support.x, general.x[drawn]])
+    return torch.cat([job.task.support.x, general.x[_order(len(general))[:_GENERAL]]])
+
+
+def has_ranges(arithmetic: Arithmetic) -> bool:
+    """Whether its programs know the ranges of activations beforehand."""
+    return arithmetic.activations in ("signed", "unsigned")
+
+
+def best_ranges(job: Job, arithmetic: Arithmetic) -> Ranges:
+    """How ranges are read for that arithmetic: as the whole dense network then loses least, min-max where it ties."""
+    if not has_ranges(arithmetic):
+        return "minmax"
+    losses = losses_by_ranges(job, arithmetic)
+    return min(losses, key=lambda each: losses[each] if math.isfinite(losses[each]) else math.inf)
+
+
+def losses_by_ranges(job: Job, arithmetic: Arithmetic) -> dict[Ranges, float]:
+    """True loss of the whole dense network in that arithmetic, nats an example, by how its ranges are read; kept.
+
+    It is that of other examples than those that ranges are read from, as far as the general data has such.
+    """
+    code = code_digest("toolkit.distillation", "toolkit.adaptation.heads", "toolkit.stages.worth", __name__)
+    kept = open_kept("ranges", digest(job.key, str(arithmetic), code))
+    missing = not kept.known.keys() >= set(_METHODS)
+    loss = _true_loss(job) if missing else None
+
+    def measure(ranges: Ranges) -> float:
+        assert loss is not None
+        with computing_as(job.network.backbone, Quantisation(arithmetic, calibration_examples(job), ranges)):
+            return loss(job.network.backbone)
+
+    return {ranges: keep(kept, ranges, partial(measure, ranges)) for ranges in _METHODS}
+
+
+def _true_loss(job: Job) -> Callable[[nn.Module], float]:
+    """Backbone -> how far its predictions are from those of the dense one as it is, in nats an example.
+
+    Examples with the farthest values are left out, as many as may be wild: what becomes of those does not count.
+    """
+    general = job.task.general
+    order = _order(len(general or job.task.support))[-loss_examples(job) :]
+    x = (general or job.task.support).x[order]
+    logits = job.dense_head if general is None else job.general_logits
+    x = x[x.flatten(1).abs().amax(1).argsort()[: len(x) - wild(len(x))]]
+
+    @torch.no_grad()
+    def answers(backbone: nn.Module) -> torch.Tensor:
+        return logits(features_of(backbone, x))
+
+    taught = answers(job.network.backbone)
+    return lambda backbone: float(kd(answers(backbone), taught, 1.0))
+
+
+def _order(examples: int) -> torch.Tensor:
+    """Always the same: ranges are read from the first, and judged by the last."""
+    return torch.randperm(examples, generator=torch.Generator().manual_seed(0))
 
 
 @contextmanager

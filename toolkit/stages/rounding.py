@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-
-from torch import nn
+from functools import partial
 
 from toolkit.cache import digest
 from toolkit.choice import REMOVED, Choice, Precision
 from toolkit.compression import GainCurve
+from toolkit.distillation.fake_quantise import fake_quantised
+from toolkit.distillation.ranges import read_ranges
 from toolkit.kept import keep, open_kept
 from toolkit.profiling import Arithmetics, Part
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
-from toolkit.stages.quantise import calibration_examples, computing_as
+from toolkit.stages.quantise import best_ranges, calibration_examples
 from toolkit.stages.watch import Watch
 from toolkit.stages.worth import Worth, true_loss
 
@@ -48,27 +49,35 @@ def with_rounding(
 def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int, watch: Watch) -> dict[str, float]:
     """True loss of the dense network with that layer alone rounded, nats an example."""
     layers = [*job.layers, *job.fixed]
-    arithmetic, examples = arithmetics[precision], calibration_examples(job)
+    arithmetic = arithmetics[precision]
+    whole = Quantisation(arithmetic, calibration_examples(job), best_ranges(job, arithmetic))
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
     code = code_digest(*packages, "toolkit.stages.quantise", "toolkit.stages.worth", __name__)
-    kept = open_kept("rounding", digest(job.key, str(arithmetic), seed, code))
+    kept = open_kept("rounding", digest(job.key, str(arithmetic), whole.ranges, seed, code))
     missing = [name for name in layers if name not in kept.known]
     if missing:
         watch.was_cached = False
         watch.progress.note(f"measuring the true loss of rounding single layers: {len(missing)} to go")
-    loss = true_loss(job, seed, cut=False) if missing else None
+    measure = _measuring(job, whole, seed) if missing else _not_asked
     found = {}
     for done, name in enumerate(layers, start=1):
-        alone = Quantisation(arithmetic, examples, fp32_layers=frozenset(each for each in layers if each != name))
-        found[name] = max(0.0, keep(kept, name, _of(job, loss, alone)))
+        others = frozenset(each for each in layers if each != name)
+        found[name] = max(0.0, keep(kept, name, partial(measure, others)))
         watch.progress.advance(done, len(layers))
     return found
 
 
-def _of(job: Job, loss: Callable[[nn.Module], float] | None, alone: Quantisation) -> Callable[[], float]:
-    def measure() -> float:
-        assert loss is not None
-        with computing_as(job.network.backbone, alone):
-            return loss(job.network.backbone)
+def _measuring(job: Job, whole: Quantisation, seed: int) -> Callable[[frozenset[str]], float]:
+    """Layers that stay fp32 -> true loss of the dense network with all others rounded; ranges are read once."""
+    backbone, loss = job.network.backbone, true_loss(job, seed, cut=False)
+    ranges = read_ranges(backbone, whole)
+
+    def measure(fp32: frozenset[str]) -> float:
+        with fake_quantised(backbone, replace(whole, fp32_layers=fp32), ranges):
+            return loss(backbone)
 
     return measure
+
+
+def _not_asked(fp32: frozenset[str]) -> float:
+    raise AssertionError("all losses are known")

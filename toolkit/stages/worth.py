@@ -155,10 +155,14 @@ def _rows(job: Job) -> dict[str, int]:
 def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:
     general = job.task.general
     examples, logits = (job.task.support, job.dense_head) if general is None else (general, job.general_logits)
-    macs = sum(of * matrix(job.layers[name]).numel() for name, of in _rows(job).items())
-    most = min(max(int(_LOSS_MACS / macs), _FEWEST_LOSS_EXAMPLES), _LOSS_EXAMPLES)
-    drawn = _drawn(len(examples), most, seed)
+    drawn = _drawn(len(examples), loss_examples(job), seed)
     return examples.x[drawn], logits
+
+
+def loss_examples(job: Job) -> int:
+    """On how many examples a true loss is measured, where there are so many."""
+    macs = sum(of * matrix(job.layers[name]).numel() for name, of in _rows(job).items())
+    return min(max(int(_LOSS_MACS / macs), _FEWEST_LOSS_EXAMPLES), _LOSS_EXAMPLES)
 
 
 def _drawn(examples: int, at_most: int, seed: int) -> torch.Tensor:
