@@ -49,6 +49,8 @@ transport = "local"
 memory_fraction = 0.5
 """
 _SMALL = """
+from collections import OrderedDict
+
 import torch
 from torch import nn
 from toolkit.tasks import Examples, Task
@@ -62,6 +64,17 @@ def model():
 def tiny():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 5))
+
+def odd():
+    torch.manual_seed(0)
+    layers = {
+        "first": nn.Conv2d(1, 16, 3, stride=2, padding=1),
+        "grown": nn.ConvTranspose2d(16, 4, 2, stride=2),
+        "shares": nn.Softmax(1),
+        "flat": nn.Flatten(),
+        "last": nn.Linear(256, 5),
+    }
+    return nn.Sequential(OrderedDict(layers))
 
 def wide():
     torch.manual_seed(0)

@@ -153,6 +153,14 @@ def test_layers_that_it_does_not_run_in_int8_stay_in_fp32() -> None:
     assert executorch.export(graph, (), int8("dynamic", examples)).fp32_layers == ("0", "2")
 
 
+def test_operators_that_it_has_no_int8_for_are_listed_by_kind() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 8), nn.Softmax(1), nn.Linear(8, 2)).eval()
+    examples = torch.randn(8, 8)
+    program = executorch.export(export_with_holes(model, examples[:1], ()), (), int8("signed", examples))
+    assert (program.fp32_layers, program.fp32_operators) == ((), ("layer_norm", "softmax"))
+
+
 class _Shared(nn.Module):
     """One layer in two places, and one convolution before two norms."""
 

@@ -255,6 +255,7 @@ def test_layers_that_cannot_run_in_int8_are_listed(activations: Activations, tmp
     program = _export(model, x, (), _int8(activations, x))
     cannot = ("grown", "memory")
     assert program.fp32_layers == (("conv", *cannot) if activations == "dynamic" else cannot)
+    assert program.fp32_operators == ()
     session, _ = _session(model, program, tmp_path)
     with torch.no_grad():
         expected = model(x).numpy()
@@ -288,3 +289,13 @@ def test_an_int8_program_does_not_tell_where_it_was_made(block: tuple[Block, tor
         made = onnx.load_from_string(data)
         assert made.ir_version <= 10  # what ONNX Runtime 1.19 reads
         assert [each.version <= 21 for each in made.opset_import if each.domain == ""] == [True]
+
+
+def test_operators_without_an_int8_kernel_are_listed_by_kind() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 8), nn.Softmax(1), nn.ReLU(), nn.Linear(8, 2))
+    x = torch.randn(16, 8)
+    program = _export(model.eval(), x, (), _int8("unsigned", x))
+    assert (program.fp32_layers, program.fp32_operators) == ((), ("LayerNormalization", "Softmax"))
+    assert _export(model, x, (), _int8("unsigned", x, "minmax", "1", "3")).fp32_operators == ()  # not asked for
+    assert _export(model, x, (), _int8("dynamic", x)).fp32_operators == ()  # those are fp32 there in any case

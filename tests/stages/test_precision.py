@@ -2,21 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from workplace import MODEL, PLAIN, ROOMY_MS, TASK, Workplace, inside, make_workplace
 
-from toolkit import pipeline, stages
+from toolkit import pipeline, profiling, stages
 from toolkit.choice import DENSE, Choice
 from toolkit.deployment import Deployment
 from toolkit.errors import BadInput
-from toolkit.profiling import NotStored
+from toolkit.profiling import NotStored, Profile
 from toolkit.profiling.signature import parse_signature
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request, require_precision
+from toolkit.runtimes import Runtime
+from toolkit.runtimes.arithmetic import parse_arithmetic
 from toolkit.stages import Watch
 from toolkit.stages.learn import plain_costs
-from toolkit.stages.precisions import ALL_FP32, choose_precisions
+from toolkit.stages.load import Job
+from toolkit.stages.precisions import ALL_FP32, asked_forms, choose_precisions, in_precision
+from toolkit.stages.probe import Known
+from toolkit.stages.profile import Profiled
 
 REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, **PLAIN | {"precision": "int8"})
 
@@ -113,6 +120,59 @@ def test_in_fp32_nothing_else_is_timed(place: Workplace, deployed: Deployment) -
     profile = stages.profile(stages.recall(place.target, job, watch), job, watch)
     assert all(choice.precision == "fp32" for part in profile.parts.values() for choice in part.pieces)
     assert profile.precisions.rival is None
+
+
+def test_what_the_runtime_has_no_int8_for_is_listed_again_and_again(place: Workplace) -> None:
+    request = replace(REQUEST, model="my_package.small:odd")
+    overrides = Overrides(latency_ms=ROOMY_MS)
+    for attempt in range(2):  # the second finds its bundle in the cache
+        found = pipeline.deploy(request, place.target, overrides, Silent(), place.folder / f"odd {attempt}")
+        assert found.active
+        assert any("grown, Softmax stay fp32" in note for note in found.notes), found.notes
+        assert {each.layer: each.precision for each in found.allocation}["first"] == "int8"
+
+
+def _where_int8_is_slower(place: Workplace) -> tuple[Known, Job, Profiled, Profile]:
+    """This board's stored profile, but that the dense network takes three times as long in int8."""
+    watch = Watch(Silent())
+    job = stages.load(REQUEST, place.target, watch)
+    board = stages.recall(place.target, job, watch)
+    known = stages.profile(board, job, watch)
+    rows = dict(known.profile.rows)
+    for form in ("signed", "unsigned"):
+        key = profiling.row_of(in_precision(job, parse_arithmetic(f"int8 {form}")))
+        rows[key] = rows[key].model_copy(update={"median_ms": 3 * known.dense.measurement.median_ms})
+    return board, job, known, known.profile.model_copy(update={"rows": rows})
+
+
+def test_where_int8_is_slower_auto_leaves_it_and_says_so(place: Workplace, deployed: Deployment) -> None:
+    board, job, known, slow = _where_int8_is_slower(place)
+    watch = Watch(Silent())
+    found, _ = choose_precisions(board, replace(job, precision="auto"), known.dense, slow, known.path, watch)
+    assert set(found.arithmetics) == {"fp32"}
+    assert "gains nothing from int8" in watch.notes[-1]
+
+
+def test_where_int8_is_slower_it_is_obeyed_and_said(place: Workplace, deployed: Deployment) -> None:
+    board, job, known, slow = _where_int8_is_slower(place)
+    watch = Watch(Silent())
+    found, _ = choose_precisions(board, job, known.dense, slow, known.path, watch)
+    assert found.demanded
+    assert set(found.arithmetics) == {"fp32", "int8"}
+    assert any("gains nothing from int8" in note for note in watch.notes)
+
+
+def test_a_runtime_without_that_precision_is_refused_by_name_and_passed_over_by_auto(place: Workplace) -> None:
+    request = replace(REQUEST, runtime="executorch", precision="fp16")
+    job = stages.load(request, place.target, Watch(Silent()), offline=True)
+    with pytest.raises(BadInput) as caught:
+        asked_forms(job)
+    assert (caught.value.what, caught.value.where) == ("runtime executorch has no fp16", "--precision fp16")
+    bare = replace(job, runtime=cast("Runtime", SimpleNamespace(name="bare", arithmetics=())))
+    with pytest.raises(BadInput, match="runtime bare has no int8"):
+        asked_forms(replace(bare, precision="int8"))
+    assert asked_forms(replace(bare, precision="auto")) == ()
+    assert asked_forms(replace(bare, precision="fp32")) == ()
 
 
 @pytest.mark.parametrize("allocator", ["uniform", "magnitude", "random", "policy"])

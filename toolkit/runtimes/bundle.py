@@ -41,6 +41,11 @@ class Bundle:
         said: float | None = self.manifest.get("acceptance", {}).get("tolerance")
         return said
 
+    @property
+    def left_in_fp32(self) -> tuple[str, ...]:
+        """Layers and kinds of operators that the runtime has no int8 for, though it was asked for."""
+        return tuple(self.manifest["infer"].get("left_in_fp32", ()))
+
 
 class Served(nn.Module):
     """What a board runs: x -> (logits, features)."""
@@ -142,6 +147,7 @@ def write_bundle(
             "program": infer_name,
             "holes": list(inference.holes),
             "quantised_holes": list(inference.quantised_holes),
+            "left_in_fp32": [*inference.fp32_layers, *inference.fp32_operators],
             "nodes": vars(inference.nodes),
         },
         "train": {"program": train_name, "trainables": list(trainable_names(backbone))},

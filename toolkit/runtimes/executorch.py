@@ -55,6 +55,7 @@ def _export_int8(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Q
                 return dataclasses.replace(
                     program,
                     fp32_layers=int8.fp32_layers,
+                    fp32_operators=int8.fp32_operators,
                     quantised_holes=int8.quantised_holes,
                     input_type=int8.input_type,
                 )

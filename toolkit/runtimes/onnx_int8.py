@@ -30,15 +30,18 @@ _BETWEEN = (
     *("Add", "Mul", "Relu", "Clip", "LeakyRelu", "Sigmoid", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat"),
     *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Resize", "Pad", "Split"),
 )
+# What moves or names values: it has no precision.
+_MOVING = ("Cast", "Constant", "Expand", "Gather", "Identity", "Shape", "Slice")
 
 
 @dataclass(frozen=True)
 class Int8:
-    """The graph, its holes that take int8, and the layers that were asked for in int8 and are not."""
+    """The graph, its holes that take int8, and what is not int8 although that was asked for: layers and operators."""
 
     model: onnx.ModelProto
     quantised_holes: tuple[str, ...]
     fp32_layers: tuple[str, ...]
+    fp32_operators: tuple[str, ...]
 
 
 def to_int8(model: onnx.ModelProto, root: str, holes: Mapping[str, np.ndarray], quantisation: Quantisation) -> Int8:
@@ -55,6 +58,7 @@ def to_int8(model: onnx.ModelProto, root: str, holes: Mapping[str, np.ndarray], 
         for node in model.graph.node
         if known[node.name].weight is not None and not known[node.name].within(quantisation.fp32_layers)
     ]
+    operators = _without_int8(model, known, quantisation.fp32_layers)
     able = [node for node in asked if _can_run(node, known[node.name], holes, dynamic)]
     weights = {known[node.name].weight for node in able}
     inner = [name for name in holes if name in weights]
@@ -65,7 +69,18 @@ def to_int8(model: onnx.ModelProto, root: str, holes: Mapping[str, np.ndarray], 
         model = _dynamic(model, chosen) if dynamic else _static(model, chosen, known, others, quantisation)
     supply_quantised_at_load(model, constants)
     left = [known[node.name].modules[:1] for node in asked if node.name not in chosen]
-    return Int8(model, tuple(inner), tuple(dict.fromkeys(each for names in left for each in names)))
+    layers = tuple(dict.fromkeys(each for names in left for each in names))
+    return Int8(model, tuple(inner), layers, () if dynamic else operators)
+
+
+def _without_int8(model: onnx.ModelProto, known: Mapping[str, Origin], fp32: Collection[str]) -> tuple[str, ...]:
+    """Kinds of operators without weights that compute on floats, and that no int8 kernel is used for."""
+    floats = _floats(model)
+    rest = [node for node in model.graph.node if known[node.name].weight is None and floats.intersection(node.output)]
+    able = {*_STATIC, *_BETWEEN, *_MOVING}
+    return tuple(
+        dict.fromkeys(node.op_type for node in rest if node.op_type not in able and not known[node.name].within(fp32))
+    )
 
 
 def _can_run(node: onnx.NodeProto, origin: Origin, holes: Collection[str], dynamic: bool) -> bool:
@@ -121,11 +136,14 @@ def _with_what_follows(
 
 def _activations(model: onnx.ModelProto, chosen: Collection[str]) -> list[str]:
     """The float tensors that those nodes read and write, but for constants."""
-    typed = (*model.graph.value_info, *model.graph.input, *model.graph.output)
-    floats = {each.name for each in typed if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
-    floats -= {each.name for each in model.graph.initializer}
+    floats = _floats(model) - {each.name for each in model.graph.initializer}
     names = [name for node in model.graph.node if node.name in chosen for name in (*node.input, *node.output)]
     return [name for name in dict.fromkeys(names) if name in floats]
+
+
+def _floats(model: onnx.ModelProto) -> set[str]:
+    typed = (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    return {each.name for each in typed if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
 
 
 def _dynamic(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:

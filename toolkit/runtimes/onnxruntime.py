@@ -52,7 +52,12 @@ def export(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Quantis
     arguments = graph.example_inputs[0] if graph.example_inputs else ()
     values = [value.detach().numpy() for value in arguments[first:]]
     made = to_int8(model, "model", dict(zip(holes, values, strict=True)), quantisation)
-    return replace(_program(made.model, holes), fp32_layers=made.fp32_layers, quantised_holes=made.quantised_holes)
+    return replace(
+        _program(made.model, holes),
+        fp32_layers=made.fp32_layers,
+        fp32_operators=made.fp32_operators,
+        quantised_holes=made.quantised_holes,
+    )
 
 
 def export_layers(

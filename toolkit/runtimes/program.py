@@ -26,15 +26,17 @@ class Nodes:
 class Program:
     """The file's bytes, its nodes, and the holes that the board fills, in order.
 
-    `fp32_layers` were asked for in int8, and the runtime cannot run them so. The `quantised_holes` among its holes take
-    int8 values and their steps (`devices.agent.quantise`). `input_type` is a NumPy type: a layer that stands between
-    int8 layers is timed alone on what it gets there.
+    `fp32_layers` were asked for in int8, and the runtime cannot run them so; nor the `fp32_operators`, which have no
+    weights and are told by kind. The `quantised_holes` among its holes take int8 values and their steps
+    (`devices.agent.quantise`). `input_type` is a NumPy type: a layer that stands between int8 layers is timed alone on
+    what it gets there.
     """
 
     data: bytes
     nodes: Nodes
     holes: tuple[str, ...] = ()
     fp32_layers: tuple[str, ...] = ()
+    fp32_operators: tuple[str, ...] = ()
     quantised_holes: tuple[str, ...] = ()
     input_type: str = "float32"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING
 
 import torch
+from torch._ops import OpOverload
 from torch.fx import GraphModule, Node
 
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
@@ -48,6 +49,16 @@ _PASSING = _POOLING | {
     _aten.transpose.int,
     _aten.dropout.default,
 }
+# What moves or names values: it has no precision.
+_MOVING = {
+    _aten.slice.Tensor,
+    _aten.select.int,
+    _aten.expand.default,
+    _aten.squeeze.dim,
+    _aten.unsqueeze.default,
+    _aten.clone.default,
+    _aten.contiguous.default,
+}
 # The finest scale of a weight: a channel of zeros must have one, and the library's own (2 ** -12) is coarse for the
 # weights of wide layers.
 _FINEST_WEIGHT = 2.0**-20
@@ -65,6 +76,13 @@ def weighted_nodes(module: GraphModule) -> Iterator[Node]:
 def has_int8(node: Node, arithmetic: Arithmetic) -> bool:
     """Whether a weighted node is tried in that arithmetic: convolutions gain nothing from dynamic activations."""
     return node.target is _LINEAR or arithmetic.activations != "dynamic"
+
+
+def without_int8(module: GraphModule) -> tuple[str, ...]:
+    """Kinds of operators that XNNPACK's quantiser has nothing for, as torch names them."""
+    known = _WEIGHTED | _JOINING | _PASSING | _MOVING
+    called = [node.target for node in module.graph.nodes if node.op == "call_function" and node.target not in known]
+    return tuple(dict.fromkeys(each.overloadpacket.__name__ for each in called if isinstance(each, OpOverload)))
 
 
 def is_int8(node: Node) -> bool:

@@ -15,13 +15,15 @@ class Int8Graph:
     """A graph without holes, in int8.
 
     `placeholders` stand in it for each hole, in fp32 and in int8. `layers` are those in int8, by the names of their
-    weights in the graph. `fp32_layers` were asked for in int8 and stayed in fp32.
+    weights in the graph. `fp32_layers` were asked for in int8 and stayed in fp32, as did the `fp32_operators`, told by
+    kind.
     """
 
     graph: ExportedProgram
     placeholders: dict[int, list[torch.Tensor]]
     layers: dict[str, str]
     fp32_layers: tuple[str, ...]
+    fp32_operators: tuple[str, ...]
     quantised_holes: tuple[str, ...]
     input_type: str
 
@@ -48,6 +50,7 @@ def int8_graph(
         for node in weighted
         if node.name in asked and asked[node.name] not in impossible and _may_be_int8(node, values, quantisation)
     }
+    operators = () if quantisation.arithmetic.activations == "dynamic" else pt2e.without_int8(module)
     converted = pt2e.quantise(module, tried, quantisation)
     int8 = [node for node in converted.graph.nodes if node.name in tried and pt2e.is_int8(node)]
     placeholders = _empty(converted, {node: filled[node.name] for node in int8}, values)
@@ -60,6 +63,7 @@ def int8_graph(
         placeholders,
         {_weight_name(node): layers[node.name] for node in int8},
         tuple(dict.fromkeys(layer for name, layer in asked.items() if name not in done)),
+        operators,
         tuple(holes[index] for index, own in placeholders.items() if any(each.dtype == torch.int8 for each in own)),
         str(input_type).removeprefix("torch."),
     )

@@ -1,11 +1,14 @@
 """Stage 6: the bundle: inference program, train step, tensors, acceptance outputs, manifest."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from toolkit.adaptation import trace_train_step
 from toolkit.cache import cached, digest
+from toolkit.runtimes import Program
+from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
 from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
@@ -29,8 +32,6 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             support = job.task.support.x
             watch.progress.advance(0, 2)
             inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
-            if inference.fp32_layers:
-                watch.note(f"{', '.join(inference.fp32_layers)} stay fp32: the runtime cannot run them otherwise")
             watch.progress.advance(1, 2)
             network = nn.Sequential()
             network.add_module("backbone", compact.backbone)
@@ -38,8 +39,9 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             names = trainable_names(compact.backbone)
             step = job.runtime.export(trace_train_step(network, names, support, len(job.task.classes)), ())
             watch.progress.advance(2, 2)
-            precision = compact.quantisation.arithmetic.precision if compact.quantisation else "fp32"
-            with computing_as(compact.backbone, compact.quantisation):  # what the board's outputs are compared with
+            quantisation = compact.quantisation and _leaving(compact.quantisation, inference)
+            precision = quantisation.arithmetic.precision if quantisation else "fp32"
+            with computing_as(compact.backbone, quantisation):  # what the board's outputs are compared with
                 write_bundle(
                     folder,
                     job.runtime,
@@ -56,4 +58,12 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
                 )
 
         folder, watch.was_cached = cached("bundles", key, write)
-        return read_bundle(folder)
+        bundle = read_bundle(folder)
+        if bundle.left_in_fp32:
+            watch.note(f"{', '.join(bundle.left_in_fp32)} stay fp32: {job.runtime.name} has no int8 for them")
+        return bundle
+
+
+def _leaving(quantisation: Quantisation, program: Program) -> Quantisation:
+    """As the program computes: what its runtime has no int8 for stays fp32."""
+    return replace(quantisation, fp32_layers=quantisation.fp32_layers | frozenset(program.fp32_layers))
