@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from .conditions import text
+from .saturation import saturates
+
 Program = Callable[[Sequence[np.ndarray]], "list[np.ndarray]"]
 
 
@@ -34,6 +37,9 @@ def _load_onnxruntime(path: str, holes: Mapping[str, np.ndarray], threads: int) 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if saturates(text("/proc/cpuinfo")):
+        # Other kernels, slower and exact; a processor with VNNI is fast and exact without them.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in holes.values()]
     if values:
         options.add_external_initializers(list(holes), values)
