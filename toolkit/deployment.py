@@ -80,13 +80,25 @@ class AccuracyTable(_Record):
     task_adapted: Accuracy | None
 
 
+class Alternative(_Record):
+    """What the same choice would take and lose in the other precision that the board was offered.
+
+    `loss_nats` is None where nothing was weighed: the dense model fits.
+    """
+
+    precision: Precision
+    predicted_ms: float
+    loss_nats: float | None
+
+
 class LayerChoice(_Record):
     """What one layer became. `rank` None is dense; `gain_kept` is the share of the layer's gain that is kept.
 
     Of a group of channels, which is a choice of its own, `rank` counts those kept of `full_rank`; its milliseconds and
     bytes are the difference to the layers that it narrows, which are listed as the dense ones that they were.
     Of a residual block that is removed, `rank` is 0 of as many layers as it had: it stands for them.
-    `loss_nats` is what the choice is expected to add to the loss of an example before recovery.
+    `loss_nats` is what the choice is expected to add to the loss of an example before recovery. `alternative` is None
+    where the board was offered one precision; `unable` says that the runtime has nothing for the layer but fp32.
     """
 
     layer: str
@@ -100,6 +112,8 @@ class LayerChoice(_Record):
     gain_kept: float
     loss_nats: float
     weight_bytes: int
+    alternative: Alternative | None = None
+    unable: bool = False
 
 
 class FrontierPoint(_Record):

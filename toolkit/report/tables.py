@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.deployment import Accuracy, Bytes, Deployment
+from toolkit.deployment import Accuracy, Bytes, Deployment, LayerChoice
 from toolkit.report import words
 from toolkit.units import format_interval
 
@@ -96,7 +96,7 @@ def model_table(deployment: Deployment) -> Table:
     counted = (
         (words.NOT_MEASURED,) * 3
         if nodes is None
-        else (words.count(nodes.total), words.count(nodes.delegated), words.count(nodes.fallback))
+        else (words.count(nodes.total), _of_all(nodes.delegated, nodes.total), _of_all(nodes.fallback, nodes.total))
     )
     rows = (
         (
@@ -122,7 +122,8 @@ def model_table(deployment: Deployment) -> Table:
 
 
 def allocation_table(deployment: Deployment) -> Table:
-    """What each layer, and each group of channels, became and what it costs."""
+    """What each layer, and each group of channels, became and what it costs; why its precision, where there are two."""
+    mixed = any(choice.alternative or choice.unable for choice in deployment.allocation)
     clock = deployment.latency_ms.clock
     rows = tuple(
         (
@@ -132,8 +133,10 @@ def allocation_table(deployment: Deployment) -> Table:
             choice.precision,
             words.milliseconds(choice.predicted_ms),
             words.milliseconds(choice.dense_ms),
+            words.milliseconds(choice.dense_ms - choice.predicted_ms),
             words.number(choice.loss_nats),
             words.size(choice.weight_bytes),
+            *((_why(choice),) if mixed else ()),
         )
         for choice in deployment.allocation
     )
@@ -144,7 +147,22 @@ def allocation_table(deployment: Deployment) -> Table:
         caption += "; channels: the difference that removing them makes to the layers that share them, listed as dense"
     if any(choice.choice == "removed" for choice in deployment.allocation):
         caption += "; removed: a residual block, in place of its layers"
-    head = ("Layer", "Choice", "Rank", "Precision", "Predicted", "Dense", "Loss paid, nats", "Weights")
+    if mixed:
+        layers = [choice for choice in deployment.allocation if choice.alternative or choice.unable]
+        left = sum(choice.precision != "fp32" for choice in layers)
+        caption += f"; {left} of {len(layers)} layers leave fp32"
+    head: tuple[str, ...] = (
+        "Layer",
+        "Choice",
+        "Rank",
+        "Precision",
+        "Predicted",
+        "Dense",
+        "Gained",
+        "Loss paid, nats",
+        "Weights",
+    )
+    head += ("Why this precision",) if mixed else ()
     return Table(words.with_clock(caption, clock) + ".", head, rows)
 
 
@@ -214,6 +232,27 @@ def _accuracy_row(name: str, accuracy: Accuracy | None) -> tuple[str, ...]:
     interval = words.wilson(accuracy.value, accuracy.examples)
     counted = words.count(accuracy.examples)
     return (name, words.share(accuracy.value), interval, accuracy.data, counted, accuracy.ran_on)
+
+
+def _of_all(nodes: int, total: int) -> str:
+    return f"{words.count(nodes)} ({words.share(nodes / total)})" if total else words.count(nodes)
+
+
+def _why(choice: LayerChoice) -> str:
+    """What the other precision would take and lose, beside what was chosen."""
+    other = choice.alternative
+    if choice.unable:
+        return "the runtime has nothing else for it"
+    if other is None:
+        return "–"
+    saved_ms = choice.predicted_ms - other.predicted_ms
+    lost = "" if other.loss_nats is None else words.number(abs(other.loss_nats - choice.loss_nats))
+    if choice.precision != "fp32":
+        said = "less" if saved_ms < 0 else "more"
+        return f"{words.milliseconds(abs(saved_ms))} {said} than in fp32" + (f", for {lost} nats" if lost else "")
+    if saved_ms <= 0:
+        return f"no gain: {other.precision} takes {words.milliseconds(-saved_ms)} more"
+    return f"{other.precision} takes {words.milliseconds(saved_ms)} less" + (f", but loses {lost} nats" if lost else "")
 
 
 def _budget(value: float | None, say: Any, source: str) -> str:

@@ -1,7 +1,8 @@
 """Gather what the stages found into one Deployment: predicted beside measured."""
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -9,11 +10,12 @@ from torch import nn
 
 from toolkit import __version__, compression
 from toolkit.adaptation import features_of
-from toolkit.choice import DENSE, REMOVED, Form
+from toolkit.choice import DENSE, REMOVED, Choice, Form
 from toolkit.compression import matrix
 from toolkit.deployment import (
     Accuracy,
     AccuracyTable,
+    Alternative,
     Bytes,
     Deployment,
     FrontierPoint,
@@ -99,7 +101,7 @@ def summarise(
         stages=tuple(watch.stages),
         allocator=request.allocator,
         curve=request.curve,
-        allocation=_choices(job, planned),
+        allocation=_choices(job, planned, bundle.left_in_fp32 if bundle else ()),
         bound_gap=allocation.bound_gap,
         latency_ms=Latency(
             budget=budget.latency_ms.value if budget.latency_ms else None,
@@ -151,7 +153,7 @@ def summarise(
     )
 
 
-def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
+def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[LayerChoice, ...]:
     """Of each layer that is left, each group that loses channels, and each block that goes, in place of its layers."""
     choices = []
     selection, parts = planned.allocation.selection, planned.costs.parts
@@ -171,16 +173,30 @@ def _choices(job: Job, planned: Planned) -> tuple[LayerChoice, ...]:
                 choice=_FORMS[choice.form],
                 rank=0 if choice == REMOVED else choice.size,
                 full_rank=_full_size(job, name),
-                precision=choice.precision,
+                precision="fp32" if name in unable else choice.precision,
                 predicted_ms=cost.latency_ms + sum(each.latency_ms for each in counted),
                 source=cost.source,
                 dense_ms=parts[name][DENSE].latency_ms + sum(parts[layer][DENSE].latency_ms for layer in stood),
                 gain_kept=1.0 if loss <= 0 or curve is None else 1 - loss / curve.dense,
                 loss_nats=loss,
                 weight_bytes=cost.weight_bytes + sum(each.weight_bytes for each in counted),
+                alternative=None if name in unable else _alternative(planned, name, choice),
+                unable=name in unable,
             )
         )
     return tuple(choices)
+
+
+def _alternative(planned: Planned, name: str, choice: Choice) -> Alternative | None:
+    """The same in the other precision; None where there is none, and of a group, of which each costs a difference."""
+    if choice.form == "channels":
+        return None
+    row, gains = planned.costs.parts[name], planned.gains.get(name)
+    for other in row:
+        if other.precision != choice.precision and replace(other, precision=choice.precision) == choice:
+            lost = gains.dense - gains.of(other) if gains else None
+            return Alternative(precision=other.precision, predicted_ms=row[other].latency_ms, loss_nats=lost)
+    return None
 
 
 def _full_size(job: Job, part: str) -> int:
