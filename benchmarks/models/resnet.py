@@ -15,6 +15,7 @@ from toolkit.tasks import Examples, Task, split_support
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _GENERAL, _GENERAL_QUERY, _QUERY, _HELD_OUT = 2000, 2000, 2000, 1000
+_JUDGED = 2000
 
 
 class Block(nn.Module):
@@ -88,6 +89,27 @@ def task(shots: int = 5, seed: int = 0) -> Task:
         _examples(arrays["test_images"][theirs], test[theirs]),
         _examples(arrays["train_images"][general], train[general]),
         _examples(arrays["test_images"][ours], test[ours]),
+    )
+
+
+def task_of_all(shots: int = 5, seed: int = 0) -> Task:
+    """The same ten classes with all training images: 17,000 to learn from, 2,000 to judge by, shots of the rest.
+
+    No choice sees a test image; the queries are some.
+    """
+    arrays = _arrays()
+    images, labels, test = arrays["train_images"], arrays["train_labels"].astype(np.int64), arrays["test_labels"]
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    general, judged, held_out = np.split(shuffled, [-_JUDGED - _HELD_OUT, -_HELD_OUT])
+    queries = np.random.default_rng(seed).permutation(len(test))[:_QUERY]
+    support, _ = split_support(normalise(images[held_out]), labels[held_out], shots=shots, seed=seed, where="CIFAR-10")
+    return Task(
+        "CIFAR-10, all training images",
+        CLASSES,
+        support,
+        _examples(arrays["test_images"][queries], test[queries].astype(np.int64)),
+        _examples(images[general], labels[general]),
+        _examples(images[judged], labels[judged]),
     )
 
 
