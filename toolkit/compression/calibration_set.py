@@ -8,7 +8,9 @@ import torch
 from toolkit.tasks import Examples
 
 # Activations of one batch are held until its gradients are known: of a ViT-Base, 90 MB an example.
-_BATCH = 8
+# Of large inputs few at a time, as their activations are held for a backward pass; of small ones more, since what takes
+# time is then to read the weights.
+_VALUES, _FEWEST, _MOST = 2**17, 8, 64
 
 Head = Callable[[torch.Tensor], torch.Tensor]
 
@@ -37,5 +39,6 @@ class CalibrationSet:
 
 def in_batches(part: Labelled) -> Iterator[tuple[torch.Tensor, Head]]:
     """Inputs a few at a time, each batch with the head."""
-    for x in part.examples.x.split(_BATCH):
+    each = max(1, part.examples.x[:1].numel())
+    for x in part.examples.x.split(min(max(_VALUES // each, _FEWEST), _MOST)):
         yield x, part.head

@@ -40,7 +40,7 @@ def necessary(variants: Variants) -> int:
 def unsure(variants: Variants, rows: dict[str, Measurement]) -> list[str]:
     """What is still worth timing, the least sure first; nothing once all are predicted well enough."""
     unseen = [key for key in variants if key not in rows]
-    predictor = fit_predictor(rows)
+    predictor = fit_predictor(rows) if unseen else None
     if predictor is None:
         return unseen
     doubts = {key: each.relative_std for key, each in zip(unseen, predictor.predict(unseen), strict=True)}

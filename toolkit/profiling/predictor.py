@@ -8,6 +8,7 @@ scales were fitted without them: there its uncertainty is stretched to what leav
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from math import log, prod
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Wh
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.signature import Signature, parse_signature
@@ -39,11 +41,18 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Predictor:
-    """Fitted on the rows of one profile."""
+    """Fitted on the rows of one profile: features `x` (rows, features) and logarithms of milliseconds `y` (rows,)."""
 
     process: Pipeline
-    families: frozenset[tuple[str, Arithmetic]]
-    stretch: float
+    x: np.ndarray
+    y: np.ndarray
+    families: tuple[tuple[str, Arithmetic], ...]
+
+    @cached_property
+    def stretch(self) -> float:
+        """By how much its standard deviation of a layer that it never saw is too small; five more fits tell."""
+        seen = list(dict.fromkeys(self.families))
+        return _stretch(self.x, self.y, np.array([seen.index(each) for each in self.families]))
 
     def predict(self, signatures: list[str]) -> list[Predicted]:
         """What each takes. Raises ValueError for a text that is no layer's signature."""
@@ -51,7 +60,8 @@ class Predictor:
             return []
         layers = [_parsed(text) for text in signatures]
         mean, std = self.process.predict(np.array([_features(layer) for layer in layers]), return_std=True)
-        std *= [1.0 if _family(layer) in self.families else self.stretch for layer in layers]
+        known = set(self.families)
+        std *= [1.0 if _family(layer) in known else self.stretch for layer in layers]
         return [Predicted(float(np.exp(m)), float(s)) for m, s in zip(mean, std, strict=True)]
 
 
@@ -65,9 +75,7 @@ def fit_predictor(rows: dict[str, Measurement]) -> Predictor | None:
         texts = [texts[i] for i in np.linspace(0, len(texts) - 1, _ROWS_AT_MOST).round().astype(int)]
     parsed = [_parsed(text) for text in texts]
     x, y = np.array([_features(layer) for layer in parsed]), np.log([layers[text].median_ms for text in texts])
-    families = [_family(layer) for layer in parsed]
-    of_row = np.array([families.index(each) for each in families])
-    return Predictor(_fitted(x, y), frozenset(families), _stretch(x, y, of_row))
+    return Predictor(_fitted(x, y), x, y, tuple(map(_family, parsed)))
 
 
 def _stretch(x: np.ndarray, y: np.ndarray, families: np.ndarray) -> float:
@@ -90,7 +98,8 @@ def _fitted(x: np.ndarray, y: np.ndarray) -> Pipeline:
         + WhiteKernel(1e-3, (1e-7, 1e-1))
     )
     process = make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=0))
-    with warnings.catch_warnings():
+    # Its matrices are small: more threads, which spin between two products, took three times as long.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is a feature without use
         process.fit(x, y)
     return process
