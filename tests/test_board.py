@@ -93,7 +93,7 @@ def test_instruction_counts_are_labelled_wherever_they_are_shown(board: Deployed
     [folder] = (board.place.folder / "runs").iterdir()
     assert json.loads((folder / "result.json").read_text())["latency_ms"]["clock"] == "instructions"
     assert INSTRUCTION_CLOCK in (folder / "report.html").read_text()
-    shown = board.deploy("plan", "--target", "small-pi", "--model", MODEL, "--task", TASK, "--size", "30KB")
+    shown = board.deploy("plan", *WHAT, "--size", "30KB")
     assert "instruction counts" in " ".join(shown.split())
 
 
