@@ -1,9 +1,7 @@
 """Stage 0: the dense model and the task, checked against each other before anything is touched."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
 from torch import nn
@@ -15,10 +13,8 @@ from toolkit.compression import (
     Allocator,
     ChannelGroup,
     ResidualBlock,
-    channel_groups,
     compressible_layers,
     fixed_layers,
-    residual_blocks,
 )
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
@@ -29,6 +25,7 @@ from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.choose_runtime import asked_runtimes
+from toolkit.stages.removable import find_blocks, find_groups, removable
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
@@ -102,8 +99,12 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
             key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
-            groups=_found(_groups, request.channels, network, task, watch) if offered.channels else {},
-            blocks=_found(_blocks, request.depth, network, task, watch) if offered.depth else {},
+            groups=removable(find_groups, request.channels, network.backbone, task.support.x[:1], watch)
+            if offered.channels
+            else {},
+            blocks=removable(find_blocks, request.depth, network.backbone, task.support.x[:1], watch)
+            if offered.depth
+            else {},
             fixed=fixed_layers(network.backbone, task.support.x[:1])
             if offered.depth or offered.precision != "fp32"
             else {},
@@ -120,47 +121,6 @@ def _check_images(request: Request, task: Task) -> None:
             where="recovery.augment",
             next="Leave it out, or give noise.",
         )
-
-
-T = TypeVar("T")
-
-
-def _found(
-    find: Callable[[nn.Module, torch.Tensor, Watch], dict[str, T]],
-    asked: bool | None,
-    network: Network,
-    task: Task,
-    watch: Watch,
-) -> dict[str, T]:
-    """What may be removed of the network; where its graph cannot be drawn, nothing, unless it was asked for."""
-    try:
-        return find(network.backbone, task.support.x[:1], watch)
-    except BadInput as error:
-        if asked:
-            raise
-        watch.note(f"only ranks are chosen of it: {error.what}")
-        return {}
-
-
-def _groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[str, ChannelGroup]:
-    """Whoever wonders why a layer keeps its channels finds it here."""
-    groups, failed = channel_groups(backbone, example)
-    if failed:
-        watch.note(
-            f"{', '.join(failed)} keep all channels: they are features, or the others would not compute the same "
-            "without some of them as with zeros there"
-        )
-    return groups
-
-
-def _blocks(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[str, ResidualBlock]:
-    blocks, failed = residual_blocks(backbone, example)
-    if failed:
-        watch.note(
-            f"the residual blocks of {', '.join(failed)} stay: the network would not compute the same without them as "
-            "with zeros for what they add"
-        )
-    return blocks
 
 
 def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], watch: Watch) -> None:
