@@ -1,5 +1,9 @@
 """Sums of int8 products come out in full, on processors that would saturate them, too."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,7 @@ HASWELL = "processor\t: 0\nflags\t\t: fpu sse4_2 avx f16c avx2 bmi2\nbugs\t\t: c
 CASCADE_LAKE = "processor\t: 0\nflags\t\t: fpu sse4_2 avx avx2 avx512f avx512bw avx512_vnni\n"
 ALDER_LAKE = "flags\t\t: fpu sse4_2 avx avx2 avx_vnni\n"
 RASPBERRY_PI = "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU part\t: 0xd08\n"
+EMULATOR = shutil.which("qemu-x86_64")
 
 
 @pytest.mark.parametrize(
@@ -60,3 +65,21 @@ def _product() -> onnx.ModelProto:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.skipif(EMULATOR is None, reason="qemu-x86_64 is not installed: no processor without VNNI to try")
+@pytest.mark.parametrize(("cpuinfo", "expected"), [(HASWELL, 64 * 255 * 127), (CASCADE_LAKE, 64 // 2 * 32767)])
+def test_so_they_do_on_a_haswell_that_would_saturate_them(cpuinfo: str, expected: int, tmp_path: Path) -> None:
+    """One that is emulated, and believes `cpuinfo`: with the flags of another, each pair ends at 32,767."""
+    onnx.save(_product(), tmp_path / "product.onnx")
+    script = (
+        "import numpy as np\nfrom toolkit.devices.agent import runtime\n"
+        f"runtime.text = lambda path: {cpuinfo!r}\n"
+        f"run = runtime.load('onnxruntime', {str(tmp_path / 'product.onnx')!r}, {{}}, 1)\n"
+        "print(float(run([np.full((1, 64), 255, np.float32)])[0].max()))\n"
+    )
+    assert EMULATOR is not None
+    python = [EMULATOR, "-cpu", "Haswell", str(Path(sys.executable).resolve()), "-c", script]
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(python, env=os.environ | paths, capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(expected, rel=1 / 255)
