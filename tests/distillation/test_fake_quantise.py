@@ -97,6 +97,19 @@ def test_it_computes_what_onnx_runtimes_program_does(
     assert apart.square().mean() < min(2 / 12, 0.6 * ((exact - theirs) / step)[~clipped].square().mean())
 
 
+def test_convolutions_along_one_dimension_are_rounded_as_the_program_rounds_them() -> None:
+    torch.manual_seed(0)
+    layers = nn.Conv1d(4, 8, 3), nn.ReLU(), nn.Conv1d(8, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6)
+    model, x = nn.Sequential(*layers).eval(), torch.randn(64, 4, 20)
+    quantisation = _quantisation(x)
+    assert list(quantised_layers(model, quantisation)) == ["0", "2", "5"]
+    theirs, mine = _exported(model, quantisation, x), _rounded(model, x, quantisation)
+    step = (theirs.max() - theirs.min()) / 255
+    assert ((mine - theirs).abs() / step).quantile(0.95) < 1
+    with torch.no_grad():
+        assert ((mine - theirs) / step).square().mean() < ((model(x) - theirs) / step).square().mean()
+
+
 def test_operands_of_sums_are_rounded_in_each_call_alike(chain: tuple[nn.Module, torch.Tensor]) -> None:
     model, x = chain
     quantisation = _quantisation(x)

@@ -22,15 +22,15 @@ _STEPS = 255
 _SMALLEST = torch.finfo(torch.float32).tiny
 
 
-def quantised_layers(model: nn.Module, quantisation: Quantisation) -> dict[str, Dense]:
-    """The layers that run in int8, by name: Linear, Conv2d, and of a compact layer its `down` and `up`.
+def quantised_layers(model: nn.Module, quantisation: Quantisation) -> dict[str, Dense | nn.Conv1d]:
+    """The layers that run in int8, by name: Linear, Conv1d, Conv2d, and of a compact layer its `down` and `up`.
 
     A compact layer's `core` is none: it runs folded into `down`. Nor are convolutions whose activations are dynamic: no
     runtime gains from it. Empty unless the arithmetic is int8.
     """
     if quantisation.arithmetic.precision != "int8":
         return {}
-    kinds = nn.Linear if quantisation.arithmetic.activations == "dynamic" else nn.Linear | nn.Conv2d
+    kinds = nn.Linear if quantisation.arithmetic.activations == "dynamic" else Dense | nn.Conv1d
     cores = {module.core for module in model.modules() if isinstance(module, CompactLinear | CompactConv2d)}
     return {
         name: module
@@ -52,7 +52,9 @@ def fake_quantised(model: nn.Module, quantisation: Quantisation, ranges: Mapping
     """
     layers = quantised_layers(model, quantisation)
     activations = quantisation.arithmetic.activations
-    compact = {each.down: each for each in model.modules() if isinstance(each, CompactLinear | CompactConv2d)}
+    compact: dict[nn.Module, Compact] = {
+        each.down: each for each in model.modules() if isinstance(each, CompactLinear | CompactConv2d)
+    }
     changed: list[nn.Module] = []
 
     def compute(module: nn.Module, forward: Callable[[torch.Tensor], torch.Tensor]) -> None:
@@ -80,7 +82,7 @@ def _rounded_sums(
 
 
 def _forward(
-    layer: Dense, whole: Compact | None, limits: torch.Tensor | None, activations: Activations | None
+    layer: Dense | nn.Conv1d, whole: Compact | None, limits: torch.Tensor | None, activations: Activations | None
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     def forward(x: torch.Tensor) -> torch.Tensor:
         weight = _rounded_weight(layer.weight if whole is None else _folded(whole))
