@@ -120,6 +120,7 @@ def true_loss(job: Job, seed: int, *, cut: bool = True) -> Callable[[nn.Module],
     examples = (job.task.general or job.task.support).x
     seen = examples[_drawn(len(examples), ENOUGH, seed)]
 
+    @torch.no_grad()
     def loss(backbone: nn.Module) -> float:
         if cut:
             renew_statistics(job, backbone, seen)
