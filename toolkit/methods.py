@@ -69,7 +69,7 @@ METHODS: dict[str, tuple[Method, ...]] = {
     ),
     "recovery.augment": (
         Method("shift", "Images are moved by a few pixels."),
-        Method("crop", "Images are moved, too; what comes in is as dark as anything, where `shift` repeats the edge."),
+        Method("crop", "Images are moved, too; what comes in is zero, where `shift` repeats the edge."),
         Method("mirror", "Images are mirrored left to right, one in two."),
         Method("noise", "Gaussian noise is added to inputs."),
         Method("none", "Examples stay as they are."),

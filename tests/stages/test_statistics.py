@@ -17,7 +17,7 @@ from toolkit.stages import Watch
 from toolkit.stages.load import Job
 from toolkit.stages.statistics import is_cut, moved_in_training, renew_statistics
 
-# Bright in the middle, grey around, darkest in a corner: moved, an image is another one, by how it is moved, and so are
+# Bright in the middle, grey around: moved, an image is another one, by how it is moved, and so are
 # its statistics.
 _NORMS = """
 import torch
@@ -29,7 +29,6 @@ def images(count, seed):
     y = torch.arange(count) % 3
     x = torch.ones(count, 1, 16, 16)
     x[:, :, 6:10, 6:10] = 2.0 + y[:, None, None, None]
-    x[:, :, 0, 0] = -4.0
     return Examples(x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)), y)
 
 def model(move):

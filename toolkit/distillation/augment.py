@@ -26,8 +26,7 @@ def augment_for(augmentation: Augmentation | None, x: torch.Tensor) -> Augment:
     if "shift" in chosen:
         steps.append(_shifted)
     if "crop" in chosen:
-        darkest = x.amin((0, 2, 3), keepdim=True)
-        steps.append(lambda batch, generator: _cropped(batch, darkest, generator))
+        steps.append(_cropped)
     if "mirror" in chosen:
         steps.append(_mirrored)
     if "noise" in chosen and spread:
@@ -49,12 +48,12 @@ def _shifted(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return x
 
 
-def _cropped(x: torch.Tensor, border: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each image moved on its own; what comes in is `border` (1, C, 1, 1), as crops of a padded image have it."""
+def _cropped(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Each image moved on its own; what comes in is zero, as in crops of an image that was padded with zeros."""
     for axis in (2, 3):
         places = _moved(x, axis, generator)
         inside = places.clamp(0, x.shape[axis] - 1)
-        x = torch.where(places == inside, x.gather(axis, inside.expand_as(x)), border)
+        x = torch.where(places == inside, x.gather(axis, inside.expand_as(x)), 0.0)
     return x
 
 
