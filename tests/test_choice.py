@@ -8,8 +8,7 @@ from toolkit.choice import DENSE, REMOVED, Choice, Selection, all_dense, keep, p
 
 PRECISIONS = st.sampled_from(("fp32", "fp16", "int8"))
 CHOICES = st.one_of(
-    st.just(REMOVED),
-    st.builds(Choice, precision=PRECISIONS),
+    st.builds(Choice, st.sampled_from(("dense", "removed")), st.none(), PRECISIONS),
     st.builds(Choice, st.sampled_from(("rank", "channels")), st.integers(1, 10_000), PRECISIONS),
 )
 SELECTIONS = st.dictionaries(st.text(min_size=1, max_size=5), CHOICES, max_size=5)
@@ -20,6 +19,7 @@ SELECTIONS = st.dictionaries(st.text(min_size=1, max_size=5), CHOICES, max_size=
     [
         (DENSE, "dense"),
         (REMOVED, "removed"),
+        (Choice("removed", precision="int8"), "removed int8"),
         (rank(32), "rank 32"),
         (keep(48), "keep 48"),
         (rank(32, "int8"), "rank 32 int8"),
@@ -49,7 +49,7 @@ def test_text_and_choice_go_both_ways(choice: Choice) -> None:
         "rank 3 int4",
         "rank 3\n",
         "removed 3",
-        "removed int8",
+        "removed fp32",
     ],
 )
 def test_what_is_no_choice_is_refused(text: str) -> None:
@@ -58,7 +58,7 @@ def test_what_is_no_choice_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "made", [("dense", 3), ("rank", None), ("rank", 0), ("depth", 1), ("removed", 1), ("removed", None, "int8")]
+    "made", [("dense", 3), ("rank", None), ("rank", 0), ("depth", 1), ("removed", 1), ("removed", None, "int4")]
 )
 def test_a_choice_that_cannot_be_is_not_made(made: tuple[str | int | None, ...]) -> None:
     with pytest.raises(ValueError):

@@ -9,15 +9,17 @@ Form = Literal["dense", "rank", "channels", "removed"]
 Precision = Literal["fp32", "fp16", "int8"]
 
 _WORD: dict[Form, str] = {"rank": "rank", "channels": "keep"}
-_TEXT = re.compile(r"removed|(?:(?P<dense>dense)|(?P<word>rank|keep) (?P<size>[1-9]\d*))(?: (?P<precision>fp16|int8))?")
+_TEXT = re.compile(r"(?:(?P<whole>dense|removed)|(?P<word>rank|keep) (?P<size>[1-9]\d*))(?: (?P<precision>fp16|int8))?")
 
 
 @dataclass(frozen=True, order=True)
 class Choice:
-    """A layer dense or of some rank, or so many channels kept of a group, in some precision; or a block removed.
+    """A layer dense or of some rank, so many channels kept of a group, or a block removed; in some precision.
 
-    `str` of it is stable: profiles and results keep it ("dense", "rank 32", "keep 48", "rank 32 int8", "removed").
-    Raises ValueError for a size where there is none, for one below 1, and for a precision of what is removed.
+    The precision of a block that is removed is that in which its layers are counted, as if they were there: that of
+    their neighbours, between which nothing is then converted. `str` of it is stable: profiles and results keep it
+    ("dense", "rank 32", "keep 48", "rank 32 int8", "removed"). Raises ValueError for a size where there is none, and
+    for one below 1.
     """
 
     form: Form = "dense"
@@ -29,8 +31,6 @@ class Choice:
             raise ValueError(f"no such choice: {self.form} in {self.precision}")
         if (self.size is None) != (self.form not in _WORD) or (self.size is not None and self.size < 1):
             raise ValueError(f"{self.form} of size {self.size}")
-        if self.form == "removed" and self.precision != "fp32":
-            raise ValueError(f"removed in {self.precision}")
 
     def __str__(self) -> str:
         form = self.form if self.size is None else f"{_WORD[self.form]} {self.size}"
@@ -56,11 +56,9 @@ def parse_choice(text: str) -> Choice:
     found = _TEXT.fullmatch(text)
     if found is None:
         raise ValueError(f"not a choice: {text!r}")
-    if text == "removed":
-        return REMOVED
     precision: Precision = found["precision"] or "fp32"  # type: ignore[assignment]
-    if found["dense"]:
-        return Choice(precision=precision)
+    if found["whole"]:
+        return Choice(found["whole"], precision=precision)  # type: ignore[arg-type]
     return Choice("rank" if found["word"] == "rank" else "channels", int(found["size"]), precision)
 
 

@@ -70,7 +70,7 @@ def test_without_the_block_the_model_takes_what_its_layers_took_less(arithmetics
     costs = costs_in(arithmetics)
     left = Choice(precision=precision)
     chosen = all_dense(costs.parts).but(dict.fromkeys(LAYERS, left))
-    without = chosen.but({BLOCK.name: REMOVED})
+    without = chosen.but({BLOCK.name: Choice("removed", precision=precision)})
     assert costs.allows(without)
     gone = [costs.parts[name][left] for name in BLOCK.layers]
     assert costs.latency_ms(chosen) - costs.latency_ms(without) == pytest.approx(sum(each.latency_ms for each in gone))
@@ -81,7 +81,7 @@ def test_without_the_block_the_model_takes_what_its_layers_took_less(arithmetics
 def test_nothing_else_is_chosen_for_what_is_gone(arithmetics: Arithmetics, precision: str) -> None:
     costs = costs_in(arithmetics)
     left = dict.fromkeys(BLOCK.layers, Choice(precision=precision))
-    without = all_dense(costs.parts).but({**left, BLOCK.name: REMOVED})
+    without = all_dense(costs.parts).but({**left, BLOCK.name: Choice("removed", precision=precision)})
     assert costs.allows(without)
     for name in BLOCK.layers:
         for choice in costs.parts[name]:

@@ -115,7 +115,7 @@ def test_a_group_is_cut_in_the_precision_of_its_layers() -> None:
     parts[GROUP.name] = group_part(MODEL, GROUP, X, MULTIPLE, both)
     rows = {key: measured(1.0 + 0.1 * place) for place, key in enumerate(variants_of(parts.values()))}
     dense = WholeModel(measured(5.0), 2_000_000, 20_000)
-    costs = cost_table(parts, profile_of(rows), dense, MemoryModel(1e6, 1.0))
+    costs = cost_table(parts, profile_of(rows), dense, MemoryModel(1e6, 1.0), arithmetics=both)
 
     def ms(choice: Choice, dense: Choice) -> float:
         pieces = parts[GROUP.name].pieces[choice].values()

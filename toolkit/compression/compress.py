@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from toolkit.choice import REMOVED, Choice
+from toolkit.choice import Choice
 from toolkit.compression.channels import RankedChannels, remove_channels
 from toolkit.compression.depth import ResidualBlock, remove_block
 from toolkit.compression.layers import Compact, CompactConv2d, CompactLinear, Factors, build_compact
@@ -24,7 +24,7 @@ def compress(model: nn.Module, spectra: Spectra, chosen: Mapping[str, Choice]) -
     compact layers: every layer behind it reads something else. Layers that share a weight with a compact one share its
     factors: one core for all of them.
     """
-    removed = [spectra[name] for name, choice in chosen.items() if choice == REMOVED]
+    removed = [spectra[name] for name, choice in chosen.items() if choice.form == "removed"]
     compact = copy.deepcopy(model).requires_grad_(bool(removed))
     for name, choice in chosen.items():
         if choice.size is None:

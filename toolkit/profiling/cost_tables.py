@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from toolkit.choice import DENSE, REMOVED, Choice, Precision
+from toolkit.choice import DENSE, Choice, Precision
 from toolkit.compression import Cost, CostTable, Pair, matrix
 from toolkit.errors import BadInput
 from toolkit.profiling.activations import activation_bytes
@@ -76,7 +76,7 @@ def cost_table(
     for name, part in parts.items():
         if part.decides:
             table[name] = {
-                choice: _difference(narrowed, part.pieces[DENSE], time_of, call_ms)
+                choice: _difference(narrowed, _in(part.pieces[DENSE], choice.precision, arithmetics), time_of, call_ms)
                 for choice, narrowed in part.pieces.items()
             }
         else:
@@ -101,14 +101,14 @@ def _conflicts(table: Mapping[str, Mapping[Choice, Cost]], parts: Mapping[str, P
     """
     for name, part in parts.items():
         cut = [choice for choice in table[name] if choice != DENSE]
-        for layer in part.decides if cut else ():
-            for left in dict.fromkeys(part.decided(choice, layer) for choice in cut) if layer in table else ():
-                deciding = frozenset(choice for choice in cut if part.decided(choice, layer) == left)
-                yield Pair((name, layer), deciding, frozenset(table[layer]) - {left})
-        if REMOVED in table[name]:
-            for other, row in table.items():
-                if other != name and not set(part.decides).isdisjoint(parts[other].decides):
-                    yield Pair((name, other), frozenset({REMOVED}), frozenset(row) - {DENSE})
+        for layer in part.decides:
+            for precision in {choice.precision for choice in cut} if layer in table else ():
+                deciding = frozenset(choice for choice in cut if choice.precision == precision)
+                yield Pair((name, layer), deciding, frozenset(table[layer]) - {Choice(precision=precision)})
+        gone = frozenset(choice for choice in cut if choice.form == "removed")
+        for other, row in table.items() if gone else ():
+            if other != name and not set(part.decides).isdisjoint(parts[other].decides):
+                yield Pair((name, other), gone, frozenset(row) - {DENSE})
 
 
 def _own(piece: Piece, time_of: Callable[[Piece], LayerTime]) -> Cost:
@@ -128,10 +128,9 @@ def _difference(
     narrowed: Mapping[str, Piece], whole: Mapping[str, Piece], time_of: Callable[[Piece], LayerTime], call_ms: float
 ) -> Cost:
     """What those layers cost beyond what they cost whole; a layer that stays as it is makes no difference."""
-    before = {name: _computed_as(narrowed[name], piece) if name in narrowed else piece for name, piece in whole.items()}
-    same = {name for name, piece in narrowed.items() if _signature(piece) == _signature(before[name])}
+    same = {name for name, piece in narrowed.items() if _signature(piece) == _signature(whole[name])}
     added = [(time_of(piece), _bytes(piece)) for name, piece in narrowed.items() if name not in same]
-    saved = [(time_of(piece), _bytes(piece)) for name, piece in before.items() if name not in same]
+    saved = [(time_of(piece), _bytes(piece)) for name, piece in whole.items() if name not in same]
     times = [time for time, _ in (*added, *saved)]
     calls_ms = call_ms * (len(saved) - len(added))  # where a layer goes, no call goes with it
     return Cost(
@@ -142,9 +141,10 @@ def _difference(
     )
 
 
-def _computed_as(other: Piece, piece: Piece) -> Piece:
-    """In the arithmetic of the other."""
-    return replace(piece, choice=Choice(precision=other.choice.precision), arithmetic=other.arithmetic)
+def _in(whole: Mapping[str, Piece], precision: Precision, arithmetics: Arithmetics) -> dict[str, Piece]:
+    """Those layers whole, and in that precision."""
+    dense, arithmetic = Choice(precision=precision), arithmetics[precision]
+    return {name: replace(piece, choice=dense, arithmetic=arithmetic) for name, piece in whole.items()}
 
 
 def _bytes(piece: Piece) -> int:

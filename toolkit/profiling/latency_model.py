@@ -156,4 +156,5 @@ def _kinds(costs: CostTable, kinds: dict[str, str]) -> list[str]:
 
 def _kind(kinds: dict[str, str], name: str, choice: Choice) -> str:
     """Other precisions have kernels of their own."""
-    return kinds[name] if choice.precision == "fp32" else f"{kinds[name]} {choice.precision}"
+    counted = choice.form == "removed"  # in some precision, and computed in none
+    return kinds[name] if choice.precision == "fp32" or counted else f"{kinds[name]} {choice.precision}"

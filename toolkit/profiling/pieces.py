@@ -1,7 +1,7 @@
 """Piece: one layer under one choice, as it is in the network; Part: what may be chosen, and the pieces it is of."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -35,17 +35,12 @@ class Part:
     """One thing that may be chosen, by choice: the layers that it concerns, by name, as they then are.
 
     A layer costs what its piece does. A group of channels, or a residual block, costs the difference to its pieces
-    whole, and `decides` on those layers: where it is not whole, they have the choice of their pieces, and where there
-    are none of them any more, that of the whole.
+    whole, and `decides` on those layers: where it is not whole, they are dense, and in its precision.
     """
 
     name: str
     pieces: Mapping[Choice, Mapping[str, Piece]]
     decides: tuple[str, ...] = ()
-
-    def decided(self, choice: Choice, layer: str) -> Choice:
-        """The only choice that this one leaves to a layer that it decides on."""
-        return self.pieces[choice].get(layer, self.pieces[DENSE][layer]).choice
 
 
 def layer_part(
@@ -92,17 +87,10 @@ def block_part(
     shapes: Mapping[str, tuple[int, ...]],
     arithmetics: Arithmetics = ONLY_FP32,
 ) -> Part:
-    """A block that stays or goes, with those of its layers that are among `layers`.
-
-    One that is gone costs as much less as its layers take dense, in the precision besides fp32 where there is one: its
-    neighbours are then mostly in that, too, and nothing is converted on the way.
-    """
-    precision: Precision = next((each for each in arithmetics if each != "fp32"), "fp32")
-    dense, arithmetic = Choice(precision=precision), arithmetics[precision]
-    whole = {
-        name: Piece(layers[name], shapes[name], dense, arithmetic=arithmetic) for name in block.layers if name in layers
-    }
-    return Part(block.name, {DENSE: whole, REMOVED: {}}, tuple(whole))
+    """A block that stays or goes, with those of its layers that are among `layers`; they count in any precision."""
+    whole = {name: Piece(layers[name], shapes[name]) for name in block.layers if name in layers}
+    gone: dict[Choice, dict[str, Piece]] = {replace(REMOVED, precision=precision): {} for precision in arithmetics}
+    return Part(block.name, {DENSE: whole, **gone}, tuple(whole))
 
 
 @torch.no_grad()

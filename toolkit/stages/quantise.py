@@ -11,7 +11,7 @@ from torch import nn
 
 from toolkit.adaptation import features_of
 from toolkit.cache import digest
-from toolkit.choice import REMOVED, Choice
+from toolkit.choice import Choice
 from toolkit.distillation.fake_quantise import fake_quantised
 from toolkit.distillation.losses import kd
 from toolkit.distillation.ranges import read_ranges
@@ -30,7 +30,8 @@ _METHODS: tuple[Ranges, ...] = get_args(Ranges)
 
 def quantisation_of(job: Job, chosen: Mapping[str, Choice], arithmetics: Arithmetics) -> Quantisation | None:
     """Of the backbone, by the names of its modules; None where all of it stays fp32."""
-    gone = {layer for name, block in job.blocks.items() if chosen.get(name) == REMOVED for layer in block.layers}
+    removed = {name for name, choice in chosen.items() if choice.form == "removed"}
+    gone = {layer for name in removed for layer in job.blocks[name].layers}
     layers = {name: chosen[name].precision for name in (*job.layers, *job.fixed) if name in chosen.keys() - gone}
     precisions = set(layers.values()) - {"fp32"}
     if not precisions:

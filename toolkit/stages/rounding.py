@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from toolkit.cache import digest
-from toolkit.choice import REMOVED, Choice, Precision
+from toolkit.choice import Choice, Precision
 from toolkit.compression import GainCurve
 from toolkit.distillation.fake_quantise import fake_quantised
 from toolkit.distillation.ranges import read_ranges
@@ -37,9 +37,7 @@ def with_rounding(
     for name in parts:
         curve = gains.get(name, GainCurve(name, {}, losses.get(name, 0.0)))
         lost = losses.get(name, 0.0)
-        rounded = {
-            replace(each, precision=precision): gain - lost for each, gain in curve.by_choice.items() if each != REMOVED
-        }
+        rounded = {replace(each, precision=precision): gain - lost for each, gain in curve.by_choice.items()}
         if name in losses:
             rounded[Choice(precision=precision)] = curve.dense - lost
         gains[name] = replace(curve, by_choice={**curve.by_choice, **rounded})

@@ -10,7 +10,7 @@ from torch import nn
 
 from toolkit import __version__, compression
 from toolkit.adaptation import features_of
-from toolkit.choice import DENSE, REMOVED, Choice, Form
+from toolkit.choice import DENSE, Choice, Form
 from toolkit.compression import matrix
 from toolkit.deployment import (
     Accuracy,
@@ -157,7 +157,7 @@ def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[Layer
     """Of each layer that is left, each group that loses channels, and each block that goes, in place of its layers."""
     choices = []
     selection, parts = planned.allocation.selection, planned.costs.parts
-    gone = {name: block.layers for name, block in job.blocks.items() if selection[name] == REMOVED}
+    gone = {name: block.layers for name, block in job.blocks.items() if selection[name].form == "removed"}
     within = {layer for layers in gone.values() for layer in layers}
     for name, choice in selection.items():
         group = job.groups.get(name)
@@ -171,7 +171,7 @@ def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[Layer
             LayerChoice(
                 layer=name,
                 choice=_FORMS[choice.form],
-                rank=0 if choice == REMOVED else choice.size,
+                rank=0 if choice.form == "removed" else choice.size,
                 full_rank=_full_size(job, name),
                 precision="fp32" if name in unable else choice.precision,
                 predicted_ms=cost.latency_ms + sum(each.latency_ms for each in counted),
