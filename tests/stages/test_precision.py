@@ -16,7 +16,7 @@ from toolkit.profiling import NotStored, Profile
 from toolkit.profiling.signature import parse_signature
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request, require_precision
-from toolkit.runtimes import Runtime
+from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.runtimes.arithmetic import parse_arithmetic
 from toolkit.stages import Watch
 from toolkit.stages.learn import plain_costs
@@ -163,10 +163,9 @@ def test_where_int8_is_slower_it_is_obeyed_and_said(place: Workplace, deployed: 
 
 
 def test_a_runtime_without_that_precision_is_refused_by_name_and_passed_over_by_auto(place: Workplace) -> None:
-    request = replace(REQUEST, runtime="executorch", precision="fp16")
-    job = stages.load(request, place.target, Watch(Silent()), offline=True)
+    job = stages.load(REQUEST, place.target, Watch(Silent()))
     with pytest.raises(BadInput) as caught:
-        asked_forms(job)
+        asked_forms(replace(job, runtime=RUNTIMES["executorch"], precision="fp16"))
     assert (caught.value.what, caught.value.where) == ("runtime executorch has no fp16", "--precision fp16")
     bare = replace(job, runtime=cast("Runtime", SimpleNamespace(name="bare", arithmetics=())))
     with pytest.raises(BadInput, match="runtime bare has no int8"):
