@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from toolkit.choice import Selection, all_dense
+from toolkit.choice import DENSE, Selection, all_dense
 from toolkit.compression import ALLOCATORS, CostTable, Limits, allocator_named
 from toolkit.compression.allocation import Allocation, describe
 from toolkit.compression.knapsack import least
@@ -104,10 +104,18 @@ def _allocations(
 
 
 def _only_ranks(costs: CostTable, layers: Collection[str]) -> CostTable:
-    """What allocators that know nothing else are offered: single layers, in fp32."""
+    """What allocators that know nothing else are offered: single layers, in fp32; the others count as dense."""
+    others = [row[DENSE] for name, row in costs.parts.items() if name not in layers]
     parts = {
         name: {choice: cost for choice, cost in row.items() if choice.precision == "fp32"}
         for name, row in costs.parts.items()
         if name in layers
     }
-    return replace(costs, parts=parts, conflicts=(), between=())
+    return replace(
+        costs,
+        parts=parts,
+        rest_latency_ms=costs.rest_latency_ms + sum(each.latency_ms for each in others),
+        rest_bytes=costs.rest_bytes + sum(each.weight_bytes for each in others),
+        conflicts=(),
+        between=(),
+    )
