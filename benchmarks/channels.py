@@ -7,7 +7,7 @@ import torch_pruning as tp
 from torch import nn
 
 _STEPS = 200  # of the library's reproduction of its paper ("progressively with small steps")
-_LEAST_MACS = 1 / 6
+_LEAST_MACS = 1 / 12
 
 
 def depgraph_steps(network: nn.Module, head: nn.Module, x: torch.Tensor, *, ranked_together: bool) -> list[nn.Module]:
