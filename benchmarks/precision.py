@@ -81,7 +81,10 @@ def main() -> None:
     started = time.monotonic()
     name = f"precision-{arguments.network}-{arguments.board}" + ("-quick" if arguments.quick else "")
     file = RESULTS / f"{name}.json"
-    rows: list[Row] = json.loads(file.read_text(encoding="utf-8"))["rows"] if arguments.add and file.exists() else []
+    rows: list[Row] = []
+    if arguments.add and file.exists():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        rows, started = before["rows"], started - before["conditions"]["wall_seconds"]
     with own_board(arguments.board) as target, tempfile.TemporaryDirectory() as root:
         if arguments.board == "host":  # whoever else deploys to this machine waits for nobody
             target = target.model_copy(update={"root": str(Path(root, "board"))})
@@ -89,6 +92,7 @@ def main() -> None:
             print(row, flush=True)
             rows.append(row)
             write(name, _figures(rows), rows, seeds=[_SEED], started=started)
+    write(name, _figures(rows), rows, seeds=[_SEED], started=started)
     _print(rows, name)
 
 
