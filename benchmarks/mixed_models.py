@@ -45,6 +45,7 @@ def predict_and_time(request: Request, target: Target, count: int, seed: int) ->
                         "held": interval.low_ms <= took.median_ms <= interval.high_ms,
                         "flags": list(took.flags),
                         "choices": counted(whole.selection),
+                        "selection": whole.selection.changed.key,
                     }
                 )
     return rows

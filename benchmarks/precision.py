@@ -125,7 +125,7 @@ def _missing(bench: Bench, arguments: argparse.Namespace, known: list[Row]) -> I
     for method in arguments.methods:
         missing = {times_less: ms for times_less, ms in budgets.items() if (method, times_less) not in done}
         if method == "ours":
-            yield from (our_row(bench, times_less, budget_ms) for times_less, budget_ms in missing.items())
+            yield from (our_row(bench, times_less, plain) for times_less in missing)
         else:
             yield from rival_rows(bench, method, missing, plain["form"])
     if arguments.other_tools:

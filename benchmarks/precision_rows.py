@@ -23,6 +23,7 @@ from toolkit.devices import hold
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.distillation import Checkpoint
 from toolkit.errors import DeployError
+from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
 from toolkit.progress import Silent
@@ -73,13 +74,14 @@ def plain_row(bench: Bench) -> Row:
     return {**best, "other_form": {key: other[key] for key in ("form", "median_ms", "accuracy")}}
 
 
-def our_row(bench: Bench, times_less: float, budget_ms: float) -> Row:
-    """As `deploy --latency` does it, all but learning on the board."""
+def our_row(bench: Bench, times_less: float, plain: Row) -> Row:
+    """As `deploy --latency` does it, all but learning on the board; that budget is for a p95, hence plain int8's."""
     watch = Watch(Silent())
+    budget_ms, p95_ms = plain["median_ms"] / times_less, plain["p95_ms"] / times_less
     asked = {"method": "ours", "times_less": times_less, "budget_ms": budget_ms, "steps": bench.request.recovery_steps}
     try:
         with _worked() as took, hold(bench.target) as home:
-            done = pipeline.release(home, bench.request, bench.target, Overrides(latency_ms=budget_ms), watch)
+            done = pipeline.release(home, bench.request, bench.target, Overrides(latency_ms=p95_ms), watch)
     except DeployError as error:
         return {**asked, "error": str(error), "notes": watch.notes, **took}
     folder, manifest = str(done.bundle.folder), done.bundle.manifest
@@ -89,6 +91,7 @@ def our_row(bench: Bench, times_less: float, budget_ms: float) -> Row:
     return {
         **asked,
         "median_ms": median_ms,
+        "p95_ms": done.verified.measurement.p95_ms,
         "within": median_ms <= _SAME * budget_ms,
         "accuracy": plain_int8.accuracy(lambda x: infer([x])[0], bench.test),
         "bytes": done.bundle.inference_bytes,
@@ -150,9 +153,10 @@ def other_tool_row(bench: Bench, tool: str, form: str, python: str) -> Row:
 def _program_row(bench: Bench, method: str, make: Callable[[], bytes]) -> Row:
     with _worked() as took:
         program = make()
-    [median_ms] = _time(bench, [program])
+    [row] = _time(bench, [program])
+    timed = {"median_ms": row.median_ms, "p95_ms": row.p95_ms}
     accuracy = plain_int8.accuracy(plain_int8.runner(program), bench.test)
-    return {"method": method, "median_ms": median_ms, "accuracy": accuracy, "bytes": len(program), **took}
+    return {"method": method, **timed, "accuracy": accuracy, "bytes": len(program), **took}
 
 
 def _recovered(bench: Bench, size: nn.Module, form: str) -> bytes:
@@ -180,8 +184,8 @@ def _untrained(bench: Bench, size: nn.Module) -> float:
     return plain_int8.accuracy(plain_int8.runner(program), bench.test)
 
 
-def _time(bench: Bench, programs: list[bytes]) -> list[float]:
-    """Median of each whole program on the board, ms."""
+def _time(bench: Bench, programs: list[bytes]) -> list[Measurement]:
+    """Each whole program on the board."""
     clock = bench.target.family.clock
     timeables = {
         str(index): Timeable(Program(program, Nodes(0, 0, 0)), tuple(bench.job.example.shape), {})
@@ -191,11 +195,11 @@ def _time(bench: Bench, programs: list[bytes]) -> list[float]:
         agent = probe(home, bench.target, bench.job, Watch(Silent())).agent
         calls, threads = model_timing(clock), bench.target.threads
         found = time_steadily(agent, bench.job.runtime, threads, clock, timeables, calls, on_note=print)
-    return [found.rows[name].median_ms for name in timeables]
+    return [found.rows[name] for name in timeables]
 
 
 def _time_int8(bench: Bench, form: str, networks: list[nn.Module]) -> list[float]:
-    """The same of fp32 networks as int8 programs; those of the same widths are timed once."""
+    """Median of fp32 networks as int8 programs, ms; those of the same widths are timed once."""
     kept = cache_folder() / "benchmarks" / f"precision-times-{bench.target.name}.json"
     kept.parent.mkdir(exist_ok=True)
     times: dict[str, float] = json.loads(kept.read_text()) if kept.exists() else {}
@@ -208,7 +212,8 @@ def _time_int8(bench: Bench, form: str, networks: list[nn.Module]) -> list[float
         if key not in times
     }
     if programs:
-        times |= dict(zip(programs, _time(bench, list(programs.values())), strict=True))
+        timed = _time(bench, list(programs.values()))
+        times |= {key: row.median_ms for key, row in zip(programs, timed, strict=True)}
         kept.write_text(json.dumps(times))
     return [times[key] for key in keys]
 
