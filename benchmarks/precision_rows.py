@@ -88,12 +88,16 @@ def our_row(bench: Bench, times_less: float, plain: Row) -> Row:
     infer = load_inference(folder, manifest, load_tensors(folder, None), 1)
     chosen, median_ms = done.planned.allocation.selection, done.verified.measurement.median_ms
     recovery = done.compact.recovery
+    outputs = zip(*(infer([x.numpy()]) for x in bench.test.x.split(1)), strict=True)
+    logits, features = (torch.from_numpy(np.concatenate(each)) for each in outputs)
     return {
         **asked,
         "median_ms": median_ms,
         "p95_ms": done.verified.measurement.p95_ms,
         "within": median_ms <= _SAME * budget_ms,
-        "accuracy": plain_int8.accuracy(lambda x: infer([x])[0], bench.test),
+        "accuracy": _share_right(logits, bench.test),
+        "accuracy_by_own_head": _share_right(bench.job.general_logits(features), bench.test),
+        "head": done.job.start,
         "bytes": done.bundle.inference_bytes,
         **took,
         "stages_s": {f"{each.name}{' (cached)' if each.cached else ''}": each.seconds for each in watch.stages},
@@ -103,6 +107,10 @@ def our_row(bench: Bench, times_less: float, plain: Row) -> Row:
         "recovery": recovery.model_dump(mode="json") if recovery else None,
         "notes": watch.notes,
     }
+
+
+def _share_right(logits: torch.Tensor, examples: Examples) -> float:
+    return float((logits.argmax(1) == examples.y).float().mean())
 
 
 def rival_rows(bench: Bench, method: str, budgets: dict[float, float], form: str) -> Iterator[Row]:
