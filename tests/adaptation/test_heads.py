@@ -1,5 +1,7 @@
 """The head that a task starts with: the pretrained one where it knows the classes, else the nearest class mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,24 @@ def test_any_other_head_gives_way_to_prototypes(head: nn.Linear | None) -> None:
     assert head_start(network, task) == "prototype"
     made = task_head("prototype", network, network.backbone, task)
     assert (made(task.query.x).argmax(1) == task.query.y).all()
+
+
+def test_a_head_that_errs_here_and_there_is_kept() -> None:
+    """Prototypes of the examples that they are judged by would get them all."""
+    task = _task(3)
+    y = task.support.y.clone()
+    y[:3] = y[:3].roll(1)  # a quarter is labelled wrongly: whoever learns from them knows no better
+    network = Network(nn.Identity(), _head(torch.eye(3, 4)), 4)
+    assert head_start(network, replace(task, support=Examples(task.support.x, y))) == "pretrained"
+
+
+@pytest.mark.parametrize(("classes", "start"), [(2, "prototype"), (4, "pretrained")])
+def test_of_single_examples_a_head_is_kept_that_does_not_guess(classes: int, start: str) -> None:
+    """Two right of two happen to one guesser in four; four right of four to one in 256."""
+    task = _task(classes)
+    single = Examples(task.support.x[:classes], task.support.y[:classes])
+    network = Network(nn.Identity(), _head(torch.eye(classes, 4)), 4)
+    assert head_start(network, replace(task, support=single)) == start
 
 
 def test_a_prototype_head_reads_the_backbone_it_is_given() -> None:

@@ -1,8 +1,10 @@
 """The head over a task's classes: the pretrained one where it already knows them, else prototypes."""
 
+import math
 from typing import Literal
 
 import torch
+from scipy.stats import binomtest
 from torch import nn
 
 from toolkit.devices.agent.prototype import prototype_head
@@ -10,6 +12,8 @@ from toolkit.models import Network
 from toolkit.tasks import Examples, Task
 
 HeadStart = Literal["pretrained", "prototype"]
+_FOLDS = 5
+_BY_CHANCE = 0.05
 
 
 @torch.no_grad()
@@ -26,16 +30,41 @@ def prototype_linear(backbone: nn.Module, support: Examples, classes: int) -> nn
 def head_start(network: Network, task: Task) -> HeadStart:
     """Whether the task's classes are the ones that the model was trained on.
 
-    They are if there are as many, and the pretrained head classifies the support at least as well as prototypes would.
+    They are if there are as many, and prototypes do not classify the support better, each example by those of others:
+    better by more than one standard deviation of what chance makes of equals. Where each class has one example, they
+    are if the pretrained head does better than guessing would.
     """
     if network.head is None or network.head.out_features != len(task.classes):
         return "prototype"
-    features = features_of(network.backbone, task.support.x)
-    own = prototype_linear(network.backbone, task.support, len(task.classes))
-    pretrained, prototypes = (
-        float((head(features).argmax(1) == task.support.y).float().mean()) for head in (network.head, own)
-    )
-    return "pretrained" if pretrained >= prototypes else "prototype"
+    classes = len(task.classes)
+    pretrained = network.head(features_of(network.backbone, task.support.x)).argmax(1) == task.support.y
+    prototypes, judged = prototypes_right(network.backbone, task.support, classes)
+    if not judged.any():
+        guessed = binomtest(int(pretrained.sum()), len(pretrained), 1 / classes, alternative="greater")
+        return "pretrained" if guessed.pvalue < _BY_CHANCE else "prototype"
+    won = int((prototypes & ~pretrained & judged).sum())
+    lost = int((pretrained & ~prototypes & judged).sum())
+    return "prototype" if won - lost > math.sqrt(won + lost) else "pretrained"
+
+
+@torch.no_grad()
+def prototypes_right(backbone: nn.Module, support: Examples, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which examples prototypes of the others classify rightly, and which could be judged so: (N,) booleans each.
+
+    In five folds; the only example of its class cannot be.
+    """
+    place = torch.zeros(len(support), dtype=torch.int64)  # of an example among those of its class
+    for label in range(classes):
+        of_class = support.y == label
+        place[of_class] = torch.arange(int(of_class.sum()))
+    right = torch.zeros(len(support), dtype=torch.bool)
+    judged = torch.bincount(support.y, minlength=classes)[support.y] > 1
+    for fold in range(_FOLDS):
+        out = (place % _FOLDS == fold) & judged
+        if out.any():
+            head = prototype_linear(backbone, Examples(support.x[~out], support.y[~out]), classes)
+            right[out] = head(features_of(backbone, support.x[out])).argmax(1) == support.y[out]
+    return right, judged
 
 
 def task_head(start: HeadStart, network: Network, backbone: nn.Module, task: Task) -> nn.Linear:

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from toolkit.adaptation import features_of, prototype_linear
+from toolkit.adaptation import features_of, prototypes_right
 from toolkit.cache import digest
 from toolkit.choice import Choice, Selection
 from toolkit.compression import Spectra, compress
@@ -19,7 +19,6 @@ from toolkit.stages.quantise import computing_as, quantisation_of
 from toolkit.stages.statistics import is_cut, renew_statistics
 from toolkit.tasks import Examples
 
-_FOLDS = 5
 _BY_CHANCE = 0.05
 
 
@@ -145,17 +144,7 @@ def _cross_validated(job: Job, backbone: nn.Module) -> torch.Tensor:
     support, classes = job.task.support, len(job.task.classes)
     if job.start == "pretrained":
         return _right(job.dense_head(features_of(backbone, support.x)), support)
-    place = torch.zeros(len(support), dtype=torch.int64)  # of an example among those of its class
-    for label in range(classes):
-        of_class = support.y == label
-        place[of_class] = torch.arange(int(of_class.sum()))
-    right = torch.zeros(len(support), dtype=torch.bool)
-    for fold in range(_FOLDS):
-        out = (place % _FOLDS == fold) & (torch.bincount(support.y, minlength=classes)[support.y] > 1)
-        if out.any():
-            head = prototype_linear(backbone, Examples(support.x[~out], support.y[~out]), classes)
-            held_out = Examples(support.x[out], support.y[out])
-            right[out] = _right(head(features_of(backbone, held_out.x)), held_out)
+    right, _ = prototypes_right(backbone, support, classes)
     return right
 
 
