@@ -102,7 +102,7 @@ def _conflicts(table: Mapping[str, Mapping[Choice, Cost]], parts: Mapping[str, P
     for name, part in parts.items():
         cut = [choice for choice in table[name] if choice != DENSE]
         for layer in part.decides:
-            for precision in {choice.precision for choice in cut} if layer in table else ():
+            for precision in dict.fromkeys(choice.precision for choice in cut) if layer in table else ():
                 deciding = frozenset(choice for choice in cut if choice.precision == precision)
                 yield Pair((name, layer), deciding, frozenset(table[layer]) - {Choice(precision=precision)})
         gone = frozenset(choice for choice in cut if choice.form == "removed")
