@@ -5,9 +5,9 @@ BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-cl
 
 .PHONY: demo test test-all lint docs docs-check lab clean
 
-# A quarter of the default's steps: minutes less, and no accuracy on this example.
+# A sixth of the default's steps: minutes less, and no accuracy on this example.
 demo: .venv/demo  ## install, then deploy the bundled example to this machine
-	$(BIN)/deploy --target host --set recovery.steps=100
+	$(BIN)/deploy --target host --set recovery.steps=60
 
 # Two processes, of one thread each: what tests wait for, the other goes on with. A file's tests share what they made.
 test: .venv/dev  ## install, then run what needs nothing but Python: within ten minutes on two cores

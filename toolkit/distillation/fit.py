@@ -38,7 +38,7 @@ def fit(
         return
     groups = [(parameters, rate) for parameters, rate in groups if parameters]
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam([{"params": parameters, "lr": rate} for parameters, rate in groups])
+    optimizer = torch.optim.Adam([{"params": parameters, "lr": rate} for parameters, rate in groups], fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [rate for _, rate in groups], total_steps=steps)
     trained = [parameter for parameters, _ in groups for parameter in parameters]
     training = Training([*trained, *buffers], optimizer, schedule, generator)

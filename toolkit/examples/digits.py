@@ -121,7 +121,7 @@ def _train(folder: Path, on_progress: Callable[[int, int], None] | None) -> None
         torch.manual_seed(0)
         dense = DigitsViT().train()
         general, _ = _general(*_images())
-        optimizer = torch.optim.AdamW(dense.parameters(), lr=_RATE, weight_decay=0.05)
+        optimizer = torch.optim.AdamW(dense.parameters(), lr=_RATE, weight_decay=0.05, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=_STEPS)
         for step in range(1, _STEPS + 1):
             drawn = torch.randint(len(general), (_BATCH,))

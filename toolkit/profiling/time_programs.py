@@ -21,7 +21,7 @@ _REFERENCE = ("reference at the start", "reference at the end")
 class Timed:
     """Measurements by identifier, and the peak memory of the process that made each.
 
-    `conditions` are the board's before and after; `reference_ms` are medians of one program, timed first and last;
+    `conditions` are the board's before and after; `reference_ms` are the least of one program, timed first and last;
     `busy_share` is the least share of the processor that one of them had.
     """
 
@@ -93,7 +93,7 @@ def time_programs(
     absent = [entry["id"] for entry in entries if entry["id"] not in rows]
     if absent:
         raise BoardError(f"the agent did not time {absent[0]}", where=agent.home.where)
-    references = [rows.pop(name).median_ms for name in _REFERENCE if name in rows]
+    references = [rows.pop(name).min_ms for name in _REFERENCE if name in rows]
     ends = (references[0], references[1]) if len(references) == 2 else None
     return Timed(rows, peaks, done["conditions"], min(shares), ends)
 

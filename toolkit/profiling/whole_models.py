@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -26,6 +27,12 @@ from toolkit.runtimes.bundle import inference_graph, of_served, serving_tensors
 from toolkit.sources import code_digest
 
 _BATCH = 8
+
+# A graph with holes, and their names.
+Graph = tuple[ExportedProgram, tuple[str, ...]]
+
+# By backbone: the head and example that its graph was drawn with, and the graph.
+_DRAWN: WeakKeyDictionary[nn.Module, tuple[tuple[nn.Module, torch.Tensor], Graph]] = WeakKeyDictionary()
 
 
 class NotStored(BadInput):
@@ -124,7 +131,7 @@ class _Named:
     key: str
     model: Untimed
     shapes: dict[str, tuple[int, ...]]
-    graph: tuple[ExportedProgram, tuple[str, ...]] | None
+    graph: Graph | None
 
 
 def _name(model: Untimed) -> _Named:
@@ -146,8 +153,13 @@ def _name(model: Untimed) -> _Named:
     return _Named(key, model, shapes, next(iter(drawn), None))
 
 
-def _graph(model: Untimed) -> tuple[ExportedProgram, tuple[str, ...]]:
-    return inference_graph(model.backbone, model.head, model.x)
+def _graph(model: Untimed) -> Graph:
+    """The same object for the dense network in every arithmetic: a runtime then converts it once."""
+    ends = model.head, model.x
+    drawn = _DRAWN.get(model.backbone)
+    if drawn is None or any(each is not end for each, end in zip(drawn[0], ends, strict=True)):
+        drawn = _DRAWN[model.backbone] = (ends, inference_graph(model.backbone, model.head, model.x))
+    return drawn[1]
 
 
 def _timeable(runtime: Runtime, named: _Named) -> Timeable:

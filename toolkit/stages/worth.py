@@ -41,7 +41,7 @@ _LEAST_EXAMPLES, _MOST_EXAMPLES = 512, 2048
 _ROWS_PER_INPUT = 8
 # A loss is measured on fewer, three compact models a layer are run on them: on so many multiplications, where a network
 # is that large; with fewer examples one loss could not be told from another.
-_LOSS_MACS, _FEWEST_LOSS_EXAMPLES, _LOSS_EXAMPLES = 20e9, 32, 256
+_LOSS_MACS, _FEWEST_LOSS_EXAMPLES, _LOSS_EXAMPLES = 10e9, 32, 256
 _TEMPERATURE = 1.0
 
 Logits = Callable[[torch.Tensor], torch.Tensor]
