@@ -18,8 +18,8 @@ from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.targets import Clock
 from toolkit.units import format_milliseconds
 
-# The least of one program, timed first and last in a batch: further apart, and the clock is not the same one. Medians of
-# so short a program were 18 % apart on an idle machine, and its weights must fit a core's own cache: with 1 MB of them
+# The least of one program, timed first and last in a batch: further apart, and the clock is not the same one. Medians
+# of so short a program were 18 % apart on an idle machine. Its weights must fit a core's own cache: with 1 MB of them
 # some processes were 10 % slower than others all along.
 _MOST_REFERENCE_DRIFT = 0.10
 _REFERENCE_SHAPE = (256, 128)

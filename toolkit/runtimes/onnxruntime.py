@@ -18,6 +18,7 @@ from toolkit.runtimes.onnx_conversions import conversion, cut_conversions, numbe
 from toolkit.runtimes.onnx_fp16 import to_fp16
 from toolkit.runtimes.onnx_holes import name_holes, supply_at_load
 from toolkit.runtimes.onnx_int8 import to_int8
+from toolkit.runtimes.onnx_registry import read_conversions_once
 from toolkit.runtimes.program import Nodes, Program, layer_holes
 
 name = "onnxruntime"
@@ -136,6 +137,7 @@ def _to_onnx(graph: ExportedProgram) -> onnx.ModelProto:
 def _exported(graph: ExportedProgram) -> onnx.ModelProto:
     try:
         with quiet():
+            read_conversions_once()
             exported = torch.onnx.export(graph, dynamo=True, verbose=False)
     except torch.onnx.OnnxExporterError as error:
         missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", f"{error} {error.__cause__}")
