@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.choices import by_size, ranks
-from toolkit.choice import all_dense
+from toolkit.choice import Choice, Selection, all_dense
 from toolkit.compression import Cost, CostTable, Limits, find_shortfall
 from toolkit.devices import DeviceFacts
 from toolkit.errors import BudgetError
@@ -123,6 +123,19 @@ def test_whole_models_show_what_files_hold_besides_weights() -> None:
     assert [better.size_bytes(each) for each, _ in measured] == [5_000_600, 2_001_200]
     assert better.size_bytes(all_dense(["a", "b"])) == COSTS.size_bytes(all_dense(["a", "b"]))
     assert with_overheads(COSTS, []) == COSTS
+
+
+def test_a_layer_in_int8_and_a_compact_one_hold_different_amounts_besides_weights() -> None:
+    int8 = Choice(precision="int8")
+    parts = {name: {**row, int8: Cost(1.0, 1_000_000)} for name, row in COSTS.parts.items()}
+    costs = replace(COSTS, parts=parts)
+    measured = [
+        (Selection({"a": int8, "b": int8}), WholeModel(DENSE.measurement, 1, 2_100_000 + 1_000)),
+        (Selection({"a": int8, "b": ranks({"b": 8})["b"]}), WholeModel(DENSE.measurement, 1, 2_000_000 + 700)),
+    ]
+    better = with_overheads(costs, measured)
+    assert [better.size_bytes(each) for each, _ in measured] == [2_101_000, 2_000_700]
+    assert better.parts["a"][int8].weight_bytes == 1_000_500
 
 
 def test_no_measured_model_peaks_above_its_prediction() -> None:

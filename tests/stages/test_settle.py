@@ -11,7 +11,7 @@ from toolkit.stages.settle import settle
 RANKS = tuple(range(8, 200, 8))
 NAMES = [f"layer{index}" for index in range(8)]
 COSTS = CostTable(
-    dict.fromkeys(NAMES, by_size({None: Cost(2.1, 0), **{size: Cost(size / 100, 0) for size in RANKS}})),
+    dict.fromkeys(NAMES, by_size({None: Cost(2.1, 2100), **{size: Cost(size / 100, 10 * size) for size in RANKS}})),
     rest_latency_ms=1.0,
     rest_bytes=0,
 )
@@ -41,3 +41,17 @@ def test_without_a_latency_budget_the_board_is_not_asked() -> None:
     found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(), None, "wall", 1.1, lambda _: pytest.fail("asked"))
     assert found.allocation.selection == all_dense(NAMES)
     assert found.timed is None
+
+
+@pytest.mark.parametrize("budget_ms", [None, 14.0])
+@pytest.mark.parametrize("beyond", [0, 40, 900])
+def test_what_is_larger_than_it_was_planned_is_chosen_smaller(beyond: int, budget_ms: float | None) -> None:
+    def time(chosen: Selection) -> WholeModel:
+        ms = COSTS.latency_ms(chosen)
+        row = Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=9, warmups=1, load_ms=1.0)
+        return WholeModel(row, 1, COSTS.size_bytes(chosen) + beyond)
+
+    limits = Limits(latency_ms=None if budget_ms is None else 20.0, size_bytes=9000)
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, limits, budget_ms, "instructions", 1.01, time)
+    assert found.timed is not None
+    assert 9000 - 2 * 10 * 8 <= found.timed.size_bytes <= 9000

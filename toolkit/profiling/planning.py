@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.choice import DENSE, Choice
@@ -21,34 +21,50 @@ _CONFIDENCE = 0.99
 
 
 def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choice], WholeModel]]) -> CostTable:
-    """To the bytes of each layer that is compact or left fp32 comes what files and graphs hold besides weights.
+    """To the bytes of each layer that left fp32 or is compact comes what files and graphs hold besides weights.
 
-    As much as in the measured model that has most of it. To every peak comes the most that any measured one was above
-    its prediction: a limit on memory is a hard one.
+    As much as in the measured model that has most of it: for layers that left fp32 of the models without compact ones,
+    then for compact ones of all. To every peak comes the most that any measured one was above its prediction: a limit
+    on memory is a hard one.
     """
+    without = [(chosen, whole) for chosen, whole in measured if not any(map(_is_compact, chosen.values()))]
+    sized = _with_bytes(_with_bytes(costs, without, _left_fp32), measured, _is_compact)
+    above = max((whole.peak_bytes - sized.peak_bytes(chosen) for chosen, whole in measured), default=0)
+    return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
+
+
+def _with_bytes(
+    costs: CostTable,
+    measured: Sequence[tuple[Mapping[str, Choice], WholeModel]],
+    adds: Callable[[Choice], bool],
+) -> CostTable:
+    """What those models hold beyond their prediction, shared by the layers under a choice that `adds` it."""
     beyond = max(
         (
-            math.ceil((whole.size_bytes - costs.size_bytes(chosen)) / compact)
+            math.ceil((whole.size_bytes - costs.size_bytes(chosen)) / count)
             for chosen, whole in measured
-            if (compact := sum(map(_adds, chosen.values())))
+            if (count := sum(map(adds, chosen.values())))
         ),
         default=0,
     )
     parts = {
         name: {
-            choice: replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond)) if _adds(choice) else cost
+            choice: replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond)) if adds(choice) else cost
             for choice, cost in row.items()
         }
         for name, row in costs.parts.items()
     }
-    sized = replace(costs, parts=parts)
-    above = max((whole.peak_bytes - sized.peak_bytes(chosen) for chosen, whole in measured), default=0)
-    return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
+    return replace(costs, parts=parts)
 
 
-def _adds(choice: Choice) -> bool:
-    """Whether the graph of such a layer has nodes and constants that a dense one in fp32 does not."""
-    return choice.form == "rank" or (choice.form == "dense" and choice != DENSE)
+def _is_compact(choice: Choice) -> bool:
+    """Whether the graph of such a layer has nodes and constants that a dense one does not."""
+    return choice.form == "rank"
+
+
+def _left_fp32(choice: Choice) -> bool:
+    """Whether a dense layer's graph has conversions and scales."""
+    return choice.form == "dense" and choice != DENSE
 
 
 def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:

@@ -18,7 +18,7 @@ from toolkit.request import Request
 from toolkit.stages.keep_accuracy import keeps, least_latency
 from toolkit.stages.learn import Learned, learn
 from toolkit.stages.load import Job
-from toolkit.stages.planned import Planned, dense_forms, frontier_points
+from toolkit.stages.planned import Planned, frontier_points
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.reach import is_reached, raise_defaults, reach
@@ -28,7 +28,7 @@ from toolkit.stages.settle import settle
 from toolkit.stages.slowdown import share_left
 from toolkit.stages.stay_dense import stay_dense
 from toolkit.stages.watch import Watch
-from toolkit.stages.whole_models import time_wholes
+from toolkit.stages.whole_models import dense_forms, time_wholes
 
 
 def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Planned:

@@ -7,7 +7,7 @@ from toolkit.cache import cache_folder, digest
 from toolkit.request import Request
 from toolkit.targets import LocalPlace, Target
 
-_BUNDLED = "four to five minutes on two idle cores, with the example's own training; again, less than one"
+_BUNDLED = "three to four minutes on two idle cores, with the example's own training; again, less than one"
 
 
 def forecast(request: Request, target: Target) -> str:

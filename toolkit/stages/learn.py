@@ -15,7 +15,7 @@ from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.rounding import with_rounding
 from toolkit.stages.watch import Watch
-from toolkit.stages.whole_models import Whole, time_wholes, worth_timing
+from toolkit.stages.whole_models import Whole, dense_forms, time_wholes, worth_timing
 from toolkit.stages.worth import Worth, weigh
 from toolkit.targets import Clock
 
@@ -98,7 +98,7 @@ def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], 
     }
     kinds |= dict.fromkeys(job.groups, "channels") | dict.fromkeys(job.blocks, "blocks")
     return fit_latency_model(
-        profiling.with_overheads(costs, pairs),
+        profiling.with_overheads(costs, [*pairs, *((form.selection, form.timed) for form in dense_forms(profile)[1:])]),
         kinds,
         clock,
         [(chosen, timed.measurement.median_ms) for chosen, timed in pairs],

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from toolkit.choice import DENSE, Choice, Selection, all_dense
 from toolkit.compression import Allocation, CostTable, GainCurve, Limits, Spectra
 from toolkit.deployment import FrontierPoint
 from toolkit.profiling import Budget
@@ -31,17 +30,6 @@ class Planned:
     limits: Limits
     frontier: tuple[FrontierPoint, ...]
     learned: Learned | None = None
-
-
-def dense_forms(profile: Profiled) -> list[Whole]:
-    """The dense model, and what a user has in ten lines: the same with all layers in another precision."""
-    found = [Whole("dense", all_dense(profile.parts), profile.dense)]
-    for precision in profile.precisions.arithmetics:
-        if precision != "fp32" and profile.precisions.rival is not None:
-            every = Choice(precision=precision)
-            rounded = {name: every if every in part.pieces else DENSE for name, part in profile.parts.items()}
-            found.append(Whole(f"dense {precision}", Selection(rounded), profile.precisions.rival))
-    return found
 
 
 def frontier_points(

@@ -35,12 +35,14 @@ def settle(
 ) -> Settled:
     """The allocation of most gain whose measured median, times the `spread` of a p95, keeps within the budget.
 
-    A prediction is never exact: what was planned too slow or too timidly is planned again under a limit corrected by
-    what the board said. Raises BudgetError if nothing fits the limits.
+    A prediction is never exact: what was planned too slow, too large or too timidly is planned again under limits
+    corrected by what the board said. Raises BudgetError if nothing fits the limits.
     """
     allocation = allocator(gains, costs, limits)
-    if budget_ms is None or limits.latency_ms is None or time is None:
+    judged_by_time = budget_ms is not None and limits.latency_ms is not None
+    if time is None or not (judged_by_time or limits.size_bytes is not None):
         return Settled(allocation, limits, None)
+    most_bytes = limits.size_bytes
     best: Settled | None = None
     tried: dict[Selection, WholeModel] = {}
     for _ in range(_ROUNDS):
@@ -48,16 +50,23 @@ def settle(
         if chosen in tried:
             break
         timed = tried[chosen] = time(chosen)
-        used = timed.measurement.median_ms * spread / budget_ms
         settled = Settled(allocation, limits, timed)
-        if timed.measurement.median_ms <= most_median_ms(budget_ms, clock, spread):
+        beyond = 0 if most_bytes is None else timed.size_bytes - most_bytes
+        fast, used = True, 1.0
+        if judged_by_time:
+            assert budget_ms is not None
+            fast = timed.measurement.median_ms <= most_median_ms(budget_ms, clock, spread)
+            used = timed.measurement.median_ms * spread / budget_ms
+        if fast and beyond <= 0:
             if best is None or allocation.gain > best.allocation.gain:
                 best = settled
             if used >= _LEAST[clock] or chosen.is_dense:
                 break
-        assert limits.latency_ms is not None
         # The board's word on the model nearest to what is wanted corrects all that was predicted.
-        limits = replace(limits, latency_ms=allocation.latency_ms * AIM[clock] / used)
+        if judged_by_time:
+            limits = replace(limits, latency_ms=allocation.latency_ms * AIM[clock] / used)
+        if beyond > 0:
+            limits = replace(limits, size_bytes=allocation.size_bytes - beyond)
         try:
             allocation = allocator(gains, costs, limits)
         except BudgetError:

@@ -8,10 +8,11 @@ from toolkit.profiling.latency_model import Interval
 from toolkit.stages.accuracy import expected_accuracy
 from toolkit.stages.learn import plain_costs
 from toolkit.stages.load import Job
-from toolkit.stages.planned import Planned, dense_forms, frontier_points
+from toolkit.stages.planned import Planned, frontier_points
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.settle import most_median_ms
+from toolkit.stages.whole_models import dense_forms
 from toolkit.targets import Clock
 
 

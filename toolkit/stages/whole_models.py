@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import compress as compress_by
 
 from toolkit import profiling
-from toolkit.choice import Selection, all_dense
+from toolkit.choice import DENSE, Choice, Selection, all_dense
 from toolkit.compression import ALLOCATORS, CostTable, GainCurve, Limits, Spectra, compress
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
@@ -31,6 +31,17 @@ class Whole:
     label: str
     selection: Selection
     timed: WholeModel
+
+
+def dense_forms(profile: Profiled) -> list[Whole]:
+    """The dense model, and what a user has in ten lines: the same with all layers in another precision."""
+    found = [Whole("dense", all_dense(profile.parts), profile.dense)]
+    for precision in profile.precisions.arithmetics:
+        if precision != "fp32" and profile.precisions.rival is not None:
+            every = Choice(precision=precision)
+            rounded = {name: every if every in part.pieces else DENSE for name, part in profile.parts.items()}
+            found.append(Whole(f"dense {precision}", Selection(rounded), profile.precisions.rival))
+    return found
 
 
 def time_wholes(
