@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.choices import by_size, ranks
-from toolkit.choice import Choice, Selection, all_dense
+from toolkit.choice import DENSE, REMOVED, Choice, Selection, all_dense
 from toolkit.compression import Cost, CostTable, Limits, find_shortfall
 from toolkit.devices import DeviceFacts
 from toolkit.errors import BudgetError
@@ -35,7 +35,7 @@ from toolkit.targets import Target
 from toolkit.units import parse_bytes, parse_milliseconds
 
 FACTS = DeviceFacts("aarch64", None, 4, 1_000_000_000, None, None, "os", "6", None, "3.11.2", None, {}, {})
-DENSE = WholeModel(
+DENSE_MODEL = WholeModel(
     Measurement(median_ms=10.0, p95_ms=12.0, min_ms=9.0, runs=100, warmups=5, load_ms=1.0), 50_000_000, 8_000_000
 )
 MINUTE = WholeModel(
@@ -49,7 +49,7 @@ COSTS = CostTable(
     rest_latency_ms=2.0,
     rest_bytes=100_000,
 )
-MEMORY = memory_model(MINUTE, DENSE, 200_000)
+MEMORY = memory_model(MINUTE, DENSE_MODEL, 200_000)
 COSTS = replace(COSTS, base_peak_bytes=MEMORY.base_bytes, peak_per_byte=MEMORY.per_byte)
 # Sums that whole models confirm; what is left is the doubt of a few.
 EVERYTHING = ranks({"a": 8, "b": 8})
@@ -74,50 +74,50 @@ def budget(latency_ms: float | None = None, memory: int | None = None, size: int
 
 
 def test_a_rate_and_a_duty_make_a_latency() -> None:
-    found = derive_budget(target(rate_hz=30, duty=0.5), FACTS, DENSE.measurement)
+    found = derive_budget(target(rate_hz=30, duty=0.5), FACTS, DENSE_MODEL.measurement)
     assert found.latency_ms == Limit(1000 / 30 * 0.5, "50% of a period at 30 Hz (target t)", is_default=True)
 
 
 def test_without_a_rate_the_dense_p95_is_the_measure() -> None:
-    found = derive_budget(target(dense_latency_fraction=0.6), FACTS, DENSE.measurement)
+    found = derive_budget(target(dense_latency_fraction=0.6), FACTS, DENSE_MODEL.measurement)
     assert found.latency_ms == Limit(0.6 * 12.0, "60% of the dense model's p95, 12 ms (target t)", is_default=True)
 
 
 def test_a_disturbed_p95_of_the_dense_model_grants_no_more_than_a_calm_one_might() -> None:
-    disturbed = DENSE.measurement.model_copy(update={"p95_ms": 50.0})
+    disturbed = DENSE_MODEL.measurement.model_copy(update={"p95_ms": 50.0})
     found = derive_budget(target(dense_latency_fraction=0.6), FACTS, disturbed)
     assert found.latency_ms is not None
     assert found.latency_ms.value == pytest.approx(0.6 * 1.3 * 10.0)
 
 
 def test_memory_is_a_share_of_the_boards_and_size_is_open() -> None:
-    found = derive_budget(target(memory_fraction=0.1), FACTS, DENSE.measurement)
+    found = derive_budget(target(memory_fraction=0.1), FACTS, DENSE_MODEL.measurement)
     assert found.peak_memory_bytes == Limit(100_000_000, "10% of 1 GB RAM (target t)", is_default=True)
     assert (found.latency_ms, found.size_bytes) == (None, None)
 
 
 def test_the_command_line_wins_and_says_so() -> None:
     found = derive_budget(
-        target(rate_hz=30), FACTS, DENSE.measurement, latency_ms=5.0, memory_bytes=64_000_000, size_bytes=1_000
+        target(rate_hz=30), FACTS, DENSE_MODEL.measurement, latency_ms=5.0, memory_bytes=64_000_000, size_bytes=1_000
     )
     assert found == Budget(Limit(5.0, "--latency"), Limit(64_000_000, "--memory"), Limit(1_000, "--size"))
 
 
 def test_memory_is_a_line_through_both_processes() -> None:
     assert MEMORY.base_bytes + MEMORY.per_byte * MINUTE.size_bytes == pytest.approx(MINUTE.peak_bytes, rel=1e-6)
-    assert COSTS.peak_bytes(all_dense(["a", "b"])) == pytest.approx(DENSE.peak_bytes, rel=1e-6)
+    assert COSTS.peak_bytes(all_dense(["a", "b"])) == pytest.approx(DENSE_MODEL.peak_bytes, rel=1e-6)
     assert MEMORY.per_byte > 1
 
 
 def test_a_byte_of_weights_takes_a_byte_at_least() -> None:
-    lighter = WholeModel(DENSE.measurement, MINUTE.peak_bytes - 1_000, DENSE.size_bytes)
+    lighter = WholeModel(DENSE_MODEL.measurement, MINUTE.peak_bytes - 1_000, DENSE_MODEL.size_bytes)
     assert memory_model(MINUTE, lighter, 0).per_byte == 1.0
 
 
 def test_whole_models_show_what_files_hold_besides_weights() -> None:
     measured = [
-        (ranks({"a": 8, "b": None}), WholeModel(DENSE.measurement, 1, 5_000_000 + 600)),
-        (ranks({"a": 8, "b": 8}), WholeModel(DENSE.measurement, 1, 2_000_000 + 1_000)),
+        (ranks({"a": 8, "b": None}), WholeModel(DENSE_MODEL.measurement, 1, 5_000_000 + 600)),
+        (ranks({"a": 8, "b": 8}), WholeModel(DENSE_MODEL.measurement, 1, 2_000_000 + 1_000)),
     ]
     better = with_overheads(COSTS, measured)
     assert [better.size_bytes(each) for each, _ in measured] == [5_000_600, 2_001_200]
@@ -130,18 +130,25 @@ def test_a_layer_in_int8_and_a_compact_one_hold_different_amounts_besides_weight
     parts = {name: {**row, int8: Cost(1.0, 1_000_000)} for name, row in COSTS.parts.items()}
     costs = replace(COSTS, parts=parts)
     measured = [
-        (Selection({"a": int8, "b": int8}), WholeModel(DENSE.measurement, 1, 2_100_000 + 1_000)),
-        (Selection({"a": int8, "b": ranks({"b": 8})["b"]}), WholeModel(DENSE.measurement, 1, 2_000_000 + 700)),
+        (Selection({"a": int8, "b": int8}), WholeModel(DENSE_MODEL.measurement, 1, 2_100_000 + 1_000)),
+        (Selection({"a": int8, "b": ranks({"b": 8})["b"]}), WholeModel(DENSE_MODEL.measurement, 1, 2_000_000 + 700)),
     ]
     better = with_overheads(costs, measured)
     assert [better.size_bytes(each) for each, _ in measured] == [2_101_000, 2_000_700]
     assert better.parts["a"][int8].weight_bytes == 1_000_500
 
 
+def test_a_block_that_is_gone_takes_its_part_of_the_graph_with_it() -> None:
+    costs = replace(COSTS, parts=COSTS.parts | {"block": {DENSE: Cost(0.0, 0), REMOVED: Cost(-4.0, -3_900_000)}})
+    gone = Selection({"a": DENSE, "b": DENSE, "block": REMOVED})
+    better = with_overheads(costs, [(gone, WholeModel(DENSE_MODEL.measurement, 1, 4_100_000 - 1_200))])
+    assert better.size_bytes(gone) == 4_098_800
+
+
 def test_no_measured_model_peaks_above_its_prediction() -> None:
     choices = [ranks({"a": 8, "b": None}), ranks({"a": 8, "b": 8})]
     measured = [
-        (each, WholeModel(DENSE.measurement, COSTS.peak_bytes(each) + beyond, COSTS.size_bytes(each)))
+        (each, WholeModel(DENSE_MODEL.measurement, COSTS.peak_bytes(each) + beyond, COSTS.size_bytes(each)))
         for each, beyond in zip(choices, (300_000, -500_000), strict=True)
     ]
     better = with_overheads(COSTS, measured)
@@ -149,7 +156,7 @@ def test_no_measured_model_peaks_above_its_prediction() -> None:
 
 
 def test_wall_time_is_spread_as_a_rule_and_counted_instructions_at_worst() -> None:
-    rows = [DENSE.measurement.model_copy(update={"p95_ms": p95}) for p95 in (10.1, 10.2, 11.0, 30.0)]
+    rows = [DENSE_MODEL.measurement.model_copy(update={"p95_ms": p95}) for p95 in (10.1, 10.2, 11.0, 30.0)]
     assert p95_over_median("wall", rows) == pytest.approx((1.02 + 1.1) / 2)
     assert p95_over_median("instructions", rows) == 1.3  # more is a disturbance, not the model
 
@@ -227,7 +234,7 @@ def test_a_latency_is_rounded_up_by_less_than_a_hundredth(value: float) -> None:
 
 
 def said(max_abs: float = 1e-6, max_relative: float = 1e-6, tolerance: float | None = 1e-3) -> Accepted:
-    return Accepted(DENSE.measurement, 40_000_000, max_abs, max_relative, tolerance, 1, {}, ())
+    return Accepted(DENSE_MODEL.measurement, 40_000_000, max_abs, max_relative, tolerance, 1, {}, ())
 
 
 def test_a_release_within_its_budget_is_not_refused() -> None:

@@ -25,6 +25,9 @@ class Block(nn.Module):
         super().__init__()
         self.first, self.second = nn.Conv2d(8, 8, 3, 1, 1, bias=False), nn.Conv2d(8, 8, 3, 1, 1, bias=False)
         self.norm1, self.norm2 = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+        for norm in (self.norm1, self.norm2):  # as of a trained network: no two tensors of a file are the same
+            for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+                values.uniform_(0.5, 1.5)
 
     def forward(self, x):
         return torch.relu(x + self.norm2(self.second(torch.relu(self.norm1(self.first(x))))))
@@ -133,8 +136,11 @@ def test_by_default_an_allocator_is_offered_what_it_can_choose(place: Workplace)
     deployed = pipeline.deploy(
         Request(MODEL, TASK, recovery_steps=3, adapt_steps=5),
         place.target,
-        Overrides(latency_ms=ROOMY_MS),
+        Overrides(latency_ms=ROOMY_MS, size_bytes=16_000),
         Silent(),
         place.folder / "default",
     )
     assert deployed.active, deployed.refusals
+    assert deployed.size_bytes.measured is not None
+    assert deployed.size_bytes.measured <= 16_000 < deployed.size_bytes.dense
+    assert deployed.size_bytes.predicted == pytest.approx(deployed.size_bytes.measured, rel=0.1)

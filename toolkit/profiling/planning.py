@@ -2,8 +2,11 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import linprog
 
 from toolkit.choice import DENSE, Choice
 from toolkit.compression import CostTable, Limits, find_shortfall
@@ -21,40 +24,45 @@ _CONFIDENCE = 0.99
 
 
 def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choice], WholeModel]]) -> CostTable:
-    """To the bytes of each layer that left fp32 or is compact comes what files and graphs hold besides weights.
+    """To the bytes of each layer that is compact or left fp32 comes what files and graphs hold besides weights.
 
-    As much as in the measured model that has most of it: for layers that left fp32 of the models without compact ones,
-    then for compact ones of all. To every peak comes the most that any measured one was above its prediction: a limit
-    on memory is a hard one.
+    A block that is gone saves as much. The least that no measured model holds more than. To every peak comes the most
+    that any measured one was above its prediction: a limit on memory is a hard one.
     """
-    without = [(chosen, whole) for chosen, whole in measured if not any(map(_is_compact, chosen.values()))]
-    sized = _with_bytes(_with_bytes(costs, without, _left_fp32), measured, _is_compact)
-    above = max((whole.peak_bytes - sized.peak_bytes(chosen) for chosen, whole in measured), default=0)
-    return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
-
-
-def _with_bytes(
-    costs: CostTable,
-    measured: Sequence[tuple[Mapping[str, Choice], WholeModel]],
-    adds: Callable[[Choice], bool],
-) -> CostTable:
-    """What those models hold beyond their prediction, shared by the layers under a choice that `adds` it."""
-    beyond = max(
-        (
-            math.ceil((whole.size_bytes - costs.size_bytes(chosen)) / count)
-            for chosen, whole in measured
-            if (count := sum(map(adds, chosen.values())))
-        ),
-        default=0,
-    )
+    beyond = {
+        tuple(sum(map(kind, chosen.values())) for kind in _KINDS): whole.size_bytes - costs.size_bytes(chosen)
+        for chosen, whole in sorted(measured, key=lambda each: each[1].size_bytes - costs.size_bytes(each[0]))
+    }
+    each_bytes = _least_covering({counts: held for counts, held in beyond.items() if any(counts)})
     parts = {
         name: {
-            choice: replace(cost, weight_bytes=cost.weight_bytes + max(0, beyond)) if adds(choice) else cost
+            choice: replace(cost, weight_bytes=cost.weight_bytes + sum(_of_kinds(choice, each_bytes)))
             for choice, cost in row.items()
         }
         for name, row in costs.parts.items()
     }
-    return replace(costs, parts=parts)
+    sized = replace(costs, parts=parts)
+    above = max((whole.peak_bytes - sized.peak_bytes(chosen) for chosen, whole in measured), default=0)
+    return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
+
+
+def _least_covering(beyond: Mapping[tuple[int, ...], int]) -> list[int]:
+    """Bytes for each of a kind, the least in all with which every one of these counts makes what it held beyond."""
+    if not beyond:
+        return [0] * len(_KINDS)
+    counts = np.array(list(beyond), float)
+    bounds = [
+        (None if kind is _is_gone else 0, None) if known else (0, 0)
+        for kind, known in zip(_KINDS, counts.sum(axis=0), strict=True)
+    ]
+    solved = linprog(
+        counts.sum(axis=0), -counts, -np.array(list(beyond.values()), float), bounds=bounds, method="highs"
+    )
+    return [math.ceil(value - 1e-6) for value in solved.x]
+
+
+def _of_kinds(choice: Choice, each_bytes: Sequence[int]) -> Iterator[int]:
+    return (held for kind, held in zip(_KINDS, each_bytes, strict=True) if kind(choice))
 
 
 def _is_compact(choice: Choice) -> bool:
@@ -65,6 +73,14 @@ def _is_compact(choice: Choice) -> bool:
 def _left_fp32(choice: Choice) -> bool:
     """Whether a dense layer's graph has conversions and scales."""
     return choice.form == "dense" and choice != DENSE
+
+
+def _is_gone(choice: Choice) -> bool:
+    """Whether the graph lost nodes, and their names, with the layers of a block."""
+    return choice.form == "removed"
+
+
+_KINDS = (_left_fp32, _is_compact, _is_gone)
 
 
 def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:

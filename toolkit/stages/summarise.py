@@ -179,7 +179,7 @@ def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[Layer
                 dense_ms=parts[name][DENSE].latency_ms + sum(parts[layer][DENSE].latency_ms for layer in stood),
                 gain_kept=1.0 if loss <= 0 or curve is None else 1 - loss / curve.dense,
                 loss_nats=loss,
-                weight_bytes=cost.weight_bytes + sum(each.weight_bytes for each in counted),
+                weight_bytes=max(0, cost.weight_bytes + sum(each.weight_bytes for each in counted)),
                 alternative=None if name in unable else _alternative(planned, name, choice),
                 unable=name in unable,
             )
