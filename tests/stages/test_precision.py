@@ -16,12 +16,13 @@ from toolkit.profiling import NotStored, Profile
 from toolkit.profiling.signature import parse_signature
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request, require_precision
-from toolkit.runtimes import RUNTIMES, Runtime
+from toolkit.runtimes import Runtime
 from toolkit.runtimes.arithmetic import parse_arithmetic
 from toolkit.stages import Watch
+from toolkit.stages.choose_runtime import asked_forms, asked_runtimes
 from toolkit.stages.learn import plain_costs
 from toolkit.stages.load import Job
-from toolkit.stages.precisions import ALL_FP32, asked_forms, choose_precisions, in_precision
+from toolkit.stages.precisions import ALL_FP32, choose_precisions, in_precision
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 
@@ -165,16 +166,21 @@ def test_where_int8_is_slower_it_is_obeyed_and_said(place: Workplace, deployed: 
     assert any("gains nothing from int8" in note for note in watch.notes)
 
 
-def test_a_runtime_without_that_precision_is_refused_by_name_and_passed_over_by_auto(place: Workplace) -> None:
-    job = stages.load(REQUEST, place.target, Watch(Silent()))
+def test_a_runtime_without_that_precision_is_refused_before_anything_is_loaded(place: Workplace) -> None:
+    watch = Watch(Silent())
     with pytest.raises(BadInput) as caught:
-        asked_forms(replace(job, runtime=RUNTIMES["executorch"], precision="fp16"))
+        stages.load(replace(REQUEST, runtime="executorch", precision="fp16"), place.target, watch)
     assert (caught.value.what, caught.value.where) == ("runtime executorch has no fp16", "--precision fp16")
-    bare = replace(job, runtime=cast("Runtime", SimpleNamespace(name="bare", arithmetics=())))
-    with pytest.raises(BadInput, match="runtime bare has no int8"):
-        asked_forms(replace(bare, precision="int8"))
-    assert asked_forms(replace(bare, precision="auto")) == ()
-    assert asked_forms(replace(bare, precision="fp32")) == ()
+    assert watch.stages == []
+    either = place.target.model_copy(update={"runtimes": ("executorch", "onnxruntime")})
+    assert asked_runtimes(replace(REQUEST, precision="fp16"), either) == ("onnxruntime",)
+    assert asked_runtimes(replace(REQUEST, precision="auto"), either) == ("executorch", "onnxruntime")
+
+
+def test_a_runtime_that_has_fp32_alone_is_passed_over_by_auto() -> None:
+    bare = cast("Runtime", SimpleNamespace(name="bare", arithmetics=()))
+    assert asked_forms(bare, "auto") == ()
+    assert asked_forms(bare, "fp32") == ()
 
 
 @pytest.mark.parametrize("allocator", ["uniform", "magnitude", "random", "policy"])

@@ -5,8 +5,9 @@ from dataclasses import replace
 from toolkit.devices import Home
 from toolkit.devices.survey import Unfit, ask_survey, unfit
 from toolkit.errors import BadInput, BoardError
-from toolkit.request import Request
-from toolkit.runtimes import RUNTIMES
+from toolkit.request import AskedPrecision, Request
+from toolkit.runtimes import RUNTIMES, Runtime
+from toolkit.runtimes.arithmetic import Arithmetic
 from toolkit.stages.watch import Watch
 from toolkit.targets import LocalPlace, Target
 
@@ -32,7 +33,7 @@ def choose_runtime(home: Home, request: Request, target: Target, watch: Watch) -
 
 
 def asked_runtimes(request: Request, target: Target) -> tuple[str, ...]:
-    """What may run it, the first choice first; never empty. Raises BadInput."""
+    """What may run it, the first choice first; never empty. Raises BadInput, also where none has the precision."""
     if request.runtime is not None and request.runtime not in target.runtimes:
         raise BadInput(
             f"does not run {request.runtime}",
@@ -43,7 +44,21 @@ def asked_runtimes(request: Request, target: Target) -> tuple[str, ...]:
     built = tuple(name for name in names if name in RUNTIMES)
     if not built:
         raise BadInput(f"export to {names[0]} is not built yet", next=f"Choose --runtime {' or '.join(RUNTIMES)}.")
-    return built
+    precision = request.precision
+    able = tuple(name for name in built if precision in ("auto", "fp32") or asked_forms(RUNTIMES[name], precision))
+    if not able:
+        raise BadInput(
+            f"runtime {built[0]} has no {precision}",
+            where=f"--precision {precision}",
+            next="Choose --precision fp32, or another --runtime.",
+        )
+    return able
+
+
+def asked_forms(runtime: Runtime, precision: AskedPrecision) -> tuple[Arithmetic, ...]:
+    """What a board is asked about besides fp32."""
+    asked = ("int8", "fp16") if precision == "auto" else (precision,)
+    return tuple(each for each in runtime.arithmetics if each.precision in asked and each.activations != "dynamic")
 
 
 def _refused(names: tuple[str, ...], hindrances: dict[str, Unfit | None], where: str) -> BoardError:

@@ -7,6 +7,7 @@ from toolkit import profiling
 from toolkit.errors import BadInput
 from toolkit.profiling import ONLY_FP32, Arithmetics, NotStored, Profile, Untimed, WholeModel
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
+from toolkit.stages.choose_runtime import asked_forms
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.quantise import best_ranges, calibration_examples, has_ranges, losses_by_ranges
@@ -38,10 +39,10 @@ def choose_precisions(
     """Time the dense network in every form of what was asked for; the fastest is what its layers are offered.
 
     With `auto` only if that is faster than fp32; what was asked for by name is obeyed, and said where it is slower. How
-    ranges of its activations are then read is chosen by the true loss. Raises BadInput if the runtime has no such
-    precision, or the network cannot be had in it.
+    ranges of its activations are then read is chosen by the true loss. Raises BadInput if the network cannot be had
+    in a precision that was asked for by name.
     """
-    if not (forms := asked_forms(job)):
+    if not (forms := asked_forms(job.runtime, job.precision)):
         return ALL_FP32, profile
     watch.progress.note(f"timing the dense network in {' and '.join(map(str, forms))}")
     found: dict[Arithmetic, WholeModel] = {}
@@ -73,19 +74,6 @@ def choose_precisions(
             return Precisions(ONLY_FP32, found[best]), profile
     _choose_ranges(job, best, watch)
     return Precisions({**ONLY_FP32, best.precision: best}, found[best], demanded=job.precision != "auto"), profile
-
-
-def asked_forms(job: Job) -> tuple[Arithmetic, ...]:
-    """What the board is asked about besides fp32. Raises BadInput if that was asked for by name and there is none."""
-    asked = ("int8", "fp16") if job.precision == "auto" else (job.precision,)
-    forms = tuple(each for each in job.runtime.arithmetics if each.precision in asked and each.activations != "dynamic")
-    if not forms and job.precision not in ("auto", "fp32"):
-        raise BadInput(
-            f"runtime {job.runtime.name} has no {job.precision}",
-            where=f"--precision {job.precision}",
-            next="Choose --precision fp32, or another --runtime.",
-        )
-    return forms
 
 
 def _choose_ranges(job: Job, arithmetic: Arithmetic, watch: Watch) -> None:

@@ -16,8 +16,9 @@ from toolkit.profiling.estimate import as_estimate
 from toolkit.profiling.estimate import estimate as roofline
 from toolkit.profiling.signature import signature_of
 from toolkit.profiling.variants import Variants
+from toolkit.stages.choose_runtime import asked_forms
 from toolkit.stages.load import Job
-from toolkit.stages.precisions import ALL_FP32, Precisions, asked_forms, choose_precisions
+from toolkit.stages.precisions import ALL_FP32, Precisions, choose_precisions
 from toolkit.stages.probe import Absent, Known
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
@@ -147,7 +148,7 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
 
 
 def _precisions(board: Known, job: Job, kept: Profile, path: Path, watch: Watch) -> tuple[Precisions, Profile]:
-    if not asked_forms(job):
+    if not asked_forms(job.runtime, job.precision):
         return ALL_FP32, kept
     [dense], now = profiling.time_models(board.agent, job.runtime, [dense_model(job)], kept, path, on_note=watch.note)
     return choose_precisions(board, job, dense, now, path, watch)
