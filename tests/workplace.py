@@ -28,6 +28,7 @@ from toolkit.targets import Target, read_target
 
 CHECKOUT = Path(__file__).parents[1]
 MODEL, TASK = "my_package.small:model", "my_package.small:task"
+TWO_BLOCKS, THREE_BLOCKS = "my_package.residual:two_blocks", "my_package.residual:three_blocks"
 FEW_STEPS = ("--set", "recovery.steps=3", "--set", "adaptation.steps=5")
 # Ranks in fp32 alone: for tests of what has nothing to do with what else may be chosen.
 PLAIN: Any = {"precision": "fp32", "channels": False, "depth": False}
@@ -90,6 +91,34 @@ def task(shots, seed):
         return Examples(means[y] + 0.3 * torch.randn(len(y), 1, 8, 8, generator=generator), y)
 
     return Task("blobs", ("a", "b", "c"), draw(shots), draw(4))
+"""
+
+_RESIDUAL = """
+import torch
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(8, 8, 3, 1, 1, bias=False), nn.Conv2d(8, 8, 3, 1, 1, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+        for norm in (self.norm1, self.norm2):  # as of a trained network: no two tensors of a file are the same
+            for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+                values.uniform_(0.5, 1.5)
+
+    def forward(self, x):
+        return torch.relu(x + self.norm2(self.second(torch.relu(self.norm1(self.first(x))))))
+
+def stacked(blocks, width):
+    torch.manual_seed(0)
+    stem, rest = nn.Conv2d(1, 8, 3, 2, 1), (nn.Flatten(), nn.Linear(128, width), nn.ReLU(), nn.Linear(width, 5))
+    return nn.Sequential(stem, nn.ReLU(), *[Block() for _ in range(blocks)], *rest).eval()
+
+def two_blocks():
+    return stacked(2, 32)
+
+def three_blocks():
+    return stacked(3, 16)
 """
 
 
@@ -175,6 +204,7 @@ def make_workplace(folder: Path) -> Workplace:
     (folder / "my_package").mkdir()
     (folder / "my_package" / "__init__.py").touch()
     (folder / "my_package" / "small.py").write_text(_SMALL)
+    (folder / "my_package" / "residual.py").write_text(_RESIDUAL)
     return place
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from workplace import PLAIN, ROOMY_MS, TASK, Workplace, inside, make_workplace
+from workplace import PLAIN, ROOMY_MS, TASK, THREE_BLOCKS, Workplace, inside, make_workplace
 
 from toolkit import pipeline, stages
 from toolkit.choice import DENSE, REMOVED
@@ -16,29 +16,7 @@ from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
 from toolkit.stages import Watch
 
-_RESIDUAL = """
-import torch
-from torch import nn
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = nn.Conv2d(8, 8, 3, 1, 1, bias=False), nn.Conv2d(8, 8, 3, 1, 1, bias=False)
-        self.norm1, self.norm2 = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
-        for norm in (self.norm1, self.norm2):  # as of a trained network: no two tensors of a file are the same
-            for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
-                values.uniform_(0.5, 1.5)
-
-    def forward(self, x):
-        return torch.relu(x + self.norm2(self.second(torch.relu(self.norm1(self.first(x))))))
-
-def model():
-    torch.manual_seed(0)
-    stem, rest = nn.Conv2d(1, 8, 3, 2, 1), (nn.Flatten(), nn.Linear(128, 16), nn.ReLU(), nn.Linear(16, 5))
-    return nn.Sequential(stem, nn.ReLU(), Block(), Block(), Block(), *rest).eval()
-"""
-MODEL = "my_package.stacked:model"
-REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, **PLAIN | {"depth": True})
+REQUEST = Request(THREE_BLOCKS, TASK, recovery_steps=3, adapt_steps=5, **PLAIN | {"depth": True})
 BLOCKS = ["block of 2.first", "block of 3.first", "block of 4.first"]
 _BLOCK_BYTES = 4 * 2 * 72 * 8
 
@@ -46,7 +24,6 @@ _BLOCK_BYTES = 4 * 2 * 72 * 8
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     made = make_workplace(tmp_path_factory.mktemp("place"))
-    (made.folder / "my_package" / "stacked.py").write_text(_RESIDUAL)
     with inside(made):
         yield made
 
@@ -125,16 +102,16 @@ def test_other_allocators_are_refused_before_anything_is_loaded(place: Workplace
 
 def test_by_default_an_allocator_is_offered_what_it_can_choose(place: Workplace) -> None:
     watch = Watch(Silent())
-    job = stages.load(Request(MODEL, TASK), place.target, watch)
+    job = stages.load(Request(THREE_BLOCKS, TASK), place.target, watch)
     assert set(job.blocks) == set(BLOCKS)
     assert "channels of 2.first" in job.groups
     assert job.precision == "auto"
-    ranks_alone = stages.load(Request(MODEL, TASK, allocator="uniform"), place.target, watch)
+    ranks_alone = stages.load(Request(THREE_BLOCKS, TASK, allocator="uniform"), place.target, watch)
     assert not ranks_alone.blocks
     assert not ranks_alone.groups
     assert ranks_alone.precision == "fp32"
     deployed = pipeline.deploy(
-        Request(MODEL, TASK, recovery_steps=3, adapt_steps=5),
+        Request(THREE_BLOCKS, TASK, recovery_steps=3, adapt_steps=5),
         place.target,
         Overrides(latency_ms=ROOMY_MS, size_bytes=16_000),
         Silent(),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from workplace import PLAIN, ROOMY_MS, TASK, Workplace, inside, make_workplace
+from workplace import PLAIN, ROOMY_MS, TASK, TWO_BLOCKS, Workplace, inside, make_workplace
 
 from toolkit import pipeline, stages
 from toolkit.choice import keep, rank
@@ -15,33 +15,13 @@ from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
 from toolkit.stages import Watch
 
-_RESIDUAL = """
-import torch
-from torch import nn
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = nn.Conv2d(8, 8, 3, 1, 1, bias=False), nn.Conv2d(8, 8, 3, 1, 1, bias=False)
-        self.norm1, self.norm2 = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
-
-    def forward(self, x):
-        return torch.relu(x + self.norm2(self.second(torch.relu(self.norm1(self.first(x))))))
-
-def model():
-    torch.manual_seed(0)
-    stem, rest = nn.Conv2d(1, 8, 3, 2, 1), (nn.Flatten(), nn.Linear(128, 32), nn.ReLU(), nn.Linear(32, 5))
-    return nn.Sequential(stem, nn.ReLU(), Block(), Block(), *rest).eval()
-"""
-MODEL = "my_package.residual:model"
-REQUEST = Request(MODEL, TASK, recovery_steps=3, adapt_steps=5, **PLAIN | {"channels": True})
+REQUEST = Request(TWO_BLOCKS, TASK, recovery_steps=3, adapt_steps=5, **PLAIN | {"channels": True})
 GROUPS = ["channels of 2.first", "channels of 3.first"]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     made = make_workplace(tmp_path_factory.mktemp("place"))
-    (made.folder / "my_package" / "residual.py").write_text(_RESIDUAL)
     with inside(made):
         yield made
 

@@ -12,10 +12,17 @@ from toolkit.choice import Choice
 from toolkit.errors import BadInput
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
-from toolkit.runtimes.arithmetic import Arithmetic
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
+from toolkit.runtimes.bundle import inference_graph, of_served
 from toolkit.stages import Watch
 from toolkit.stages.load import Job
-from toolkit.stages.quantise import best_ranges, calibration_examples, losses_by_ranges, quantisation_of
+from toolkit.stages.quantise import (
+    best_ranges,
+    calibration_examples,
+    losses_by_ranges,
+    only_timed,
+    quantisation_of,
+)
 from toolkit.tasks import Examples
 
 UNSIGNED, SIGNED = Arithmetic("int8", "unsigned"), Arithmetic("int8", "signed")
@@ -154,3 +161,12 @@ def test_constant_examples_and_one_a_class_are_deployed_in_int8(place: Workplace
     found = pipeline.deploy(request, place.target, Overrides(latency_ms=ROOMY_MS), Silent(), place.folder / "few")
     assert found.active
     assert {each.precision for each in found.allocation} == {"int8"}
+
+
+def test_what_is_only_timed_is_the_same_program_but_for_its_numbers(place: Workplace) -> None:
+    job = _job(place, WILD)
+    whole = Quantisation(UNSIGNED, calibration_examples(job), "percentile")
+    graph, holes = inference_graph(job.network.backbone, job.dense_head, job.example)
+    full, timed = (job.runtime.export(graph, holes, of_served(each)) for each in (whole, only_timed(whole)))
+    assert len(full.data) == len(timed.data)
+    assert (full.nodes, full.holes, full.quantised_holes) == (timed.nodes, timed.holes, timed.quantised_holes)

@@ -10,7 +10,7 @@ from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 from toolkit.stages.choose_runtime import asked_forms
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
-from toolkit.stages.quantise import best_ranges, calibration_examples, has_ranges, losses_by_ranges
+from toolkit.stages.quantise import best_ranges, calibration_examples, has_ranges, losses_by_ranges, only_timed
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
 
@@ -91,5 +91,5 @@ def _choose_ranges(job: Job, arithmetic: Arithmetic, watch: Watch) -> None:
 
 def in_precision(job: Job, arithmetic: Arithmetic) -> Untimed:
     """The dense network with all of its layers in that arithmetic."""
-    quantisation = Quantisation(arithmetic, calibration_examples(job))  # how ranges are read does not change its time
+    quantisation = only_timed(Quantisation(arithmetic, calibration_examples(job)))
     return Untimed(job.network.backbone, job.dense_head, job.example, quantisation=quantisation)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -25,6 +26,8 @@ from toolkit.stages.worth import loss_examples
 
 # Of the general data; the task's support is read whole.
 _GENERAL = 256
+# A network for large images takes seconds for all of them, and a dozen programs are timed.
+_TIMED_WITH = 8
 _METHODS: tuple[Ranges, ...] = get_args(Ranges)
 
 
@@ -40,6 +43,11 @@ def quantisation_of(job: Job, chosen: Mapping[str, Choice], arithmetics: Arithme
     fp32 = frozenset(name for name, each in layers.items() if each == "fp32")
     arithmetic = arithmetics[precision]
     return Quantisation(arithmetic, calibration_examples(job), best_ranges(job, arithmetic), fp32)
+
+
+def only_timed(quantisation: Quantisation) -> Quantisation:
+    """For a program that nobody reads the outputs of: how ranges are read changes neither its time nor its bytes."""
+    return replace(quantisation, examples=quantisation.examples[:_TIMED_WITH], ranges="minmax")
 
 
 def calibration_examples(job: Job) -> torch.Tensor:

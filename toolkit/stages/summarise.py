@@ -171,7 +171,7 @@ def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[Layer
             LayerChoice(
                 layer=name,
                 choice=_FORMS[choice.form],
-                rank=0 if choice.form == "removed" else choice.size,
+                rank=0 if name in gone else choice.size,
                 full_rank=_full_size(job, name),
                 precision="fp32" if name in unable else choice.precision,
                 predicted_ms=cost.latency_ms + sum(each.latency_ms for each in counted),
@@ -179,7 +179,7 @@ def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[Layer
                 dense_ms=parts[name][DENSE].latency_ms + sum(parts[layer][DENSE].latency_ms for layer in stood),
                 gain_kept=1.0 if loss <= 0 or curve is None else 1 - loss / curve.dense,
                 loss_nats=loss,
-                weight_bytes=max(0, cost.weight_bytes + sum(each.weight_bytes for each in counted)),
+                weight_bytes=0 if name in gone else cost.weight_bytes + sum(each.weight_bytes for each in counted),
                 alternative=None if name in unable else _alternative(planned, name, choice),
                 unable=name in unable,
             )

@@ -14,7 +14,7 @@ from toolkit.profiling import Untimed, WholeModel
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
-from toolkit.stages.quantise import quantisation_of
+from toolkit.stages.quantise import only_timed, quantisation_of
 from toolkit.stages.watch import Watch
 
 # Of the way from the fastest allocation to the dense model: what an allocator would choose there.
@@ -67,11 +67,12 @@ def time_wholes(
 
 def compact_model(job: Job, profile: Profiled, spectra: Spectra, selection: Selection) -> Untimed:
     """What those choices make of the model, untrained."""
+    quantisation = quantisation_of(job, selection, profile.precisions.arithmetics)
     return Untimed(
         compress(job.network.backbone, spectra, selection),
         job.dense_head,
         job.example,
-        quantisation=quantisation_of(job, selection, profile.precisions.arithmetics),
+        quantisation=quantisation and only_timed(quantisation),
     )
 
 
