@@ -90,15 +90,16 @@ def without_fp32(costs: CostTable) -> CostTable:
 
 
 def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], clock: Clock) -> LatencyModel:
-    """The cost table corrected by the whole models that were timed."""
-    pairs = [(whole.selection, whole.timed) for whole in wholes]
+    """The cost table corrected by the whole models that were timed, the dense one in another precision among them."""
+    known = [*wholes, *dense_forms(profile)[1:]]
+    pairs = [(whole.selection, whole.timed) for whole in known]
     kinds = {
         name: signature_of(layer, profile.input_shapes[name], DENSE).kind
         for name, layer in {**job.layers, **job.fixed}.items()
     }
     kinds |= dict.fromkeys(job.groups, "channels") | dict.fromkeys(job.blocks, "blocks")
     return fit_latency_model(
-        profiling.with_overheads(costs, [*pairs, *((form.selection, form.timed) for form in dense_forms(profile)[1:])]),
+        profiling.with_overheads(costs, pairs),
         kinds,
         clock,
         [(chosen, timed.measurement.median_ms) for chosen, timed in pairs],
