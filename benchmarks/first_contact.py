@@ -33,7 +33,8 @@ CHECKOUT = Path(__file__).parents[1]
 _RUNS = (20, 10, 5)
 _FEW_STEPS = ("--set", "recovery.steps=5", "--set", "adaptation.steps=5")
 _SPIN = "import os; os.sched_setaffinity(0, {%d})\nwhile True: pass"
-_MOST_FIRST_S, _MOST_SECOND_S = 150.0, 45.0
+# Of four minutes, an installation takes half of one.
+_MOST_FIRST_S, _MOST_SECOND_S = 210.0, 45.0
 
 
 def main() -> None:
@@ -53,8 +54,7 @@ def main() -> None:
             with _spinning(busy):
                 for index in range(runs):
                     rows.append(_one(command, Path(kept), busy, index, again=not quick and busy == index == 0))
-                    print(json.dumps({key: rows[-1][key] for key in ("busy_cores", "run", "exit_code", "wall_s")}))
-    write(name, _figures(rows, trained), rows, seeds=[0], started=started)
+                    write(name, _figures(rows, trained), rows, seeds=[0], started=started)  # hours: none is lost
 
 
 def _figures(rows: list[dict[str, Any]], trained_s: float) -> dict[str, Figure]:

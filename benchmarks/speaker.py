@@ -37,6 +37,7 @@ from scipy.stats import t as student_t
 from benchmarks.models import speech
 from benchmarks.models.data import VARIABLE
 from toolkit.adaptation import features_of, head_start, task_head, trace_train_step
+from toolkit.adaptation.heads import HeadStart
 from toolkit.adaptation.on_device import JITTER, LEARNING_RATE
 from toolkit.cache import cached, digest
 from toolkit.choice import DENSE, Choice, all_dense
@@ -65,6 +66,7 @@ from toolkit.models import Network, split_head
 from toolkit.profiling.candidates import layer_choices
 from toolkit.recipe import DEFAULT_RECIPE
 from toolkit.runtimes import RUNTIMES
+from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
 from toolkit.sources import code_digest
 from toolkit.tasks import Examples, Task
@@ -140,7 +142,7 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
     layers = compressible_layers(network.backbone, general.x[:1])
     calibration = Examples(general.x[drawn], general.y[drawn])
     spectra = CURVES[curve](network.backbone, layers, CalibrationSet(Labelled(calibration, head)), 0)
-    costs = _parameters(layers)
+    costs = parameters(layers)
     smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in costs.parts.items()}
     gains = {name: gain_curve(name, matrix(layers[name]), spectra[name], smaller[name]) for name in layers}
     if allocator == "exact":
@@ -171,7 +173,7 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
     return backbone.eval(), {"share": found.size_bytes / dense, "ranks": ranks}
 
 
-def _parameters(layers: dict[str, Dense]) -> CostTable:
+def parameters(layers: dict[str, Dense]) -> CostTable:
     """What the choices of each layer take in parameters alone, as bytes of a model that holds nothing else."""
     table: dict[str, dict[Choice, Cost]] = {}
     for name, layer in layers.items():
@@ -199,7 +201,7 @@ def _learned(network: Network, backbone: nn.Module, speaker: str, seed: int) -> 
         head = task_head(start, network, backbone, task)
         assert network.head is not None
         own = _accuracy(network.head, features_of(backbone, task.query.x), task.query)
-        before, after, said = _on_the_board(backbone, head, start, task, seed)
+        before, after, said = on_the_board(backbone, head, start, task, seed)
         row = {"start": start, "own_head": own, "installed": before, "adapted": after, "accepted": said["accepted"]}
         if dense:
             row["all_weights_adapted"] = _fine_tuned(backbone, head, task, seed)
@@ -210,17 +212,22 @@ def _learned(network: Network, backbone: nn.Module, speaker: str, seed: int) -> 
     return row
 
 
-def _on_the_board(
-    backbone: nn.Module, head: nn.Linear, start: str, task: Task, seed: int
+def on_the_board(
+    backbone: nn.Module,
+    head: nn.Linear,
+    start: HeadStart,
+    task: Task,
+    seed: int,
+    quantisation: Quantisation | None = None,
 ) -> tuple[float, float, dict[str, Any]]:
-    """The agent itself on a bundle as it is deployed, on this machine; one thread."""
+    """The agent itself on a bundle as it is deployed, on this machine; one thread. Accuracies before and after."""
     runtime, x, classes = RUNTIMES["onnxruntime"], task.support.x, len(task.classes)
     whole = nn.Sequential(OrderedDict(backbone=backbone, head=head))
     step = runtime.export(trace_train_step(whole, trainable_names(backbone), x, classes), ())
-    inference = export_inference(runtime, backbone, head, x[:1])
+    inference = export_inference(runtime, backbone, head, x[:1], quantisation)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as beside:
         made = (runtime, "", "", backbone, head, start, task.classes, x[:1], inference, step)
-        write_bundle(Path(folder), *made)
+        write_bundle(Path(folder), *made, precision=quantisation.arithmetic.precision if quantisation else "fp32")
         files = {name: str(Path(beside, name)) for name in ("support", "query", "adapted", "logits")}
         write_arrays(files["support"], {"x": x.numpy(), "y": task.support.y.numpy()})
         write_arrays(files["query"], {"x": task.query.x.numpy()})
