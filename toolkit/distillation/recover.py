@@ -20,7 +20,7 @@ from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.tasks import Examples
 
 _BATCH, _LEARNING_RATE, _WEIGHING_RATE = 64, 2e-3, 2e-2
-_SOME = 512  # examples, and as many of the support, that statistics are estimated on
+_SOME = 512  # examples that statistics are estimated on, and of the support besides
 
 
 def recover(
@@ -30,6 +30,7 @@ def recover(
     examples: Examples,
     *,
     support: Examples | None = None,
+    support_share: float = 0.5,
     steps: int,
     seed: int,
     on_progress: Callable[[int, int], None],
@@ -47,10 +48,10 @@ def recover(
     Student and teacher are backbones (x -> features) read by the same `head`, which does not train; both see what
     `augment(x, generator)` makes of a batch. A recipe may also train the bases and biases of compact layers, or all of
     the network; compact layers are then no longer orthonormal. Of enough examples, batch normalisation learns its
-    statistics too, at last of what `seen_as` makes of some: as its teacher saw them in training. With `support`, half
-    of every batch is drawn there: this task's own inputs, whose classes `head` may not know; its labels are not read,
-    the teacher's answers stand for them. With None for the highest `learning_rate`, each tensor has one by its size
-    (`relative_rates`). The student runs inside
+    statistics too, at last of what `seen_as` makes of some: as its teacher saw them in training. With `support`, that
+    share of every batch is drawn there: this task's own inputs, whose classes `head` may not know; its labels are not
+    read, the teacher's answers stand for them. With None for the highest `learning_rate`, each tensor has one by its
+    size (`relative_rates`). The student runs inside
     `narrowed(generator)`: there, cores that are to be good at every prefix are cut to a random one. With a
     `checkpoint`, a recovery that was interrupted goes on from there. With `quantised`, the student computes as its int8
     program will (`fake_quantised`; `fp32_layers` are names in the student, or of what holds them), so that its weights,
@@ -74,7 +75,7 @@ def recover(
     def loss(index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if rounding:
             count_step(rounding)
-        own = len(index) // 2 if support is not None and len(support) else 0
+        own = int(len(index) * support_share) if support is not None and len(support) else 0
         x, y = examples.x[index[own:]], examples.y[index[own:]]
         if support is not None and own:
             x = torch.cat([x, support.x[torch.randint(len(support), (own,), generator=generator)]])
@@ -110,14 +111,15 @@ def recover(
     if rounding:
         as_deployed(rounding)
     with rounded(rounding):
-        seen = _mixture(examples.x, support.x) if support and len(examples) >= ENOUGH else examples.x
+        seen = _mixture(examples.x, support.x, support_share) if support and len(examples) >= ENOUGH else examples.x
         estimate_statistics(student, seen_as(seen))
 
 
-def _mixture(x: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
-    """What batches were drawn from: as much of the support as of the rest."""
+def _mixture(x: torch.Tensor, support: torch.Tensor, share: float) -> torch.Tensor:
+    """What batches were drawn from: as much of the support as is its share."""
     some = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:_SOME]]
-    return torch.cat([some, support[torch.arange(len(some)) % len(support)]]) if len(support) else x
+    own = int(len(some) * share / (1 - share))
+    return torch.cat([some, support[torch.arange(own) % len(support)]]) if len(support) else x
 
 
 def _also_trained(student: nn.Module, recipe: Recipe) -> list[nn.Parameter]:

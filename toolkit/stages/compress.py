@@ -10,6 +10,7 @@ from torch import nn
 
 from toolkit import compression
 from toolkit.adaptation import task_head
+from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import cache_folder, cached, digest, forget_untouched
 from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
@@ -27,6 +28,10 @@ from toolkit.stages.watch import Watch
 
 # Features that vary by less than this share of what they did tell nothing apart, whatever accuracy says of a few.
 _COLLAPSED = 0.01
+# Of every batch, what is the task's support, by the head that it starts with: where prototypes are better, its inputs
+# are of a kind that the general data lack. Where the network's own head is, half a batch of the same few images costs
+# accuracy: a ResNet-20 on CIFAR-10 at rank 12 kept 72.8 % after 300 steps, 75.2 % with a tenth, 75.8 % with none.
+_SUPPORT_SHARE: dict[HeadStart, float] = {"prototype": 0.5, "pretrained": 0.1}
 # After so long nobody goes on with a recovery that was interrupted; its checkpoint is as large as the model.
 _GIVEN_UP_DAYS = 14
 
@@ -102,6 +107,7 @@ def _train(
         job.general_logits if general else job.dense_head,
         examples,
         support=job.task.support if general and request.distill.losses else None,  # labels alone are general
+        support_share=_SUPPORT_SHARE[job.start],
         recipe=request.distill,
         augment=augment_for(augment, examples.x),
         steps=request.recovery_steps,
