@@ -17,7 +17,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
 
 
 def test_of_the_bundled_example_it_is_known_beforehand(host: Target) -> None:
-    assert "five minutes" in forecast(Request(), host)
+    assert "four minutes" in forecast(Request(), host)
 
 
 def test_of_another_model_nothing_is_promised_before_it_ran(host: Target) -> None:
