@@ -52,6 +52,20 @@ def test_what_is_larger_than_it_was_planned_is_chosen_smaller(beyond: int, budge
         return WholeModel(row, 1, COSTS.size_bytes(chosen) + beyond)
 
     limits = Limits(latency_ms=None if budget_ms is None else 20.0, size_bytes=9000)
-    found = settle(ALLOCATORS["exact"], GAINS, COSTS, limits, budget_ms, "instructions", 1.01, time)
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, limits, budget_ms, "instructions", 1.01, time, 9000)
     assert found.timed is not None
     assert 9000 - 2 * 10 * 8 <= found.timed.size_bytes <= 9000
+
+
+def test_a_plan_that_holds_small_models_for_larger_than_they_are_finds_one_all_the_same() -> None:
+    """The smallest is half as large as it was planned, the largest as planned: no shift of limits tells both."""
+    smallest, largest = 10 * 8 * len(NAMES), 2100 * len(NAMES)
+
+    def time(chosen: Selection) -> WholeModel:
+        planned = COSTS.size_bytes(chosen)
+        held = planned - smallest // 2 * (largest - planned) // (largest - smallest)
+        return WholeModel(Measurement(median_ms=1, p95_ms=1, min_ms=1, runs=9, warmups=1, load_ms=1.0), 1, held)
+
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(size_bytes=1200), None, "wall", 1.1, time, 500)
+    assert found.timed is not None
+    assert found.timed.size_bytes <= 500

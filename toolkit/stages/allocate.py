@@ -70,6 +70,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             board.target.family.clock,
             learned.spread,
             timer,
+            budget.size_bytes.value if budget.size_bytes else None,
         )
         return Planned(
             profile=profile,

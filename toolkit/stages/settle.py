@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.choice import Selection
 from toolkit.compression import Allocation, Allocator, CostTable, GainCurve, Limits
+from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
 from toolkit.profiling import WholeModel
 
@@ -32,6 +33,7 @@ def settle(
     clock: str,
     spread: float,
     time: Callable[[Selection], WholeModel] | None,
+    budget_bytes: int | None = None,
 ) -> Settled:
     """The allocation of most gain whose measured median, times the `spread` of a p95, keeps within the budget.
 
@@ -40,9 +42,8 @@ def settle(
     """
     allocation = allocator(gains, costs, limits)
     judged_by_time = budget_ms is not None and limits.latency_ms is not None
-    if time is None or not (judged_by_time or limits.size_bytes is not None):
+    if time is None or not (judged_by_time or budget_bytes is not None):
         return Settled(allocation, limits, None)
-    most_bytes = limits.size_bytes
     best: Settled | None = None
     tried: dict[Selection, WholeModel] = {}
     for _ in range(_ROUNDS):
@@ -51,7 +52,7 @@ def settle(
             break
         timed = tried[chosen] = time(chosen)
         settled = Settled(allocation, limits, timed)
-        beyond = 0 if most_bytes is None else timed.size_bytes - most_bytes
+        beyond = 0 if budget_bytes is None else timed.size_bytes - budget_bytes
         fast, used = True, 1.0
         if judged_by_time:
             assert budget_ms is not None
@@ -66,12 +67,23 @@ def settle(
         if judged_by_time:
             limits = replace(limits, latency_ms=allocation.latency_ms * AIM[clock] / used)
         if beyond > 0:
-            limits = replace(limits, size_bytes=allocation.size_bytes - beyond)
+            limits = replace(limits, size_bytes=_fewer_bytes(allocation.size_bytes, beyond, costs))
         try:
             allocation = allocator(gains, costs, limits)
         except BudgetError:
             break  # not even the fastest: the first choice is deployed, and refused on the board if it misses
     return best or settled
+
+
+def _fewer_bytes(planned: int, beyond: int, costs: CostTable) -> int:
+    """Planned bytes less what was too many; half-way to the smallest where a plan cannot have so few.
+
+    The smallest may itself be smaller than planned.
+    """
+    smallest = least("size_bytes", costs, Limits())
+    assert smallest is not None
+    least_bytes = costs.size_bytes(smallest)
+    return planned - beyond if planned - beyond >= least_bytes else (planned + least_bytes) // 2
 
 
 def most_median_ms(budget_ms: float, clock: str, spread: float) -> float:
