@@ -30,6 +30,7 @@ from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 from toolkit.stages import Watch, load
+from toolkit.stages.compress import SUPPORT_SHARE
 from toolkit.stages.load import Job
 from toolkit.stages.quantise import computing_as, quantisation_of
 from toolkit.stages.variations import usual_variations
@@ -121,6 +122,7 @@ def _learned(
         job.general_logits,
         general,
         support=job.task.support,
+        support_share=SUPPORT_SHARE[job.start],
         recipe=request.distill,
         augment=augment_for(usual_variations(job), general.x),
         steps=request.recovery_steps,

@@ -12,6 +12,7 @@ from functools import partial
 from toolkit.distillation import Checkpoint, augment_for, recover
 from toolkit.models import split_head
 from toolkit.request import Request
+from toolkit.stages.compress import SUPPORT_SHARE
 from toolkit.stages.load import Job
 from toolkit.stages.statistics import as_trained, renew_statistics
 from toolkit.stages.variations import usual_variations
@@ -67,6 +68,7 @@ def recover_as_deployed(network: nn.Module, job: Job, request: Request, checkpoi
         job.general_logits,
         general,
         support=job.task.support,
+        support_share=SUPPORT_SHARE[job.start],
         recipe=request.distill,
         augment=augment_for(augment, general.x),
         steps=request.recovery_steps,

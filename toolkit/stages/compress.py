@@ -31,7 +31,7 @@ _COLLAPSED = 0.01
 # Of every batch, what is the task's support, by the head that it starts with: where prototypes are better, its inputs
 # are of a kind that the general data lack. Where the network's own head is, half a batch of the same few images costs
 # accuracy: a ResNet-20 on CIFAR-10 at rank 12 kept 72.8 % after 300 steps, 75.2 % with a tenth, 75.8 % with none.
-_SUPPORT_SHARE: dict[HeadStart, float] = {"prototype": 0.5, "pretrained": 0.1}
+SUPPORT_SHARE: dict[HeadStart, float] = {"prototype": 0.5, "pretrained": 0.1}
 # After so long nobody goes on with a recovery that was interrupted; its checkpoint is as large as the model.
 _GIVEN_UP_DAYS = 14
 
@@ -107,7 +107,7 @@ def _train(
         job.general_logits if general else job.dense_head,
         examples,
         support=job.task.support if general and request.distill.losses else None,  # labels alone are general
-        support_share=_SUPPORT_SHARE[job.start],
+        support_share=SUPPORT_SHARE[job.start],
         recipe=request.distill,
         augment=augment_for(augment, examples.x),
         steps=request.recovery_steps,
