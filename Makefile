@@ -48,5 +48,5 @@ clean:
 	touch $@ .venv/demo
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[executorch,dev]'
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[executorch,text,dev]'
 	touch $@ .venv/dev .venv/demo

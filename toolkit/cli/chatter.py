@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from toolkit.cli.console import stderr
-from toolkit.cli.errors import Terminated
+from toolkit.cli.interrupts import Terminated
 from toolkit.cli.progress import progress_on
 from toolkit.progress import Progress
 from toolkit.quiet import SAID

@@ -1,15 +1,13 @@
 """How the command line ends: an exit code, and one or two lines for what a user can do something about."""
 
 import json
-import signal
-import sys
-from types import FrameType
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
+from toolkit.cli.interrupts import Terminated, go_unheard, heed_signals
 from toolkit.cli.moved import moved_option
 from toolkit.cli.next_command import at_host, given_host
 from toolkit.errors import DeployError
@@ -20,15 +18,11 @@ _OF_DEPLOY = ("--help", "--version", "--install-completion", "--show-completion"
 _GO_ON = "run the same command again to go on."
 
 
-class Terminated(BaseException):
-    """This process was asked to end: a board that it holds is let go as for Ctrl-C. Nobody catches it on the way."""
-
-
 def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that are no DeployError are bugs and show their traceback."""
     if arguments and arguments[0].startswith("-") and arguments[0] not in _OF_DEPLOY:
         arguments = ["run", *arguments]
-    signal.signal(signal.SIGTERM, _terminate)
+    heed_signals()
     try:
         exit_code = app(arguments, prog_name="deploy", standalone_mode=False)
     except DeployError as error:
@@ -51,7 +45,7 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     if exit_code in (INTERRUPTED, TERMINATED):  # typer, too, ends with the former
         if "--json" in arguments:
             print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON.capitalize()}))
-        sys.unraisablehook = _ignore_interrupts
+        go_unheard()
         _console().print(f"Interrupted. The board serves what it served before; {_GO_ON}")
     return exit_code if isinstance(exit_code, int) else 0
 
@@ -72,17 +66,6 @@ def _ended_by(error: DeployError, arguments: list[str]) -> int:
         print(json.dumps({"error": error.what, "where": error.where, "next": error.next}))
     show(error)
     return error.exit_code
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # some senders send two: the second must not cut the tidying up short
-    raise Terminated
-
-
-def _ignore_interrupts(raised: "sys.UnraisableHookArgs") -> None:
-    """What libraries' destructors say while the process ends of an interrupt is no news."""
-    if not isinstance(raised.exc_value, KeyboardInterrupt | Terminated):
-        sys.__unraisablehook__(raised)
 
 
 def _console() -> Console:
