@@ -10,11 +10,19 @@ demo: .venv/demo  ## install, then deploy the bundled example to this machine
 	$(BIN)/deploy --target host --set recovery.steps=60
 
 # Two processes, of one thread each: what tests wait for, the other goes on with. A file's tests share what they made.
-test: .venv/dev  ## install, then run what needs nothing but Python: within ten minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(unit or loop) and not slow" -n 2 --dist loadfile
+IN_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# Any selection of tests by their marks, for `make test-all`.
+SELECT ?= unit or loop or native or board
+# How pytest ends where it selects no test.
+NONE := 5
 
+test: .venv/dev  ## install, then run what needs nothing but Python: within ten minutes on two cores
+	$(IN_TWO) -m "(unit or loop) and not slow"
+
+# One board serves one process.
 test-all: .venv/all  ## the other tests too: compiled ones, boards, slow ones; what a machine lacks skips and says so
-	$(BIN)/python -m pytest $(if $(SELECT),-m "$(SELECT)")
+	$(IN_TWO) -m "($(SELECT)) and not board" || [ $$? -eq $(NONE) ]
+	$(BIN)/python -m pytest -m "($(SELECT)) and board" || [ $$? -eq $(NONE) ]
 
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff check .
