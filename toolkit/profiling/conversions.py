@@ -14,7 +14,7 @@ from toolkit.profiling.profile_file import save_profile
 from toolkit.profiling.steady import time_steadily
 from toolkit.profiling.time_programs import Timeable, layer_timing
 from toolkit.runtimes import Runtime
-from toolkit.runtimes.arithmetic import Arithmetic
+from toolkit.runtimes.arithmetic import Arithmetic, number_type
 
 _BATCH = 16
 
@@ -47,7 +47,7 @@ def conversions_of(borders: Iterable[Border], arithmetics: Arithmetics) -> dict[
         for border in borders
         for before in arithmetics.values()
         for after in arithmetics.values()
-        if before != after
+        if number_type(before) != number_type(after)
     ]
     return {str(each): each for each in found}
 

@@ -41,6 +41,13 @@ def parse_arithmetic(text: str) -> Arithmetic:
     raise ValueError(f"not an arithmetic: {text!r}")
 
 
+def number_type(arithmetic: Arithmetic) -> str:
+    """NumPy type of what stands between two layers in this arithmetic: a dynamic program converts in every layer."""
+    if arithmetic.precision == "fp16":
+        return "float16"
+    return {"signed": "int8", "unsigned": "uint8"}.get(arithmetic.activations or "", "float32")
+
+
 @dataclass(frozen=True)
 class Quantisation:
     """How a program leaves fp32.

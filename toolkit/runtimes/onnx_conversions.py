@@ -6,16 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from toolkit.runtimes.arithmetic import Arithmetic
+from toolkit.runtimes.arithmetic import Arithmetic, number_type
 
 _IR_VERSION, _OPSET = 10, 20
-
-
-def number_type(arithmetic: Arithmetic) -> str:
-    """NumPy type of what stands between two layers in this arithmetic: a dynamic program converts in every layer."""
-    if arithmetic.precision == "fp16":
-        return "float16"
-    return {"signed": "int8", "unsigned": "uint8"}.get(arithmetic.activations or "", "float32")
 
 
 def conversion(shape: Sequence[int], before: Arithmetic, after: Arithmetic) -> onnx.ModelProto:

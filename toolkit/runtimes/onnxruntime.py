@@ -13,8 +13,8 @@ from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
 from toolkit.quiet import quiet
-from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
-from toolkit.runtimes.onnx_conversions import conversion, cut_conversions, number_type
+from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation, number_type
+from toolkit.runtimes.onnx_conversions import conversion, cut_conversions
 from toolkit.runtimes.onnx_fp16 import to_fp16
 from toolkit.runtimes.onnx_holes import name_holes, supply_at_load
 from toolkit.runtimes.onnx_int8 import to_int8

@@ -56,9 +56,9 @@ def asked_runtimes(request: Request, target: Target) -> tuple[str, ...]:
 
 
 def asked_forms(runtime: Runtime, precision: AskedPrecision) -> tuple[Arithmetic, ...]:
-    """What a board is asked about besides fp32."""
+    """What a board may be asked about besides fp32."""
     asked = ("int8", "fp16") if precision == "auto" else (precision,)
-    return tuple(each for each in runtime.arithmetics if each.precision in asked and each.activations != "dynamic")
+    return tuple(each for each in runtime.arithmetics if each.precision in asked)
 
 
 def _refused(names: tuple[str, ...], hindrances: dict[str, Unfit | None], where: str) -> BoardError:

@@ -1,7 +1,10 @@
 """In which precisions a board is offered a network's layers: its clock decides, on the dense network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from torch import nn
 
 from toolkit import profiling
 from toolkit.errors import BadInput
@@ -10,12 +13,25 @@ from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 from toolkit.stages.choose_runtime import asked_forms
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
-from toolkit.stages.quantise import best_ranges, calibration_examples, has_ranges, losses_by_ranges, only_timed
+from toolkit.stages.quantise import (
+    best_ranges,
+    calibration_examples,
+    has_ranges,
+    least_loss,
+    losses_by_ranges,
+    only_timed,
+)
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
 
 # Of the dense network's time in fp32: one that takes more in another precision gains nothing that a measurement shows.
 _GAINS = 0.97
+# Nats an example: a network that loses no more in int8 predicts the same.
+_NEGLIGIBLE = 1e-3
+# A form that loses less than half as much may take a quarter more time.
+_HALF, _QUARTER_MORE = 0.5, 1.25
+
+_Found = dict[Arithmetic, WholeModel]
 
 
 @dataclass(frozen=True)
@@ -38,15 +54,47 @@ def choose_precisions(
 ) -> tuple[Precisions, Profile]:
     """Time the dense network in every form of what was asked for; the fastest is what its layers are offered.
 
+    int8 whose ranges are found at each call is asked about where ranges that are known beforehand lose accuracy.
     With `auto` only if that is faster than fp32; what was asked for by name is obeyed, and said where it is slower. How
     ranges of its activations are then read is chosen by the true loss. Raises BadInput if the network cannot be had
     in a precision that was asked for by name.
     """
     if not (forms := asked_forms(job.runtime, job.precision)):
         return ALL_FP32, profile
-    watch.progress.note(f"timing the dense network in {' and '.join(map(str, forms))}")
-    found: dict[Arithmetic, WholeModel] = {}
+    fixed = tuple(form for form in forms if form.activations != "dynamic")
+    found, profile, failed = _timed(board, job, fixed, profile, path, watch)
+    best = min(found, key=lambda form: _ms(found[form]), default=None)
+    if _may_find_ranges_itself(job) and (best is None or _loses(job, best)):
+        dynamic, profile, failed_too = _timed(
+            board, job, [form for form in forms if form not in fixed], profile, path, watch
+        )
+        best = _better(job, best, found | dynamic, watch)
+        found, failed = found | dynamic, failed or failed_too
+    if best is None and failed is not None and job.precision != "auto":
+        raise failed
+    if best is None:
+        watch.note("no other precision than fp32 is offered: the dense network was timed in none")
+        return ALL_FP32, profile
+    fp32_ms, best_ms = dense.measurement.median_ms, _ms(found[best])
+    if best_ms > _GAINS * fp32_ms:
+        watch.note(
+            f"this board gains nothing from {best.precision}: the dense network takes {format_milliseconds(best_ms)} "
+            f"in {best}, {format_milliseconds(fp32_ms)} in fp32"
+        )
+        if job.precision == "auto":
+            return Precisions(ONLY_FP32, found[best]), profile
+    _choose_ranges(job, best, watch)
+    return Precisions({**ONLY_FP32, best.precision: best}, found[best], demanded=job.precision != "auto"), profile
+
+
+def _timed(
+    board: Known, job: Job, forms: Sequence[Arithmetic], profile: Profile, path: Path, watch: Watch
+) -> tuple[_Found, Profile, BadInput | None]:
+    """The dense network in each of them, as far as it can be had so; and what hindered the last that it cannot."""
+    found: _Found = {}
     failed: BadInput | None = None
+    if forms:
+        watch.progress.note(f"timing the dense network in {' and '.join(map(str, forms))}")
     for form in forms:
         try:
             [timed], profile = profiling.time_models(
@@ -58,22 +106,36 @@ def choose_precisions(
             failed = error
             continue
         found[form] = timed
-    if not found and failed is not None and job.precision != "auto":
-        raise failed
-    if not found:
-        watch.note("no other precision than fp32 is offered: the dense network was timed in none")
-        return ALL_FP32, profile
-    best = min(found, key=lambda form: found[form].measurement.median_ms)
-    fp32_ms, best_ms = dense.measurement.median_ms, found[best].measurement.median_ms
-    if best_ms > _GAINS * fp32_ms:
-        watch.note(
-            f"this board gains nothing from {best.precision}: the dense network takes {format_milliseconds(best_ms)} "
-            f"in {best}, {format_milliseconds(fp32_ms)} in fp32"
-        )
-        if job.precision == "auto":
-            return Precisions(ONLY_FP32, found[best]), profile
-    _choose_ranges(job, best, watch)
-    return Precisions({**ONLY_FP32, best.precision: best}, found[best], demanded=job.precision != "auto"), profile
+    return found, profile, failed
+
+
+def _ms(timed: WholeModel) -> float:
+    return timed.measurement.median_ms
+
+
+def _may_find_ranges_itself(job: Job) -> bool:
+    """Whether ranges that are found at each call may pay: those of convolutions do nowhere."""
+    return any(isinstance(module, nn.Linear) for module in job.network.backbone.modules())
+
+
+def _loses(job: Job, form: Arithmetic) -> bool:
+    return has_ranges(form) and least_loss(job, form) > _NEGLIGIBLE
+
+
+def _better(job: Job, fixed: Arithmetic | None, found: _Found, watch: Watch) -> Arithmetic | None:
+    """The fastest, but one that finds its ranges at each call where that loses much less and takes little more."""
+    best = min(found, key=lambda form: _ms(found[form]), default=None)
+    dynamic = next((form for form in found if form.activations == "dynamic"), None)
+    if fixed is None or dynamic is None or best == dynamic or _ms(found[dynamic]) > _QUARTER_MORE * _ms(found[fixed]):
+        return best
+    less, more = least_loss(job, dynamic), least_loss(job, fixed)
+    if less >= _HALF * more:
+        return best
+    watch.note(
+        f"{dynamic} rather than {fixed}: the dense network loses {less:.2g} nats an example instead of {more:.2g}, and "
+        f"takes {format_milliseconds(_ms(found[dynamic]))} instead of {format_milliseconds(_ms(found[fixed]))}"
+    )
+    return dynamic
 
 
 def _choose_ranges(job: Job, arithmetic: Arithmetic, watch: Watch) -> None:

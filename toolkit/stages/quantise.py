@@ -71,14 +71,21 @@ def best_ranges(job: Job, arithmetic: Arithmetic) -> Ranges:
     return min(losses, key=lambda each: losses[each] if math.isfinite(losses[each]) else math.inf)
 
 
+def least_loss(job: Job, arithmetic: Arithmetic) -> float:
+    """What the whole dense network loses in that arithmetic, nats an example, its ranges read as suits it best."""
+    return losses_by_ranges(job, arithmetic)[best_ranges(job, arithmetic)]
+
+
 def losses_by_ranges(job: Job, arithmetic: Arithmetic) -> dict[Ranges, float]:
     """True loss of the whole dense network in that arithmetic, nats an example, by how its ranges are read; kept.
 
-    It is that of other examples than those that ranges are read from, as far as the general data has such.
+    It is that of other examples than those that ranges are read from, as far as the general data has such. Arithmetic
+    without ranges is under `minmax`.
     """
+    methods = _METHODS if has_ranges(arithmetic) else _METHODS[:1]
     code = code_digest("toolkit.distillation", "toolkit.adaptation.heads", "toolkit.stages.worth", __name__)
     kept = open_kept("ranges", digest(job.key, str(arithmetic), code))
-    missing = not kept.known.keys() >= set(_METHODS)
+    missing = not kept.known.keys() >= set(methods)
     loss = _true_loss(job) if missing else None
 
     def measure(ranges: Ranges) -> float:
@@ -86,7 +93,7 @@ def losses_by_ranges(job: Job, arithmetic: Arithmetic) -> dict[Ranges, float]:
         with computing_as(job.network.backbone, Quantisation(arithmetic, calibration_examples(job), ranges)):
             return loss(job.network.backbone)
 
-    return {ranges: keep(kept, ranges, partial(measure, ranges)) for ranges in _METHODS}
+    return {ranges: keep(kept, ranges, partial(measure, ranges)) for ranges in methods}
 
 
 def _true_loss(job: Job) -> Callable[[nn.Module], float]:
