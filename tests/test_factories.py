@@ -36,6 +36,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_typo.py").write_text("def broken(:\n")
     (tmp_path / "my_needs.py").write_text("import a_package_nobody_has\n")
     (tmp_path / "my_raises.py").write_text("raise ValueError('no data')\n")
+    (tmp_path / "my_exit.py").write_text("import sys\nsys.exit(2)\n")
     (tmp_path / "my_from.py").write_text("from my_factories import nothing_like_it\n")
 
 
@@ -64,6 +65,7 @@ def test_a_factory_gets_what_its_signature_names() -> None:
         ("my_needs:task", "needs the module a_package_nobody_has"),
         ("my_from:task", "nothing_like_it"),
         ("my_raises:task", "my_raises:task raised ValueError: no data ("),
+        ("my_exit:task", "my_exit:task raised SystemExit: 2 ("),
         ("my_factories:failing", "my_factories:failing raised RuntimeError: no weights ("),
     ],
 )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from toolkit.errors import BadInput
-from toolkit.models import load_model, split_head
+from toolkit.models import load_model, require_answers, split_head
 
 
 class HeadFirst(nn.Module):
@@ -172,3 +172,40 @@ def test_what_is_no_usable_model_is_refused(factories: str, name: str, said: str
         load_model(f"{factories}:{name}")
     assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+class OneByOne(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.view(1, 6))
+
+
+class Noisy(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x + torch.randn_like(x))
+
+
+class Relative(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x - x.mean(0))
+
+
+class Undefined(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.log(-x.abs()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [(OneByOne, "at once"), (Noisy, "each time"), (Relative, "alone"), (Undefined, "NaN")]
+)
+def test_a_model_whose_answers_are_not_of_its_input_alone_is_refused(kind: type[nn.Sequential], word: str) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(BadInput, match=word):
+        require_answers(kind(nn.Linear(6, 3)).eval(), torch.randn(4, 6))
+
+
+def test_models_that_answer_are_none_of_these() -> None:
+    torch.manual_seed(0)
+    normalised = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3)).eval()
+    require_answers(normalised, torch.randn(4, 6))
+    require_answers(normalised, torch.randn(1, 6))
+    require_answers(nn.Flatten(0), torch.randn(4, 6))  # `split_head` says what its output is

@@ -34,7 +34,7 @@ def call_factory(spec: str, kind: str, product: type[Product], **offered: object
         raise BadInput(f"no module named {error.name}", where=spec, next=example) from None
     except (ImportError, SyntaxError) as error:
         raise BadInput(f"cannot be imported: {error}", where=spec, next=_MEND) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised(spec, error) from error
     factory = getattr(module, name, None)
     if isinstance(factory, product):
@@ -59,7 +59,7 @@ def call_factory(spec: str, kind: str, product: type[Product], **offered: object
         made = factory(**{key: value for key, value in offered.items() if key in accepted})
     except DeployError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised(spec, error) from error
     if not isinstance(made, product):
         raise BadInput(
@@ -79,7 +79,7 @@ def _public(product: type) -> str:
 _MEND = "Mend it and run again."
 
 
-def _raised(spec: str, error: Exception) -> BadInput:
+def _raised(spec: str, error: BaseException) -> BadInput:
     """What the user's code raised, and where."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     message = next(iter(str(error).splitlines()), "")

@@ -11,6 +11,9 @@ from torch import nn
 from toolkit.errors import BadInput
 from toolkit.factories import call_factory
 
+# What a forward raises that does not suit its input, its own modules or the exporter.
+MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -42,6 +45,56 @@ def load_model(spec: str, on_progress: Callable[[int, int], None] | None = None)
 
 
 @torch.no_grad()
+def require_answers(model: nn.Module, inputs: torch.Tensor) -> None:
+    """`inputs` (N, *input_shape) are some that the model must classify, each alone as beside others, and always alike.
+
+    Raises BadInput for a model that takes one at a time, is random, mixes the examples of a batch, or answers NaN.
+    """
+    if _answer(model, inputs[:1]) is None or (together := _answer(model, inputs)) is None:
+        return
+    if not torch.isfinite(together).all():
+        raise BadInput("the model answers NaN or infinity", where="model", next="Give inputs of the scale it learned.")
+    again = _answer(model, inputs)
+    if again is None or not _alike(again, together):
+        raise BadInput(
+            "the model answers the same inputs differently each time",
+            where="model",
+            next="Leave out of its forward what is random when it is not being trained.",
+        )
+    alone = torch.cat([answer for x in inputs.split(1) if (answer := _answer(model, x)) is not None])
+    if not _alike(alone, together):
+        raise BadInput(
+            "the model answers otherwise to an input alone than to the same input beside others",
+            where="model",
+            next="Normalise by statistics that training left (BatchNorm in eval mode), not by those of a batch.",
+        )
+
+
+def _answer(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor | None:
+    """None where it is no vector an example: `split_head` says so."""
+    try:
+        output = model(inputs)
+    except MISFIT as error:
+        if len(inputs) == 1:
+            return None
+        raise BadInput(
+            f"the model does not take {len(inputs)} inputs at once, {tuple(inputs.shape)}: {_first_line(error)}",
+            where="model",
+            next="Keep the batch dimension: x.flatten(1) instead of x.view(1, ...).",
+        ) from None
+    is_vector = isinstance(output, torch.Tensor) and output.dim() == 2 and len(output) == len(inputs)
+    return output if is_vector else None
+
+
+def _alike(some: torch.Tensor, others: torch.Tensor) -> bool:
+    return torch.allclose(some, others, rtol=1e-3, atol=1e-3 * float(others.abs().max()))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@torch.no_grad()
 def split_head(model: nn.Module, example: torch.Tensor) -> Network:
     """Part the model at its last Linear. `example` is one input with its batch dimension, (1, *input_shape).
 
@@ -57,10 +110,9 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
     ]
     try:
         output = model(example)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    except MISFIT as error:
         raise BadInput(
-            f"the model does not take an input of shape {tuple(example.shape)}: {first}",
+            f"the model does not take an input of shape {tuple(example.shape)}: {_first_line(error)}",
             where="task and model",
             next="Give the task's inputs the shape and scale that the model was trained on.",
         ) from None
@@ -84,7 +136,7 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
         try:
             features = backbone(example)
             ends_here = features.dim() == 2 and torch.allclose(head(features), output, atol=1e-5)
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError):
+        except MISFIT:
             ends_here = False  # not the last layer: what follows wants its output's size, or its weight
         if ends_here and _is_last(model, name, example, output):
             return Network(backbone, head, features.shape[1])

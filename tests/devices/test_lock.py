@@ -79,7 +79,8 @@ def test_a_lock_is_taken_and_given_back(ours: Home) -> None:
 
 def test_a_board_that_is_held_says_by_whom(ours: Home, place: Workplace) -> None:
     with another_deployer(place) as other:
-        with pytest.raises(BoardError, match=rf"@.* \(process {other.pid}\) for \d+ s is at work on it") as caught:
+        holder = rf"at work on it, in .*: .*@.* \(process {other.pid}\) for \d+ s"
+        with pytest.raises(BoardError, match=holder) as caught:
             locked(ours).__enter__()
         assert "deploy unlock --target desk" in str(caught.value.next)
         found = holder(ours)

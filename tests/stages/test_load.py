@@ -1,12 +1,16 @@
 """What a user is told of the model before anything is measured."""
 
+import pytest
 import torch
 from torch import nn
 
-from toolkit.compression import compressible_layers
+from toolkit.compression import Untraceable, compressible_layers
+from toolkit.models import split_head
 from toolkit.progress import Silent
-from toolkit.stages.load import _tell_dense
+from toolkit.stages.load import _tell_dense, _tell_what_is_odd
+from toolkit.stages.removable import find_blocks, removable
 from toolkit.stages.watch import Watch
+from toolkit.tasks import Examples, Task
 
 
 def test_layers_that_stay_dense_are_told_once() -> None:
@@ -23,3 +27,28 @@ def test_layers_that_stay_dense_are_told_once() -> None:
     )
     _tell_dense(nn.Sequential(nn.Linear(4, 4)), {"0": nn.Linear(4, 4)}, watch)
     assert len(watch.notes) == 1
+
+
+def _odd(model: nn.Module, x: torch.Tensor) -> list[str]:
+    examples, watch = Examples(x, torch.arange(len(x)) % 2), Watch(Silent())
+    _tell_what_is_odd(Task("odd", ("a", "b"), examples, examples), split_head(model, x[:1]), watch)
+    return watch.notes
+
+
+def test_what_nobody_means_is_told() -> None:
+    torch.manual_seed(0)
+    plain, x = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(4, 6)
+    assert _odd(plain, x) == []
+    assert "the same" in _odd(plain, torch.ones(4, 6))[0]
+    assert "softmax" in _odd(nn.Sequential(plain, nn.Softmax(-1)), x)[0]
+    assert "no nn.Linear" in _odd(nn.Sequential(plain, nn.ReLU()), x)[0]
+
+
+class Branches(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if x.mean() > 0 else x
+
+
+def test_what_no_runtime_could_have_is_refused_when_it_is_loaded() -> None:
+    with pytest.raises(Untraceable):
+        removable(find_blocks, None, Branches(), torch.ones(1, 4), Watch(Silent()))

@@ -89,7 +89,7 @@ def test_what_was_asked_for_is_refused_on_the_boards_word_with_the_nearest() -> 
     assert board.asked == [ranks({"a": 8, "b": 8})]
     option, value = str(caught.value.next).removeprefix("The nearest feasible is ").split(";")[0].split()
     assert option == "--latency"
-    assert parse_milliseconds(value) == pytest.approx(4.4 * SPREAD / 0.93, rel=0.02)
+    assert parse_milliseconds(value) == pytest.approx(1.03 * 4.4 * SPREAD / 0.93, rel=0.02)
 
 
 def test_the_memory_that_is_named_is_what_the_board_takes_and_a_little_more() -> None:

@@ -5,7 +5,7 @@ import pytest
 from toolkit.deployment import Accuracy, AccuracyTable, FrontierPoint
 from toolkit.progress import Silent
 from toolkit.stages import Watch
-from toolkit.stages.tell import DEPLOYED, tell_of_a_loss, tell_of_a_rival
+from toolkit.stages.tell import DEPLOYED, tell_of_a_loss, tell_of_a_prediction, tell_of_a_rival
 
 
 def of(value: float, data: str = "queries") -> Accuracy:
@@ -54,6 +54,19 @@ def point(label: str, latency_ms: float, accuracy: float) -> FrontierPoint:
 )
 def test_a_rival_that_is_faster_and_no_worse_is_told(rival: FrontierPoint, is_told: bool) -> None:
     watch = Watch(Silent())
-    tell_of_a_rival((point("dense", 2.0, 0.91), rival, point(DEPLOYED, 1.0, 0.85)), watch)
+    tell_of_a_rival((point("dense", 2.0, 0.91), rival, point(DEPLOYED, 1.0, 0.85)), None, watch)
     assert len(watch.notes) == is_told
     assert all("--precision int8" in note for note in watch.notes)
+
+
+def test_a_network_is_no_rival_of_itself() -> None:
+    watch = Watch(Silent())
+    tell_of_a_rival((point("dense int8", 0.5, 0.9), point(DEPLOYED, 1.0, 0.9)), "dense int8", watch)
+    assert watch.notes == []
+
+
+@pytest.mark.parametrize(("lost_nats", "is_told"), [(0.1, False), (0.8, False), (0.95, True), (2.3, True)])
+def test_a_plan_that_comes_near_guessing_is_told(lost_nats: float, is_told: bool) -> None:
+    watch = Watch(Silent())
+    tell_of_a_prediction(lost_nats, 6, watch)  # to guess among six classes loses 1.79 nats
+    assert len(watch.notes) == is_told

@@ -40,13 +40,15 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
             raise
         if "--json" in arguments:
             print(json.dumps({"error": error.format_message(), "where": None, "next": "See --help."}))
+        error.message = error.message.replace("Value error, ", "")  # pydantic's words, of which typer makes its own
         usage()
         return error.exit_code
     if exit_code in (INTERRUPTED, TERMINATED):  # typer, too, ends with the former
         if "--json" in arguments:
             print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON.capitalize()}))
         go_unheard()
-        _console().print(f"Interrupted. The board serves what it served before; {_GO_ON}")
+        serves = "The board serves what it served before, or the new release if it had accepted that"
+        _console().print(f"Interrupted. {serves}; {_GO_ON}")
     return exit_code if isinstance(exit_code, int) else 0
 
 

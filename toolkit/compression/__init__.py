@@ -16,7 +16,7 @@ from toolkit.compression.compress import Spectra, compact_layers, compress, fold
 from toolkit.compression.compressible import compressible_layers, fixed_layers
 from toolkit.compression.costs import Cost, CostTable, Pair
 from toolkit.compression.curves import CURVES, Curve
-from toolkit.compression.depth import ResidualBlock, residual_blocks
+from toolkit.compression.depth import ResidualBlock, Untraceable, residual_blocks
 from toolkit.compression.exact import allocate_exact
 from toolkit.compression.feasibility import Shortfall, find_shortfall
 from toolkit.compression.gains import GainCurve, gain_curve
@@ -59,6 +59,7 @@ __all__ = [
     "Shortfall",
     "Spectra",
     "Spectrum",
+    "Untraceable",
     "allocate_exact",
     "allocate_greedy",
     "allocate_magnitude",

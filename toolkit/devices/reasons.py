@@ -9,6 +9,11 @@ _REASONS = (
     ("quota exceeded", "the user's disk quota is used up", "Make room on the board, then run again."),
     ("read-only file system", "its file system is read-only", "Remount it writable, or set `root` elsewhere."),
     (
+        "another deployer took the lock",
+        "its lock was taken away (`deploy unlock`), and another deployment may be at work on it",
+        "Run the same command again; the board serves a whole release meanwhile.",
+    ),
+    (
         "permission denied",
         "its user may not write there",
         "Set `root` in the target to a folder that the user may make, e.g. ~/.edge-deploy, or make it once as root and "

@@ -19,7 +19,7 @@ from toolkit.compression import (
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
-from toolkit.models import Network, load_model, split_head
+from toolkit.models import Network, load_model, require_answers, split_head
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
@@ -29,6 +29,9 @@ from toolkit.stages.removable import find_blocks, find_groups, removable
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
+
+# Examples that a model is tried with before anything is made of it.
+_TRIED = 4
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
         model = load_model(request.model, watch.progress.advance)
+        require_answers(model, task.support.x[:_TRIED])
         network = split_head(model, task.support.x[:1])
+        _tell_what_is_odd(task, network, watch)
         layers = compressible_layers(network.backbone, task.support.x[:1])
         _tell_dense(network.backbone, layers, watch)
         _check_general(task, network)
@@ -110,6 +115,19 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             else {},
             precision=offered.precision,
         )
+
+
+@torch.no_grad()
+def _tell_what_is_odd(task: Task, network: Network, watch: Watch) -> None:
+    """What nobody means, and nothing refuses."""
+    x = task.support.x
+    if len(x) > 1 and bool((x == x[:1]).all()):
+        watch.note("all support examples are the same: nothing can be learned from them")
+    if network.head is None:
+        outputs = network.backbone(x[:_TRIED])
+        are_probabilities = bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones(len(outputs)))
+        ends = "ends in a softmax (leave it out: logits are wanted)" if are_probabilities else "ends in no nn.Linear"
+        watch.note(f"the model {ends}: its {network.feature_size} outputs are features, which a new head reads")
 
 
 def _check_images(request: Request, task: Task) -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from toolkit.compression import ChannelGroup, ResidualBlock, channel_groups, residual_blocks
+from toolkit.compression import ChannelGroup, ResidualBlock, Untraceable, channel_groups, residual_blocks
 from toolkit.errors import BadInput
 from toolkit.stages.watch import Watch
 
@@ -22,10 +22,12 @@ def removable(
 ) -> dict[str, T]:
     """What may be removed of the network, `example` being one input; nothing where its graph cannot be drawn.
 
-    Raises BadInput instead where it was `asked` for.
+    Raises BadInput instead where it was `asked` for, or where no runtime could have the network either.
     """
     try:
         return find(backbone, example, watch)
+    except Untraceable:
+        raise
     except BadInput as error:
         if asked:
             raise
@@ -38,8 +40,8 @@ def find_groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dic
     groups, failed = channel_groups(backbone, example)
     if failed:
         watch.note(
-            f"{', '.join(failed)} keep all channels: they are features, or the others would not compute the same "
-            "without some of them as with zeros there"
+            f"no channels are taken from {', '.join(failed)}: the head reads them, or what follows would not compute "
+            "the same without them as with zeros in their place"
         )
     return groups
 

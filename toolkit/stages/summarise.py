@@ -32,7 +32,13 @@ from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned
 from toolkit.stages.probe import Known
-from toolkit.stages.tell import DEPLOYED, tell_of_a_loss, tell_of_a_rival
+from toolkit.stages.tell import (
+    DEPLOYED,
+    tell_of_a_loss,
+    tell_of_a_prediction,
+    tell_of_a_rival,
+    tell_of_impossible_times,
+)
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -83,7 +89,13 @@ def summarise(
     if made and accuracy:
         frontier = (*frontier, _deployed_point(planned, made, accuracy))
         tell_of_a_loss(accuracy, watch)
-        tell_of_a_rival(frontier, watch)
+        tell_of_a_rival(frontier, _dense_in(planned), watch)
+    choices = _choices(job, planned, bundle.left_in_fp32 if bundle else ())
+    single = {each.layer: each.predicted_ms for each in choices if each.choice in ("dense", "compact")}
+    tell_of_impossible_times(single, watch)
+    if made is None:
+        outputs = job.network.head.out_features if job.network.head else len(job.task.classes)
+        tell_of_a_prediction(sum(each.loss_nats for each in choices), outputs, watch)
     return Deployment(
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         toolkit_version=__version__,
@@ -101,7 +113,7 @@ def summarise(
         stages=tuple(watch.stages),
         allocator=request.allocator,
         curve=request.curve,
-        allocation=_choices(job, planned, bundle.left_in_fp32 if bundle else ()),
+        allocation=choices,
         bound_gap=allocation.bound_gap,
         latency_ms=Latency(
             budget=budget.latency_ms.value if budget.latency_ms else None,
@@ -151,6 +163,18 @@ def summarise(
         refusals=tuple(Refusal(**vars(each)) for each in verified.refusals) if verified else (),
         notes=tuple(watch.notes),
     )
+
+
+def _dense_in(planned: Planned) -> str | None:
+    """What a frontier calls the network that was chosen, where it is dense and in one precision throughout."""
+    selection, parts = planned.allocation.selection, planned.costs.parts
+    if any(choice.form != "dense" for _, choice in selection.items()):
+        return None
+    for precision in {choice.precision for _, choice in selection.items()} - {"fp32"}:
+        wanted = Choice(precision=precision)
+        if all(selection[name] == wanted for name in selection if wanted in parts[name]):
+            return f"dense {precision}"
+    return "dense"
 
 
 def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[LayerChoice, ...]:

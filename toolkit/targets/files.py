@@ -155,6 +155,8 @@ def _line(field: tuple[int | str, ...], what: str) -> str:
     """One error. A table of before has another name now; the transport in a place's path is no key of the file."""
     if field == ("connection",):
         return "connection: write [place] instead, and for a console `device` instead of `serial`"
+    if field == ("place",):
+        return "place: write [place] with transport = 'ssh', 'adb', 'serial' or 'local', and where the board is"
     keys = [str(key) for index, key in enumerate(field) if (index, field[0]) != (1, "place")]
     return f"{'.'.join(keys) or 'file'}: {what.removeprefix('Value error, ')}"
 

@@ -36,7 +36,7 @@ def load_task(source: str, *, shots: int, seed: int) -> Task:
             where=source,
             next="Give a folder with one sub-folder a class, a .npz with x and y, or package.module:factory.",
         )
-    return validate_task(task)
+    return validate_task(task, source)
 
 
 def split_support(

@@ -34,8 +34,11 @@ class Task:
     general_query: Examples | None = None
 
 
-def validate_task(task: Task) -> Task:
-    """The task itself if it can be learned from. Raises BadInput that lists everything wrong with it."""
+def validate_task(task: Task, source: str | None = None) -> Task:
+    """The task itself if it can be learned from. Raises BadInput that lists everything wrong with it.
+
+    `source` is where it was read from, for the error.
+    """
     wrong: list[str] = []
     if len(task.classes) < 2:
         wrong.append(
@@ -60,7 +63,7 @@ def validate_task(task: Task) -> Task:
     if len(shapes) > 1:
         wrong.append(f"inputs have different shapes: {', '.join(map(str, sorted(shapes)))}")
     if wrong:
-        raise BadInput("; ".join(wrong), where=f"task {task.name}", next="Mend the data and run again.")
+        raise BadInput("; ".join(wrong), where=source or f"task {task.name}", next="Mend the data and run again.")
     return task
 
 

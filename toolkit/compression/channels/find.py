@@ -20,10 +20,9 @@ from toolkit.compression.channels.remove import remove_channels
 from toolkit.compression.shaken import shaken
 from toolkit.compression.sharing import holders
 from toolkit.errors import BadInput
+from toolkit.models import MISFIT
 
 _TOLERANCE = 1e-4
-# What a forward raises that does not fit its own weights any more.
-_MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)
 
 
 def channel_groups(model: nn.Module, example: torch.Tensor) -> tuple[dict[str, ChannelGroup], tuple[str, ...]]:
@@ -65,7 +64,7 @@ def holds(model: nn.Module, group: ChannelGroup, example: torch.Tensor) -> bool:
             places = [place for channel in order[kept:] for place in cut.places[channel]]
             zeroed.get_submodule(cut.module).weight[:, places] = 0  # type: ignore[operator]
         expected, made = zeroed(example), removed(example)
-    except _MISFIT:
+    except MISFIT:
         return False
     if not readers or made.shape != expected.shape:
         return False
@@ -80,7 +79,7 @@ def draw_graph(model: nn.Module, example: torch.Tensor) -> Any:
         with torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it guesses of parameters without a module, the check shows
             return torch_pruning.DependencyGraph().build_dependency(model, example_inputs=example)
-    except (*_MISFIT, NotImplementedError) as error:
+    except (*MISFIT, NotImplementedError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise BadInput(
             f"Torch-Pruning cannot follow its channels: {first}",

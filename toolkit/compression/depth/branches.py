@@ -8,11 +8,14 @@ from torch import nn
 from torch.fx import GraphModule, Node
 
 from toolkit.errors import BadInput
+from toolkit.models import MISFIT
 from toolkit.quiet import quiet
 
-# What a forward raises that does not suit its input, its own modules or the exporter.
-MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)
 _ADD = torch.ops.aten.add.Tensor
+
+
+class Untraceable(BadInput):
+    """A network whose graph cannot be drawn can be exported to no runtime either."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,13 @@ class Branch:
 
 @torch.no_grad()
 def draw_graph(model: nn.Module, example: torch.Tensor) -> GraphModule:
-    """What `model` computes of `example` (1, *input_shape), without operations in place. Raises BadInput."""
+    """What `model` computes of `example` (1, *input_shape), without operations in place. Raises Untraceable."""
     try:
         with quiet():
             return torch.export.export(model, (example,)).run_decompositions({}).module(check_guards=False)
     except MISFIT as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise BadInput(
+        raise Untraceable(
             f"torch.export cannot trace its forward: {first}",
             where="model",
             next="Its forward must be torch operations alone that do not branch on the values of tensors.",

@@ -14,11 +14,12 @@ from torch import nn
 from torch.fx import GraphModule, Interpreter, Node
 
 from toolkit.compression.depth.block import Gone, ResidualBlock
-from toolkit.compression.depth.branches import MISFIT, Branch, branches, draw_graph
+from toolkit.compression.depth.branches import Branch, branches, draw_graph
 from toolkit.compression.depth.remove import remove_block
 from toolkit.compression.depth.returned import Returned, watch_returns
 from toolkit.compression.shaken import shaken
 from toolkit.compression.sharing import holders
+from toolkit.models import MISFIT
 
 _TOLERANCE = 1e-4
 # What each module computes.

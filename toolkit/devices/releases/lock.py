@@ -70,7 +70,7 @@ def locked(home: Home) -> Iterator[Home]:
             _take_away(home, found)
         else:
             raise BoardError(
-                f"{found} is at work on it, in {home.root}",
+                f"another deployment is at work on it, in {home.root}: {found}",
                 where=home.where,
                 next=f"Wait until that ends; if you know that it is dead: `deploy unlock --target {home.where}`.",
             )
