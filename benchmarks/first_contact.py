@@ -49,7 +49,10 @@ def main() -> None:
     command = [*_demo_command(), *(_FEW_STEPS if quick else ())]
     with tempfile.TemporaryDirectory() as kept:
         trained = _train(Path(kept))
-        rows = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"] if arguments.add else []
+        rows = []
+        if arguments.add:
+            before = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+            rows, trained = before["rows"], before["figures"]["training_s"]["value"]
         for busy, runs in enumerate((0, 1, 0) if quick else arguments.runs):
             with _spinning(busy):
                 for index in range(runs):

@@ -104,9 +104,9 @@ def test_a_pulled_plug_is_one_clear_error_and_the_next_call_opens_anew(
     bench = console(tcp=True)
     device = SerialDevice(bench.target())
     with pytest.raises(BoardError, match="the line dropped"):
-        device.run("echo go; sleep 1000", on_line=lambda _: bench.cut())
+        device.run("echo go; sleep 1234.5", on_line=lambda _: bench.cut())
     assert device.run("echo again").stdout == b"again\n"
-    assert "sleep 1000" not in os.popen("ps -eo args").read()
+    assert "sleep 1234.5" not in os.popen("ps -eo args").read()  # which no other test starts beside this one
     device.close()
 
 
