@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.devices.agent.quantise import quantise
+from toolkit.devices.agent.runtime import load
 from toolkit.errors import BadInput
 from toolkit.runtimes import Program, export_with_holes, onnxruntime
 from toolkit.runtimes.arithmetic import Activations, Arithmetic, Quantisation, Ranges
@@ -299,3 +300,32 @@ def test_operators_without_an_int8_kernel_are_listed_by_kind() -> None:
     assert (program.fp32_layers, program.fp32_operators) == ((), ("LayerNormalization", "Softmax"))
     assert _export(model, x, (), _int8("unsigned", x, "minmax", "1", "3")).fp32_operators == ()  # not asked for
     assert _export(model, x, (), _int8("dynamic", x)).fp32_operators == ()  # those are fp32 there in any case
+
+
+@pytest.mark.parametrize("activations", ["signed", "unsigned"])
+def test_the_agent_leaves_weights_of_fp32_layers_between_int8_ones_as_they_are(
+    activations: Activations, tmp_path: Path
+) -> None:
+    """ONNX Runtime would round them, too, with one step for all: here a thousandth of the weights would be left."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 1),
+        nn.Flatten(),
+        nn.Linear(128, 3),
+    ).eval()
+    x = torch.rand(20, 3, 8, 8)
+    model[2].weight.data[0] *= 1e3  # type: ignore[union-attr, operator]
+    model[4].weight.data[:, 0] *= 1e-3  # type: ignore[union-attr, operator]
+    program = _export(model, x, (), _int8(activations, x, "minmax", "2"))
+    file = tmp_path / "model.onnx"
+    file.write_bytes(program.data)
+    whole = ort.SessionOptions()
+    whole.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(program.data, whole, providers=["CPUExecutionProvider"])
+    run, name = load("onnxruntime", str(file), {}, 1), session.get_inputs()[0].name
+    for one in x.numpy()[:, None]:
+        np.testing.assert_allclose(run([one])[0], session.run(None, {name: one})[0], rtol=0.02, atol=0.02)

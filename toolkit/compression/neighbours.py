@@ -12,18 +12,24 @@ from toolkit.compression.depth.branches import draw_graph
 def neighbours(model: nn.Module, example: torch.Tensor, layers: Collection[str]) -> tuple[tuple[str, str], ...]:
     """Pairs (before, after) of those layers, in the order of the network; `example` is one input (1, *input_shape).
 
-    Sums, activations and pooling lie between them, or nothing. Raises BadInput if torch.export cannot draw the graph.
+    Sums, activations and pooling lie between them, or nothing. Of a sum the layer counts that computed last: the sum is
+    one tensor, and converted once. Raises BadInput if torch.export cannot draw the graph.
     """
-    made_by: dict[Node, frozenset[str]] = {}
+    made_by: dict[Node, str] = {}
     pairs: dict[tuple[str, str], None] = {}
+    order: list[str] = []
     for node in draw_graph(model, example).graph.nodes:
-        sources: frozenset[str] = frozenset().union(*(made_by.get(each, frozenset()) for each in node.all_input_nodes))
+        sources = [made_by[each] for each in node.all_input_nodes if each in made_by]
+        source = max(sources, key=order.index, default=None)
         layer = _layer(node, layers)
-        if layer is None:
-            made_by[node] = sources
-        else:
-            pairs |= dict.fromkeys((source, layer) for source in sorted(sources) if source != layer)
-            made_by[node] = frozenset({layer})
+        if layer is not None:
+            if source not in (None, layer):
+                pairs[str(source), layer] = None
+            if layer not in order:
+                order.append(layer)
+            made_by[node] = layer
+        elif source is not None:
+            made_by[node] = source
     return tuple(pairs)
 
 

@@ -8,6 +8,8 @@ from toolkit.runtimes.arithmetic import Quantisation
 
 # What the name of a whole model begins with; those of layers begin otherwise.
 WHOLE = "program "
+# Agents of before let ONNX Runtime round the weights of fp32 layers: what they measured is another program.
+_STAYS = "as they are"
 
 
 def program_key(graph: ExportedProgram) -> str:
@@ -24,4 +26,5 @@ def quantised_key(key: str, quantisation: Quantisation | None) -> str:
     """Of the same graph where it leaves fp32; the ranges of its activations do not change its time."""
     if quantisation is None:
         return key
-    return WHOLE + digest(key, str(quantisation.arithmetic), sorted(quantisation.fp32_layers))
+    fp32 = [*sorted(quantisation.fp32_layers), *([_STAYS] if quantisation.fp32_layers else [])]
+    return WHOLE + digest(key, str(quantisation.arithmetic), fp32)

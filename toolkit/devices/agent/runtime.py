@@ -11,6 +11,9 @@ import numpy as np
 from .conditions import text
 from .saturation import saturates
 
+# It rounds the weights of layers between int8 ones, per tensor, also where those shall stay in fp32.
+_NOT_WANTED = ["WeightBiasQuantization"]
+
 Program = Callable[[Sequence[np.ndarray]], "list[np.ndarray]"]
 
 
@@ -43,7 +46,7 @@ def _load_onnxruntime(path: str, holes: Mapping[str, np.ndarray], threads: int) 
     values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in holes.values()]
     if values:
         options.add_external_initializers(list(holes), values)
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"], disabled_optimizers=_NOT_WANTED)
     names = [each.name for each in session.get_inputs()]
 
     def run(inputs: Sequence[np.ndarray]) -> "list[np.ndarray]":
