@@ -79,8 +79,8 @@ def test_a_lock_is_taken_and_given_back(ours: Home) -> None:
 
 def test_a_board_that_is_held_says_by_whom(ours: Home, place: Workplace) -> None:
     with another_deployer(place) as other:
-        holder = rf"at work on it, in .*: .*@.* \(process {other.pid}\) for \d+ s"
-        with pytest.raises(BoardError, match=holder) as caught:
+        words = rf"at work on it, in .*: .*@.* \(process {other.pid}\) for \d+ s"
+        with pytest.raises(BoardError, match=words) as caught:
             locked(ours).__enter__()
         assert "deploy unlock --target desk" in str(caught.value.next)
         found = holder(ours)
@@ -109,7 +109,7 @@ def test_who_lost_the_lock_can_no_longer_activate(ours: Home, place: Workplace, 
         release.install(mine, made)
         lost = unlock(ours)
         assert lost is not None
-        with another_deployer(place), pytest.raises(BoardError, match="another deployer took the lock"):
+        with another_deployer(place), pytest.raises(BoardError, match="its lock was taken away"):
             release.activate(mine, digest)
     assert place.releases()["current"] is None
 
