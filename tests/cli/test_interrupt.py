@@ -29,6 +29,7 @@ def test_interrupted(shared: Workplace, stage: str) -> None:
     exit_code, said = shared.interrupt(stage, *RUN)
     assert exit_code == 130, said
     assert "\nInterrupted. The board serves what it served before" in said, said
+    assert "; run the same command again to go on." in said, said
     assert "Traceback" not in said, said
     assert f"✓ {stage} " not in said, said
     assert shared.left_behind() == []

@@ -58,5 +58,7 @@ def test_what_else_destructors_raise_is_still_printed(app: typer.Typer, capsys: 
     def run() -> None:
         Broken()
 
+    before = sys.unraisablehook
     assert run_cli(other, []) == 0
     assert "ValueError: of a library" in capsys.readouterr().err
+    assert sys.unraisablehook is before

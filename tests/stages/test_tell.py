@@ -5,7 +5,13 @@ import pytest
 from toolkit.deployment import Accuracy, AccuracyTable, FrontierPoint
 from toolkit.progress import Silent
 from toolkit.stages import Watch
-from toolkit.stages.tell import DEPLOYED, tell_of_a_loss, tell_of_a_prediction, tell_of_a_rival
+from toolkit.stages.tell import (
+    DEPLOYED,
+    tell_of_a_loss,
+    tell_of_a_prediction,
+    tell_of_a_rival,
+    tell_of_impossible_times,
+)
 
 
 def of(value: float, data: str = "queries") -> Accuracy:
@@ -70,3 +76,11 @@ def test_a_plan_that_comes_near_guessing_is_told(lost_nats: float, is_told: bool
     watch = Watch(Silent())
     tell_of_a_prediction(lost_nats, 6, watch)  # to guess among six classes loses 1.79 nats
     assert len(watch.notes) == is_told
+
+
+def test_layers_that_take_less_than_no_time_are_told() -> None:
+    watch = Watch(Silent())
+    tell_of_impossible_times({"a": 0.0, "b": 0.1}, watch)
+    assert watch.notes == []
+    tell_of_impossible_times({"a": -0.3, "b": 0.1}, watch)
+    assert watch.notes[0].startswith("1 of 2 layers")

@@ -1,6 +1,7 @@
 """How the command line ends: an exit code, and one or two lines for what a user can do something about."""
 
 import json
+import sys
 
 import typer
 from rich.console import Console
@@ -22,7 +23,14 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that are no DeployError are bugs and show their traceback."""
     if arguments and arguments[0].startswith("-") and arguments[0] not in _OF_DEPLOY:
         arguments = ["run", *arguments]
-    heed_signals()
+    before = heed_signals()
+    exit_code = _run(app, arguments)
+    if exit_code not in (INTERRUPTED, TERMINATED):  # after these, what is left of this process says no more
+        sys.unraisablehook = before
+    return exit_code
+
+
+def _run(app: typer.Typer, arguments: list[str]) -> int:
     try:
         exit_code = app(arguments, prog_name="deploy", standalone_mode=False)
     except DeployError as error:
@@ -38,9 +46,9 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
         usage = getattr(error, "show", None)
         if usage is None:
             raise
+        error.message = error.message.replace("Value error, ", "")  # pydantic's words, of which typer makes its own
         if "--json" in arguments:
             print(json.dumps({"error": error.format_message(), "where": None, "next": "See --help."}))
-        error.message = error.message.replace("Value error, ", "")  # pydantic's words, of which typer makes its own
         usage()
         return error.exit_code
     if exit_code in (INTERRUPTED, TERMINATED):  # typer, too, ends with the former

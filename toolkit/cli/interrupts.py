@@ -3,7 +3,9 @@
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 # Long enough that the destructor that swallowed it has returned, too short for a user to notice.
 _AGAIN_S = 0.02
@@ -16,14 +18,16 @@ class Terminated(BaseException):
 _NUMBERS = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
 
 
-def heed_signals() -> None:
+def heed_signals() -> Callable[["sys.UnraisableHookArgs"], Any]:
     """From now on SIGTERM raises Terminated, and a signal whose exception nobody could catch comes again.
 
-    While torch traces, every tenth Ctrl-C falls into a callback of its weak references: Python prints such an
-    exception and goes on.
+    One Ctrl-C of twelve fell into a callback of torch's weak references: Python prints such an exception and goes on.
+    Returns the `sys.unraisablehook` of before.
     """
+    before = sys.unraisablehook
     signal.signal(signal.SIGTERM, _terminate)
     sys.unraisablehook = _come_again
+    return before
 
 
 def go_unheard() -> None:

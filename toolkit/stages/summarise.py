@@ -170,11 +170,13 @@ def _dense_in(planned: Planned) -> str | None:
     selection, parts = planned.allocation.selection, planned.costs.parts
     if any(choice.form != "dense" for _, choice in selection.items()):
         return None
-    for precision in {choice.precision for _, choice in selection.items()} - {"fp32"}:
-        wanted = Choice(precision=precision)
-        if all(selection[name] == wanted for name in selection if wanted in parts[name]):
-            return f"dense {precision}"
-    return "dense"
+    other = {choice.precision for _, choice in selection.items()} - {"fp32"}
+    if not other:
+        return "dense"
+    [precision] = other  # a board is offered one besides fp32
+    wanted = Choice(precision=precision)
+    whole = all(selection[name] == wanted for name in selection if wanted in parts[name])
+    return f"dense {precision}" if whole else None
 
 
 def _choices(job: Job, planned: Planned, unable: Collection[str]) -> tuple[LayerChoice, ...]:
