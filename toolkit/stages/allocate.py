@@ -26,7 +26,7 @@ from toolkit.stages.recheck import recheck
 from toolkit.stages.search import searcher
 from toolkit.stages.settle import settle
 from toolkit.stages.slowdown import share_left
-from toolkit.stages.stay_dense import stay_dense
+from toolkit.stages.stay_dense import rather_dense, stay_dense
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import dense_forms, time_wholes
 
@@ -72,7 +72,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             timer,
             budget.size_bytes.value if budget.size_bytes else None,
         )
-        return Planned(
+        planned = Planned(
             profile=profile,
             budget=budget,
             spectra=worth.parts,
@@ -84,6 +84,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             frontier=frontier_points(job, profile, model.costs, worth.parts, [*dense_forms(profile), *learned.wholes]),
             learned=learned,
         )
+        return rather_dense(planned, board.target.family.clock, watch)
 
 
 def _wanted(

@@ -56,7 +56,7 @@ def settle(
         fast, used = True, 1.0
         if judged_by_time:
             assert budget_ms is not None
-            fast = timed.measurement.median_ms <= most_median_ms(budget_ms, clock, spread)
+            fast = timed.measurement.median_ms <= _most_median_ms(budget_ms, clock, spread)
             used = timed.measurement.median_ms * spread / budget_ms
         if fast and beyond <= 0:
             if best is None or allocation.gain > best.allocation.gain:
@@ -86,6 +86,6 @@ def _fewer_bytes(planned: int, beyond: int, costs: CostTable) -> int:
     return planned - beyond if planned - beyond >= least_bytes else (planned + least_bytes) // 2
 
 
-def most_median_ms(budget_ms: float, clock: str, spread: float) -> float:
+def _most_median_ms(budget_ms: float, clock: str, spread: float) -> float:
     """The most that a measured median may be for its p95 to keep within the budget when it is measured again."""
     return budget_ms / spread * (1 + AIM[clock]) / 2
