@@ -106,3 +106,19 @@ def test_a_convolution_counts_its_unfolded_inputs() -> None:
     conv = nn.Conv2d(3, 8, (5, 2))
     assert matrix(conv).shape == (8, 30)
     assert CompactConv2d(conv, 2).down.weight.shape == (2, 3, 5, 2)
+
+
+@pytest.mark.parametrize("name", _layers())
+@torch.no_grad()
+def test_what_reads_a_layer_finds_what_it_was(name: str) -> None:
+    """Hugging Face's ViT reads the dtype of a weight, its MobileNetV2 a stride; others multiply by the weight."""
+    layer, _ = _layers()[name]
+    layer.is_last = True  # type: ignore[assignment]
+    compact = build_compact(layer, _svd(layer, min(matrix(layer).shape)))
+    sizes = {key: value for key, value in vars(layer).items() if key != "training" and not key.startswith("_")}
+    for stands_in in (compact, compact.fold(), compact.truncate(compact.rank), compact.truncate(2).fold()):
+        assert sizes.items() <= vars(stands_in).items()
+        assert (stands_in.weight.dtype, stands_in.weight.shape) == (layer.weight.dtype, layer.weight.shape)
+    for stands_in in (compact, compact.fold()):
+        torch.testing.assert_close(stands_in.weight, layer.weight, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(stands_in.bias, torch.zeros(len(layer.weight)) if layer.bias is None else layer.bias)

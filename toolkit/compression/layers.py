@@ -1,7 +1,9 @@
 """Compact layers: `y = U C V^T x + b` as three ordinary modules, so that runtimes and quantisers see plain layers.
 
 `down` (V^T) and `up` (U, bias) are frozen bases, `core` (C, r x r) is what trains, on the host and on the board.
-Columns are ordered by importance: rank r is the prefix of any larger rank.
+Columns are ordered by importance: rank r is the prefix of any larger rank. Whoever reads an attribute of a layer that
+became compact (its stride, the dtype of its weight), or calls it by the name of its input, finds what the dense layer
+had.
 """
 
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from typing import TypeVar
 
 import torch
 from torch import nn
+
+Dense = nn.Linear | nn.Conv2d
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,26 @@ class CompactLinear(nn.Module):
         """r, the number of components kept."""
         return self.core.in_features
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`up(core(down(x)))`."""
-        return self.up(self.core(self.down(x)))
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """`up(core(down(input)))`."""
+        return self.up(self.core(self.down(input)))
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """(m, n), the product of the factors."""
+        return self.up.weight @ self.core.weight @ self.down.weight
+
+    @property
+    def bias(self) -> torch.Tensor:
+        """(m,); zeros where the dense layer had none."""
+        return self.up.bias
 
     @torch.no_grad()
-    def fold(self) -> nn.Sequential:
+    def fold(self) -> "Folded":
         """Two factors for inference, `(C V^T, U)`: the core merges into `down`. Same outputs, r (m + n) weights."""
         down = nn.Linear(self.down.in_features, self.rank, bias=False)
         down.weight.copy_(self.core.weight @ self.down.weight)
-        return _folded(down, self.up)
+        return _folded(down, self)
 
     @torch.no_grad()
     def truncate(self, rank: int) -> "CompactLinear":
@@ -75,16 +89,27 @@ class CompactConv2d(nn.Module):
         """r, the number of components kept."""
         return self.core.in_channels
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`up(core(down(x)))`."""
-        return self.up(self.core(self.down(x)))
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """`up(core(down(input)))`."""
+        return self.up(self.core(self.down(input)))
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """(m, C, k, k), the product of the factors."""
+        factors = self.up.weight.flatten(1) @ self.core.weight.flatten(1) @ self.down.weight.flatten(1)
+        return factors.view(-1, *self.down.weight.shape[1:])
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """(m,); zeros where the dense layer had none."""
+        return self.up.bias
 
     @torch.no_grad()
-    def fold(self) -> nn.Sequential:
+    def fold(self) -> "Folded":
         """Two factors for inference: the core merges into the k x k convolution."""
         down = _like(self.down, self.rank)
         down.weight.copy_((self.core.weight.flatten(1) @ self.down.weight.flatten(1)).view_as(down.weight))
-        return _folded(down, self.up)
+        return _folded(down, self)
 
     @torch.no_grad()
     def truncate(self, rank: int) -> "CompactConv2d":
@@ -92,9 +117,30 @@ class CompactConv2d(nn.Module):
         return _copy_prefix(self, CompactConv2d(_like(self.down, self.up.out_channels), rank), rank)
 
 
+class Folded(nn.Module):
+    """A compact layer for inference: `up(down(x))`, the core within `down`."""
+
+    def __init__(self, down: Dense, up: Dense) -> None:
+        super().__init__()
+        self.down, self.up = down, up
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Shaped as the dense layer's."""
+        return (self.up.weight.flatten(1) @ self.down.weight.flatten(1)).view(-1, *self.down.weight.shape[1:])
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """(m,)."""
+        return self.up.bias
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """`up(down(input))`."""
+        return self.up(self.down(input))
+
+
 Compact = CompactLinear | CompactConv2d
 Layer = TypeVar("Layer", CompactLinear, CompactConv2d)
-Dense = nn.Linear | nn.Conv2d
 
 
 @torch.no_grad()
@@ -113,6 +159,7 @@ def build_compact(layer: Dense, factors: Factors) -> Compact:
         compact.up.bias.zero_()  # type: ignore[union-attr]
     else:
         compact.up.bias.copy_(layer.bias)  # type: ignore[union-attr]
+    _look_like(layer, compact)
     compact.requires_grad_(False)
     compact.core.requires_grad_(True)
     return compact.train(layer.training)
@@ -142,11 +189,17 @@ def _like(conv: nn.Conv2d, out_channels: int) -> nn.Conv2d:
     )
 
 
-def _folded(down: nn.Module, up: nn.Module) -> nn.Sequential:
-    pair = nn.Sequential()
-    pair.add_module("down", down)
-    pair.add_module("up", up)
+def _folded(down: Dense, compact: Compact) -> Folded:
+    pair = Folded(down, compact.up)
+    _look_like(compact, pair)
     return pair.requires_grad_(False).eval()
+
+
+def _look_like(module: nn.Module, other: nn.Module) -> None:
+    """Give `other` the plain attributes of `module`: sizes, strides, and what a user may have marked it with."""
+    for name, value in vars(module).items():
+        if not name.startswith("_") and name != "training" and not hasattr(type(other), name):
+            setattr(other, name, value)
 
 
 def _copy_prefix(source: Layer, target: Layer, rank: int) -> Layer:
@@ -156,6 +209,7 @@ def _copy_prefix(source: Layer, target: Layer, rank: int) -> Layer:
     target.core.weight.copy_(source.core.weight[:rank, :rank])
     target.up.weight.copy_(source.up.weight[:, :rank])
     target.up.bias.copy_(source.up.bias)  # type: ignore[union-attr,arg-type]
+    _look_like(source, target)
     target.requires_grad_(False)
     target.core.requires_grad_(True)
     return target.train(source.training)
