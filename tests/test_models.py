@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from toolkit.errors import BadInput
-from toolkit.models import load_model, require_answers, split_head
+from toolkit.models import SparesItsInput, load_model, require_answers, spare_input, split_head
 
 
 class HeadFirst(nn.Module):
@@ -209,3 +209,58 @@ def test_models_that_answer_are_none_of_these() -> None:
     require_answers(normalised, torch.randn(4, 6))
     require_answers(normalised, torch.randn(1, 6))
     require_answers(nn.Flatten(0), torch.randn(4, 6))  # `split_head` says what its output is
+
+
+class Counts(nn.Sequential):
+    calls: torch.Tensor
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return super().forward(x)
+
+
+def test_a_model_that_keeps_a_state_is_refused_by_the_name_of_it() -> None:
+    with pytest.raises(BadInput, match="'calls'"):
+        require_answers(Counts(nn.Linear(6, 3)), torch.randn(4, 6))
+
+
+class EditsInPlace(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x -= 0.5
+        return super().forward(x)
+
+
+def test_a_model_that_edits_its_input_is_given_a_copy() -> None:
+    x = torch.randn(4, 6)
+    model = spare_input(EditsInPlace(nn.Linear(6, 3)).eval(), x[:1])
+    assert isinstance(model, SparesItsInput)
+    require_answers(model, x)
+    before = x.clone()
+    model(x.requires_grad_(True)).sum().backward()
+    torch.testing.assert_close(x.detach(), before)
+    assert x.grad is not None
+    plain = nn.Linear(6, 3)
+    assert spare_input(plain, x.detach()) is plain
+    assert spare_input(plain, x.detach()[:, :2]) is plain  # `split_head` says that it does not take them
+
+
+class Misspelt(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.to(self.devicee))
+
+
+def test_a_fault_of_the_model_is_not_blamed_on_the_task() -> None:
+    with pytest.raises(BadInput, match=r"AttributeError.*devicee") as caught:
+        split_head(Misspelt(nn.Linear(6, 3)), torch.randn(1, 6))
+    assert caught.value.where == "model"
+
+
+def test_a_last_layer_with_a_hook_is_no_head() -> None:
+    """A new head would come without it."""
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    model[2].register_forward_hook(lambda _, __, output: -output)
+    assert split_head(model, torch.randn(1, 6)).head is None

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from toolkit.calls import is_touched
 from toolkit.errors import BadInput
 from toolkit.factories import call_factory
+from toolkit.plain import make_plain
 
 # What a forward raises that does not suit its input, its own modules or the exporter.
 MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)
+# Of these, what no input mends.
+_OWN_FAULTS = (NotImplementedError, KeyError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,12 @@ class Network:
 
 
 def load_model(spec: str, on_progress: Callable[[int, int], None] | None = None) -> nn.Module:
-    """Build the model with the user's factory, in eval mode on the CPU.
+    """Build the model with the user's factory, plain, in eval mode on the CPU.
 
-    Raises BadInput if the factory is missing, returns something else, or the weights hold NaN or infinity.
+    Raises BadInput if the factory is missing, returns something else, or what cannot travel (see `make_plain`), or the
+    weights hold NaN or infinity.
     """
-    model = call_factory(spec, "model", nn.Module, on_progress=on_progress)
+    model = make_plain(call_factory(spec, "model", nn.Module, on_progress=on_progress), spec)
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise BadInput(
@@ -41,19 +46,50 @@ def load_model(spec: str, on_progress: Callable[[int, int], None] | None = None)
                 where=spec,
                 next="Load a checkpoint that was saved before training diverged.",
             )
-    return model.float().cpu().eval()
+    return model
+
+
+class SparesItsInput(nn.Module):
+    """A model that edits its input in place, given a copy."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What the model makes of a copy of `x`."""
+        return self.model(x.clone())
+
+
+@torch.no_grad()
+def spare_input(model: nn.Module, inputs: torch.Tensor) -> nn.Module:
+    """The model, behind a copy of its input where it edits that."""
+    tried = inputs.clone()
+    try:
+        model(tried)
+    except MISFIT:
+        return model  # `require_answers` says why
+    return model if torch.equal(tried, inputs) else SparesItsInput(model)
 
 
 @torch.no_grad()
 def require_answers(model: nn.Module, inputs: torch.Tensor) -> None:
     """`inputs` (N, *input_shape) are some that the model must classify, each alone as beside others, and always alike.
 
-    Raises BadInput for a model that takes one at a time, is random, mixes the examples of a batch, or answers NaN.
+    Raises BadInput for a model that takes one at a time, is random, mixes the examples of a batch, answers NaN, or
+    keeps a state from one call to the next.
     """
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     if _answer(model, inputs[:1]) is None or (together := _answer(model, inputs)) is None:
         return
     if not torch.isfinite(together).all():
         raise BadInput("the model answers NaN or infinity", where="model", next="Give inputs of the scale it learned.")
+    if written := [name for name, buffer in model.named_buffers() if not torch.equal(before[name], buffer)]:
+        raise BadInput(
+            f"the model writes '{written[0]}' at every call: on a board nothing is kept from one call to the next",
+            where="model",
+            next="Write it only while training: if self.training: ...",
+        )
     again = _answer(model, inputs)
     if again is None or not _alike(again, together):
         raise BadInput(
@@ -110,6 +146,12 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
     ]
     try:
         output = model(example)
+    except _OWN_FAULTS as error:
+        raise BadInput(
+            f"its forward raises {type(error).__name__}: {_first_line(error)}",
+            where="model",
+            next="Mend it so that model(x) answers the task's inputs.",
+        ) from None
     except MISFIT as error:
         raise BadInput(
             f"the model does not take an input of shape {tuple(example.shape)}: {_first_line(error)}",
@@ -130,7 +172,7 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
         backbone = copy.deepcopy(model)
         head = backbone.get_submodule(name)
         parent, _, attribute = name.rpartition(".")
-        if not isinstance(head, nn.Linear) or not name:
+        if not isinstance(head, nn.Linear) or is_touched(head):
             continue
         setattr(backbone.get_submodule(parent), attribute, nn.Identity())
         try:

@@ -10,6 +10,7 @@ from toolkit.compression import (
     compact_layers,
     compress,
     compressible_layers,
+    fixed_layers,
     fold_all,
     jactus_spectrum,
     matrix,
@@ -149,9 +150,37 @@ def test_layers_whose_replacement_replaces_the_computation(
         torch.testing.assert_close(fold_all(compact)(x), model(x), atol=1e-4, rtol=1e-4)
 
 
-def test_a_model_without_layers_to_compress_is_refused() -> None:
-    with pytest.raises(BadInput, match="has no compressible layer"):
-        compressible_layers(nn.Sequential(nn.Flatten(), nn.Tanh()), torch.zeros(1, 4))
+def test_a_model_may_have_nothing_to_compress() -> None:
+    assert compressible_layers(nn.Sequential(nn.Flatten(), nn.Tanh()), torch.zeros(1, 4)) == {}
+
+
+class _ThroughNumpy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.layer(x).detach().numpy())
+
+
+def test_a_model_that_no_gradient_passes_is_refused() -> None:
+    with pytest.raises(BadInput, match="no gradient"):
+        compressible_layers(_ThroughNumpy(), torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("how", ["hook", "forward"])
+def test_what_somebody_hung_on_a_layer_would_go_with_it(how: str) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1, groups=2), nn.Linear(4, 3))
+    model.insert(1, nn.Unflatten(1, (1, 2, 2)))
+    model.insert(4, nn.Flatten())
+    model[5] = nn.Linear(16, 3)
+    for layer in (model[0], model[3]):
+        if how == "hook":
+            layer.register_forward_hook(lambda _, __, output: -output)
+        else:
+            layer.forward = lambda x, own=layer.forward: -own(x)  # type: ignore[method-assign,misc]
+    assert list(compressible_layers(model, torch.zeros(1, 4))) == ["2", "5"]
+    assert fixed_layers(model, torch.zeros(1, 4)) == {}
 
 
 @pytest.mark.parametrize(

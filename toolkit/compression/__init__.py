@@ -32,6 +32,7 @@ from toolkit.compression.layers import (
 from toolkit.compression.neighbours import neighbours
 from toolkit.compression.orthonormal import make_bases_orthonormal
 from toolkit.compression.prefixes import draw_prefixes, prefixes, random_prefixes
+from toolkit.compression.replaceable import replaceable
 from toolkit.compression.search import allocate_search
 from toolkit.compression.sparsity import sparse_mask
 from toolkit.compression.spectrum import Spectrum, best_approximations, components_at, components_of, factors_at
@@ -94,6 +95,7 @@ __all__ = [
     "random_prefixes",
     "rank_channels",
     "remove_channels",
+    "replaceable",
     "residual_blocks",
     "sparse_mask",
 ]

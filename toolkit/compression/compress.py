@@ -34,11 +34,23 @@ def compress(model: nn.Module, spectra: Spectra, chosen: Mapping[str, Choice]) -
             remove_channels(compact, found, choice.size)
         else:
             assert isinstance(found, Spectrum)  # a block has no size
-            _make_compact(compact, name, factors_at(found, choice.size))
+            make_compact(compact, name, factors_at(found, choice.size))
     for block in removed:  # last: what removes channels draws the graph of a whole network
         assert isinstance(block, ResidualBlock)
         remove_block(compact, block)
     return compact
+
+
+def make_compact(model: nn.Module, name: str, factors: Factors) -> None:
+    """Put those factors in place of the layer of that name, in place, and of all that share its weight."""
+    first = model.get_submodule(name)
+    if not isinstance(first, nn.Linear | nn.Conv2d):
+        raise TypeError(f"{name} is {type(first).__name__}")
+    built: dict[nn.Module, nn.Module] = {}
+    for place, layer in holders(model, first):
+        compact = built.setdefault(layer, build_compact(layer, factors))
+        _share_weights(compact, next(iter(built.values())), ("down", "core", "up"))
+        _replace(model, place, compact)
 
 
 def fold_all(model: nn.Module) -> nn.Module:
@@ -71,17 +83,6 @@ def sharing_core(model: nn.Module, layer: Compact) -> list[tuple[str, Compact]]:
         for name, module in model.named_modules(remove_duplicate=False)
         if isinstance(module, CompactLinear | CompactConv2d) and module.core.weight is layer.core.weight
     ]
-
-
-def _make_compact(model: nn.Module, name: str, factors: Factors) -> None:
-    first = model.get_submodule(name)
-    if not isinstance(first, nn.Linear | nn.Conv2d):
-        raise TypeError(f"{name} is {type(first).__name__}")
-    built: dict[nn.Module, nn.Module] = {}
-    for place, layer in holders(model, first):
-        compact = built.setdefault(layer, build_compact(layer, factors))
-        _share_weights(compact, next(iter(built.values())), ("down", "core", "up"))
-        _replace(model, place, compact)
 
 
 def _share_weights(module: nn.Module, first: nn.Module, parts: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from toolkit.calls import is_touched
 from toolkit.compression.layers import Dense
 from toolkit.compression.sharing import frozen, holders
 from toolkit.errors import BadInput
@@ -37,12 +38,6 @@ def compressible_layers(model: nn.Module, example: torch.Tensor) -> dict[str, De
         decided = any(each is other for each in sharing[name] for other in layers.values())
         if not decided and all(each in reached.values() for each in sharing[name]):
             layers[name] = layer
-    if not layers:
-        raise BadInput(
-            "has no compressible layer (nn.Linear, or nn.Conv2d with groups=1, besides the head)",
-            where=f"model {type(model).__name__}",
-            next="Write its matrix products as nn.Linear or nn.Conv2d modules.",
-        )
     return layers
 
 
@@ -67,6 +62,12 @@ def _reached(model: nn.Module, example: torch.Tensor, layers: dict[str, Dense]) 
     try:
         with frozen(model, layers), torch.enable_grad():
             result = model(example.detach().requires_grad_(True)).sum()
+            if not result.requires_grad:
+                raise BadInput(
+                    "no gradient passes through the model",
+                    where=f"model {type(model).__name__}",
+                    next="Keep its forward in torch, without numpy, detach() and no_grad().",
+                )
             traced = {name: each for name, each in outputs.items() if each.requires_grad}
             found = torch.autograd.grad(result, list(traced.values()), allow_unused=True) if traced else ()
     finally:
@@ -78,9 +79,11 @@ def _reached(model: nn.Module, example: torch.Tensor, layers: dict[str, Dense]) 
 def _is_plain(layer: Dense) -> bool:
     """Computes what its class says, on all inputs: a subclass may standardise or mask its weight first."""
     if isinstance(layer, nn.Linear):
-        return type(layer).forward is nn.Linear.forward
+        return type(layer).forward is nn.Linear.forward and not is_touched(layer)
     return _is_as_written(layer) and layer.groups == 1
 
 
 def _is_as_written(layer: nn.Conv2d) -> bool:
-    return type(layer).forward is nn.Conv2d.forward and type(layer)._conv_forward is nn.Conv2d._conv_forward
+    of_class = type(layer)
+    is_own = of_class.forward is nn.Conv2d.forward and of_class._conv_forward is nn.Conv2d._conv_forward
+    return is_own and not is_touched(layer)

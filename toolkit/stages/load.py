@@ -9,17 +9,19 @@ from torch import nn
 from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
+from toolkit.calls import call_by_position
 from toolkit.compression import (
     Allocator,
     ChannelGroup,
     ResidualBlock,
     compressible_layers,
     fixed_layers,
+    replaceable,
 )
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
-from toolkit.models import Network, load_model, require_answers, split_head
+from toolkit.models import Network, load_model, require_answers, spare_input, split_head
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
@@ -83,11 +85,13 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
-        model = load_model(request.model, watch.progress.advance)
+        model = spare_input(load_model(request.model, watch.progress.advance), task.support.x[:1])
         require_answers(model, task.support.x[:_TRIED])
         network = split_head(model, task.support.x[:1])
+        call_by_position(network.backbone, task.support.x[:1])
         _tell_what_is_odd(task, network, watch)
         layers = compressible_layers(network.backbone, task.support.x[:1])
+        layers = replaceable(network.backbone, layers, task.support.x[:_TRIED])
         _tell_dense(network.backbone, layers, watch)
         _check_general(task, network)
         start = head_start(network, task)
@@ -151,7 +155,7 @@ def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], w
     if kinds:
         watch.note(
             f"{', '.join(f'{count} {kind}' for kind, count in kinds.items())} stay dense: only nn.Linear and nn.Conv2d "
-            "(groups=1) that run as modules, each with a weight of its own, can become compact"
+            "(groups=1) that run as modules, without hooks and each with a weight of its own, can become compact"
         )
 
 
