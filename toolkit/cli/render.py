@@ -13,6 +13,8 @@ from toolkit.units import format_bytes, format_interval, format_milliseconds
 
 def allocation(console: Console, result: Deployment) -> None:
     """Layer, choice, rank, predicted time, what the choice is expected to cost; of channels, those that are kept."""
+    if not result.allocation:
+        return
     table = Table(title=f"Allocation ({result.allocator}, at most {result.bound_gap:.2%} below the best possible gain)")
     table.add_column("layer")
     table.add_column("choice")

@@ -21,7 +21,7 @@ def activation_bytes(layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...],
 
 def largest_activation_bytes(layers: dict[str, nn.Linear | nn.Conv2d], input_shapes: dict[str, tuple[int, ...]]) -> int:
     """What the dense layer that holds most holds."""
-    return max(activation_bytes(layer, input_shapes[name], DENSE) for name, layer in layers.items())
+    return max((activation_bytes(layer, input_shapes[name], DENSE) for name, layer in layers.items()), default=0)
 
 
 def _output_shape(layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ from toolkit.stages.recheck import recheck
 from toolkit.stages.search import searcher
 from toolkit.stages.settle import settle
 from toolkit.stages.slowdown import share_left
-from toolkit.stages.stay_dense import rather_dense, stay_dense
+from toolkit.stages.stay_dense import only_dense, rather_dense, stay_dense
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import dense_forms, time_wholes
 
@@ -38,6 +38,8 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
     feasible budget, where nothing keeps what was asked for.
     """
     with watch.stage("allocate"):
+        if not profile.parts:
+            return only_dense(board, job, profile, budget, watch)
         found = _stay_or_learn(board, job, profile, budget, request, watch)
         if isinstance(found, Learned) and board.agent is not None and not is_reached(found, budget):
             profile = recheck(board, job, found, watch, request.profile_budget_s)
@@ -128,7 +130,7 @@ def allocate_smaller(
     """
     learned = refused.learned
     share = share_left(refused.budget, accepted, learned.spread if learned else 1.0, board.target.family.clock)
-    if share is None:
+    if share is None or not refused.profile.parts:
         return None
     watch.note(f"{accepted.refusals[0].reason}: choosing a smaller model")
     try:

@@ -7,7 +7,7 @@ from toolkit.choice import DENSE, Selection, all_dense
 from toolkit.compression import ALLOCATORS, CostTable, Limits, allocator_named
 from toolkit.compression.allocation import Allocation, describe
 from toolkit.compression.knapsack import least
-from toolkit.errors import BudgetError
+from toolkit.errors import BadInput, BudgetError
 from toolkit.frontier import Chosen, Frontier
 from toolkit.profiling import Budget
 from toolkit.request import WITH_CONFLICTS, Request
@@ -26,9 +26,11 @@ _SHARES = (0.05, 0.15, 0.3, 0.5, 0.75, 1.0)
 def frontier(board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch) -> Frontier:
     """What each allocator would choose at a few latencies, within the size and memory of `budget`, and how it does.
 
-    Raises BudgetError if nothing fits size and memory.
+    Raises BudgetError if nothing fits size and memory, and BadInput for a model with nothing to choose about.
     """
     with watch.stage("frontier"):
+        if not profile.parts:
+            raise BadInput("the model has nothing to compress", where=request.model, next="deploy takes it as it is.")
         learned = learn(board, job, profile, request.curve, request.seed, watch)
         limits = reach(learned, replace(budget, latency_ms=None), board.target.family.clock, None, watch).limits
         timed = {whole.selection: whole.timed.measurement.median_ms for whole in learned.wholes}

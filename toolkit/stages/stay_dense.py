@@ -6,7 +6,10 @@ from toolkit import profiling
 from toolkit.choice import Selection
 from toolkit.compression import Allocation, Limits
 from toolkit.compression.allocation import describe
-from toolkit.profiling import Budget, WholeModel
+from toolkit.compression.feasibility import rounded_up
+from toolkit.errors import BudgetError
+from toolkit.profiling import Budget, Limit, WholeModel
+from toolkit.profiling.budget import Number
 from toolkit.profiling.latency_model import Interval
 from toolkit.stages.accuracy import expected_accuracy
 from toolkit.stages.learn import plain_costs
@@ -18,6 +21,7 @@ from toolkit.stages.settle import AIM
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import Whole, dense_forms
 from toolkit.targets import Clock
+from toolkit.units import format_bytes, format_milliseconds
 
 # Of a budget, what a median that was measured may take, times how far its own p95 is above it. An emulated board counts
 # the same for the same program again.
@@ -44,7 +48,46 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
         return expected_accuracy(job, {}, selection, profile.precisions.arithmetics) if len(fitting) > 1 else 0.0
 
     chosen = max(fitting, key=lambda each: (worth(each.selection), -each.timed.measurement.median_ms))
-    spent = _spent(chosen)
+    return _planned(job, profile, budget, chosen, clock)
+
+
+def only_dense(board: Known, job: Job, profile: Profiled, budget: Budget, watch: Watch) -> Planned:
+    """A model with nothing to choose about, as it is: defaults give way to what it takes.
+
+    Raises BudgetError where it takes more than was asked for.
+    """
+    [dense, *_], clock = dense_forms(profile), board.target.family.clock
+    took_ms = dense.timed.measurement.own_p95_ms / _ROOM[clock]
+    _, size, peak = _spent(dense)
+    raised = Budget(
+        _raised(budget.latency_ms, rounded_up(took_ms)),
+        _raised(budget.peak_memory_bytes, peak),
+        _raised(budget.size_bytes, size),
+    )
+    limits = (
+        (budget.latency_ms, raised.latency_ms),
+        (budget.peak_memory_bytes, raised.peak_memory_bytes),
+        (budget.size_bytes, raised.size_bytes),
+    )
+    if any(asked is not None and not asked.is_default and asked != needed for asked, needed in limits):
+        raise BudgetError(
+            "the model has nothing to compress, and does not fit as it is",
+            where="budget",
+            next=f"It takes a p95 of {format_milliseconds(rounded_up(took_ms))}, {format_bytes(size)}, and "
+            f"{format_bytes(peak)} of memory.",
+        )
+    watch.note("the model has nothing to compress: it is deployed as it is")
+    return _planned(job, profile, raised, dense, clock)
+
+
+def _raised(limit: Limit[Number] | None, needed: Number) -> Limit[Number] | None:
+    if limit is None or limit.value >= needed:
+        return limit
+    return Limit(needed, "what the model takes", is_default=True)
+
+
+def _planned(job: Job, profile: Profiled, budget: Budget, chosen: Whole, clock: Clock) -> Planned:
+    spent, costs = _spent(chosen), plain_costs(profile)
     return Planned(
         profile=profile,
         budget=budget,
