@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from toolkit.calls import is_touched
 from toolkit.errors import BadInput
 from toolkit.factories import call_factory
 from toolkit.plain import make_plain
+from toolkit.surroundings import is_touched
 
 # What a forward raises that does not suit its input, its own modules or the exporter.
 MISFIT = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError)

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from toolkit.calls import is_touched
 from toolkit.compression.layers import Dense
 from toolkit.compression.sharing import frozen, holders
 from toolkit.errors import BadInput
+from toolkit.surroundings import is_touched
 
 
 def compressible_layers(model: nn.Module, example: torch.Tensor) -> dict[str, Dense]:

@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from toolkit.surroundings import look_like
+
 Dense = nn.Linear | nn.Conv2d
 
 
@@ -159,7 +161,7 @@ def build_compact(layer: Dense, factors: Factors) -> Compact:
         compact.up.bias.zero_()  # type: ignore[union-attr]
     else:
         compact.up.bias.copy_(layer.bias)  # type: ignore[union-attr]
-    _look_like(layer, compact)
+    look_like(layer, compact)
     compact.requires_grad_(False)
     compact.core.requires_grad_(True)
     return compact.train(layer.training)
@@ -191,15 +193,8 @@ def _like(conv: nn.Conv2d, out_channels: int) -> nn.Conv2d:
 
 def _folded(down: Dense, compact: Compact) -> Folded:
     pair = Folded(down, compact.up)
-    _look_like(compact, pair)
+    look_like(compact, pair)
     return pair.requires_grad_(False).eval()
-
-
-def _look_like(module: nn.Module, other: nn.Module) -> None:
-    """Give `other` the plain attributes of `module`: sizes, strides, and what a user may have marked it with."""
-    for name, value in vars(module).items():
-        if not name.startswith("_") and name != "training" and not hasattr(type(other), name):
-            setattr(other, name, value)
 
 
 def _copy_prefix(source: Layer, target: Layer, rank: int) -> Layer:
@@ -209,7 +204,7 @@ def _copy_prefix(source: Layer, target: Layer, rank: int) -> Layer:
     target.core.weight.copy_(source.core.weight[:rank, :rank])
     target.up.weight.copy_(source.up.weight[:, :rank])
     target.up.bias.copy_(source.up.bias)  # type: ignore[union-attr,arg-type]
-    _look_like(source, target)
+    look_like(source, target)
     target.requires_grad_(False)
     target.core.requires_grad_(True)
     return target.train(source.training)

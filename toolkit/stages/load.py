@@ -9,7 +9,6 @@ from torch import nn
 from toolkit.adaptation import head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
-from toolkit.calls import call_by_position
 from toolkit.compression import (
     Allocator,
     ChannelGroup,
@@ -24,11 +23,13 @@ from toolkit.errors import BadInput
 from toolkit.models import Network, load_model, require_answers, spare_input, split_head
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
+from toolkit.rewrites import rewrite
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.choose_runtime import asked_runtimes
 from toolkit.stages.removable import find_blocks, find_groups, removable
 from toolkit.stages.watch import Watch
+from toolkit.surroundings import call_by_position
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
 
@@ -86,6 +87,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
         model = spare_input(load_model(request.model, watch.progress.advance), task.support.x[:1])
+        model = rewrite(model, task.support.x[:_TRIED])
         require_answers(model, task.support.x[:_TRIED])
         network = split_head(model, task.support.x[:1])
         call_by_position(network.backbone, task.support.x[:1])

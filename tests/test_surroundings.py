@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from toolkit.calls import call_by_position, is_touched
 from toolkit.compression import calibrate, compressible_layers
+from toolkit.surroundings import call_by_position, is_touched
 
 
 class ByName(nn.Module):

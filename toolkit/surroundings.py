@@ -1,4 +1,4 @@
-"""How a network calls its layers, and whether one of them computes what its class says."""
+"""What surrounds a layer: how its network calls it, what is hung on it, and what is read of it."""
 
 from typing import Any
 
@@ -29,6 +29,13 @@ def is_touched(module: nn.Module) -> bool:
     """Whether somebody hung a hook on it, or gave this one a forward of its own: both would go with the module."""
     before = [hook for hook in module._forward_pre_hooks.values() if hook is not _by_position]
     return bool(before or module._forward_hooks) or "forward" in vars(module)
+
+
+def look_like(module: nn.Module, other: nn.Module) -> None:
+    """Give `other` the plain attributes of `module`: sizes, strides, and what a user may have marked it with."""
+    for name, value in vars(module).items():
+        if not name.startswith("_") and name != "training" and not hasattr(type(other), name):
+            setattr(other, name, value)
 
 
 def _by_position(
