@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.export import ExportedProgram
 from torch.func import functional_call, functionalize, grad_and_value
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -26,9 +27,10 @@ def trace_train_step(model: nn.Module, names: tuple[str, ...], x: torch.Tensor, 
     """The graph for `model` (x -> logits) moving the parameters in `names`, on batches shaped like `x` (N, ...).
 
     Labels are one-hot rows (N, classes); a row of zeros takes its example out of the mean. `eps` is an input because
-    the ONNX optimiser drops the addition of a constant as small as Adam's.
+    the ONNX optimiser drops the addition of a constant as small as Adam's. A model may be an exported graph.
     """
-    model = model.eval()
+    if not isinstance(model, GraphModule):  # which has its mode for good
+        model = model.eval()
     parameters = dict(model.named_parameters())
     trainables = [parameters[name].detach().clone() for name in names]
     state = [torch.zeros_like(value) for value in trainables] * 2 + [torch.zeros(()), torch.zeros(())]

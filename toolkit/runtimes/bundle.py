@@ -42,6 +42,12 @@ class Bundle:
         return said
 
     @property
+    def hindrance(self) -> str | None:
+        """What keeps the board from training more than the head; None if nothing does."""
+        said: str | None = self.manifest["train"].get("hindrance")
+        return said
+
+    @property
     def left_in_fp32(self) -> tuple[str, ...]:
         """Layers and kinds of operators that the runtime has no int8 for, though it was asked for."""
         return tuple(self.manifest["infer"].get("left_in_fp32", ()))
@@ -124,6 +130,9 @@ def write_bundle(
     inference: Program,
     train_step: Program,
     precision: Precision = "fp32",
+    *,
+    trainables: tuple[str, ...] | None = None,
+    hindrance: str | None = None,
 ) -> None:
     """Write programs, tensors, acceptance outputs and manifest into `folder`.
 
@@ -150,7 +159,11 @@ def write_bundle(
             "left_in_fp32": [*inference.fp32_layers, *inference.fp32_operators],
             "nodes": vars(inference.nodes),
         },
-        "train": {"program": train_name, "trainables": list(trainable_names(backbone))},
+        "train": {
+            "program": train_name,
+            "trainables": list(trainable_names(backbone) if trainables is None else trainables),
+            "hindrance": hindrance,
+        },
         "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
         "head": {"start": head_start},
         "acceptance": {"tolerance": TOLERANCES[precision]},

@@ -3,18 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
-
-from toolkit.adaptation import trace_train_step
 from toolkit.cache import cached, digest
 from toolkit.runtimes import Program
 from toolkit.runtimes.arithmetic import Quantisation
-from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
+from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
 from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.quantise import computing_as
+from toolkit.stages.train_step import export_train_step
 from toolkit.stages.watch import Watch
 
 _ACCEPTANCE_EXAMPLES = 8
@@ -25,7 +23,9 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
     with watch.stage("export"):
         version = board.runtime_version
         arch = board.target.family.arch
-        code = code_digest("toolkit.runtimes", "toolkit.adaptation", "toolkit.stages.quantise", __name__)
+        code = code_digest(
+            "toolkit.runtimes", "toolkit.adaptation", "toolkit.stages.quantise", "toolkit.stages.train_step", __name__
+        )
         key = digest(compact.key, job.runtime.name, version, arch, code)
 
         def write(folder: Path) -> None:
@@ -33,11 +33,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             watch.progress.advance(0, 2)
             inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
             watch.progress.advance(1, 2)
-            network = nn.Sequential()
-            network.add_module("backbone", compact.backbone)
-            network.add_module("head", compact.head)
-            names = trainable_names(compact.backbone)
-            step = job.runtime.export(trace_train_step(network, names, support, len(job.task.classes)), ())
+            step = export_train_step(job.runtime, compact.backbone, compact.head, support, len(job.task.classes))
             watch.progress.advance(2, 2)
             quantisation = compact.quantisation and _leaving(compact.quantisation, inference)
             precision = quantisation.arithmetic.precision if quantisation else "fp32"
@@ -53,12 +49,16 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
                     job.task.classes,
                     support[:_ACCEPTANCE_EXAMPLES],
                     inference,
-                    step,
+                    step.program,
                     precision,
+                    trainables=step.trainables,
+                    hindrance=step.hindrance,
                 )
 
         folder, watch.was_cached = cached("bundles", key, write)
         bundle = read_bundle(folder)
+        if bundle.hindrance:
+            watch.note(f"on the board the head alone learns: {bundle.hindrance}")
         if bundle.left_in_fp32:
             watch.note(f"{', '.join(bundle.left_in_fp32)} stay fp32: {job.runtime.name} has no int8 for them")
         return bundle

@@ -10,6 +10,7 @@ from torch import nn
 from toolkit import profiling
 from toolkit.choice import DENSE
 from toolkit.compression import neighbours
+from toolkit.errors import BadInput
 from toolkit.profiling import ONLY_FP32, Arithmetics, Border, MemoryModel, Part, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
 from toolkit.profiling.estimate import as_estimate
@@ -128,6 +129,8 @@ def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, bud
 
 def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
     """The same from the datasheet, on which nothing was measured: every row says so, and none is ever kept."""
+    if not job.layers:
+        raise BadInput("nothing is estimated of a model without layers to compress", where="model", next="Measure it.")
     with watch.stage("estimate"):
         datasheet = board.target.family.datasheet
         assert datasheet is not None  # `imagine` refuses such a target
@@ -148,7 +151,7 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
 
 
 def _precisions(board: Known, job: Job, kept: Profile, path: Path, watch: Watch) -> tuple[Precisions, Profile]:
-    if not asked_forms(job.runtime, job.precision):
+    if not (job.layers or job.fixed) or not asked_forms(job.runtime, job.precision):
         return ALL_FP32, kept
     [dense], now = profiling.time_models(board.agent, job.runtime, [dense_model(job)], kept, path, on_note=watch.note)
     return choose_precisions(board, job, dense, now, path, watch)

@@ -163,7 +163,7 @@ def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:
 def loss_examples(job: Job) -> int:
     """On how many examples a true loss is measured, where there are so many."""
     macs = sum(of * matrix(job.layers[name]).numel() for name, of in _rows(job).items())
-    return min(max(int(_LOSS_MACS / macs), _FEWEST_LOSS_EXAMPLES), _LOSS_EXAMPLES)
+    return min(max(int(_LOSS_MACS / max(1, macs)), _FEWEST_LOSS_EXAMPLES), _LOSS_EXAMPLES)
 
 
 def _drawn(examples: int, at_most: int, seed: int) -> torch.Tensor:

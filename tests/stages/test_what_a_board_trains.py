@@ -1,0 +1,95 @@
+"""A board trains as much of a network as its runtime can have a gradient of; the head at least."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import loaded, zeros
+from torch import nn
+
+from tests.choices import ranks
+from toolkit.compression import best_approximations, components_of, compress, matrix
+from toolkit.runtimes import onnxruntime
+from toolkit.runtimes.bundle import trainable_names
+from toolkit.stages.train_step import HEAD, TrainStep, export_train_step
+
+_LR, _EPS = np.float32(3e-3), np.float32(1e-8)
+
+
+class Masked(nn.Module):
+    """Branches on a mask where it is not exported, as Hugging Face's BERT does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mask = (x > -50).float()
+        return x * mask if torch.compiler.is_exporting() or not bool(mask.all()) else x
+
+
+class _Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(context: torch.autograd.function.FunctionCtx, x: torch.Tensor) -> torch.Tensor:
+        context.save_for_backward(x)
+        return x.sign()
+
+    @staticmethod
+    def backward(context: torch.autograd.function.FunctionCtx, *gradients: torch.Tensor) -> torch.Tensor:
+        (x,) = context.saved_tensors  # type: ignore[attr-defined]
+        return gradients[0] * (x.abs() <= 1)
+
+
+class Sign(nn.Module):
+    """Has a gradient of its own, written for autograd alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _Sign.apply(x)  # type: ignore[no-untyped-call]
+
+
+def _step(middle: nn.Module) -> tuple[TrainStep, nn.Module, nn.Linear, torch.Tensor]:
+    torch.manual_seed(0)
+    first, last = nn.Conv2d(3, 16, 3, padding=1), nn.Linear(16, 16)
+    model = nn.Sequential(middle, first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last).eval()
+    if not isinstance(middle, Masked):
+        model = nn.Sequential(first, middle, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last).eval()
+    names = [name for name, module in model.named_modules() if module in (first, last)]
+    spectra = {
+        name: best_approximations(matrix(layer), None, None, components_of(layer))
+        for name, layer in zip(names, (first, last), strict=True)
+    }
+    backbone, head = compress(model, spectra, ranks(dict.fromkeys(names, 4))).eval(), nn.Linear(16, 3)
+    x = torch.randn(6, 3, 8, 8)
+    return export_train_step(onnxruntime, backbone, head, x, 3), backbone, head, x
+
+
+def _train(made: TrainStep, backbone: nn.Module, head: nn.Linear, x: torch.Tensor, folder: Path) -> list[float]:
+    """Losses of ten steps by ONNX Runtime; the first is what torch computes."""
+    y = torch.arange(6) % 3
+    whole = nn.Sequential()
+    whole.add_module("backbone", backbone)
+    whole.add_module("head", head)
+    values = [whole.get_parameter(name).detach().numpy() for name in made.trainables]
+    step, state, losses = loaded(onnxruntime, made.program, folder), zeros(values), []
+    for _ in range(10):
+        loss, _, *rest = step([x.numpy(), np.eye(3, dtype=np.float32)[y.numpy()], _LR, _EPS, *values, *state])
+        values, state = rest[: len(values)], rest[len(values) :]
+        losses.append(float(loss))
+    assert losses[0] == pytest.approx(F.cross_entropy(whole(x), y).item(), abs=1e-5)
+    return losses
+
+
+@pytest.mark.parametrize("middle", [Masked(), Sign()], ids=["mask", "own gradient"])
+def test_what_cannot_be_traced_as_written_learns_as_exported(middle: nn.Module, tmp_path: Path) -> None:
+    made, backbone, head, x = _step(middle)
+    assert made.trainables == trainable_names(backbone)
+    assert made.hindrance is None
+    losses = _train(made, backbone, head, x, tmp_path)
+    assert losses[-1] < losses[0]
+
+
+def test_where_the_runtime_has_no_gradient_the_head_learns_alone(tmp_path: Path) -> None:
+    made, backbone, head, x = _step(nn.LocalResponseNorm(3))
+    assert made.trainables == HEAD
+    assert made.hindrance is not None
+    assert "avg_pool3d_backward" in made.hindrance
+    losses = _train(made, backbone, head, x, tmp_path)
+    assert losses[-1] < losses[0]
