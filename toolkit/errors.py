@@ -10,6 +10,11 @@ _PREDICATES = (
 )
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what a library said, or what it is called: libraries explain themselves over pages."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class DeployError(Exception):
     """What went wrong, where, and what to do next; the CLI prints exactly these and exits with `exit_code`."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, first_line
 from toolkit.factories import call_factory
 from toolkit.plain import make_plain
 from toolkit.surroundings import is_touched
@@ -114,7 +114,7 @@ def _answer(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor | None:
         if len(inputs) == 1:
             return None
         raise BadInput(
-            f"the model does not take {len(inputs)} inputs at once, {tuple(inputs.shape)}: {_first_line(error)}",
+            f"the model does not take {len(inputs)} inputs at once, {tuple(inputs.shape)}: {first_line(error)}",
             where="model",
             next="Keep the batch dimension: x.flatten(1) instead of x.view(1, ...).",
         ) from None
@@ -124,10 +124,6 @@ def _answer(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor | None:
 
 def _alike(some: torch.Tensor, others: torch.Tensor) -> bool:
     return torch.allclose(some, others, rtol=1e-3, atol=1e-3 * float(others.abs().max()))
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @torch.no_grad()
@@ -148,13 +144,13 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
         output = model(example)
     except _OWN_FAULTS as error:
         raise BadInput(
-            f"its forward raises {type(error).__name__}: {_first_line(error)}",
+            f"its forward raises {type(error).__name__}: {first_line(error)}",
             where="model",
             next="Mend it so that model(x) answers the task's inputs.",
         ) from None
     except MISFIT as error:
         raise BadInput(
-            f"the model does not take an input of shape {tuple(example.shape)}: {_first_line(error)}",
+            f"the model does not take an input of shape {tuple(example.shape)}: {first_line(error)}",
             where="task and model",
             next="Give the task's inputs the shape and scale that the model was trained on.",
         ) from None

@@ -26,7 +26,7 @@ class Request:
     `runtime` None is the first of the target's that its board can run.
     `policy` is a trained policy for the allocator of that name. `sign` is an ed25519
     private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
-    predicted; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
+    predicted, and None leaves that to the board's clock; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
     to remove, beside ranks, `depth` whole residual blocks, and None does where the allocator can choose them; `augment`
     None varies examples in ways that the dense network does not mind; `recovery_rate` is the highest learning rate of
     recovery, and None gives each tensor one by its size; `precision` auto offers the allocator every precision that the

@@ -1,5 +1,6 @@
 """Settings of research say how a model is chosen, compressed, trained and released."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,8 @@ def _number(value: object) -> object:
     return value
 
 
-def _seconds(text: str) -> float | None:
-    return None if text.strip() in ("0", "0s") else parse_milliseconds(text) / 1e3
+def _seconds(text: str) -> float:
+    return math.inf if text.strip() in ("0", "0s") else parse_milliseconds(text) / 1e3
 
 
 _Steps = Annotated[int, BeforeValidator(_number)]
@@ -118,7 +119,8 @@ class Profiling(_Section):
 
     budget: Annotated[float | None, _text(_seconds, type(None))] = Field(
         default=None,
-        description="Measuring what can also be predicted may take so long, e.g. 60s; by default as long as it pays.",
+        description="Measuring what can also be predicted may take so long, e.g. 90s; 0: as long as it pays. By default a minute "
+        "where the clock is the wall's, and as long as it pays on an emulated board.",
     )
 
 

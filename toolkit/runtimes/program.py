@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, first_line
 from toolkit.quiet import quiet
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 
@@ -116,7 +116,7 @@ def export_with_holes(model: nn.Module, x: torch.Tensor, names: tuple[str, ...])
         with torch.no_grad(), quiet():
             return torch.export.export(wrapped, (x, *(parameters[name].detach().clone() for name in names)))
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = first_line(error)
         raise BadInput(
             f"torch.export cannot trace its forward: {first}",
             where="model",

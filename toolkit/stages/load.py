@@ -13,29 +13,22 @@ from toolkit.compression import (
     Allocator,
     ChannelGroup,
     ResidualBlock,
-    compressible_layers,
     fixed_layers,
-    replaceable,
 )
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
-from toolkit.models import Network, load_model, require_answers, spare_input, split_head
+from toolkit.models import Network, load_model
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
-from toolkit.rewrites import rewrite
 from toolkit.runtimes import RUNTIMES, Runtime
 from toolkit.stages.allocator import choose_allocator
 from toolkit.stages.choose_runtime import asked_runtimes
 from toolkit.stages.removable import find_blocks, find_groups, removable
+from toolkit.stages.take_apart import TRIED, take_apart
 from toolkit.stages.watch import Watch
-from toolkit.surroundings import call_by_position
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
-
-# Examples that a model is tried with before anything is made of it.
-_TRIED = 4
-
 
 @dataclass(frozen=True)
 class Job:
@@ -86,14 +79,9 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
-        model = spare_input(load_model(request.model, watch.progress.advance), task.support.x[:1])
-        model = rewrite(model, task.support.x[:_TRIED])
-        require_answers(model, task.support.x[:_TRIED])
-        network = split_head(model, task.support.x[:1])
-        call_by_position(network.backbone, task.support.x[:1])
+        apart = take_apart(load_model(request.model, watch.progress.advance), task.support.x)
+        model, network, layers = apart.model, apart.network, apart.layers
         _tell_what_is_odd(task, network, watch)
-        layers = compressible_layers(network.backbone, task.support.x[:1])
-        layers = replaceable(network.backbone, layers, task.support.x[:_TRIED])
         _tell_dense(network.backbone, layers, watch)
         _check_general(task, network)
         start = head_start(network, task)
@@ -130,7 +118,7 @@ def _tell_what_is_odd(task: Task, network: Network, watch: Watch) -> None:
     if len(x) > 1 and bool((x == x[:1]).all()):
         watch.note("all support examples are the same: nothing can be learned from them")
     if network.head is None:
-        outputs = network.backbone(x[:_TRIED])
+        outputs = network.backbone(x[:TRIED])
         are_probabilities = bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones(len(outputs)))
         ends = "ends in a softmax (leave it out: logits are wanted)" if are_probabilities else "ends in no nn.Linear"
         watch.note(f"the model {ends}: its {network.feature_size} outputs are features, which a new head reads")

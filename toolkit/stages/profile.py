@@ -1,5 +1,6 @@
 """Stage 2: time the model's layers and the dense whole on the device."""
 
+import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,10 @@ from toolkit.stages.precisions import ALL_FP32, Precisions, choose_precisions
 from toolkit.stages.probe import Absent, Known
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
+
+# Where a clock is noisy, a single layer is soon as well known by a prediction as by another measurement: whole models,
+# which are timed later, say more. All layers dense are timed whatever it takes.
+_USUAL_BUDGET_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None)
     """Layers as the predictor asks for them, a minute model and the dense whole.
 
     Nothing that was measured before is measured again, unless the dense model turns out to be faster by now.
-    `budget_s` bounds the time spent on layers that can be predicted. Raises NotStored if the dense whole was not
+    `budget_s` bounds the time spent on layers that can be predicted; None leaves it to the board's clock. Raises NotStored if the dense whole was not
     measured before and the board is not at hand.
     """
     with watch.stage("profile"):
@@ -96,6 +101,8 @@ def _unless_faster_now(board: Known, job: Job, found: Profiled, watch: Watch, bu
 
 def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, budget_s: float | None) -> Profiled:
     """The same, given what was measured before."""
+    if budget_s is None and board.target.family.clock == "wall":
+        budget_s = _USUAL_BUDGET_S
     shapes = profiling.input_shapes(job.network.backbone, {**job.layers, **job.fixed}, job.example)
     precisions, now = _precisions(board, job, kept, path, watch)
     parts = _parts(job, shapes, board.target.family.rank_multiple, precisions.arithmetics)
@@ -110,7 +117,7 @@ def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, bud
             now,
             path,
             watch.progress.advance,
-            budget_s=budget_s,
+            budget_s=None if budget_s == math.inf else budget_s,
             on_note=watch.note,
         )
     borders = _borders(job, shapes) if len(precisions.arithmetics) > 1 else ()

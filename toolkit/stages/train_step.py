@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from toolkit.adaptation import trace_train_step
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, first_line
 from toolkit.quiet import quiet
 from toolkit.runtimes import Program, Runtime
 from toolkit.runtimes.bundle import trainable_names
@@ -41,7 +41,7 @@ def export_train_step(
         try:
             program = runtime.export(trace_train_step(model(), trainables, x, classes), ())
         except Exception as error:  # tracers and exporters raise what they like
-            hindrance = hindrance or next(iter(str(error).splitlines()), type(error).__name__)
+            hindrance = hindrance or first_line(error)
             continue
         return TrainStep(program, trainables, None if trainables != HEAD else hindrance)
     raise BadInput(

@@ -1,19 +1,17 @@
 """Tasks from where people keep them: a folder `class/*.png|wav|npy`, a `.npz`, or a Python factory."""
 
-import wave
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, first_line
 from toolkit.factories import call_factory
+from toolkit.tasks.files import ARRAYS, IMAGES, RECORDINGS, SUFFIXES, Example, read_example
 from toolkit.tasks.task import Examples, Task, validate_task
 
 _SAVE_IT = "Save it with numpy.savez(x=..., y=...)."
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".wav", ".npy")
 # One general example in five is held out, where there are enough for that to say something.
 _ONE_IN, _ENOUGH_TO_SHARE = 5, 50
 
@@ -70,14 +68,24 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or _said(error)}", where=str(path), next=_SAVE_IT) from None
-    except Exception:  # zipfile, zlib and NumPy raise a dozen kinds on damaged bytes
+        raise BadInput(
+            f"cannot be read: {error.strerror or first_line(error)}", where=str(path), next=_SAVE_IT
+        ) from None
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged bytes
+        if "allow_pickle" in str(error):
+            raise BadInput(
+                "holds an array of Python objects, which is not unpickled",
+                where=str(path),
+                next="Save names as y.astype(str), and numbers as an array of one dtype.",
+            ) from None
         raise BadInput("is no archive of plain arrays", where=str(path), next=_SAVE_IT) from None
     missing = [name for name in ("x", "y") if name not in arrays]
     if missing:
         said = f"has no array {' and '.join(missing)} (it has {', '.join(arrays) or 'none'})"
         raise BadInput(said, where=str(path), next=_SAVE_IT)
     x, y = arrays["x"], arrays["y"]
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
     if y.dtype.kind == "f" and y.ndim == 1:
         raise BadInput(
             f"y is {y.dtype}: labels are integers or names, and targets of a regression cannot be learned",
@@ -89,7 +97,7 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
         raise BadInput(
             f"x is {x.dtype} {x.shape} and y is {y.dtype} {y.shape}; expected numbers (N, ...) and labels (N,)",
             where=str(path),
-            next="Of one-hot labels save y.argmax(1)." if y.ndim == 2 else _SAVE_IT,
+            next=_of_rows(y) if y.ndim == 2 else _SAVE_IT,
         )
     names, labels = np.unique(y, return_inverse=True)
     if len(x) == 0:
@@ -115,6 +123,14 @@ def _from_npz(path: Path, shots: int, seed: int) -> Task:
     return Task(path.stem, tuple(map(str, names)), support, query, general=general, general_query=general_query)
 
 
+def _of_rows(y: np.ndarray) -> str:
+    """What to do about labels of two dimensions: rows with one label each can be numbers."""
+    is_one_hot = y.dtype.kind in "biuf" and bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all())
+    if is_one_hot:
+        return "Of one-hot labels save y.argmax(1)."
+    return "Several labels an example cannot be learned: save one label (N,)."
+
+
 def _drawn_to_judge_on(count: int, seed: int) -> np.ndarray:
     """Which of the general examples nothing is learned from; of a handful, none."""
     drawn = count // _ONE_IN if count >= _ENOUGH_TO_SHARE else 0
@@ -127,63 +143,57 @@ def _from_folder(folder: Path, shots: int, seed: int) -> Task:
         (file, index)
         for index, name in enumerate(classes)
         for file in sorted((folder / name).iterdir())
-        if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
     ]
     if not files:
         raise BadInput(
-            f"has no class/*{'|'.join(_SUFFIXES)}",
+            f"has no class/*{'|'.join(SUFFIXES)}",
             where=str(folder),
             next="Make one sub-folder a class and put its examples there.",
         )
-    arrays = [_read(file) for file, _ in files]
-    if all(file.suffix.lower() == ".wav" for file, _ in files):
-        longest = max(array.shape[-1] for array in arrays)
-        arrays = [np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, longest - array.shape[-1])]) for array in arrays]
-    for (file, _), array in zip(files, arrays, strict=True):
-        if array.shape != arrays[0].shape:
-            raise BadInput(
-                f"has shape {array.shape}, while {files[0][0].name} has {arrays[0].shape}",
-                where=str(file),
-                next="Bring all examples to one size.",
-            )
+    paths = [file for file, _ in files]
+    _require_one_kind(paths)
+    arrays = _of_one_shape(paths, [read_example(file) for file in paths])
     labels = np.array([index for _, index in files])
     support, query = split_support(np.stack(arrays), labels, shots=shots, seed=seed, where=str(folder), classes=classes)
     return Task(folder.name, tuple(classes), support, query)
 
 
-def _read(file: Path) -> np.ndarray:
-    """An image as (C, H, W) in 0..1, a recording as (1, samples) in -1..1, an array as it is; float32."""
-    try:
-        if file.suffix.lower() == ".npy":
-            array = np.load(file, allow_pickle=False)
-            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-                raise ValueError("it is not one array of numbers")
-            return array.astype(np.float32)
-        if file.suffix.lower() == ".wav":
-            return _recording(file)
-        with Image.open(file) as image:
-            return _pixels(image)
-    except BadInput:
-        raise
-    except Exception as error:  # decoders raise what they like on damaged bytes
-        raise BadInput(f"cannot be read: {_said(error)}", where=str(file), next="Mend or remove the file.") from None
+def _require_one_kind(files: list[Path]) -> None:
+    """Images are in 0..1, recordings in -1..1, and arrays as they are: they have no scale in common."""
+    for kind in (IMAGES, RECORDINGS, ARRAYS):
+        of_kind = [file.suffix.lower() in kind for file in files]
+        if any(of_kind) and not all(of_kind):
+            raise BadInput(
+                f"is of another kind than {files[of_kind.index(True)].name}",
+                where=str(files[of_kind.index(False)]),
+                next="Keep images, recordings and arrays apart: their values have different scales.",
+            )
 
 
-def _recording(file: Path) -> np.ndarray:
-    with wave.open(str(file)) as recording:
-        if recording.getsampwidth() != 2:
-            raise BadInput("is not 16-bit PCM", where=str(file), next="Convert it, e.g. with sox -b 16.")
-        samples = np.frombuffer(recording.readframes(recording.getnframes()), "<i2")
-        return (samples.reshape(-1, recording.getnchannels()).mean(1) / 32768)[None].astype(np.float32)
+def _of_one_shape(files: list[Path], examples: list[Example]) -> list[np.ndarray]:
+    """Shorter recordings end in silence, and grey images among coloured ones have three equal channels.
 
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):
-        return np.asarray(image, np.float32)[None] / 65535
-    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.float32) / 255
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _said(error: Exception) -> str:
-    """The first line of what a library said, or what it is called."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    Raises BadInput for what has another shape or sample rate.
+    """
+    for file, example in zip(files, examples, strict=True):
+        if example.rate_hz != examples[0].rate_hz:
+            raise BadInput(
+                f"has {example.rate_hz} samples a second, while {files[0].name} has {examples[0].rate_hz}",
+                where=str(file),
+                next="Bring all recordings to the rate that the model learned, e.g. with sox -r.",
+            )
+    arrays = [example.values for example in examples]
+    if examples[0].rate_hz is not None:
+        longest = max(array.shape[-1] for array in arrays)
+        arrays = [np.pad(array, [(0, 0), (0, longest - array.shape[-1])]) for array in arrays]
+    if files[0].suffix.lower() in IMAGES and {len(array) for array in arrays} == {1, 3}:
+        arrays = [np.repeat(array, 3, 0) if len(array) == 1 else array for array in arrays]
+    for file, array in zip(files, arrays, strict=True):
+        if array.shape != arrays[0].shape:
+            raise BadInput(
+                f"has shape {array.shape}, while {files[0].name} has {arrays[0].shape}",
+                where=str(file),
+                next="Bring all examples to one size.",
+            )
+    return arrays

@@ -19,7 +19,7 @@ from toolkit.compression.channels.group import ChannelGroup, Cut, RankedChannels
 from toolkit.compression.channels.remove import remove_channels
 from toolkit.compression.shaken import shaken
 from toolkit.compression.sharing import holders
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, first_line
 from toolkit.models import MISFIT
 
 _TOLERANCE = 1e-4
@@ -80,7 +80,7 @@ def draw_graph(model: nn.Module, example: torch.Tensor) -> Any:
             warnings.simplefilter("ignore")  # what it guesses of parameters without a module, the check shows
             return torch_pruning.DependencyGraph().build_dependency(model, example_inputs=example)
     except (*MISFIT, NotImplementedError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        first = first_line(error)
         raise BadInput(
             f"Torch-Pruning cannot follow its channels: {first}",
             where="model",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule, Node
 
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, first_line
 from toolkit.models import MISFIT
 from toolkit.quiet import quiet
 
@@ -33,7 +33,7 @@ def draw_graph(model: nn.Module, example: torch.Tensor) -> GraphModule:
         with quiet():
             return torch.export.export(model, (example,)).run_decompositions({}).module(check_guards=False)
     except MISFIT as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        first = first_line(error)
         raise Untraceable(
             f"torch.export cannot trace its forward: {first}",
             where="model",

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from toolkit.compression.policy.embedding import LAYER_FEATURES, TASK_FEATURES
 from toolkit.compression.policy.fingerprint import Fingerprint
 from toolkit.compression.policy.network import Policy, PolicyNetwork
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, first_line
 
 SCHEMA_VERSION = 2
 _KEY, _SKETCH, _NEXT = "edge-deploy-policy", "backbone.sketch", "Train the policy again, or choose allocator exact."
@@ -50,7 +50,7 @@ def load_policy(path: Path) -> Policy:
         network = PolicyNetwork()
         network.load_state_dict(tensors)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        first = first_line(error)
         raise BadInput(f"is a damaged policy: {first}", where=str(path), next=_NEXT) from None
     if not all(torch.isfinite(value).all() for value in (sketch, *tensors.values())):
         raise BadInput("is a damaged policy: it holds NaN or infinity", where=str(path), next=_NEXT)

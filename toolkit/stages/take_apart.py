@@ -1,0 +1,34 @@
+"""A user's model as the other stages see it: tried, rewritten, its head apart, with the layers that may be compact."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from toolkit.compression import compressible_layers, replaceable
+from toolkit.models import Network, require_answers, spare_input, split_head
+from toolkit.rewrites import rewrite
+from toolkit.surroundings import call_by_position
+
+# Examples that a model is tried with before anything is made of it.
+TRIED = 4
+
+
+@dataclass(frozen=True)
+class Apart:
+    """`model` is the whole; `layers`, by name, are those of the network's backbone that may become compact."""
+
+    model: nn.Module
+    network: Network
+    layers: dict[str, nn.Linear | nn.Conv2d]
+
+
+def take_apart(model: nn.Module, x: torch.Tensor) -> Apart:
+    """Of a plain model and inputs (N, *input_shape); the first few are enough. Raises BadInput if it takes none."""
+    example, tried = x[:1], x[:TRIED]
+    model = rewrite(spare_input(model, example), tried)
+    require_answers(model, tried)
+    network = split_head(model, example)
+    call_by_position(network.backbone, example)
+    layers = compressible_layers(network.backbone, example)
+    return Apart(model, network, replaceable(network.backbone, layers, tried))

@@ -1,0 +1,76 @@
+"""How an example is read from its file: an image, a recording, an array."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from scipy.io import wavfile
+
+from toolkit.errors import BadInput, first_line
+
+IMAGES, RECORDINGS, ARRAYS = (".png", ".jpg", ".jpeg"), (".wav",), (".npy",)
+SUFFIXES = (*IMAGES, *RECORDINGS, *ARRAYS)
+# What a transparent pixel lies on: its own colour is whatever a drawing program left there.
+_BACKGROUND = (255, 255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Its values, float32, and, of a recording, samples a second."""
+
+    values: np.ndarray
+    rate_hz: int | None = None
+
+
+def read_example(file: Path) -> Example:
+    """An image as (C, H, W) in 0..1, a recording as (1, samples) in -1..1, an array as it is.
+
+    Images stand as their camera held them (EXIF); what is transparent is white; of several channels of a recording the
+    mean is taken. Raises BadInput for a file that cannot be read, and for a recording without samples.
+    """
+    try:
+        if file.suffix.lower() in ARRAYS:
+            return Example(_array(file))
+        if file.suffix.lower() in RECORDINGS:
+            return _recording(file)
+        with Image.open(file) as image:
+            return Example(_pixels(ImageOps.exif_transpose(image)))
+    except BadInput:
+        raise
+    except Exception as error:  # decoders raise what they like on damaged bytes
+        raise BadInput(
+            f"cannot be read: {first_line(error)}", where=str(file), next="Mend or remove the file."
+        ) from None
+
+
+def _array(file: Path) -> np.ndarray:
+    array = np.load(file, allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+        raise ValueError("it is not one array of numbers")
+    return array.astype(np.float32)
+
+
+def _recording(file: Path) -> Example:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that hold no samples
+        rate_hz, samples = wavfile.read(file)
+    if samples.size == 0:
+        raise BadInput("holds no samples", where=str(file), next="Remove it, or record it again.")
+    values = samples.astype(np.float32)
+    if samples.dtype == np.uint8:  # the one width whose silence is not zero
+        values = (values - 128) / 128
+    elif samples.dtype.kind == "i":  # 24 bits come as the upper ones of 32
+        values /= -float(np.iinfo(samples.dtype).min)
+    return Example(values.reshape(len(values), -1).mean(1)[None], rate_hz)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        return np.asarray(image, np.float32)[None] / 65535
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image).convert("RGB")
+    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.float32) / 255
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
