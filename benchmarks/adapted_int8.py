@@ -27,7 +27,7 @@ from toolkit.choice import DENSE, Selection, all_dense
 from toolkit.compression import ALLOCATORS, Limits, compress
 from toolkit.distillation import augment_for, recover
 from toolkit.progress import Silent
-from toolkit.request import Request
+from toolkit.request import USUAL_RECOVERY_STEPS, Request
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 from toolkit.stages import Watch, load
 from toolkit.stages.compress import SUPPORT_SHARE
@@ -58,7 +58,7 @@ def main() -> None:
         os.environ[VARIABLE] = arguments.data
     quick, started = arguments.quick, time.monotonic()
     speakers, seeds = (_SPEAKERS[:1], _SEEDS[:1]) if quick else (_SPEAKERS, _SEEDS)
-    steps = 10 if quick else Request.recovery_steps
+    steps = 10 if quick else USUAL_RECOVERY_STEPS
     rows = [row for speaker in speakers for seed in seeds for row in _rows(speaker, seed, steps)]
     of = {form: [row for row in rows if row["precision"] == form] for form in ("fp32", "int8")}
     gained = {

@@ -71,7 +71,7 @@ def recover_as_deployed(network: nn.Module, job: Job, request: Request, checkpoi
         support_share=SUPPORT_SHARE[job.start],
         recipe=request.distill,
         augment=augment_for(augment, general.x),
-        steps=request.recovery_steps,
+        steps=request.recovery_steps or 0,
         learning_rate=request.recovery_rate,
         seed=request.seed,
         on_progress=_silent,

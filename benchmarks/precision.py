@@ -42,7 +42,7 @@ from benchmarks.models.data import VARIABLE, load_arrays
 from benchmarks.own_board import own_board
 from benchmarks.precision_rows import Bench, Row, dense_row, other_tool_row, our_row, plain_row, rival_rows
 from toolkit.progress import Silent
-from toolkit.request import Request
+from toolkit.request import USUAL_RECOVERY_STEPS, Request
 from toolkit.stages import Watch, load
 from toolkit.targets import Target
 from toolkit.tasks import Examples
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the CIFAR-10 images and the network's weights")
     parser.add_argument("--network", choices=_NETWORKS, default="resnet20")
     parser.add_argument("--board", default="host", help="host, emulated-pi or emulated-pi-5")
-    parser.add_argument("--recovery-steps", type=int, default=Request.recovery_steps, help="for ours and for rivals")
+    parser.add_argument("--recovery-steps", type=int, default=USUAL_RECOVERY_STEPS, help="for ours and for rivals")
     parser.add_argument("--times-less", type=float, nargs="+", default=[*_GOALS], help="than the latency of plain int8")
     parser.add_argument("--methods", choices=_METHODS, nargs="*", default=_METHODS)
     parser.add_argument("--predictions", type=int, default=0, metavar="N", help="time so many random mixed allocations")

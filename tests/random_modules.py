@@ -4,7 +4,7 @@ Each takes one batch and answers a vector an example; weights are random, and no
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ class Drawn:
     """A model in eval mode and four inputs (4, *input_shape)."""
 
     model: nn.Module
-    x: torch.Tensor
+    x: torch.Tensor = field(repr=False)
 
 
 class Residual(nn.Module):
@@ -129,7 +129,11 @@ def _image_block(draw: st.DrawFn, channels: int) -> tuple[nn.Module, int]:
     """A block over images (N, C, H, W) that keeps H and W, and how many channels come out."""
     kind = draw(st.sampled_from(["conv", "grouped", "act", "norm", "residual", "branches", "gated", "twice", "up"]))
     if kind == "conv":
-        size, dilation, out = draw(st.sampled_from([1, 3, 5])), draw(st.integers(1, 2)), draw(st.sampled_from([4, 8, 24]))
+        size, dilation, out = (
+            draw(st.sampled_from([1, 3, 5])),
+            draw(st.integers(1, 2)),
+            draw(st.sampled_from([4, 8, 24])),
+        )
         mode = draw(st.sampled_from(["zeros", "zeros", "reflect", "circular"]))
         conv = nn.Conv2d(channels, out, size, 1, dilation * (size // 2), dilation, padding_mode=mode)
         return draw(_habits(conv)), out

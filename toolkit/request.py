@@ -15,6 +15,9 @@ WITH_CONFLICTS = ("exact", "greedy")
 # Those that know that a choice may be a precision.
 WITH_PRECISION = ("exact", "greedy", "search")
 
+# Where nobody asks for others, of networks that are not large.
+USUAL_RECOVERY_STEPS = 400
+
 # What the allocator may choose from: whatever the board gains from, or one precision for all that can run in it.
 AskedPrecision = Literal["auto"] | Precision
 
@@ -24,13 +27,14 @@ class Request:
     """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path.
 
     `runtime` None is the first of the target's that its board can run.
-    `policy` is a trained policy for the allocator of that name. `sign` is an ed25519
-    private key for boards that demand signed releases; `profile_budget_s` bounds the time spent on layers that can be
-    predicted, and None leaves that to the board's clock; `curve` names what makes one component worth more than another; `channels` offers the allocator channels
-    to remove, beside ranks, `depth` whole residual blocks, and None does where the allocator can choose them; `augment`
-    None varies examples in ways that the dense network does not mind; `recovery_rate` is the highest learning rate of
-    recovery, and None gives each tensor one by its size; `precision` auto offers the allocator every precision that the
-    board gains from, if it can choose one.
+    `policy` is a trained policy for the allocator of that name. `sign` is an ed25519 private key for boards that demand
+    signed releases; `recovery_steps` None are `USUAL_RECOVERY_STEPS`, and fewer of a large network; `profile_budget_s`
+    bounds the time spent on layers that can be predicted, and None leaves that to the board's clock; `curve` names what
+    makes one component worth more than another; `channels` offers the allocator channels to remove, beside ranks,
+    `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None varies examples in
+    ways that the dense network does not mind; `recovery_rate` is the highest learning rate of recovery, and None gives
+    each tensor one by its size; `precision` auto offers the allocator every precision that the board gains from, if it
+    can choose one.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -39,7 +43,7 @@ class Request:
     allocator: str = "exact"
     shots: int = 5
     seed: int = 0
-    recovery_steps: int = 400
+    recovery_steps: int | None = None
     distill: Recipe = DEFAULT_RECIPE
     adapt_steps: int = 40
     sign: Path | None = None

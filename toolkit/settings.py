@@ -88,8 +88,11 @@ class Compression(_Section):
 class Recovery(_Section):
     """How the compact model learns from the dense one, on this machine."""
 
-    steps: _Steps = Field(
-        default=Request.recovery_steps, ge=0, description="The compact model trains for so many steps on this machine."
+    steps: _Steps | None = Field(
+        default=None,
+        ge=0,
+        description="The compact model trains for so many steps on this machine; by default 400, and of a large "
+        "network as many as some two minutes of two cores allow.",
     )
     rate: _Rate | None = Field(
         default=Request.recovery_rate,
@@ -119,8 +122,8 @@ class Profiling(_Section):
 
     budget: Annotated[float | None, _text(_seconds, type(None))] = Field(
         default=None,
-        description="Measuring what can also be predicted may take so long, e.g. 90s; 0: as long as it pays. By default a minute "
-        "where the clock is the wall's, and as long as it pays on an emulated board.",
+        description="Measuring what can also be predicted may take so long, e.g. 90s; 0: as long as it pays. By "
+        "default a minute, and on an emulated board as long as it pays.",
     )
 
 
@@ -158,6 +161,7 @@ _TAKES = {
     "allocation.policy": "a file",
     "compression.channels": "true | false",
     "compression.depth": "true | false",
+    "recovery.steps": "a whole number, at least 0",
     "recovery.rate": "a number, 1e-06 to 1",
     "recovery.distill": "kd, features, gradient or task; beta, beta-terms or beta-instances; cores, factors or network",
     "recovery.augment": "noise, shift, crop, mirror; or none",

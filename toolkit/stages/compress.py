@@ -15,10 +15,11 @@ from toolkit.cache import cache_folder, cached, digest, forget_untouched
 from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
 from toolkit.distillation import Checkpoint, augment_for, recover
-from toolkit.request import Request
+from toolkit.request import USUAL_RECOVERY_STEPS, Request
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
 from toolkit.stages.accuracy import is_worse, judge, variation
+from toolkit.stages.effort import recovery_effort
 from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned
 from toolkit.stages.quantise import computing_as, quantisation_of
@@ -61,6 +62,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
         quantisation = quantisation_of(job, selection, arithmetics)
         key, recovery = _key(job, planned, quantisation, request), None
         if not selection.is_dense:
+            _tell_of_effort(job, request, watch)
             checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
 
             def train(folder: Path) -> None:
@@ -98,7 +100,7 @@ def _train(
     if is_cut(planned.allocation.selection):
         renew_statistics(job, backbone, examples.x)
     augment = usual_variations(job) if request.augment is None else request.augment
-    untrained = copy.deepcopy(backbone.state_dict())
+    untrained, effort = copy.deepcopy(backbone.state_dict()), recovery_effort(job, request.recovery_steps)
     with computing_as(backbone, quantisation):
         before, varied = judge(job, backbone), variation(job, backbone)
     recover(
@@ -110,7 +112,8 @@ def _train(
         support_share=SUPPORT_SHARE[job.start],
         recipe=request.distill,
         augment=augment_for(augment, examples.x),
-        steps=request.recovery_steps,
+        steps=effort.steps,
+        batch=effort.batch,
         learning_rate=request.recovery_rate,
         seed=request.seed,
         on_progress=watch.progress.advance,
@@ -124,17 +127,26 @@ def _train(
         pairs = list(zip(before, judge(job, backbone), strict=True))
         collapsed = variation(job, backbone) < _COLLAPSED * varied
     worse = [(was, now) for was, now in pairs if is_worse(now, was)]
-    kept = request.recovery_steps > 0 and not worse and not collapsed
+    kept = effort.steps > 0 and not worse and not collapsed
     if not kept:
         backbone.load_state_dict(untrained)
     return Recovery(
-        steps=request.recovery_steps,
+        steps=effort.steps,
         learning_rate=request.recovery_rate,
         augment=augment,
         judged=tuple(Judged(data=was.data, before=was.accuracy, after=now.accuracy) for was, now in worse or pairs),
         collapsed=collapsed,
         kept=kept,
     )
+
+
+def _tell_of_effort(job: Job, request: Request, watch: Watch) -> None:
+    effort = recovery_effort(job, request.recovery_steps)
+    if request.recovery_steps is None and effort.steps < USUAL_RECOVERY_STEPS:
+        watch.note(
+            f"of a network this large {effort.steps} steps of recovery are done with {effort.batch} examples each, "
+            f"not the usual {USUAL_RECOVERY_STEPS}: --set recovery.steps=N asks for more"
+        )
 
 
 def _tell(recovery: Recovery, watch: Watch) -> None:
@@ -161,6 +173,7 @@ def _key(job: Job, planned: Planned, quantisation: Quantisation | None, request:
     code = code_digest(
         *packages,
         "toolkit.stages.accuracy",
+        "toolkit.stages.effort",
         "toolkit.stages.quantise",
         "toolkit.stages.spectra",
         "toolkit.stages.worth",
@@ -175,7 +188,7 @@ def _key(job: Job, planned: Planned, quantisation: Quantisation | None, request:
         quantisation.ranges if quantisation else "",
         orders,
         request.curve,
-        request.recovery_steps,
+        str(recovery_effort(job, request.recovery_steps)),
         str(request.distill),
         request.augment,
         request.recovery_rate,

@@ -30,6 +30,7 @@ from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
 
+
 @dataclass(frozen=True)
 class Job:
     """A dense network and the task for it, and what chooses ranks. `dense_head` reads the task's classes.

@@ -54,9 +54,9 @@ class Profiled:
 def profile(board: Known, job: Job, watch: Watch, budget_s: float | None = None) -> Profiled:
     """Layers as the predictor asks for them, a minute model and the dense whole.
 
-    Nothing that was measured before is measured again, unless the dense model turns out to be faster by now.
-    `budget_s` bounds the time spent on layers that can be predicted; None leaves it to the board's clock. Raises NotStored if the dense whole was not
-    measured before and the board is not at hand.
+    Nothing that was measured before is measured again, unless the dense model turns out to be faster by now. `budget_s`
+    bounds the time spent on layers that can be predicted; None leaves it to the board's clock. Raises NotStored if the
+    dense whole was not measured before and the board is not at hand.
     """
     with watch.stage("profile"):
         kept, path = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)

@@ -21,8 +21,8 @@ from toolkit.profiling import Arithmetics
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
 from toolkit.runtimes.clipping import wild
 from toolkit.sources import code_digest
+from toolkit.stages.effort import loss_examples
 from toolkit.stages.load import Job
-from toolkit.stages.worth import loss_examples
 
 # Of the general data; the task's support is read whole.
 _GENERAL = 256
@@ -83,7 +83,7 @@ def losses_by_ranges(job: Job, arithmetic: Arithmetic) -> dict[Ranges, float]:
     without ranges is under `minmax`.
     """
     methods = _METHODS if has_ranges(arithmetic) else _METHODS[:1]
-    code = code_digest("toolkit.distillation", "toolkit.adaptation.heads", "toolkit.stages.worth", __name__)
+    code = code_digest("toolkit.distillation", "toolkit.adaptation.heads", "toolkit.stages.effort", __name__)
     kept = open_kept("ranges", digest(job.key, str(arithmetic), code))
     missing = not kept.known.keys() >= set(methods)
     loss = _true_loss(job) if missing else None

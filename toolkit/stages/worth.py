@@ -24,11 +24,10 @@ from toolkit.compression import (
     matrix,
     measure_losses,
 )
-from toolkit.compression.rows import input_rows
 from toolkit.distillation import ENOUGH, kd
 from toolkit.kept import Kept, keep, open_kept
-from toolkit.profiling import input_shapes
 from toolkit.sources import code_digest
+from toolkit.stages.effort import loss_examples, rows_of
 from toolkit.stages.load import Job
 from toolkit.stages.spectra import draw_spectra
 from toolkit.stages.statistics import renew_statistics
@@ -39,9 +38,6 @@ _LEAST_EXAMPLES, _MOST_EXAMPLES = 512, 2048
 # A covariance of n inputs is told by several times n rows: MiniLM at 60 % of its parameters lost 1.9 points of accuracy
 # when it was calibrated on 1.6 rows an input, 0.4 on 6.5.
 _ROWS_PER_INPUT = 8
-# A loss is measured on fewer, three compact models a layer are run on them: on so many multiplications, where a network
-# is that large; with fewer examples one loss could not be told from another.
-_LOSS_MACS, _FEWEST_LOSS_EXAMPLES, _LOSS_EXAMPLES = 10e9, 32, 256
 _TEMPERATURE = 1.0
 
 Logits = Callable[[torch.Tensor], torch.Tensor]
@@ -71,7 +67,9 @@ def weigh(job: Job, choices: dict[str, tuple[Choice, ...]], curve: str, seed: in
     spectra, drawn_before = draw_spectra(job, curve, calibration(job, seed), seed)
     measured = {name: choices_to_measure(of_layer) for name, of_layer in choices.items()}
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.spectra", "toolkit.stages.statistics", __name__)
+    code = code_digest(
+        *packages, "toolkit.stages.effort", "toolkit.stages.spectra", "toolkit.stages.statistics", __name__
+    )
     losses, known_before = recall_losses(
         open_kept("true-loss", digest(job.key, curve, seed, code)), job, spectra, measured, seed, watch
     )
@@ -142,15 +140,9 @@ def calibration(job: Job, seed: int) -> CalibrationSet:
 
 def _calibration_examples(job: Job) -> int:
     """So many that the layer which sees fewest rows for its width sees enough."""
-    rows = _rows(job)
+    rows = rows_of(job)
     needed = max(math.ceil(_ROWS_PER_INPUT * matrix(job.layers[name]).shape[1] / of) for name, of in rows.items())
     return min(max(needed, _LEAST_EXAMPLES), _MOST_EXAMPLES)
-
-
-def _rows(job: Job) -> dict[str, int]:
-    """How many inputs of its matrix each layer sees in one example."""
-    shapes = input_shapes(job.network.backbone, job.layers, job.example)
-    return {name: sum(map(len, input_rows(layer, torch.zeros(shapes[name])))) for name, layer in job.layers.items()}
 
 
 def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:
@@ -158,12 +150,6 @@ def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:
     examples, logits = (job.task.support, job.dense_head) if general is None else (general, job.general_logits)
     drawn = _drawn(len(examples), loss_examples(job), seed)
     return examples.x[drawn], logits
-
-
-def loss_examples(job: Job) -> int:
-    """On how many examples a true loss is measured, where there are so many."""
-    macs = sum(of * matrix(job.layers[name]).numel() for name, of in _rows(job).items())
-    return min(max(int(_LOSS_MACS / max(1, macs)), _FEWEST_LOSS_EXAMPLES), _LOSS_EXAMPLES)
 
 
 def _drawn(examples: int, at_most: int, seed: int) -> torch.Tensor:

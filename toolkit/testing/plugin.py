@@ -32,7 +32,7 @@ class Deploy(Protocol):
         memory: str | None = None,
         size: str | None = None,
         runtime: str | None = None,
-        recovery_steps: int = 400,
+        recovery_steps: int | None = None,
         seed: int = 0,
     ) -> "Deployed":
         """The accepted release; the same arguments give the same one, which is deployed once a session."""
@@ -93,7 +93,7 @@ def deployed(target: "Target", device: "Home") -> Deploy:
         memory: str | None = None,
         size: str | None = None,
         runtime: str | None = None,
-        recovery_steps: int = Request.recovery_steps,
+        recovery_steps: int | None = None,
         seed: int = Request.seed,
     ) -> "Deployed":
         with sentences():
