@@ -19,7 +19,7 @@ from toolkit.progress import Silent
 from toolkit.stages import Watch
 from toolkit.stages.learn import Learned
 from toolkit.stages.profile import Profiled
-from toolkit.stages.reach import is_reached, raise_defaults, reach
+from toolkit.stages.reach import hold_to, is_reached, raise_defaults, reach
 from toolkit.stages.worth import Worth
 from toolkit.units import parse_bytes, parse_milliseconds
 
@@ -66,6 +66,23 @@ def test_what_something_keeps_is_left_as_it_is_and_the_board_is_not_asked() -> N
     found = reach(LEARNED, latency(9.0, is_default=True), "wall", board.time, watch)
     assert found.budget == latency(9.0, is_default=True)
     assert (board.asked, watch.notes) == ([], [])
+
+
+def test_what_the_board_does_not_keep_is_refused_before_it_is_trained_and_a_default_gives_way() -> None:
+    took, watch = whole(5.0), Watch(Silent())  # a p95 of 5.5 ms
+    for limit in (None, 5.5, 5.0):  # missed by no more than chance
+        budget = Budget(None, None, None) if limit is None else latency(limit, is_default=False)
+        assert hold_to(budget, took, LEARNED, "wall", watch) == budget
+    asked = latency(4.0, is_default=False)
+    assert hold_to(asked, None, LEARNED, "wall", watch) == asked  # the board is not at hand
+    assert hold_to(replace(asked, keep_accuracy=0.9), took, LEARNED, "wall", watch).latency_ms == asked.latency_ms
+    with pytest.raises(BudgetError, match=r"5\.9"):
+        hold_to(asked, took, LEARNED, "wall", watch)
+    assert watch.notes == []
+    raised = hold_to(latency(4.0, is_default=True), took, LEARNED, "wall", watch).latency_ms
+    assert raised is not None
+    assert raised.value == pytest.approx(5.5 / 0.93, rel=0.01)
+    assert len(watch.notes) == 1
 
 
 @pytest.mark.parametrize("value", [1e-6, 1.0, 4.0])

@@ -37,6 +37,32 @@ def test_the_budget_is_held_and_used_however_wrong_the_prediction(
     assert len(asked) <= 4
 
 
+def test_what_no_layer_counts_is_no_share_of_the_plan() -> None:
+    """Each model takes 12 ms more than its layers: a budget of 16 ms is held, and used, all the same."""
+
+    def time(chosen: Selection) -> WholeModel:
+        ms = COSTS.latency_ms(chosen) + 12
+        return WholeModel(Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=9, warmups=1, load_ms=1.0), 1, 1)
+
+    limits = Limits(latency_ms=16 * 0.95)
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, limits, 16.0, "instructions", 1.0, time)
+    assert found.timed is not None
+    assert 0.93 * 16 <= found.timed.measurement.median_ms <= 16
+
+
+def test_where_nothing_holds_the_budget_the_fastest_of_what_was_timed_is_told() -> None:
+    asked: list[float] = []
+
+    def time(chosen: Selection) -> WholeModel:
+        ms = COSTS.latency_ms(chosen) + 12
+        asked.append(ms)
+        return WholeModel(Measurement(median_ms=ms, p95_ms=ms, min_ms=ms, runs=9, warmups=1, load_ms=1.0), 1, 1)
+
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(latency_ms=6.0), 6.0, "instructions", 1.0, time)
+    assert found.timed is not None
+    assert found.timed.measurement.median_ms == min(asked) > 6.0
+
+
 def test_without_a_latency_budget_the_board_is_not_asked() -> None:
     found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(), None, "wall", 1.1, lambda _: pytest.fail("asked"))
     assert found.allocation.selection == all_dense(NAMES)

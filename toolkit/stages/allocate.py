@@ -21,7 +21,7 @@ from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned, frontier_points
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
-from toolkit.stages.reach import is_reached, raise_defaults, reach
+from toolkit.stages.reach import hold_to, is_reached, raise_defaults, reach
 from toolkit.stages.recheck import recheck
 from toolkit.stages.search import searcher
 from toolkit.stages.settle import settle
@@ -74,6 +74,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             timer,
             budget.size_bytes.value if budget.size_bytes else None,
         )
+        budget = hold_to(budget, settled.timed, learned, board.target.family.clock, watch)
         planned = Planned(
             profile=profile,
             budget=budget,

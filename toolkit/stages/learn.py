@@ -15,7 +15,7 @@ from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.rounding import with_rounding
 from toolkit.stages.watch import Watch
-from toolkit.stages.whole_models import Whole, dense_forms, time_wholes, worth_timing
+from toolkit.stages.whole_models import FASTEST, Whole, dense_forms, time_wholes, worth_timing
 from toolkit.stages.worth import Worth, weigh
 from toolkit.targets import Clock
 
@@ -40,8 +40,9 @@ class Learned:
 
     @property
     def likely(self) -> list[Selection]:
-        """Allocations of the kind that is asked for."""
-        return [whole.selection for whole in self.wholes] or [all_dense(self.model.costs.parts)]
+        """Allocations of the kind that is asked for: hardly ever the fastest there is."""
+        usual = [whole.selection for whole in self.wholes if whole.label != FASTEST]
+        return usual or [all_dense(self.model.costs.parts)]
 
 
 def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watch: Watch) -> Learned:
@@ -59,7 +60,8 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     choices = list(worth_timing(worth.gains, costs, seed))
     wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
     spread = profiling.p95_over_median(
-        board.target.family.clock, [profile.dense.measurement, *(whole.timed.measurement for whole in wholes)]
+        board.target.family.clock,
+        [profile.dense.measurement, *(whole.timed.measurement for whole in wholes if whole.label != FASTEST)],
     )
     return Learned(worth, _fitted(job, profile, costs, wholes, board.target.family.clock), wholes, spread, profile)
 

@@ -30,6 +30,8 @@ _BEST: dict[Resource, str] = {"size_bytes": "smallest", "peak_bytes": "lightest"
 _ROOM = 1.001
 # The peak of one and the same process varies by as much from one run to the next.
 _MEMORY_ROOM = 1.02
+# Of a budget, what the next measurement of one and the same model may take less.
+_BY_CHANCE: dict[Clock, float] = {"wall": 1.15, "instructions": 1.01}
 # Halvings of what lies between a default and what the dense model takes.
 _STEPS = 8
 
@@ -74,6 +76,24 @@ def reach(learned: Learned, budget: Budget, clock: Clock, time: Timer | None, wa
                 raise _refusal(resource, needed, learned, budget, time is not None)
         held = within
     return Reached(budget, held)
+
+
+def hold_to(budget: Budget, timed: WholeModel | None, learned: Learned, clock: Clock, watch: Watch) -> Budget:
+    """The budget, if what was settled on keeps its latency, or misses it by little; a default is raised, which is said.
+
+    Predictions may promise what the board then does not keep: it is refused before anything is trained. Raises
+    BudgetError where that was asked for.
+    """
+    limit = budget.latency_ms
+    if limit is None or timed is None or budget.keep_accuracy is not None:
+        return budget
+    took_ms = timed.measurement.median_ms * learned.spread
+    if took_ms <= _BY_CHANCE[clock] * limit.value:
+        return budget
+    needed = rounded_up(took_ms / AIM[clock])
+    if limit.is_default:
+        return replace(budget, latency_ms=_raised("latency_ms", limit, needed, watch))
+    raise _refusal("latency_ms", needed, learned, budget, timed=True)
 
 
 def raise_defaults(

@@ -13,6 +13,7 @@ _ROUNDS = 4
 # Of the budget, what a chosen model's p95 should take: more risks the next measurement, less leaves accuracy behind.
 AIM = {"wall": 0.93, "instructions": 0.985}
 _LEAST = {"wall": 0.85, "instructions": 0.95}
+_HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,21 @@ def settle(
     """The allocation of most gain whose measured median, times the `spread` of a p95, keeps within the budget.
 
     A prediction is never exact: what was planned too slow, too large or too timidly is planned again under limits
-    corrected by what the board said. Raises BudgetError if nothing fits the limits.
+    corrected by what the board said. Where nothing that was timed holds the budget, the fastest of it. Raises
+    BudgetError if nothing fits the limits.
     """
     allocation = allocator(gains, costs, limits)
     judged_by_time = budget_ms is not None and limits.latency_ms is not None
     if time is None or not (judged_by_time or budget_bytes is not None):
         return Settled(allocation, limits, None)
     best: Settled | None = None
-    tried: dict[Selection, WholeModel] = {}
+    tried: dict[Selection, Settled] = {}
     for _ in range(_ROUNDS):
         chosen = allocation.selection
         if chosen in tried:
             break
-        timed = tried[chosen] = time(chosen)
-        settled = Settled(allocation, limits, timed)
+        timed = time(chosen)
+        settled = tried[chosen] = Settled(allocation, limits, timed)
         beyond = 0 if budget_bytes is None else timed.size_bytes - budget_bytes
         fast, used = True, 1.0
         if judged_by_time:
@@ -65,14 +67,28 @@ def settle(
                 break
         # The board's word on the model nearest to what is wanted corrects all that was predicted.
         if judged_by_time:
-            limits = replace(limits, latency_ms=allocation.latency_ms * AIM[clock] / used)
+            limits = replace(limits, latency_ms=_corrected_ms(allocation.latency_ms, timed, AIM[clock] / used))
         if beyond > 0:
             limits = replace(limits, size_bytes=_fewer_bytes(allocation.size_bytes, beyond, costs))
         try:
             allocation = allocator(gains, costs, limits)
         except BudgetError:
-            break  # not even the fastest: the first choice is deployed, and refused on the board if it misses
-    return best or settled
+            break  # not even the fastest
+    return best or min(tried.values(), key=_median_ms)
+
+
+def _median_ms(settled: Settled) -> float:
+    assert settled.timed is not None
+    return settled.timed.measurement.median_ms
+
+
+def _corrected_ms(planned_ms: float, timed: WholeModel, times: float) -> float:
+    """What to plan so that the board takes so many times what it took: sums of layers err by a share, as a rule.
+
+    A plan of less than half of what the board then took errs by what no layer counts, which stays.
+    """
+    took_ms = timed.measurement.median_ms
+    return planned_ms * times if planned_ms > _HALF * took_ms else planned_ms - took_ms * (1 - times)
 
 
 def _fewer_bytes(planned: int, beyond: int, costs: CostTable) -> int:

@@ -20,8 +20,9 @@ from toolkit.stages.watch import Watch
 # Of the way from the fastest allocation to the dense model: what an allocator would choose there.
 _SHARES = (0.15, 0.4, 0.7)
 # Allocations of no allocator's taste: they teach each kind of layer apart from the others.
-_RANDOM = 3
+_RANDOM = 2
 _WHOLE = 0.5
+FASTEST = "fastest"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def compact_model(job: Job, profile: Profiled, spectra: Spectra, selection: Sele
 
 
 def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> Iterator[tuple[str, Selection]]:
-    """Distinct compact models along the way from the fastest to dense, and random ones."""
+    """Distinct compact models along the way from the fastest, itself among them, to dense, and random ones."""
     fastest, smallest = least("latency_ms", costs, Limits()), least("size_bytes", costs, Limits())
     assert fastest is not None
     assert smallest is not None
@@ -93,6 +94,7 @@ def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> It
                 yield f"exact at {share:.0%} of the way to dense", ALLOCATORS["exact"](gains, costs, limits).selection
             except BudgetError:
                 continue
+        yield FASTEST, fastest
         for index in range(_RANDOM):
             yield f"random {index + 1}", _at_random(costs, chance)
         yield "smallest", smallest
