@@ -29,6 +29,7 @@ COUNT = int(os.environ.get("EDGE_DEPLOY_RANDOM_MODULES", "25"))
 _DIFFERENCE = 1e-3
 
 
+@pytest.mark.timeout(60 * max(COUNT, 25))
 @settings(max_examples=COUNT, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_modules(), st.integers(0, 2**16))
 def test_a_network_that_nobody_wrote_is_deployed_as_it_answers(
