@@ -7,8 +7,8 @@
 Each budget is drawn between what the fastest model and the dense one took on the board. The model is then deployed as
 `deploy --latency` does it, all but training it and learning on the board, neither of which moves the latency: in fp32
 ranks alone are chosen, and with `--auto` whatever `deploy` offers without a flag. A deployment that the board refuses
-at last counts as missed. What was deployed before is not deployed again: delete `benchmarks/budgets` in the cache folder to
-start anew.
+at last counts as missed. What was deployed before is not deployed again: delete `benchmarks/budgets` in the cache
+folder to start anew.
 """
 
 import argparse
