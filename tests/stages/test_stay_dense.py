@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.adaptation.heads import HeadStart
 from toolkit.choice import Choice, Selection, rank
 from toolkit.compression import Allocation, Cost, CostTable, GainCurve, Limits
 from toolkit.profiling import Budget, Limit, Measurement, MemoryModel, Part, Profile, WholeModel
@@ -17,6 +18,7 @@ from toolkit.stages.planned import Planned
 from toolkit.stages.precisions import Precisions
 from toolkit.stages.profile import Profiled
 from toolkit.stages.stay_dense import rather_dense
+from toolkit.targets import Clock
 
 INT8, RANK = Choice(precision="int8"), rank(8, "int8")
 INT8_MS, INT8_BYTES = 4.0, 500
@@ -52,7 +54,7 @@ def within(latency_ms: float, size_bytes: int | None = None) -> Budget:
 
 def test_what_loses_less_and_fits_is_taken_with_what_was_measured() -> None:
     watch = Watch(Silent())
-    found = rather_dense(planned(within(INT8_MS), 0.05), "instructions", watch)
+    found = rather_dense(planned(within(INT8_MS), 0.05), "pretrained", "instructions", watch)
     assert found.allocation.selection == {"layer": INT8}
     assert (found.allocation.latency_ms, found.allocation.size_bytes) == (INT8_MS, INT8_BYTES)
     assert found.allocation.gain == 0.999
@@ -61,16 +63,17 @@ def test_what_loses_less_and_fits_is_taken_with_what_was_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "lost_by_rank", "clock"),
+    ("budget", "lost_by_rank", "start", "clock"),
     [
-        (within(INT8_MS), 0.01, "instructions"),  # compact layers lose hardly more, and their cores learn
-        (within(INT8_MS - 0.01), 0.05, "instructions"),
-        (within(INT8_MS), 0.05, "wall"),  # the next measurement may take more
-        (within(INT8_MS, INT8_BYTES - 1), 0.05, "instructions"),
-        (replace(within(INT8_MS), keep_accuracy=0.98), 0.05, "instructions"),  # as fast as can be was asked for
+        (within(INT8_MS), 0.01, "pretrained", "instructions"),  # compact layers lose hardly more, and their cores learn
+        (within(INT8_MS), 0.05, "prototype", "instructions"),  # what the network does not know, cores learn
+        (within(INT8_MS - 0.01), 0.05, "pretrained", "instructions"),
+        (within(INT8_MS), 0.05, "pretrained", "wall"),  # the next measurement may take more
+        (within(INT8_MS, INT8_BYTES - 1), 0.05, "pretrained", "instructions"),
+        (replace(within(INT8_MS), keep_accuracy=0.98), 0.05, "pretrained", "instructions"),  # the fastest was asked for
     ],
 )
-def test_else_what_was_chosen_stands(budget: Budget, lost_by_rank: float, clock: str) -> None:
+def test_else_what_was_chosen_stands(budget: Budget, lost_by_rank: float, start: HeadStart, clock: Clock) -> None:
     before, watch = planned(budget, lost_by_rank), Watch(Silent())
-    assert rather_dense(before, "wall" if clock == "wall" else "instructions", watch) is before
+    assert rather_dense(before, start, clock, watch) is before
     assert watch.notes == []

@@ -87,7 +87,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             frontier=frontier_points(job, profile, model.costs, worth.parts, [*dense_forms(profile), *learned.wholes]),
             learned=learned,
         )
-        return rather_dense(planned, board.target.family.clock, watch)
+        return rather_dense(planned, job.start, board.target.family.clock, watch)
 
 
 def _wanted(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from toolkit import profiling
+from toolkit.adaptation.heads import HeadStart
 from toolkit.choice import Selection
 from toolkit.compression import Allocation, Limits
 from toolkit.compression.allocation import describe
@@ -101,12 +102,13 @@ def _planned(job: Job, profile: Profiled, budget: Budget, chosen: Whole, clock: 
     )
 
 
-def rather_dense(planned: Planned, clock: Clock, watch: Watch) -> Planned:
+def rather_dense(planned: Planned, start: HeadStart, clock: Clock, watch: Watch) -> Planned:
     """`planned`, or the dense model in another precision, where it fits and what was chosen loses noticeably more.
 
-    What was planned with stays as it is: the board may refuse that model, too.
+    Not where the head starts with prototypes: classes that a network does not know are learned by cores. What was
+    planned with stays as it is: the board may refuse that model, too.
     """
-    if planned.budget.keep_accuracy is not None:
+    if planned.budget.keep_accuracy is not None or start == "prototype":
         return planned
     for form in dense_forms(planned.profile)[1:]:
         whole = describe(form.selection, planned.gains, planned.costs, planned.allocation.gain_bound)
