@@ -10,7 +10,7 @@ from toolkit.augmentation import Augmentation
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch
-from toolkit.stages.variations import usual_variations
+from toolkit.stages.variations import jitter, usual_variations
 
 # `bars` are high or low, and look the same mirrored; `sides` are bright on the left or on the right.
 _IMAGES = """
@@ -57,6 +57,33 @@ class Tokens(nn.Module):
     def forward(self, x):
         return self.head(torch.relu(self.body(x)))
 
+class Names(nn.Module):
+    # Rows of token ids and of a mask, as one float tensor.
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.body, self.head = nn.Embedding(50, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        mask = x[:, 1, :, None]
+        return self.head((self.body(self.table(x[:, 0].long())) * mask).sum(1) / mask.sum(1))
+
+def names():
+    torch.manual_seed(0)
+    return Names().eval()
+
+def task_of_names(shots, seed):
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, 50, (10, 1, 6), generator=generator).float()
+    x = torch.cat([ids, torch.ones(10, 1, 6)], 1)
+    return Task("names", ("a", "b"), Examples(x, torch.arange(10) % 2), Examples(x, torch.arange(10) % 2))
+
+def task_of_bytes(shots, seed):
+    # Pixels as whole numbers: they are numbers all the same.
+    of = task_of_sides(shots, seed)
+    support = Examples((64 * of.support.x).round(), of.support.y)
+    return Task("bytes", of.classes, support, of.query)
+
 def vectors():
     torch.manual_seed(0)
     return Tokens().eval()
@@ -81,3 +108,12 @@ def test_images_are_mirrored_where_the_dense_network_knows_them_so(
 ) -> None:
     request = Request(f"my_package.halves:{model}", f"my_package.halves:task_of_{model}", **PLAIN)
     assert usual_variations(stages.load(request, place.target, Watch(Silent()))) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "expected"),
+    [("names", "task_of_names", 0.0), ("vectors", "task_of_vectors", 0.25), ("sides", "task_of_bytes", 0.25)],
+)
+def test_names_are_not_shaken(place: Workplace, model: str, task: str, expected: float) -> None:
+    request = Request(f"my_package.halves:{model}", f"my_package.halves:{task}", **PLAIN)
+    assert jitter(stages.load(request, place.target, Watch(Silent()))) == expected

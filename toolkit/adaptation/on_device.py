@@ -25,20 +25,22 @@ def adapt_on_device(
     support: Examples,
     *,
     steps: int,
+    jitter: float,
     threads: int,
     seed: int,
     on_event: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Run the release's train step on the board; its cores and head are replaced there only if held-out examples gain.
 
-    Returns what the agent's `adapt` says. Raises BoardError.
+    Examples are shaken by normal noise of `jitter` times their deviation. Returns what the agent's `adapt` says. Raises
+    BoardError.
     """
     spec = {
         "release": release_folder(agent.home, digest),
         "adapted": adapted_file(agent.home, digest),
         "steps": steps,
         "lr": LEARNING_RATE,
-        "jitter": JITTER,
+        "jitter": jitter,
         "seed": seed,
         "threads": threads,
     }

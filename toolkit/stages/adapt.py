@@ -12,6 +12,7 @@ from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
+from toolkit.stages.variations import jitter
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 
@@ -56,6 +57,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             bundle.digest,
             job.task.support,
             steps=request.adapt_steps,
+            jitter=jitter(job),
             threads=threads,
             seed=request.seed,
             on_event=on_event,
