@@ -10,7 +10,8 @@ from toolkit.augmentation import Augmentation
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch
-from toolkit.stages.variations import jitter, usual_variations
+from toolkit.stages.jitter import jitter
+from toolkit.stages.variations import usual_variations
 
 # `bars` are high or low, and look the same mirrored; `sides` are bright on the left or on the right.
 _IMAGES = """

@@ -10,9 +10,9 @@ from toolkit.deployment import Adaptation, CurvePoint, HeldOut
 from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
+from toolkit.stages.jitter import jitter
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
-from toolkit.stages.variations import jitter
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples
 

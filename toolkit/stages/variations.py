@@ -3,7 +3,6 @@
 import torch
 
 from toolkit.adaptation import features_of
-from toolkit.adaptation.on_device import JITTER
 from toolkit.augmentation import Augmentation
 from toolkit.cache import digest
 from toolkit.kept import keep, open_kept
@@ -14,8 +13,6 @@ from toolkit.stages.statistics import moved_in_training
 from toolkit.tasks import Examples
 
 _JUDGED = 256
-# Of all inputs to a few examples: a rectifier cuts some off, too.
-_TRIED, _UNREACHED = 4, 0.05
 # Of accuracy, whatever chance says of few examples.
 _HARMLESS = 0.02
 
@@ -33,20 +30,6 @@ def usual_variations(job: Job) -> Augmentation:
     code = code_digest(*packages, "toolkit.stages.accuracy", "toolkit.stages.statistics", __name__)
     kept = open_kept("variations", digest(job.key, code))
     return (*moved, "mirror") if keep(kept, "mirror", lambda: float(_minds_no_mirror(job))) else moved
-
-
-def jitter(job: Job) -> float:
-    """How far a board may shake the examples that it learns from, in their deviations; names are not shaken at all.
-
-    Whole numbers that no gradient comes back to are names: of tokens, say, and another number is another token.
-    """
-    x = job.task.support.x[:_TRIED].clone().requires_grad_(True)
-    with torch.enable_grad():
-        answer = job.network.backbone(x).sum()
-        [gradient] = torch.autograd.grad(answer, [x], allow_unused=True) if answer.requires_grad else [None]
-    are_whole = torch.equal(job.task.support.x, job.task.support.x.round())
-    unreached = 1.0 if gradient is None else float((gradient == 0).float().mean())
-    return 0.0 if are_whole and unreached > _UNREACHED else JITTER
 
 
 def _minds_no_mirror(job: Job) -> bool:
