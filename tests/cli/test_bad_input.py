@@ -29,8 +29,8 @@ from torch import nn
 def text():
     return "a model"
 
-def no_layer():
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+def scripted():
+    return torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(64, 5)))
 
 def nan():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Linear(32, 5))
@@ -217,7 +217,7 @@ def test_a_changed_host_key_is_refused(place: Workplace, start_sshd: Callable[..
         ("my_package.imports:model", "no_such_name"),
         ("my_package.needs_more:model", "no_such_distribution"),
         ("my_package.typo:model", "cannot be imported"),
-        ("my_package.mistakes:no_layer", "compressible"),
+        ("my_package.mistakes:scripted", "TorchScript"),
         ("my_package.mistakes:nan", "1.weight"),
     ],
 )
