@@ -25,6 +25,8 @@ _PRIOR_NOISE = {"wall": 0.05, "instructions": 0.001}
 _PRIOR_WEIGHT = 0.05
 _PRIOR_STRENGTH = 1.0
 _STRETCH_STRENGTH = 1.0
+# Of the dense model's time.
+_LEAST_UNIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class LatencyModel:
     def std_ms(self, chosen: Mapping[str, Choice]) -> float:
         """Standard deviation of the prediction: of the regression, and of the layers that were not measured."""
         x = _features(self.plain, self.kinds, self.dense_ms, chosen)
-        whole = self.costs.latency_ms(chosen) * float(np.sqrt(self.noise**2 + x @ self.covariance @ x))
+        unit_ms = _unit_of(self.costs.latency_ms(chosen), self.dense_ms)
+        whole = unit_ms * float(np.sqrt(self.noise**2 + x @ self.covariance @ x))
         return self.stretch * float(np.hypot(whole, _layers_std_ms(self.plain, chosen)))
 
 
@@ -77,7 +80,8 @@ def fit_latency_model(
     if measured:
         x = np.array([_features(costs, kinds, dense_ms, chosen) for chosen, _ in measured])
         sums = np.array([costs.latency_ms(chosen) for chosen, _ in measured])
-        missed = np.array([ms for _, ms in measured]) / sums - 1
+        units = np.array([_unit_of(each, dense_ms) for each in sums])
+        missed = (np.array([ms for _, ms in measured]) - sums) / units
         regression = BayesianRidge(
             fit_intercept=False,
             alpha_1=_PRIOR_STRENGTH,
@@ -89,7 +93,7 @@ def fit_latency_model(
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.fit(x, missed)
         weights, covariance, noise = regression.coef_, regression.sigma_, float(regression.alpha_**-0.5)
-        layers = np.array([_layers_std_ms(costs, chosen) for chosen, _ in measured]) / sums
+        layers = np.array([_layers_std_ms(costs, chosen) for chosen, _ in measured]) / units
         stretch = _stretch(x, missed - x @ weights, covariance, noise, layers)
     corrected = _corrected(costs, kinds, weights)
     return LatencyModel(corrected, costs, kinds, dense_ms, covariance, noise, stretch, len(measured) + 2)
@@ -110,7 +114,7 @@ def _layers_std_ms(costs: CostTable, chosen: Mapping[str, Choice]) -> float:
 
 
 def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, chosen: Mapping[str, Choice]) -> np.ndarray:
-    """By kind: milliseconds saved, and compact layers counted at the mean layer's time; both as shares of the sum."""
+    """By kind: milliseconds saved, and compact layers counted at the mean layer's time; both in `_unit_of` the sum."""
     saved = dict.fromkeys(_kinds(costs, kinds), 0.0)
     count = dict(saved)
     for name, choice in chosen.items():
@@ -119,7 +123,12 @@ def _features(costs: CostTable, kinds: dict[str, str], dense_ms: float, chosen: 
             kind = _kind(kinds, name, choice)
             saved[kind] += row[choice].latency_ms - row[DENSE].latency_ms
             count[kind] += _unit_ms(dense_ms, kinds)
-    return np.array([*saved.values(), *count.values()]) / costs.latency_ms(chosen)
+    return np.array([*saved.values(), *count.values()]) / _unit_of(costs.latency_ms(chosen), dense_ms)
+
+
+def _unit_of(sum_ms: float, dense_ms: float) -> float:
+    """What errors are shares of: the sum, which where most blocks are gone may come to nothing, or to less."""
+    return max(sum_ms, _LEAST_UNIT * dense_ms)
 
 
 def _corrected(costs: CostTable, kinds: dict[str, str], weights: np.ndarray) -> CostTable:
