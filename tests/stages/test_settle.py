@@ -63,6 +63,21 @@ def test_where_nothing_holds_the_budget_the_fastest_of_what_was_timed_is_told() 
     assert found.timed.measurement.median_ms == min(asked) > 6.0
 
 
+def test_where_nothing_is_small_enough_the_smallest_of_what_was_timed_is_told() -> None:
+    """All take as long: the fastest of them would be any."""
+    asked: list[int] = []
+
+    def time(chosen: Selection) -> WholeModel:
+        asked.append(COSTS.size_bytes(chosen) + 5000)
+        row = Measurement(median_ms=1, p95_ms=1, min_ms=1, runs=9, warmups=1, load_ms=1.0)
+        return WholeModel(row, 1, asked[-1])
+
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(size_bytes=9000), None, "wall", 1.1, time, 2000)
+    assert found.timed is not None
+    assert len(asked) > 1
+    assert found.timed.size_bytes == min(asked)
+
+
 def test_without_a_latency_budget_the_board_is_not_asked() -> None:
     found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(), None, "wall", 1.1, lambda _: pytest.fail("asked"))
     assert found.allocation.selection == all_dense(NAMES)

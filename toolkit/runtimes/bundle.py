@@ -43,7 +43,7 @@ class Bundle:
 
     @property
     def hindrance(self) -> str | None:
-        """What keeps the board from training more than the head; None if nothing does."""
+        """What the board's training is less than it could be, and why; None if nothing."""
         said: str | None = self.manifest["train"].get("hindrance")
         return said
 

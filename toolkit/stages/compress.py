@@ -15,11 +15,11 @@ from toolkit.cache import cache_folder, cached, digest, forget_untouched
 from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
 from toolkit.distillation import Checkpoint, augment_for, recover
-from toolkit.request import USUAL_RECOVERY_STEPS, Request
+from toolkit.request import Request
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
 from toolkit.stages.accuracy import is_worse, judge, variation
-from toolkit.stages.effort import recovery_effort
+from toolkit.stages.effort import USUAL_EFFORT, recovery_effort
 from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned
 from toolkit.stages.quantise import computing_as, quantisation_of
@@ -142,10 +142,10 @@ def _train(
 
 def _tell_of_effort(job: Job, request: Request, watch: Watch) -> None:
     effort = recovery_effort(job, request.recovery_steps)
-    if request.recovery_steps is None and effort.steps < USUAL_RECOVERY_STEPS:
+    if request.recovery_steps is None and effort != USUAL_EFFORT:
         watch.note(
             f"of a network this large {effort.steps} steps of recovery are done with {effort.batch} examples each, "
-            f"not the usual {USUAL_RECOVERY_STEPS}: --set recovery.steps=N asks for more"
+            f"not the usual {USUAL_EFFORT.steps} with {USUAL_EFFORT.batch}: --set recovery.steps=N asks for more"
         )
 
 

@@ -14,7 +14,7 @@ _BATCH, _SMALL_BATCH, _FEWEST_STEPS = 64, 16, 20
 # Passes through the network a step: the teacher's, and the student's forward and (twice as dear) backward.
 _PASSES = 4
 # Multiplications that recovery may take: some two minutes of two cores. A ResNet-20 for 32 x 32 takes 4.2e12 in all of
-# its 400 steps; a ResNet-18 for 224 x 224 would take 1.9e14, which is an hour.
+# its 400 steps; a ResNet-18 for 224 x 224 would take 1.8e14.
 _RECOVERY_MACS = 4.5e12
 # A true loss is measured on fewer examples than calibration takes, three compact models a layer are run on them: on so
 # many multiplications, where a network is that large; with fewer examples one loss could not be told from another.
@@ -29,13 +29,16 @@ class Effort:
     batch: int
 
 
+USUAL_EFFORT = Effort(USUAL_RECOVERY_STEPS, _BATCH)
+
+
 def recovery_effort(job: Job, asked: int | None) -> Effort:
     """What was asked for, else as many steps as a network of that size is given: fewer, of fewer examples, if large."""
     if asked is not None:
         return Effort(asked, _BATCH)
     affordable = _RECOVERY_MACS / (_PASSES * max(1, macs(job)))
-    if affordable >= USUAL_RECOVERY_STEPS * _BATCH:
-        return Effort(USUAL_RECOVERY_STEPS, _BATCH)
+    if affordable >= USUAL_EFFORT.steps * USUAL_EFFORT.batch:
+        return USUAL_EFFORT
     steps = int(affordable / _SMALL_BATCH)
     return Effort(min(max(steps, _FEWEST_STEPS), USUAL_RECOVERY_STEPS), _SMALL_BATCH)
 

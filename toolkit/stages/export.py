@@ -58,7 +58,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         folder, watch.was_cached = cached("bundles", key, write)
         bundle = read_bundle(folder)
         if bundle.hindrance:
-            watch.note(f"on the board the head alone learns: {bundle.hindrance}")
+            watch.note(f"on the board {bundle.hindrance}")
         if bundle.left_in_fp32:
             watch.note(f"{', '.join(bundle.left_in_fp32)} stay fp32: {job.runtime.name} has no int8 for them")
         return bundle

@@ -39,7 +39,7 @@ def settle(
     """The allocation of most gain whose measured median, times the `spread` of a p95, keeps within the budget.
 
     A prediction is never exact: what was planned too slow, too large or too timidly is planned again under limits
-    corrected by what the board said. Where nothing that was timed holds the budget, the fastest of it. Raises
+    corrected by what the board said. Where nothing that was timed holds the latency, the fastest of it. Raises
     BudgetError if nothing fits the limits.
     """
     allocation = allocator(gains, costs, limits)
@@ -74,7 +74,7 @@ def settle(
             allocation = allocator(gains, costs, limits)
         except BudgetError:
             break  # not even the fastest
-    return best or min(tried.values(), key=_median_ms)
+    return best or (min(tried.values(), key=_median_ms) if judged_by_time else settled)
 
 
 def _median_ms(settled: Settled) -> float:

@@ -17,7 +17,7 @@ HEAD = ("head.weight", "head.bias")
 
 @dataclass(frozen=True)
 class TrainStep:
-    """The program and the tensors that it moves; `hindrance` is what kept the cores out, None if nothing did."""
+    """The program and the tensors that it moves; `hindrance` says what is less than it could be, and why."""
 
     program: Program
     trainables: tuple[str, ...]
@@ -30,8 +30,8 @@ def export_train_step(
     """One step on batches shaped like `x` (N, *input_shape), of as much as can be had.
 
     A network that cannot be traced as it is written (it branches on a mask, or has a gradient of its own) can be as it
-    was exported. Where its gradient has no counterpart in the runtime, the head learns by itself: that needs no
-    gradient of the backbone. Raises BadInput where not even that can be had.
+    was exported: by the gradients of its formulas. Where its gradient has no counterpart in the runtime, the head
+    learns by itself: that needs no gradient of the backbone. Raises BadInput where not even that can be had.
     """
     network = nn.Sequential()
     network.add_module("backbone", backbone)
@@ -43,7 +43,11 @@ def export_train_step(
         except Exception as error:  # tracers and exporters raise what they like
             hindrance = hindrance or first_line(error)
             continue
-        return TrainStep(program, trainables, None if trainables != HEAD else hindrance)
+        if hindrance and trainables != trainable_names(backbone):
+            hindrance = f"the head alone learns: {hindrance}"
+        elif hindrance:
+            hindrance = f"cores learn by the gradients of the exported graph, not by one's own: {hindrance}"
+        return TrainStep(program, trainables, hindrance)
     raise BadInput(
         f"{runtime.name} can train nothing of it: {hindrance}", where="model", next="Give another --runtime."
     )
