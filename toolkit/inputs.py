@@ -1,0 +1,68 @@
+"""What goes into a network: named tensors with one row an example, and the ports that they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a program: the `shape` of one example, without the batch dimension, and its `dtype`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Tensors by the name of their port, (N, *shape) each, in the order in which a network takes them.
+
+    Iterating gives the tensors, so that `network(*inputs)` calls it; indices, slices and `split` speak of examples.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(self.tensors.values())
+
+    def __getitem__(self, rows: slice | torch.Tensor | Sequence[int]) -> Inputs:
+        return Inputs({name: tensor[rows] for name, tensor in self.tensors.items()})
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """What takes one example of them."""
+        return tuple(
+            Port(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+            for name, tensor in self.tensors.items()
+        )
+
+    def split(self, size: int) -> Iterator[Inputs]:
+        """Batches of `size` examples; the last may be smaller."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+    def floats(self) -> dict[str, torch.Tensor]:
+        """Those that can be differentiated, shaken or measured for their spread: no names, no counts, no masks."""
+        return {name: tensor for name, tensor in self.tensors.items() if tensor.is_floating_point()}
+
+    def with_tensors(self, changed: Mapping[str, torch.Tensor]) -> Inputs:
+        """The same with some of them replaced."""
+        return Inputs({**self.tensors, **changed})
+
+
+def inputs_of(given: Inputs | torch.Tensor | Mapping[str, torch.Tensor]) -> Inputs:
+    """What a user gives as the inputs of examples: one tensor is the port `x`."""
+    if isinstance(given, Inputs):
+        return given
+    return Inputs({"x": given} if isinstance(given, torch.Tensor) else dict(given))
+
+
+def join(parts: Sequence[Inputs]) -> Inputs:
+    """The examples of all parts, one after the other."""
+    return Inputs({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
