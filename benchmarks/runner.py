@@ -39,7 +39,7 @@ from toolkit.compression import (
 from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.examples import digits
 from toolkit.models import split_head
-from toolkit.runtimes import RUNTIMES, Program, export_with_holes
+from toolkit.runtimes import RUNTIMES, export_with_holes
 from toolkit.runtimes.bundle import Served, export_inference, write_bundle
 
 _RANK, _IMAGES = 32, 100
@@ -102,14 +102,13 @@ def _models(quick: bool) -> dict[str, tuple[nn.Module, nn.Linear]]:
 def _memory(place: Path, form: str, model: tuple[nn.Module, nn.Linear]) -> list[dict[str, Any]]:
     """Peak memory of both agents, and how far the runner is from ExecuTorch's Python runtime."""
     images = digits.task().query.x[:_IMAGES]
-    save_file({"x": images.numpy()}, place / "images")
+    save_file({"inputs.x": images.numpy()}, place / "images")
     rows: list[dict[str, Any]] = []
     for name, agent in (("executorch", "native"), ("onnxruntime", "python")):
         folder = place / f"{form}-{agent}"
         folder.mkdir()
         program = export_inference(RUNTIMES[name], *model, images[:1])
-        nothing = Program(b"", program.nodes)
-        write_bundle(folder, RUNTIMES[name], "", "any", *model, "pretrained", ("a",) * 7, images[:1], program, nothing)
+        write_bundle(folder, RUNTIMES[name], "", "any", *model, ("a",) * 7, images[:1], program, None)
         outputs = place / "logits"
         spec = {"release": str(folder), "inputs": str(place / "images"), "outputs": str(outputs), "threads": 1}
         said = _run(place, agent, "infer", spec)[-1]
@@ -117,7 +116,7 @@ def _memory(place: Path, form: str, model: tuple[nn.Module, nn.Linear]) -> list[
         if agent == "native":
             # The same weights: the runner folds cores in double precision and rounds once.
             folded = fold_all(copy.deepcopy(model[0]).double()).float()
-            apart = load_file(outputs)["logits"] - _python_runtime(Served(folded, model[1]).eval(), images)
+            apart = load_file(outputs)["outputs.logits"] - _python_runtime(Served(folded, model[1]).eval(), images)
             rows[-1]["max_abs_difference"] = float(abs(apart).max())
     return rows
 

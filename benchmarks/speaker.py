@@ -36,7 +36,7 @@ from scipy.stats import t as student_t
 
 from benchmarks.models import speech
 from benchmarks.models.data import VARIABLE
-from toolkit.adaptation import features_of, head_start, task_head, trace_train_step
+from toolkit.adaptation import features_of, head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.adaptation.on_device import JITTER, LEARNING_RATE
 from toolkit.cache import cached, digest
@@ -62,13 +62,16 @@ from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.infer import infer
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.distillation import augment_for, kd, recover
+from toolkit.inputs import inputs_of
 from toolkit.models import Network, split_head
+from toolkit.objectives import Classification
 from toolkit.profiling.candidates import layer_choices
 from toolkit.recipe import DEFAULT_RECIPE
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.arithmetic import Quantisation
-from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
+from toolkit.runtimes.bundle import export_inference, write_bundle
 from toolkit.sources import code_digest
+from toolkit.stages.learning import export_learning
 from toolkit.tasks import Examples, Task
 
 import torch  # isort: skip  # toolkit is imported before torch: it sets how OpenMP waits
@@ -222,22 +225,22 @@ def on_the_board(
 ) -> tuple[float, float, dict[str, Any]]:
     """The agent itself on a bundle as it is deployed, on this machine; one thread. Accuracies before and after."""
     runtime, x, classes = RUNTIMES["onnxruntime"], task.support.x, len(task.classes)
-    whole = nn.Sequential(OrderedDict(backbone=backbone, head=head))
-    step = runtime.export(trace_train_step(whole, trainable_names(backbone), x, classes), ())
+    y = task.support.y
+    learning = export_learning(runtime, backbone, head, start, inputs_of(x), y, Classification(classes))
     inference = export_inference(runtime, backbone, head, x[:1], quantisation)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as beside:
-        made = (runtime, "", "", backbone, head, start, task.classes, x[:1], inference, step)
+        made = (runtime, "", "", backbone, head, task.classes, x[:1], inference, learning)
         write_bundle(Path(folder), *made, precision=quantisation.arithmetic.precision if quantisation else "fp32")
         files = {name: str(Path(beside, name)) for name in ("support", "query", "adapted", "logits")}
-        write_arrays(files["support"], {"x": x.numpy(), "y": task.support.y.numpy()})
-        write_arrays(files["query"], {"x": task.query.x.numpy()})
+        write_arrays(files["support"], {**inputs_of(x).arrays("inputs"), "targets.y": y.numpy(), "strata": y.numpy()})
+        write_arrays(files["query"], inputs_of(task.query.x).arrays("inputs"))
         spec = {"release": folder, "adapted": files["adapted"], "threads": 1}
-        learning = {"support": files["support"], "steps": _ADAPT_STEPS, "lr": LEARNING_RATE, "jitter": JITTER}
+        learning = {"support": files["support"], "steps": _ADAPT_STEPS, "lr": LEARNING_RATE, "jitter": {"x": JITTER}}
         said = adapt({**spec, **learning, "seed": seed}, lambda *_, **__: None)
         accuracies = []
         for adapted in (None, files["adapted"]):
             infer({**spec, "adapted": adapted, "inputs": files["query"], "outputs": files["logits"]}, None)
-            logits = torch.from_numpy(read_arrays(files["logits"])["logits"])
+            logits = torch.from_numpy(read_arrays(files["outputs.logits"])["outputs.logits"])
             accuracies.append(float((logits.argmax(1) == task.query.y).float().mean()))
     return accuracies[0], accuracies[1], said
 

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from learning import learning_of
 from networks import build, compacted
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from toolkit.adaptation import trace_train_step
+from toolkit.adaptation.heads import HeadStart
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.models import split_head
 from toolkit.runtimes import Program, Runtime
-from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
+from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
 
 CLASSES = ("a", "b", "c")
 
@@ -66,19 +67,16 @@ def run_verb(folder: Path, verb: str, spec: dict[str, Any] | None) -> Said:
     return Said(done.returncode, [line for line in lines if line is not None], done.stderr.decode(errors="replace"))
 
 
-def make_release(folder: Path, network: str, runtime: Runtime, head_start: str = "pretrained") -> Made:
+def make_release(folder: Path, network: str, runtime: Runtime, head_start: HeadStart = "pretrained") -> Made:
     """A compact network of `networks.NETWORKS`, its train step and its acceptance outputs."""
     model, x = build(network)
     split = split_head(model, x[:1])
     assert split.head is not None
     backbone = compacted(split.backbone, split.head, x)
-    whole = nn.Sequential()
-    whole.add_module("backbone", backbone)
-    whole.add_module("head", split.head)
-    step = runtime.export(trace_train_step(whole, trainable_names(backbone), x, len(CLASSES)), ())
+    learning = learning_of(runtime, backbone, split.head, x, head_start)
     inference = export_inference(runtime, backbone, split.head, x[:1])
     folder.mkdir()
-    write_bundle(folder, runtime, "1", "any", backbone, split.head, head_start, CLASSES, x[:2], inference, step)
+    write_bundle(folder, runtime, "1", "any", backbone, split.head, CLASSES, x[:2], inference, learning)
     return Made(read_bundle(folder), backbone, split.head, x)
 
 
@@ -86,14 +84,15 @@ def served(folder: Path, program: Program, holes: dict[str, np.ndarray], x: np.n
     """The first output for each example of `x`, from the runner, with those holes."""
     (folder / "infer.pte").write_bytes(program.data)
     infer = {"program": "infer.pte", "holes": list(program.holes)}
-    manifest = {"runtime": "executorch", "files": {}, "folds": [], "infer": infer}
+    ports = {"inputs": [{"name": "x"}], "outputs": [{"name": "logits"}]}
+    manifest = {"runtime": "executorch", "files": {}, "folds": [], "infer": infer, **ports}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     save_file({name: np.ascontiguousarray(value) for name, value in holes.items()}, folder / "tensors.safetensors")
-    save_file({"x": x}, folder / "in")
+    save_file({"inputs.x": x}, folder / "in")
     spec = {"release": str(folder), "inputs": str(folder / "in"), "outputs": str(folder / "out"), "threads": 1}
     said = run_verb(folder, "infer", spec)
     assert said.status == 0, said
-    outputs: np.ndarray = load_file(folder / "out")["logits"]
+    outputs: np.ndarray = load_file(folder / "out")["outputs.logits"]
     return outputs
 
 

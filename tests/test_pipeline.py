@@ -124,7 +124,8 @@ def test_the_release_is_active_and_the_board_holds_nothing_else(first: Deploymen
     found = shared.releases()
     assert found["current"] == result.release
     files = {file.name for file in (shared.root / "releases" / result.release).iterdir()}
-    assert files == {"manifest.json", "infer.onnx", "train.onnx", "tensors.safetensors", "acceptance.safetensors"}
+    programs = {f"{name}.onnx" for name in ("infer", "gradient", "update", "judge", "start")}
+    assert files == programs | {"manifest.json", "tensors.safetensors", "acceptance.safetensors"}
     assert shared.left_behind() == []
 
 

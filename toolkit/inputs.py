@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
@@ -50,6 +51,11 @@ class Inputs:
     def floats(self) -> dict[str, torch.Tensor]:
         """Those that can be differentiated, shaken or measured for their spread: no names, no counts, no masks."""
         return {name: tensor for name, tensor in self.tensors.items() if tensor.is_floating_point()}
+
+    def arrays(self, kind: str) -> dict[str, np.ndarray]:
+        """As files of arrays have them: `kind.name`."""
+        arrays = {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
+        return {f"{kind}.{name}": np.ascontiguousarray(array) for name, array in arrays.items()}
 
     def with_tensors(self, changed: Mapping[str, torch.Tensor]) -> Inputs:
         """The same with some of them replaced."""

@@ -6,10 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-from toolkit.adaptation import trace_train_step
 from toolkit.devices.releases.manifest import NAME
+from toolkit.inputs import inputs_of
+from toolkit.objectives import Classification
 from toolkit.runtimes import RUNTIMES
-from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
+from toolkit.runtimes.bundle import export_inference, write_bundle
+from toolkit.stages.learning import export_learning
 
 
 def make_base(folder: Path) -> None:
@@ -21,13 +23,11 @@ def make_base(folder: Path) -> None:
     runtime = RUNTIMES["executorch"]
     backbone, head = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU()), nn.Linear(32, 3)
     x = torch.randn(4, 1, 8, 8)
-    network = nn.Sequential()
-    network.add_module("backbone", backbone)
-    network.add_module("head", head)
     inference = export_inference(runtime, backbone, head, x[:1])
-    step = runtime.export(trace_train_step(network, trainable_names(backbone), x, 3), ())
+    labels = torch.tensor([0, 1, 2, 0])
+    learning = export_learning(runtime, backbone, head, "pretrained", inputs_of(x), labels, Classification(3))
     folder.mkdir()
-    write_bundle(folder, runtime, "1", "aarch64", backbone, head, "pretrained", ("a", "b", "c"), x, inference, step)
+    write_bundle(folder, runtime, "1", "aarch64", backbone, head, ("a", "b", "c"), x, inference, learning)
 
 
 def make_variant(base: Path, folder: Path, ballast_bytes: int) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from toolkit.adaptation import features_of, head_start, prototype_linear, task_head
-from toolkit.devices.agent.prototype import prototype_head
+from toolkit.adaptation.prototypes import prototype_head
 from toolkit.models import Network
 from toolkit.tasks import Examples, Task
 
@@ -18,30 +17,36 @@ from toolkit.tasks import Examples, Task
 @settings(deadline=None)
 @given(st.integers(2, 5), st.integers(1, 4), st.integers(1, 6), st.integers(0, 99))
 def test_a_prototype_head_says_the_nearest_class_mean(classes: int, shots: int, size: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    y = np.repeat(np.arange(classes), shots)
-    features = random.normal(3, 1, (len(y), size)).astype(np.float32)
-    weight, bias = prototype_head(features, y, classes)
-    means = np.stack([features[y == label].mean(0) for label in range(classes)])
-    queries = random.normal(3, 1, (20, size)).astype(np.float32)
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(classes).repeat_interleave(shots)
+    features = 3 + torch.randn(len(y), size, generator=generator)
+    weight, bias = prototype_head(features, y, torch.ones(len(y)), classes)
+    means = torch.stack([features[y == label].mean(0) for label in range(classes)])
+    queries = 3 + torch.randn(20, size, generator=generator)
     distances = ((queries[:, None] - means) ** 2).sum(-1)
     logits = queries @ weight.T + bias
-    clear = np.sort(distances, 1)[:, 1] - np.sort(distances, 1)[:, 0] > 1e-3
-    assert (weight.dtype, bias.dtype) == (np.float32, np.float32)
+    nearest = distances.sort(1).values
+    clear = nearest[:, 1] - nearest[:, 0] > 1e-3
     assert (logits.argmax(1) == distances.argmin(1))[clear].all()
 
 
+def test_examples_without_weight_are_not_seen() -> None:
+    features, y = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
+    some = prototype_head(features, y, torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0]), 2)
+    for found, wanted in zip(some, prototype_head(features[:4], y[:4], torch.ones(4), 2), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
 def test_features_that_do_not_differ_give_a_head_without_nan() -> None:
-    weight, bias = prototype_head(np.ones((4, 3), np.float32), np.array([0, 0, 1, 1]), 2)
-    assert np.isfinite(weight).all()
-    assert np.isfinite(bias).all()
+    for made in prototype_head(torch.ones(4, 3), torch.tensor([0, 0, 1, 1]), torch.ones(4), 2):
+        assert torch.isfinite(made).all()
 
 
 def test_logits_on_the_support_spread_by_two() -> None:
-    # Fixed in toolkit/devices/agent/prototype.py: sharp enough to learn from, soft enough to keep a gradient.
-    features = np.random.default_rng(0).normal(0, 100, (12, 5)).astype(np.float32)
-    weight, bias = prototype_head(features, np.arange(12) % 3, 3)
-    assert float((features @ weight.T + bias).std()) == pytest.approx(2, rel=1e-4)
+    # Fixed in toolkit/adaptation/prototypes.py: sharp enough to learn from, soft enough to keep a gradient.
+    features = 100 * torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
+    weight, bias = prototype_head(features, torch.arange(12) % 3, torch.ones(12), 3)
+    assert float((features @ weight.T + bias).std(correction=0)) == pytest.approx(2, rel=1e-4)
 
 
 def _task(classes: int) -> Task:

@@ -25,14 +25,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def _infer(folder: Path, made: Made, x: np.ndarray, adapted: Path | None = None) -> np.ndarray:
-    save_file({"x": x}, folder / "in")
+    save_file({"inputs.x": x}, folder / "in")
     spec = {"release": str(made.bundle.folder), "inputs": str(folder / "in"), "outputs": str(folder / "out")}
     said = run_verb(folder, "infer", {**spec, "adapted": str(adapted) if adapted else None, "threads": 1})
     assert said.status == 0, said
     assert said.last["examples"] == len(x)
     assert said.last["sha256"] == {"infer.pte": made.bundle.manifest["files"]["infer.pte"]["sha256"]}
     assert said.last["runtime_version"] == executorch_version()
-    logits: np.ndarray = load_file(folder / "out")["logits"]
+    logits: np.ndarray = load_file(folder / "out")["outputs.logits"]
     return logits
 
 

@@ -29,7 +29,7 @@ def release(made: Made, tmp_path: Path) -> Path:
 
 
 def _infer(folder: Path, release: Path, **more: Any) -> Said:
-    save_file({"x": np.zeros((2, 12), np.float32)}, folder / "in")
+    save_file({"inputs.x": np.zeros((2, 12), np.float32)}, folder / "in")
     spec = {"release": str(release), "inputs": str(folder / "in"), "outputs": str(folder / "out"), "threads": 1, **more}
     return run_verb(folder, "infer", spec)
 
@@ -133,11 +133,11 @@ def test_names_that_leave_the_folder(release: Path, tmp_path: Path, name: str) -
 
 
 def test_a_damaged_release_is_named_and_not_run(release: Path, tmp_path: Path) -> None:
-    (release / "train.pte").write_bytes(b"x")
+    (release / "gradient.pte").write_bytes(b"x")
     (release / "acceptance.safetensors").unlink()
     said = _verify(tmp_path, release)
     assert said.status == 0
-    assert said.last["corrupt"] == ["acceptance.safetensors", "train.pte"]
+    assert said.last["corrupt"] == ["acceptance.safetensors", "gradient.pte"]
     wrong = run_verb(tmp_path, "verify", {"release": str(release), "digest": "0" * 64, "threads": 1, **timing()})
     assert wrong.last["corrupt"] == ["manifest.json"]
 
@@ -184,7 +184,7 @@ def test_tensor_files_that_do_not_add_up(release: Path, tmp_path: Path, data: by
 
 def test_a_full_disk_leaves_no_half_of_a_file(release: Path, tmp_path: Path, small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(900_000))
-    save_file({"x": np.zeros((40_000, 12), np.float32)}, tmp_path / "many")
+    save_file({"inputs.x": np.zeros((40_000, 12), np.float32)}, tmp_path / "many")
     said = _infer(tmp_path, release, inputs=str(tmp_path / "many"), outputs=str(small_disk / "out"))
     _fails(said, "out.part", "No space left")
     assert [path.name for path in small_disk.iterdir()] == ["filler"]

@@ -14,7 +14,7 @@ from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases import release
 from toolkit.models import split_head
 from toolkit.profiling import Accepted, Budget, accept, judged
-from toolkit.runtimes import Program, onnxruntime
+from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
 from toolkit.runtimes.bundle import inference_graph, read_bundle, write_bundle
 
@@ -33,9 +33,8 @@ def make_bundle(folder: Path, largest_logit: float, arithmetic: Arithmetic = FP3
         head.bias.mul_(scale)
     graph, holes = inference_graph(backbone, head, x[:1])
     program = onnxruntime.export(graph, holes, Quantisation(arithmetic, x))
-    nothing = Program(b"", program.nodes)
     folder.mkdir()
-    made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:4], program, nothing)
+    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), x[:4], program, None)
     write_bundle(folder, *made, arithmetic.precision)
     return folder
 

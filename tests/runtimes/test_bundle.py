@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from learning import learning_of
 from networks import build, compacted
 from torch import nn
 
-from toolkit.adaptation import trace_train_step
 from toolkit.choice import Precision
 from toolkit.devices.agent.digests import corrupt_files, read_manifest
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.models import split_head
-from toolkit.runtimes import Program, onnxruntime
+from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import (
     Bundle,
     export_inference,
@@ -26,7 +26,6 @@ from toolkit.runtimes.bundle import (
     trainable_names,
     write_bundle,
 )
-from toolkit.runtimes.program import Nodes
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +35,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, nn.Module
     network = split_head(model, x[:1])
     assert network.head is not None
     backbone = compacted(network.backbone, network.head, x)
-    whole = nn.Sequential()
-    whole.add_module("backbone", backbone)
-    whole.add_module("head", network.head)
-    step = onnxruntime.export(trace_train_step(whole, trainable_names(backbone), x, 3), ())
+    learning = learning_of(onnxruntime, backbone, network.head, x)
     inference = export_inference(onnxruntime, backbone, network.head, x[:1])
     classes = ("a", "b", "c")
-    write_bundle(
-        folder, onnxruntime, "1.31.1", "any", backbone, network.head, "pretrained", classes, x[:2], inference, step
-    )
+    write_bundle(folder, onnxruntime, "1.31.1", "any", backbone, network.head, classes, x[:2], inference, learning)
     return read_bundle(folder), backbone, network.head, x
 
 
@@ -68,8 +62,8 @@ def test_the_manifest_says_how_exact_a_board_must_be(
 ) -> None:
     """See `toolkit.runtimes.tolerance` for where the figures come from."""
     _, backbone, head, x = written
-    program, nothing = export_inference(onnxruntime, backbone, head, x[:1]), Program(b"", Nodes(0, 0, 0))
-    made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:1], program, nothing)
+    program = export_inference(onnxruntime, backbone, head, x[:1])
+    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), x[:1], program, None)
     write_bundle(tmp_path, *made, precision)
     assert read_bundle(tmp_path).tolerance == pytest.approx(tolerance)
 
@@ -84,18 +78,18 @@ def test_of_a_coarser_program_a_board_must_give_what_it_gives_here(
     for weight in coarse.state_dict().values():
         step = weight.abs().max() / 30
         weight.copy_((weight / step).round() * step)
-    program, nothing = export_inference(onnxruntime, coarse, head, x[:1]), Program(b"", Nodes(0, 0, 0))
-    made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:2], program, nothing)
+    program = export_inference(onnxruntime, coarse, head, x[:1])
+    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), x[:2], program, None)
     write_bundle(tmp_path, *made, precision)
     manifest, accepted = read_manifest(str(tmp_path)), read_arrays(str(tmp_path / "acceptance.safetensors"))
     run = load_inference(str(tmp_path), manifest, load_tensors(str(tmp_path), None), 1)
-    for index, each in enumerate(accepted["x"]):
+    for index, each in enumerate(accepted["inputs.x"]):
         logits, features = run([each[None]])
-        np.testing.assert_array_equal(logits[0], accepted["logits"][index])
-        np.testing.assert_array_equal(features[0], accepted["features"][index])
+        np.testing.assert_array_equal(logits[0], accepted["outputs.logits"][index])
+        np.testing.assert_array_equal(features[0], accepted["outputs.features"][index])
     with torch.no_grad():
         exact = backbone(x[:2]).numpy()
-    assert np.abs(accepted["features"] - exact).max() > 1e-3 * np.abs(exact).max()
+    assert np.abs(accepted["outputs.features"] - exact).max() > 1e-3 * np.abs(exact).max()
 
 
 def test_the_agent_folds_cores_to_the_hosts_outputs(
@@ -118,10 +112,10 @@ def test_cores_that_the_board_adapted_take_the_place_of_those_installed(
     folder, adapted = str(bundle.folder), str(tmp_path / "adapted.safetensors")
     manifest = read_manifest(folder)
     installed = load_tensors(folder, None)
-    write_arrays(adapted, {name: 2 * installed[name] for name in manifest["train"]["trainables"]})
+    write_arrays(adapted, {name: 2 * installed[name] for name in manifest["learn"]["trainables"]})
     run = load_inference(folder, manifest, load_tensors(folder, adapted), 1)
     parameters = {f"backbone.{name}": value for name, value in backbone.named_parameters()}
-    doubled = {name[9:]: 2 * value for name, value in parameters.items() if name in manifest["train"]["trainables"]}
+    doubled = {name[9:]: 2 * value for name, value in parameters.items() if name in manifest["learn"]["trainables"]}
     with torch.no_grad():
         expected = 2 * head(torch.func.functional_call(backbone, doubled, (x[:1],)))
     np.testing.assert_allclose(run([x[:1].numpy()])[0], expected.numpy(), atol=1e-5)

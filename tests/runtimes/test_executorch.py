@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from learning import learning_of, take_steps, whole_of
 from native import served
-from networks import build, compacted, zeros
+from networks import build, compacted
 from torch import nn
 
-from toolkit.adaptation import trace_train_step
 from toolkit.models import split_head
 from toolkit.runtimes import Program, executorch, export_with_holes
-from toolkit.runtimes.bundle import trainable_names
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
@@ -114,23 +113,19 @@ def test_twenty_steps_equal_adam() -> None:
     model, x = build("cnn")
     network = split_head(model, x[:1])
     assert network.head is not None
-    whole = nn.Sequential()
-    whole.add_module("backbone", compacted(network.backbone, network.head, x))
-    whole.add_module("head", network.head)
-    names = trainable_names(whole.get_submodule("backbone"))
-    step = _python_runtime(executorch.export(trace_train_step(whole, names, x, 3), ()))
-    parameters = dict(whole.named_parameters())
-    values = [parameters[name].detach().numpy().copy() for name in names]
+    backbone = compacted(network.backbone, network.head, x)
+    whole, learning = whole_of(backbone, network.head), learning_of(executorch, backbone, network.head, x)
+    y = torch.arange(6) % 3
+    values = [whole.get_parameter(name).detach().numpy().copy() for name in learning.trainables]
     for parameter in whole.parameters():
         parameter.requires_grad_(False)
-    trained = [parameters[name].requires_grad_(True) for name in names]
-    optimizer, y = torch.optim.Adam(trained, lr=3e-3), torch.arange(6) % 3
-    state, labels = zeros(values), np.eye(3, dtype=np.float32)[y.numpy()]
+    trained = [whole.get_parameter(name).requires_grad_(True) for name in learning.trainables]
+    optimizer = torch.optim.Adam(trained, lr=3e-3)
     for _ in range(20):
-        out = step([x.numpy(), labels, np.float32(3e-3), np.float32(1e-8), *values, *state])
-        values, state = out[2 : 2 + len(names)], out[2 + len(names) :]
         optimizer.zero_grad()
         nn.functional.cross_entropy(whole(x), y).backward()
         optimizer.step()
+    runs = [_python_runtime(program) for program in (learning.gradient, learning.update)]
+    _, values = take_steps(*runs, x.numpy(), y.numpy(), values, 20, 3e-3)
     for value, expected in zip(values, trained, strict=True):
         np.testing.assert_allclose(value, expected.detach().numpy(), atol=1e-5)

@@ -5,19 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from learning import learning_of, whole_of
 from networks import build, compacted
 from torch import nn
 
-from toolkit.adaptation import trace_train_step
 from toolkit.compression import compact_layers
 from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.release import fill_holes, load_inference, load_tensors
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.models import split_head
-from toolkit.runtimes import Program, onnxruntime
+from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.arithmetic import Activations, Arithmetic, Quantisation
-from toolkit.runtimes.bundle import export_inference, read_bundle, serving_tensors, trainable_names, write_bundle
-from toolkit.runtimes.program import Nodes
+from toolkit.runtimes.bundle import export_inference, read_bundle, serving_tensors, write_bundle
 
 
 def _network(name: str) -> tuple[nn.Module, nn.Linear, torch.Tensor]:
@@ -38,8 +37,7 @@ def test_a_board_computes_with_what_it_learned_what_the_host_does(
     program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
     assert program.quantised_holes
     assert not {"head.weight", "head.bias"} & set(program.quantised_holes)
-    step = Program(b"", Nodes(0, 0, 0))
-    made = (onnxruntime, "1.31.1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:3], program, step, "int8")
+    made = (onnxruntime, "1.31.1", "any", backbone, head, ("a", "b", "c"), x[:3], program, None, "int8")
     write_bundle(tmp_path, *made)  # type: ignore[arg-type]
     bundle = read_bundle(tmp_path)
     assert bundle.manifest["infer"]["quantised_holes"] == list(program.quantised_holes)
@@ -48,8 +46,8 @@ def test_a_board_computes_with_what_it_learned_what_the_host_does(
     accepted = read_arrays(str(tmp_path / "acceptance.safetensors"))
     with torch.no_grad():
         features = backbone(x[:3]).numpy()
-    given = np.concatenate([run([each[None]])[1] for each in accepted["x"]])
-    np.testing.assert_array_equal(given, accepted["features"])
+    given = np.concatenate([run([each[None]])[1] for each in accepted["inputs.x"]])
+    np.testing.assert_array_equal(given, accepted["outputs.features"])
     # Networks of random weights, six examples for ranges: some layers lose more than those of test_onnx_int8.
     assert np.linalg.norm(given - features) < 0.1 * np.linalg.norm(features)
     # Cores change on the board, and the head with them; int8 values and steps follow, to the bit.
@@ -81,24 +79,22 @@ def test_layers_of_a_backbone_stay_fp32_by_their_own_names() -> None:
 def test_an_int8_release_learns_on_the_board(tmp_path: Path) -> None:
     """Cores train in fp32 there; what they fold to is rounded, and predicts as the fp32 network with those cores."""
     backbone, head, x = _network("mlp")
-    whole = nn.Sequential()
-    whole.add_module("backbone", backbone)
-    whole.add_module("head", head)
+    whole = whole_of(backbone, head)
     torch.manual_seed(0)
     centres = torch.randn(head.out_features, *x.shape[1:])
     y = torch.arange(24) % head.out_features
     support = centres[y] + 0.5 * torch.randn(24, *x.shape[1:])
-    step = onnxruntime.export(trace_train_step(whole, trainable_names(backbone), support, head.out_features), ())
+    learning = learning_of(onnxruntime, backbone, head, support)
     quantisation = Quantisation(Arithmetic("int8", "unsigned"), support)
     program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
     release = tmp_path / "release"
     release.mkdir()
     classes = tuple(map(str, range(head.out_features)))
-    made = (onnxruntime, "1.31.1", "any", backbone, head, "pretrained", classes, x[:2], program, step, "int8")
+    made = (onnxruntime, "1.31.1", "any", backbone, head, classes, x[:2], program, learning, "int8")
     write_bundle(release, *made)  # type: ignore[arg-type]
-    write_arrays(str(tmp_path / "support"), {"x": support.numpy(), "y": y.numpy()})
+    write_arrays(str(tmp_path / "support"), {"inputs.x": support.numpy(), "targets.y": y.numpy(), "strata": y.numpy()})
     paths = {"release": str(release), "support": str(tmp_path / "support"), "adapted": str(tmp_path / "adapted")}
-    result = adapt({**paths, "steps": 30, "lr": 1e-2, "jitter": 0.0, "seed": 0, "threads": 1}, lambda *_, **__: None)
+    result = adapt({**paths, "steps": 30, "lr": 1e-2, "jitter": {}, "seed": 0, "threads": 1}, lambda *_, **__: None)
     assert result["accepted"], result
     assert result["held_out"]["loss_after"] < 0.5 * result["held_out"]["loss_before"]
     tensors = load_tensors(str(release), paths["adapted"])

@@ -1,11 +1,14 @@
 """Layers that share a core have one hole and one trainable in the graphs that a board runs; it reaches all of them."""
 
 import torch
+from learning import whole_of
 from torch import nn
 
-from toolkit.adaptation import trace_train_step
+from toolkit.adaptation.learning_graphs import trace_gradient
 from toolkit.choice import rank
 from toolkit.compression import CURVES, CalibrationSet, Labelled, compact_layers, compress, compressible_layers
+from toolkit.inputs import inputs_of
+from toolkit.objectives import Classification
 from toolkit.runtimes.bundle import inference_graph, trainable_names
 from toolkit.tasks import Examples
 
@@ -39,15 +42,10 @@ def test_one_hole_and_one_trainable_reach_every_layer() -> None:
         torch.testing.assert_close(features, compact(x[:1]))
         torch.testing.assert_close(logits, head(compact(x[:1])))
 
-    network = nn.Sequential()
-    network.add_module("backbone", compact)
-    network.add_module("head", head)
-    step = trace_train_step(network, names, x, 3)
-    values = [dict(network.named_parameters())[name].detach().clone() for name in names]
-    nothing = [torch.zeros_like(value) for value in values] * 2 + [torch.zeros(()), torch.zeros(())]
-    rate = torch.tensor(0.01)
-    found = step.module()(x, torch.eye(3)[torch.arange(6) % 3], rate, torch.tensor(1e-8), *values, *nothing)
-    # Adam's first step moves every value by the rate against its gradient's sign: that of both layers together.
-    loss = nn.functional.cross_entropy(network(x), torch.arange(6) % 3)
-    gradient = torch.autograd.grad(loss, layer.core.weight)[0]
-    torch.testing.assert_close(found[2], values[0] - 0.01 * gradient.sign(), atol=1e-4, rtol=0)
+    network, y = whole_of(compact, head), torch.arange(6) % 3
+    gradient = trace_gradient(network, names, inputs_of(x), y, Classification(3)).module()
+    values = [network.get_parameter(name).detach().clone() for name in names]
+    found = gradient(x, y, torch.ones(6), *values)[2]
+    # That of both layers together.
+    loss = nn.functional.cross_entropy(network(x), y, reduction="sum")
+    torch.testing.assert_close(found, torch.autograd.grad(loss, layer.core.weight)[0])

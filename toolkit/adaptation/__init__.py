@@ -1,8 +1,7 @@
-"""Learning from a few examples: the head a task starts with, the train step as a graph, and running it on the board."""
+"""Learning from a few examples: the head a task starts with, the graphs that a board learns by, running them there."""
 
 from toolkit.adaptation.heads import features_of, head_start, prototype_linear, prototypes_right, task_head
 from toolkit.adaptation.on_device import adapt_on_device, infer_before_and_after, infer_on_device
-from toolkit.adaptation.train_step import trace_train_step
 
 __all__ = [
     "adapt_on_device",
@@ -13,5 +12,4 @@ __all__ = [
     "prototype_linear",
     "prototypes_right",
     "task_head",
-    "trace_train_step",
 ]

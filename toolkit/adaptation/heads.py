@@ -7,7 +7,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from toolkit.devices.agent.prototype import prototype_head
+from toolkit.adaptation.prototypes import prototype_head
 from toolkit.models import Network
 from toolkit.tasks import Examples, Task
 
@@ -19,10 +19,10 @@ _BY_CHANCE = 0.05
 @torch.no_grad()
 def prototype_linear(backbone: nn.Module, support: Examples, classes: int) -> nn.Linear:
     """A linear layer whose argmax is the nearest class mean of the support features."""
-    weight, bias = prototype_head(features_of(backbone, support.x).numpy(), support.y.numpy(), classes)
+    weight, bias = prototype_head(features_of(backbone, support.x), support.y, torch.ones(len(support)), classes)
     head = nn.Linear(weight.shape[1], classes)
-    head.weight.copy_(torch.from_numpy(weight))
-    head.bias.copy_(torch.from_numpy(bias))
+    head.weight.copy_(weight)
+    head.bias.copy_(bias)
     return head
 
 

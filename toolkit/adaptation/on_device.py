@@ -1,7 +1,7 @@
 """Personalisation on the board: send the support examples, let the board train, ask it to classify."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
-from toolkit.devices import Agent, call, check, scratch
+from toolkit.devices import Agent, call, scratch
 from toolkit.devices.releases.inventory import adapted_file, release_folder
 from toolkit.errors import BoardError
-from toolkit.tasks import Examples
+from toolkit.inputs import Inputs, inputs_of
 
 # At 3e-3 queries gain as much, but few held-out examples see it: 5 of 19 trials on digits were refused, here one.
 LEARNING_RATE, JITTER = 1e-3, 0.25
@@ -22,18 +22,21 @@ LEARNING_RATE, JITTER = 1e-3, 0.25
 def adapt_on_device(
     agent: Agent,
     digest: str,
-    support: Examples,
+    inputs: Inputs,
+    targets: torch.Tensor,
+    strata: torch.Tensor,
     *,
     steps: int,
-    jitter: float,
+    jitter: Mapping[str, float],
     threads: int,
     seed: int,
     on_event: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
-    """Run the release's train step on the board; its cores and head are replaced there only if held-out examples gain.
+    """Let the board learn from these examples; cores and head are replaced there only if held-out examples gain.
 
-    Examples are shaken by normal noise of `jitter` times their deviation. Returns what the agent's `adapt` says. Raises
-    BoardError.
+    Of each of the `strata` (N,) as many are held out in turn. An input is shaken by normal noise of `jitter`, by its
+    name, times its deviation. What is not accepted leaves what the board had learned before. Returns what the agent's
+    `adapt` says. Raises BoardError.
     """
     spec = {
         "release": release_folder(agent.home, digest),
@@ -44,32 +47,32 @@ def adapt_on_device(
         "seed": seed,
         "threads": threads,
     }
-    with _pushed(agent, {"x": support.x.numpy(), "y": support.y.numpy()}) as remote:
-        said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
-    if not said["accepted"]:
-        # What an earlier run learned must not outlive a run that is refused.
-        forget = f"rm -f {agent.home.within(adapted_file(agent.home, digest))}"
-        check(agent.home.run(forget), "forgetting an earlier adaptation", agent.home.where)
-    return said
+    arrays = {**inputs.arrays("inputs"), "targets.y": targets.numpy(), "strata": strata.numpy()}
+    with _pushed(agent, arrays) as remote:
+        return call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
 
 
-def infer_on_device(agent: Agent, digest: str, x: torch.Tensor, *, adapted: bool, threads: int) -> torch.Tensor:
-    """Logits (N, classes) of the release on the board, as installed or as adapted there. Raises BoardError."""
-    with _pushed(agent, {"x": x.numpy()}) as remote:
-        return _infer(agent, digest, remote, len(x), adapted, threads)
+def infer_on_device(
+    agent: Agent, digest: str, inputs: Inputs | torch.Tensor, *, adapted: bool, threads: int
+) -> torch.Tensor:
+    """Outputs (N, ...) of the release on the board, as installed or as adapted there. Raises BoardError."""
+    given = inputs_of(inputs)
+    with _pushed(agent, given.arrays("inputs")) as remote:
+        return _infer(agent, digest, remote, len(given), adapted, threads)
 
 
 def infer_before_and_after(
-    agent: Agent, digest: str, x: torch.Tensor, threads: int
+    agent: Agent, digest: str, inputs: Inputs | torch.Tensor, threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`infer_on_device` as installed and as adapted; the inputs travel once."""
-    with _pushed(agent, {"x": x.numpy()}) as remote:
-        before = _infer(agent, digest, remote, len(x), False, threads)
-        return before, _infer(agent, digest, remote, len(x), True, threads)
+    given = inputs_of(inputs)
+    with _pushed(agent, given.arrays("inputs")) as remote:
+        before = _infer(agent, digest, remote, len(given), False, threads)
+        return before, _infer(agent, digest, remote, len(given), True, threads)
 
 
 def _infer(agent: Agent, digest: str, remote: str, count: int, adapted: bool, threads: int) -> torch.Tensor:
-    with scratch(agent.home, "logits.safetensors") as outputs:
+    with scratch(agent.home, "outputs.safetensors") as outputs:
         spec = {
             "release": release_folder(agent.home, digest),
             "adapted": adapted_file(agent.home, digest) if adapted else None,
@@ -79,12 +82,12 @@ def _infer(agent: Agent, digest: str, remote: str, count: int, adapted: bool, th
         }
         call(agent, "infer", spec, timeout_s=3600)
         with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder, "logits.safetensors")
+            local = Path(folder, "outputs.safetensors")
             agent.home.device.pull(outputs, local)
-            logits = load_file(local)["logits"]
-    if len(logits) != count:
-        raise BoardError(f"classified {len(logits)} of {count} inputs", where=agent.home.where)
-    return torch.from_numpy(logits)
+            (given,) = load_file(local).values()
+    if len(given) != count:
+        raise BoardError(f"answered {len(given)} of {count} inputs", where=agent.home.where)
+    return torch.from_numpy(given)
 
 
 @contextmanager

@@ -17,11 +17,15 @@ from toolkit.compression import compact_layers, fold_all
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
+from toolkit.inputs import Inputs, inputs_of
 from toolkit.runtimes.arithmetic import Quantisation
+from toolkit.runtimes.learning import Learning
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 from toolkit.runtimes.tolerance import TOLERANCES
 
 TENSORS = "tensors.safetensors"
+# Of the inference program, in order.
+OUTPUTS = ("logits", "features")
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,13 @@ class Bundle:
     @property
     def hindrance(self) -> str | None:
         """What the board's training is less than it could be, and why; None if nothing."""
-        said: str | None = self.manifest["train"].get("hindrance")
+        said: str | None = self.manifest["hindrance"]
         return said
+
+    @property
+    def learns(self) -> bool:
+        """Whether a board can learn with it."""
+        return self.manifest["learn"] is not None
 
     @property
     def left_in_fp32(self) -> tuple[str, ...]:
@@ -54,16 +63,16 @@ class Bundle:
 
 
 class Served(nn.Module):
-    """What a board runs: x -> (logits, features)."""
+    """What a board runs: inputs -> (logits, features)."""
 
     def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits over the task's classes, and the features they were read from."""
-        features = self.backbone(x)
+        features = self.backbone(*inputs)
         return self.head(features), features
 
 
@@ -77,24 +86,26 @@ def trainable_names(backbone: nn.Module) -> tuple[str, ...]:
     return (*(f"backbone.{name}.core.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
 
 
-def inference_graph(backbone: nn.Module, head: nn.Linear, x: torch.Tensor) -> tuple[ExportedProgram, tuple[str, ...]]:
-    """What a (compact) backbone and head compute on one example `x` (1, *input_shape), and the holes in it."""
+def inference_graph(
+    backbone: nn.Module, head: nn.Linear, example: Inputs | torch.Tensor
+) -> tuple[ExportedProgram, tuple[str, ...]]:
+    """What a (compact) backbone and head compute on one example, and the holes in it."""
     holes = serving_holes(backbone)
-    return export_with_holes(Served(fold_all(backbone), head), x, holes), holes
+    return export_with_holes(Served(fold_all(backbone), head), example, holes), holes
 
 
 def export_inference(
     runtime: Runtime,
     backbone: nn.Module,
     head: nn.Linear,
-    x: torch.Tensor,
+    example: Inputs | torch.Tensor,
     quantisation: Quantisation | None = None,
 ) -> Program:
-    """The inference program of a (compact) backbone and head, on one example `x` (1, *input_shape).
+    """The inference program of a (compact) backbone and head, on one example.
 
     `quantisation`, and the program's `fp32_layers`, name modules of the backbone. The head stays fp32: boards learn it.
     """
-    graph, holes = inference_graph(backbone, head, x)
+    graph, holes = inference_graph(backbone, head, example)
     if quantisation is None:
         return runtime.export(graph, holes)
     program = runtime.export(graph, holes, of_served(quantisation))
@@ -124,14 +135,12 @@ def write_bundle(
     arch: str,
     backbone: nn.Module,
     head: nn.Linear,
-    head_start: str,
     classes: tuple[str, ...],
-    acceptance_x: torch.Tensor,
+    acceptance: Inputs | torch.Tensor,
     inference: Program,
-    train_step: Program,
+    learning: Learning | None,
     precision: Precision = "fp32",
     *,
-    trainables: tuple[str, ...] | None = None,
     hindrance: str | None = None,
 ) -> None:
     """Write programs, tensors, acceptance outputs and manifest into `folder`.
@@ -139,51 +148,50 @@ def write_bundle(
     `precision` is the coarsest that the inference program computes in; it says how exactly the board must. What the
     board must give is, of fp32, what the modules compute, which also proves the export; of what is coarser, what this
     very program gives on this machine (of the native agent's programs, which do not run here, what modules compute).
+    `hindrance` says why there is no learning, if something stood against it.
     """
-    infer_name, train_name = f"infer{runtime.suffix}", f"train{runtime.suffix}"
-    (folder / infer_name).write_bytes(inference.data)
-    (folder / train_name).write_bytes(train_step.data)
+    programs = {"infer": inference, **dict(learning.programs() if learning else ())}
+    for name, program in programs.items():
+        (folder / f"{name}{runtime.suffix}").write_bytes(program.data)
     save_file(serving_tensors(backbone, head), folder / TENSORS)
     names = compact_layers(backbone)
+    accepted = inputs_of(acceptance)
+    outputs = Inputs(dict(zip(OUTPUTS, Served(backbone, head).eval()(*accepted), strict=True)))
     manifest: dict[str, Any] = {
         "manifest_version": VERSION,
         "arch": arch,
         "runtime": runtime.name,
         "runtime_version": runtime_version,
         "classes": list(classes),
-        "input_shape": list(acceptance_x.shape[1:]),
+        "inputs": [vars(port) for port in accepted.ports],
+        "outputs": [vars(port) for port in outputs.ports],
         "infer": {
-            "program": infer_name,
+            "program": f"infer{runtime.suffix}",
             "holes": list(inference.holes),
             "quantised_holes": list(inference.quantised_holes),
             "left_in_fp32": [*inference.fp32_layers, *inference.fp32_operators],
             "nodes": vars(inference.nodes),
         },
-        "train": {
-            "program": train_name,
-            "trainables": list(trainable_names(backbone) if trainables is None else trainables),
-            "hindrance": hindrance,
-        },
+        "learn": learning.described(runtime.suffix) if learning else None,
+        "hindrance": learning.hindrance if learning else hindrance,
         "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
-        "head": {"start": head_start},
         "acceptance": {"tolerance": TOLERANCES[precision]},
     }
-    if precision == "fp32" or runtime.agent != "python":
-        outputs = [each.numpy() for each in Served(backbone, head).eval()(acceptance_x)]
-    else:
-        outputs = _outputs_here(folder, manifest, acceptance_x.numpy())
-    accepted = dict(zip(("x", "logits", "features"), (acceptance_x.numpy(), *outputs), strict=True))
-    save_file(accepted, folder / "acceptance.safetensors")
+    if precision != "fp32" and runtime.agent == "python":
+        outputs = _outputs_here(folder, manifest, accepted)
+    save_file({**accepted.arrays("inputs"), **outputs.arrays("outputs")}, folder / "acceptance.safetensors")
     manifest["files"] = {
         file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
     }
     (folder / NAME).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _outputs_here(folder: Path, manifest: dict[str, Any], x: np.ndarray) -> list[np.ndarray]:
+def _outputs_here(folder: Path, manifest: dict[str, Any], accepted: Inputs) -> Inputs:
     """Logits and features of the examples from the inference program itself, one at a time as on the board."""
     run = load_inference(str(folder), manifest, load_tensors(str(folder), None), 1)
-    return [np.concatenate(each) for each in zip(*(run([example[None]]) for example in x), strict=True)]
+    given = [run([tensor.numpy() for tensor in example]) for example in accepted.split(1)]
+    outputs = (torch.from_numpy(np.concatenate(each)) for each in zip(*given, strict=True))
+    return Inputs(dict(zip(OUTPUTS, outputs, strict=True)))
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -7,6 +7,7 @@ import torch
 
 from toolkit.adaptation import adapt_on_device, infer_before_and_after
 from toolkit.deployment import Adaptation, CurvePoint, HeldOut
+from toolkit.inputs import inputs_of
 from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
@@ -45,7 +46,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             if event["event"] == "folds":
                 folds = event["folds"]
             elif event["event"] == "curve":
-                curve.append(CurvePoint(step=event["step"], loss=event["loss"], accuracy=event["accuracy"]))
+                curve.append(CurvePoint(step=event["step"], loss=event["loss"], accuracy=event["score"]))
                 watch.progress.advance(event["step"] * folds, total)
             elif event["event"] == "step":
                 losses.append(event["loss"])
@@ -55,9 +56,11 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
         said = adapt_on_device(
             board.agent,
             bundle.digest,
-            job.task.support,
+            inputs_of(job.task.support.x),
+            job.task.support.y,
+            job.task.support.y,
             steps=request.adapt_steps,
-            jitter=jitter(job),
+            jitter={"x": jitter(job)},
             threads=threads,
             seed=request.seed,
             on_event=on_event,
@@ -75,11 +78,20 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             trained_values=said["trained_values"],
             step_ms=said["step_ms"],
             peak_bytes=said["peak_bytes"],
-            held_out=HeldOut(**said["held_out"]) if said["held_out"] else None,
+            held_out=_held_out(said["held_out"]) if said["held_out"] else None,
             curve=tuple(curve),
             training_loss=tuple(losses),
         )
         return Adapted(adaptation, queries, before, after)
+
+
+def _held_out(said: dict[str, float]) -> HeldOut:
+    return HeldOut(
+        accuracy_before=said["score_before"],
+        accuracy_after=said["score_after"],
+        loss_before=said["loss_before"],
+        loss_after=said["loss_after"],
+    )
 
 
 def tell_of_a_loss(queries: Examples, before: torch.Tensor, after: torch.Tensor, watch: Watch) -> None:

@@ -4,15 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.cache import cached, digest
+from toolkit.inputs import inputs_of
+from toolkit.objectives import Classification
 from toolkit.runtimes import Program
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
 from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
+from toolkit.stages.learning import export_learning
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
 from toolkit.stages.quantise import computing_as
-from toolkit.stages.train_step import export_train_step
 from toolkit.stages.watch import Watch
 
 _ACCEPTANCE_EXAMPLES = 8
@@ -24,7 +26,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         version = board.runtime_version
         arch = board.target.family.arch
         code = code_digest(
-            "toolkit.runtimes", "toolkit.adaptation", "toolkit.stages.quantise", "toolkit.stages.train_step", __name__
+            "toolkit.runtimes", "toolkit.adaptation", "toolkit.stages.quantise", "toolkit.stages.learning", __name__
         )
         key = digest(compact.key, job.runtime.name, version, arch, code)
 
@@ -33,7 +35,15 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             watch.progress.advance(0, 2)
             inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
             watch.progress.advance(1, 2)
-            step = export_train_step(job.runtime, compact.backbone, compact.head, support, len(job.task.classes))
+            learning = export_learning(
+                job.runtime,
+                compact.backbone,
+                compact.head,
+                job.start,
+                inputs_of(support),
+                job.task.support.y,
+                Classification(len(job.task.classes)),
+            )
             watch.progress.advance(2, 2)
             quantisation = compact.quantisation and _leaving(compact.quantisation, inference)
             precision = quantisation.arithmetic.precision if quantisation else "fp32"
@@ -45,14 +55,11 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
                     arch,
                     compact.backbone,
                     compact.head,
-                    job.start,
                     job.task.classes,
                     support[:_ACCEPTANCE_EXAMPLES],
                     inference,
-                    step.program,
+                    learning,
                     precision,
-                    trainables=step.trainables,
-                    hindrance=step.hindrance,
                 )
 
         folder, watch.was_cached = cached("bundles", key, write)

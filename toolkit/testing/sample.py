@@ -36,7 +36,7 @@ def sample(board: Board, bundle: Bundle) -> Samples:
     target, manifest = board.target, bundle.manifest
     release = {
         "path": f"{release_folder(board.home, bundle.digest)}/{manifest['infer']['program']}",
-        "inputs": [[1, *manifest["input_shape"]]],
+        "inputs": [[1, *port["shape"]] for port in manifest["inputs"]],
         "holes": _hole_shapes(bundle),
         "quantised_holes": manifest["infer"].get("quantised_holes", []),
     }

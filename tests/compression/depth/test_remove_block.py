@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from residual_networks import NETWORKS, Residual, build
 from torch import nn
 
-from toolkit.adaptation.train_step import trace_train_step
+from toolkit.adaptation.learning_graphs import trace_gradient
 from toolkit.compression.depth import ResidualBlock, remove_block, residual_blocks
 from toolkit.distillation.batch_norm import batch_statistics
+from toolkit.inputs import inputs_of
+from toolkit.objectives import Classification
 from toolkit.runtimes import executorch, export_with_holes, onnxruntime
 
 # A zero for what the last module of the branch returns is a zero for the branch in all of them but `gated`.
@@ -112,12 +114,11 @@ def test_what_is_left_trains_on_a_board() -> None:
     network = build("bottleneck")
     removed = nn.Sequential(_without(network, *_blocks("bottleneck").values()), nn.Linear(12, 2)).eval()
     names = ("1.weight", "1.bias")
-    state = [torch.zeros_like(removed.get_parameter(name)) for name in names] * 2 + [torch.zeros(()), torch.zeros(())]
-    step = trace_train_step(removed, names, network.x, 2).module()
-    values = [removed.get_parameter(name).detach() for name in names]
-    loss, logits, *_ = step(network.x, torch.eye(2), torch.tensor(1e-3), torch.tensor(1e-8), *values, *state)
-    torch.testing.assert_close(logits, removed(network.x))
-    torch.testing.assert_close(loss, F.cross_entropy(removed(network.x), torch.arange(2)))
+    x, y = network.x, torch.arange(2)
+    gradient = trace_gradient(removed, names, inputs_of(x), y, Classification(2)).module()
+    losses, logits, *_ = gradient(x, y, torch.ones(2), *[removed.get_parameter(name).detach() for name in names])
+    torch.testing.assert_close(logits, removed(x))
+    torch.testing.assert_close(losses, F.cross_entropy(removed(x), y, reduction="none"))
 
 
 def test_which_parameters_train_stays_as_it_is() -> None:

@@ -9,10 +9,12 @@ from .tensors import read_arrays, write_arrays
 
 
 def infer(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: release, adapted, inputs (tensors file with x), outputs (file to write), threads."""
+    """`spec`: release, adapted, inputs (file of `inputs.*`), outputs (file to write: `outputs.*`), threads."""
     manifest = read_manifest(spec["release"])
     run = load_inference(spec["release"], manifest, load_tensors(spec["release"], spec.get("adapted")), spec["threads"])
-    x = read_arrays(spec["inputs"])["x"]
-    logits = [run([example[None]])[0][0] for example in x]
-    write_arrays(spec["outputs"], {"logits": np.stack(logits).astype(np.float32)})
-    return {"examples": len(x), "peak_bytes": peak_bytes()}
+    arrays = read_arrays(spec["inputs"])
+    inputs = [arrays["inputs." + port["name"]] for port in manifest["inputs"]]
+    first = manifest["outputs"][0]["name"]
+    given = [run([values[row : row + 1] for values in inputs])[0] for row in range(len(inputs[0]))]
+    write_arrays(spec["outputs"], {"outputs." + first: np.concatenate(given).astype(np.float32)})
+    return {"examples": len(given), "peak_bytes": peak_bytes()}

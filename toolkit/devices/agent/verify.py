@@ -21,9 +21,12 @@ def verify(spec, emit):  # type: ignore[no-untyped-def]
     before = conditions_at_work()
     run = load_inference(folder, manifest, load_tensors(folder, None), spec["threads"])
     accepted = read_arrays(folder + "/acceptance.safetensors")
-    outputs = zip(*[run([x[None]]) for x in accepted["x"]])
-    apart = [difference(np.concatenate(got), accepted[name]) for name, got in zip(("logits", "features"), outputs)]
-    result = timed(run, [accepted["x"][:1]], spec)
+    inputs = [accepted["inputs." + port["name"]] for port in manifest["inputs"]]
+    expected = [accepted["outputs." + port["name"]] for port in manifest["outputs"]]
+    given = [run([values[row : row + 1] for values in inputs]) for row in range(len(inputs[0]))]
+    outputs = [np.concatenate(each) for each in zip(*given)]
+    apart = [difference(got, wanted) for got, wanted in zip(outputs, expected)]
+    result = timed(run, [values[:1] for values in inputs], spec)
     return {
         "corrupt": [],
         "max_abs_difference": max(absolute for absolute, _ in apart),

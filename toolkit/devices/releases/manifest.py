@@ -13,7 +13,7 @@ from toolkit.errors import BadInput
 
 NAME = "manifest.json"
 SIGNATURE = "manifest.json.sig"
-VERSION = 2
+VERSION = 3
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # One name inside the bundle's folder: no slash, and neither `.`, `..` nor a hidden file.
@@ -34,7 +34,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    manifest_version: Literal[2]
+    manifest_version: Literal[3]
     arch: Literal["x86_64", "aarch64", "any"]
     files: dict[FileName, FileEntry] = Field(min_length=1)
 

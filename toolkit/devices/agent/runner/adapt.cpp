@@ -1,13 +1,15 @@
-// Learn from the support examples on this board: the exported train step moves cores and head, nothing else.
+// Learn from the support examples on this board: exported programs move cores and head, nothing else.
 //
 // Whether the result is accepted is decided on support examples held out in turn; the final cores are then trained on
 // all of them, for as many steps. As agent/adapt.py; the examples never leave the board.
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
 
 #include "facts.hpp"
 #include "learner.hpp"
-#include "score.hpp"
 #include "threads.hpp"
 #include "verbs.hpp"
 
@@ -16,59 +18,62 @@ namespace runner {
 namespace {
 
 constexpr int kEvaluateEvery = 5;
+// Cross-validation in five folds where that takes no longer than this, else in three.
+constexpr double kPatienceS = 30.0;
 
 struct Score {
   double loss;
-  double accuracy;
+  double score;
 };
 
-// Every `folds`-th example of each class, from the `fold`-th on.
-Rows held_out(const Learner& learner, int fold, int folds) {
-  Rows rows(learner.y().size());
-  std::vector<int> seen(learner.classes(), 0);
-  for (std::size_t n = 0; n < rows.size(); ++n) rows[n] = seen[learner.y()[n]]++ % folds == fold;
+// Every `folds`-th example of each stratum, from the `fold`-th on; or all others.
+Rows fold_of(const Learner& learner, int fold, int folds, bool held_out) {
+  std::map<std::int64_t, int> seen;
+  Rows rows;
+  for (std::size_t n = 0; n < learner.strata().size(); ++n)
+    if ((seen[learner.strata()[n]]++ % folds == fold) == held_out) rows.push_back(n);
   return rows;
 }
 
-Rows all_but(Rows rows) {
-  rows.flip();
-  return rows;
+int smallest_stratum(const Learner& learner) {
+  std::map<std::int64_t, int> counts;
+  for (std::int64_t stratum : learner.strata()) ++counts[stratum];
+  int least = std::numeric_limits<int>::max();
+  for (const auto& [stratum, count] : counts) least = std::min(least, count);
+  return least;
 }
 
-// Of the class with fewest examples, up to the last class that has any.
-int smallest_class(const Learner& learner) {
-  const std::int64_t last = *std::max_element(learner.y().begin(), learner.y().end());
-  std::vector<int> counts(last + 1, 0);
-  for (std::int64_t label : learner.y()) ++counts[label];
-  return *std::min_element(counts.begin(), counts.end());
-}
-
-// Each training scored on the examples that it has not seen, all folds together.
-//
-// The loss is the cross-entropy at the temperature that suits it best: training on a handful of examples makes a model
-// overconfident long before it makes it worse.
+// Each training on the examples that it has not seen, all folds together. Of several calibrations of the same outputs,
+// the one counts that suits all of them best.
 Score score(Learner& learner, const std::vector<Training>& trainings, const std::vector<Rows>& unseen) {
-  const auto classes = static_cast<std::size_t>(learner.classes());
-  std::vector<double> logits(learner.y().size() * classes, 0);
+  double scores = 0;
+  std::size_t count = 0;
+  std::vector<double> losses;
   for (std::size_t fold = 0; fold < trainings.size(); ++fold) {
-    const Tensor all = learner.logits(trainings[fold].parameters());
-    for (std::size_t n = 0; n < learner.y().size(); ++n)
-      if (unseen[fold][n]) std::copy_n(all.values.begin() + n * classes, classes, logits.begin() + n * classes);
+    const Judged judged = learner.judge(trainings[fold].parameters(), unseen[fold]);
+    scores += std::accumulate(judged.scores.begin(), judged.scores.end(), 0.0);
+    count += judged.scores.size();
+    for (const std::vector<double>& each : judged.losses) {
+      losses.resize(each.size(), 0);
+      for (std::size_t k = 0; k < each.size(); ++k) losses[k] += each[k];
+    }
   }
-  return {best_cross_entropy(logits, learner.y(), learner.classes()), accuracy(logits, learner.y(), learner.classes())};
+  double least = std::numeric_limits<double>::infinity();
+  for (double loss : losses) least = std::isnan(loss) || loss < least ? loss : least;
+  return {least / static_cast<double>(count), scores / static_cast<double>(count)};
 }
 
 void emit_curve(std::int64_t step, const Score& score) {
-  emit("curve", {{"step", step}, {"loss", score.loss}, {"accuracy", score.accuracy}});
+  emit("curve", {{"step", step}, {"loss", score.loss}, {"score", score.score}});
 }
 
-// Loss and accuracy of the held-out examples with the starting head and after training.
+// Loss and score of the held-out examples with the starting head and after training.
 Json cross_validate(Learner& learner, int folds, std::int64_t steps) {
   std::vector<Rows> unseen;
   std::vector<Training> trainings;
   for (int fold = 0; fold < folds; ++fold) {
-    unseen.push_back(held_out(learner, fold, folds));
-    const Rows seen = all_but(unseen.back());
+    unseen.push_back(fold_of(learner, fold, folds, true));
+    const Rows seen = fold_of(learner, fold, folds, false);
     trainings.emplace_back(learner, learner.start(seen), seen, fold);
   }
   const Score before = score(learner, trainings, unseen);
@@ -79,14 +84,14 @@ Json cross_validate(Learner& learner, int folds, std::int64_t steps) {
     if (step % kEvaluateEvery == 0 || step == steps) emit_curve(step, after = score(learner, trainings, unseen));
   }
   return {{"loss_before", before.loss},
-          {"accuracy_before", before.accuracy},
+          {"score_before", before.score},
           {"loss_after", after.loss},
-          {"accuracy_after", after.accuracy}};
+          {"score_after", after.score}};
 }
 
 // Train on all examples and keep the result; false if it is not finite.
 bool train_and_keep(Learner& learner, std::int64_t steps, int stream, const std::string& path) {
-  const Rows everything(learner.y().size(), true);
+  const Rows everything = learner.everything();
   Training training(learner, learner.start(everything), everything, stream);
   for (std::int64_t step = 1; step <= steps; ++step) emit("step", {{"step", step}, {"loss", training.step()}});
   std::vector<std::pair<std::string, Tensor>> adapted;
@@ -105,7 +110,8 @@ Json adapt(const Json& spec) {
   set_threads(spec);
   const auto steps = spec.at("steps").get<std::int64_t>();
   Learner learner(spec);
-  const int folds = std::min(learner.affordable_folds(), smallest_class(learner));
+  const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
+  const int folds = std::min(6 * seconds <= kPatienceS ? 5 : 3, smallest_stratum(learner));
   emit("folds", {{"folds", folds}});
   const bool judged = folds > 1;
   const Json held_out_scores = judged ? cross_validate(learner, folds, steps) : Json();

@@ -26,9 +26,10 @@ Tensor random_values(const Json& shape, Normal& random) {
 }
 
 // Whole numbers spread over what an int8 tensor holds, as agent/bench.py.
-std::vector<std::int8_t> steps_of(const Tensor& tensor) {
-  std::vector<std::int8_t> steps;
-  for (float value : tensor.values) steps.push_back(static_cast<std::int8_t>(std::clamp(32 * value, -128.0F, 127.0F)));
+Array steps_of(const Tensor& tensor) {
+  Array steps{Type::kInt8, tensor.shape, {}};
+  for (float value : tensor.values)
+    steps.bytes.push_back(static_cast<std::byte>(static_cast<std::int8_t>(std::clamp(32 * value, -128.0F, 127.0F))));
   return steps;
 }
 
@@ -41,12 +42,11 @@ Json measure(const Json& spec, const Json& entry) {
   std::vector<Tensor> inputs;
   for (const Json& shape : entry.at("inputs")) inputs.push_back(random_values(shape, random));
   const bool in_int8 = entry.value("input_type", "float32") == "int8";
-  std::vector<std::vector<std::int8_t>> steps(inputs.size());
+  std::vector<Array> steps;
+  if (in_int8)
+    for (const Tensor& each : inputs) steps.push_back(steps_of(each));
   std::vector<View> views;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (in_int8) steps[i] = steps_of(inputs[i]);
-    views.push_back({inputs[i].shape, inputs[i].values, steps[i]});
-  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) views.push_back(in_int8 ? view(steps[i]) : view(inputs[i]));
   const std::int64_t started = now_ns();
   Program program(path, std::move(holes));
   const double load_ms = static_cast<double>(now_ns() - started) / 1e6;

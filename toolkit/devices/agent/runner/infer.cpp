@@ -12,21 +12,22 @@ Json infer(const Json& spec) {
   const auto folder = spec.at("release").get<std::string>();
   const Json manifest = read_manifest(folder);
   const auto program = load_inference(folder, manifest, load_tensors(folder, spec.value("adapted", Json())));
-  const Tensors inputs = read_tensors(spec.at("inputs").get<std::string>());
-  const Tensor& x = inputs.at("x");
-  if (x.shape.empty()) throw Failure("ValueError", inputs.path + ": x is a single value, not a batch");
-  Tensor logits{{x.shape[0], 0}, {}};
-  Shape shape;
-  for (std::int64_t i = 0; i < x.shape[0]; ++i) {
-    const View one[] = {example(x, i, shape)};
-    program->call(one);
+  const Tensors file = read_tensors(spec.at("inputs").get<std::string>());
+  const std::vector<View> inputs = inputs_of(manifest, file);
+  Tensor outputs;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(inputs.at(0).rows()); ++i) {
+    const std::size_t row[] = {i};
+    const std::vector<Array> one = rows_of_all(inputs, row);
+    program->call(views_of(one));
     const View out = program->output(0);
-    logits.shape[1] = static_cast<std::int64_t>(out.values.size());
-    logits.values.insert(logits.values.end(), out.values.begin(), out.values.end());
+    outputs.shape.assign(out.shape.begin(), out.shape.end());
+    outputs.values.insert(outputs.values.end(), out.floats().begin(), out.floats().end());
   }
-  write_tensors(spec.at("outputs").get<std::string>(), {{"logits", logits}});
-  Json done = {{"examples", x.shape[0]}, {"peak_bytes", peak_bytes()}};
-  done.update(what_ran({program_path(folder, manifest, "infer")}));
+  outputs.shape.at(0) = inputs.at(0).rows();
+  const auto first = manifest.at("outputs").at(0).at("name").get<std::string>();
+  write_tensors(spec.at("outputs").get<std::string>(), {{"outputs." + first, outputs}});
+  Json done = {{"examples", inputs.at(0).rows()}, {"peak_bytes", peak_bytes()}};
+  done.update(what_ran({program_path(folder, manifest.at("infer").at("program"))}));
   return done;
 }
 

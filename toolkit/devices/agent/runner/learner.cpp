@@ -2,21 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <numeric>
 
 #include "clock.hpp"
 #include "failure.hpp"
-#include "prototype.hpp"
 #include "timing.hpp"
 
 namespace runner {
 
 namespace {
 
-// Cross-validation in five folds where that takes no longer than this, else in three.
-constexpr double kPatienceS = 30.0;
-constexpr double kAdamEps = 1e-8;
-
-double deviation(const std::vector<float>& values) {
+double deviation(std::span<const float> values) {
   double sum = 0, squares = 0;
   for (float value : values) sum += value;
   const double mean = sum / static_cast<double>(values.size());
@@ -26,96 +23,191 @@ double deviation(const std::vector<float>& values) {
 
 Tensor single(double value) { return {{}, {static_cast<float>(value)}}; }
 
-// First moments, second moments, two bias corrections.
-std::vector<Tensor> fresh_state(const std::vector<Tensor>& parameters) {
-  std::vector<Tensor> state;
-  for (int moment = 0; moment < 2; ++moment)
-    for (const Tensor& each : parameters) state.push_back({each.shape, std::vector<float>(each.values.size(), 0)});
-  state.push_back(single(0));
-  state.push_back(single(0));
-  return state;
+// `size` rows from the `first` on; what is missing is the first once more.
+Rows filled(const Rows& rows, std::size_t first, std::size_t size) {
+  const std::size_t last = std::min(first + size, rows.size());
+  Rows part(rows.begin() + static_cast<std::ptrdiff_t>(first), rows.begin() + static_cast<std::ptrdiff_t>(last));
+  part.resize(size, part.front());
+  return part;
+}
+
+// One for each of the first `count` rows of a batch.
+Tensor weights_of(std::size_t count, std::size_t size) {
+  Tensor weights{{static_cast<std::int64_t>(size)}, std::vector<float>(size, 0)};
+  std::fill_n(weights.values.begin(), count, 1.0F);
+  return weights;
+}
+
+void append(std::vector<View>& views, const std::vector<Tensor>& tensors) {
+  for (const Tensor& each : tensors) views.push_back(view(each));
+}
+
+// The program's next output in the place of what went in.
+void replace(Tensor& tensor, const View& out) {
+  const std::span<const float> values = out.floats();
+  if (values.size() != tensor.values.size())
+    throw Failure("ValueError", "a program gives " + std::to_string(values.size()) + " values where " +
+                                    std::to_string(tensor.values.size()) + " are expected");
+  std::copy(values.begin(), values.end(), tensor.values.begin());
 }
 
 }  // namespace
 
-Training::Training(Learner& learner, std::vector<Tensor> parameters, const Rows& rows, std::uint64_t stream)
+Training::Training(Learner& learner, std::vector<Tensor> parameters, Rows rows, std::uint64_t stream)
     : learner_(learner),
       parameters_(std::move(parameters)),
-      state_(fresh_state(parameters_)),
-      labels_(learner.one_hot(rows)),
+      state_(learner.fresh_state()),
+      rows_(std::move(rows)),
       random_(learner.spec_.at("seed").get<std::uint64_t>(), stream) {}
 
 double Training::step() {
-  const Tensor x = learner_.jittered(random_);
+  const std::vector<Array> shaken = learner_.shaken(random_);
   const std::int64_t started = now_ns();
-  const double loss = learner_.step(x, labels_, learner_.spec_.at("lr").get<double>(), parameters_, state_).loss;
+  const auto found = learner_.gradients(parameters_, rows_, views_of(shaken));
+  learner_.update(rows_.size(), found.sums, parameters_, state_);
   learner_.step_ms_.push_back(static_cast<double>(now_ns() - started) / 1e6);
-  return loss;
+  return std::accumulate(found.losses.begin(), found.losses.end(), 0.0) / static_cast<double>(found.losses.size());
 }
 
 Learner::Learner(const Json& spec) : spec_(spec) {
   const auto folder = spec.at("release").get<std::string>();
   manifest_ = read_manifest(folder);
+  learn_ = manifest_.at("learn");
+  if (learn_.is_null()) throw Failure("ValueError", "this release does not learn");
   tensors_ = load_tensors(folder, nullptr);
-  names_ = manifest_.at("train").at("trainables").get<std::vector<std::string>>();
-  classes_ = static_cast<std::int64_t>(manifest_.at("classes").size());
-  const Tensors support = read_tensors(spec.at("support").get<std::string>());
-  x_ = support.at("x");
-  const auto labels = support.integers.find("y");
-  if (labels == support.integers.end()) throw Failure("KeyError", support.path + " has no tensor 'y'");
-  y_ = labels->second;
-  if (y_.empty() || x_.shape.empty() || x_.shape[0] != static_cast<std::int64_t>(y_.size()))
-    throw Failure("ValueError", support.path + ": x and y are not as many, or none");
-  for (std::int64_t label : y_)
-    if (label < 0 || label >= classes_)
-      throw Failure("ValueError", support.path + ": label " + std::to_string(label) + " of " +
-                                      std::to_string(classes_) + " classes");
-  jitter_ = spec.at("jitter").get<double>() * deviation(x_.values);
-  features_ = features_of_support(folder);
-  programs_.push_back(program_path(folder, manifest_, "train"));
-  program_ = std::make_unique<Program>(programs_.back(), std::vector<Hole>{});
-}
-
-Tensor Learner::features_of_support(const std::string& folder) {
-  const auto infer = load_inference(folder, manifest_, tensors_);
-  programs_.push_back(program_path(folder, manifest_, "infer"));
-  Tensor features{{x_.shape[0], 0}, {}};
-  Shape shape;
-  for (std::int64_t i = 0; i < x_.shape[0]; ++i) {
-    const View one[] = {example(x_, i, shape)};
-    infer->call(one);
-    const View out = infer->output(1);
-    features.shape[1] = static_cast<std::int64_t>(out.values.size());
-    features.values.insert(features.values.end(), out.values.begin(), out.values.end());
+  names_ = learn_.at("trainables").get<std::vector<std::string>>();
+  batch_ = learn_.at("batch").get<std::size_t>();
+  most_ = learn_.at("most").get<std::size_t>();
+  support_ = read_tensors(spec.at("support").get<std::string>());
+  inputs_ = inputs_of(manifest_, support_);
+  targets_ = support_.any("targets." + learn_.at("target").at("name").get<std::string>());
+  const auto strata = support_.any("strata").integers();
+  strata_.assign(strata.begin(), strata.end());
+  if (targets_.rows() != inputs_.at(0).rows() || strata_.size() != static_cast<std::size_t>(targets_.rows()))
+    throw Failure("ValueError", support_.path + ": inputs and targets are not as many, or none");
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const double share = spec.at("jitter").value(manifest_["inputs"][i]["name"].get<std::string>(), 0.0);
+    deviations_.push_back(inputs_[i].type == Type::kFloat32 ? share * deviation(inputs_[i].floats()) : 0.0);
   }
-  return features;
+  for (const auto& [name, file] : learn_.at("programs").items()) {
+    paths_.push_back(program_path(folder, file));
+    programs_[name] = std::make_unique<Program>(paths_.back(), std::vector<Hole>{});
+  }
+  if (!learn_.at("starts").empty()) read_features(folder);
 }
 
-std::vector<Tensor> Learner::start(const Rows& rows) const {
+void Learner::read_features(const std::string& folder) {
+  if (strata_.size() > most_)
+    throw Failure("ValueError", std::to_string(strata_.size()) + " examples, the release starts from " +
+                                    std::to_string(most_) + " at most");
+  const auto infer = load_inference(folder, manifest_, tensors_);
+  paths_.push_back(program_path(folder, manifest_.at("infer").at("program")));
+  for (std::size_t i : everything()) {
+    const std::size_t row[] = {i};
+    const std::vector<Array> one = rows_of_all(inputs_, row);
+    infer->call(views_of(one));
+    const View out = infer->output(1);
+    features_.shape.assign(out.shape.begin(), out.shape.end());
+    features_.values.insert(features_.values.end(), out.floats().begin(), out.floats().end());
+  }
+  features_.shape.at(0) = static_cast<std::int64_t>(strata_.size());
+}
+
+Rows Learner::everything() const {
+  Rows rows(strata_.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+std::vector<Tensor> Learner::start(const Rows& rows) {
   std::vector<Tensor> parameters;
   for (const std::string& name : names_) parameters.push_back(tensors_.at(name));
-  if (manifest_.at("head").at("start") == "prototype") {
-    Head head = prototype_head(features_, y_, rows, classes_);
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (names_[i] == "head.weight") parameters[i] = head.weight;
-      if (names_[i] == "head.bias") parameters[i] = head.bias;
-    }
-  }
+  const auto starts = learn_.at("starts").get<std::vector<std::string>>();
+  if (starts.empty()) return parameters;
+  const Rows all = filled(everything(), 0, most_);
+  Tensor weights = weights_of(0, most_);
+  for (std::size_t row : rows) weights.values[row] = 1;
+  const Array features = rows_of(view(features_), all), targets = rows_of(targets_, all);
+  const View given[] = {view(features), view(targets), view(weights)};
+  program("start").call(given);
+  for (std::size_t k = 0; k < starts.size(); ++k)
+    for (std::size_t i = 0; i < names_.size(); ++i)
+      if (names_[i] == starts[k]) replace(parameters[i], program("start").output(k));
   return parameters;
 }
 
-Tensor Learner::logits(const std::vector<Tensor>& parameters) {
-  std::vector<Tensor> unmoved = parameters, state = fresh_state(parameters);
-  return step(x_, one_hot(Rows(y_.size(), true)), 0.0, unmoved, state).logits;
+Learner::Gradients Learner::gradients(const std::vector<Tensor>& parameters, const Rows& rows,
+                                      const std::vector<View>& inputs) {
+  Gradients found;
+  for (const Tensor& each : parameters) found.sums.push_back({each.shape, std::vector<float>(each.values.size(), 0)});
+  for (std::size_t first = 0; first < rows.size(); first += batch_) {
+    const std::size_t count = std::min(batch_, rows.size() - first);
+    const Rows part = filled(rows, first, batch_);
+    const std::vector<Array> chosen = rows_of_all(inputs, part);
+    const Array targets = rows_of(targets_, part);
+    const Tensor weights = weights_of(count, batch_);
+    std::vector<View> given = views_of(chosen);
+    given.push_back(view(targets));
+    given.push_back(view(weights));
+    append(given, parameters);
+    Program& gradient = program("gradient");
+    gradient.call(given);
+    const auto losses = gradient.output(0).floats().first(count);
+    found.losses.insert(found.losses.end(), losses.begin(), losses.end());
+    const View outputs = gradient.output(1);
+    const auto values = outputs.floats().first(outputs.floats().size() / batch_ * count);
+    found.outputs.shape.assign(outputs.shape.begin(), outputs.shape.end());
+    found.outputs.values.insert(found.outputs.values.end(), values.begin(), values.end());
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const auto more = gradient.output(2 + i).floats();
+      for (std::size_t k = 0; k < more.size(); ++k) found.sums[i].values.at(k) += more[k];
+    }
+  }
+  found.outputs.shape.at(0) = static_cast<std::int64_t>(rows.size());
+  return found;
 }
 
-int Learner::affordable_folds() {
-  const std::vector<Tensor> parameters = start(Rows(y_.size(), true));
-  logits(parameters);  // the first call warms up
+void Learner::update(std::size_t count, const std::vector<Tensor>& sums, std::vector<Tensor>& parameters,
+                     std::vector<Tensor>& state) {
+  const Tensor total = single(static_cast<double>(count)), rate = single(spec_.at("lr").get<double>());
+  const Tensor eps = single(learn_.at("eps").get<double>());
+  std::vector<View> given = {view(total), view(rate), view(eps)};
+  append(given, sums);
+  append(given, parameters);
+  append(given, state);
+  program("update").call(given);
+  std::size_t next = 0;
+  for (std::vector<Tensor>* group : {&parameters, &state})
+    for (Tensor& each : *group) replace(each, program("update").output(next++));
+}
+
+Judged Learner::judge(const std::vector<Tensor>& parameters, const Rows& rows) {
+  const Tensor outputs = gradients(parameters, rows, inputs_).outputs;
+  Judged judged;
+  Rows places(rows.size());
+  std::iota(places.begin(), places.end(), 0);
+  for (std::size_t first = 0; first < rows.size(); first += batch_) {
+    const std::size_t count = std::min(batch_, rows.size() - first);
+    const Array given = rows_of(view(outputs), filled(places, first, batch_));
+    const Array targets = rows_of(targets_, filled(rows, first, batch_));
+    const View both[] = {view(given), view(targets)};
+    program("judge").call(both);
+    const auto scores = program("judge").output(0).floats(), losses = program("judge").output(1).floats();
+    const std::size_t width = losses.size() / batch_;
+    for (std::size_t row = 0; row < count; ++row) {
+      judged.scores.push_back(scores[row]);
+      judged.losses.emplace_back(losses.begin() + row * width, losses.begin() + (row + 1) * width);
+    }
+  }
+  return judged;
+}
+
+double Learner::seconds_of_a_step() {
+  const std::vector<Tensor> parameters = start(everything());
+  gradients(parameters, everything(), inputs_);  // the first call warms up
   const std::int64_t started = now_ns();
-  logits(parameters);
-  const double seconds = static_cast<double>(now_ns() - started) / 1e9 * spec_.at("steps").get<double>();
-  return 6 * seconds <= kPatienceS ? 5 : 3;
+  gradients(parameters, everything(), inputs_);
+  return static_cast<double>(now_ns() - started) / 1e9;
 }
 
 std::int64_t Learner::trained_values() const {
@@ -126,40 +218,26 @@ std::int64_t Learner::trained_values() const {
 
 Json Learner::step_ms() const { return step_ms_.empty() ? Json() : Json(percentile(step_ms_, 50)); }
 
-Learner::Stepped Learner::step(const Tensor& x, const Tensor& labels, double lr, std::vector<Tensor>& parameters,
-                               std::vector<Tensor>& state) {
-  const Tensor rate = single(lr), eps = single(kAdamEps);
-  std::vector<View> inputs = {view(x), view(labels), view(rate), view(eps)};
-  for (const Tensor& each : parameters) inputs.push_back(view(each));
-  for (const Tensor& each : state) inputs.push_back(view(each));
-  program_->call(inputs);
-  const View loss = program_->output(0), logits = program_->output(1);
-  // Copied: the next call overwrites what the program's outputs are read from.
-  std::size_t next = 2;
-  for (std::vector<Tensor>* group : {&parameters, &state})
-    for (Tensor& each : *group) {
-      const View out = program_->output(next++);
-      if (out.values.size() != each.values.size())
-        throw Failure("ValueError", "the train step gives " + std::to_string(out.values.size()) + " values where " +
-                                        std::to_string(each.values.size()) + " went in");
-      std::copy(out.values.begin(), out.values.end(), each.values.begin());
-    }
-  return {loss.values[0], {Shape(logits.shape.begin(), logits.shape.end()),
-                           std::vector<float>(logits.values.begin(), logits.values.end())}};
+std::vector<Tensor> Learner::fresh_state() const {
+  std::vector<Tensor> state;
+  for (const Json& shape : learn_.at("state")) {
+    state.push_back({shape.get<Shape>(), {}});
+    state.back().values.resize(static_cast<std::size_t>(count_of(state.back().shape)), 0);
+  }
+  return state;
 }
 
-// Labels as rows of the identity; a row of zeros takes its example out of the loss.
-Tensor Learner::one_hot(const Rows& rows) const {
-  Tensor labels{{x_.shape[0], classes_}, std::vector<float>(y_.size() * classes_, 0)};
-  for (std::size_t n = 0; n < y_.size(); ++n)
-    if (rows[n]) labels.values[n * classes_ + y_[n]] = 1;
-  return labels;
-}
-
-Tensor Learner::jittered(Normal& random) const {
-  Tensor x = x_;
-  for (float& value : x.values) value += static_cast<float>(jitter_) * random.next();
-  return x;
+std::vector<Array> Learner::shaken(Normal& random) const {
+  std::vector<Array> inputs;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const View& whole = inputs_[i];
+    inputs.push_back({whole.type, Shape(whole.shape.begin(), whole.shape.end()), {whole.bytes.begin(), whole.bytes.end()}});
+    if (deviations_[i] == 0) continue;
+    std::vector<float> values(whole.floats().begin(), whole.floats().end());
+    for (float& value : values) value += static_cast<float>(deviations_[i]) * random.next();
+    std::memcpy(inputs.back().bytes.data(), values.data(), inputs.back().bytes.size());
+  }
+  return inputs;
 }
 
 }  // namespace runner

@@ -1,6 +1,7 @@
-// The exported train step bound to a release's support set.
+// The programs that a release learns by, bound to its support examples; as agent/learner.py.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,69 +13,79 @@
 
 namespace runner {
 
-using Rows = std::vector<bool>;
+// Of examples.
+using Rows = std::vector<std::size_t>;
 
 class Learner;
 
 // A training in progress: the trainables after the steps so far, and the optimiser's state.
 class Training {
  public:
-  Training(Learner& learner, std::vector<Tensor> parameters, const Rows& rows, std::uint64_t stream);
-  // One Adam step on the examples of the rows; returns the loss before it.
+  Training(Learner& learner, std::vector<Tensor> parameters, Rows rows, std::uint64_t stream);
+  // One step on the examples of the rows; returns their mean loss before it.
   double step();
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
  private:
   Learner& learner_;
   std::vector<Tensor> parameters_, state_;
-  Tensor labels_;
+  Rows rows_;
   Normal random_;
+};
+
+// What an objective says of some examples: each one's score, and its loss under each of several calibrations.
+struct Judged {
+  std::vector<double> scores;
+  std::vector<std::vector<double>> losses;
 };
 
 class Learner {
  public:
-  // `spec`: release, support, jitter, seed, lr, steps. Throws Failure if support and release do not go together.
+  // `spec`: release, support, jitter, seed, lr. Throws Failure if support and release do not go together.
   explicit Learner(const Json& spec);
 
   // Cores as installed, and a head that has seen only the examples of `rows`.
-  std::vector<Tensor> start(const Rows& rows) const;
-  // Logits (N, classes) of all support examples: a step of length zero.
-  Tensor logits(const std::vector<Tensor>& parameters);
-  // Five, or three where a step takes so long that five would try one's patience.
-  int affordable_folds();
+  std::vector<Tensor> start(const Rows& rows);
+  Judged judge(const std::vector<Tensor>& parameters, const Rows& rows);
+  // What a step takes, in seconds.
+  double seconds_of_a_step();
 
+  Rows everything() const;
+  const std::vector<std::int64_t>& strata() const { return strata_; }
   const std::vector<std::string>& names() const { return names_; }
-  const std::vector<std::int64_t>& y() const { return y_; }
-  std::int64_t classes() const { return classes_; }
   std::int64_t trained_values() const;
   // Median duration of a training step, null if there was none.
   Json step_ms() const;
   // Paths of the programs that were run.
-  const std::vector<std::string>& programs() const { return programs_; }
+  const std::vector<std::string>& programs() const { return paths_; }
 
  private:
   friend class Training;
 
-  struct Stepped {
-    double loss;
-    Tensor logits;
+  struct Gradients {
+    std::vector<float> losses;
+    Tensor outputs;
+    std::vector<Tensor> sums;
   };
-  // Replaces parameters and state by the stepped ones.
-  Stepped step(const Tensor& x, const Tensor& labels, double lr, std::vector<Tensor>& parameters,
-               std::vector<Tensor>& state);
-  Tensor one_hot(const Rows& rows) const;
-  Tensor jittered(Normal& random) const;
-  Tensor features_of_support(const std::string& folder);
+  Gradients gradients(const std::vector<Tensor>& parameters, const Rows& rows, const std::vector<View>& inputs);
+  // Replaces parameters and state by the stepped ones; `sums` are gradients of `count` examples.
+  void update(std::size_t count, const std::vector<Tensor>& sums, std::vector<Tensor>& parameters,
+              std::vector<Tensor>& state);
+  std::vector<Array> shaken(Normal& random) const;
+  void read_features(const std::string& folder);
+  Program& program(const char* name) { return *programs_.at(name); }
+  std::vector<Tensor> fresh_state() const;
 
-  Json spec_, manifest_;
-  Tensors tensors_;
-  std::vector<std::string> names_, programs_;
-  std::int64_t classes_;
-  Tensor x_;
-  std::vector<std::int64_t> y_;
-  double jitter_ = 0;
+  Json spec_, manifest_, learn_;
+  Tensors tensors_, support_;
+  std::vector<std::string> names_, paths_;
+  std::size_t batch_ = 1, most_ = 0;
+  std::vector<View> inputs_;
+  View targets_;
+  std::vector<std::int64_t> strata_;
+  std::vector<double> deviations_;
   Tensor features_;
-  std::unique_ptr<Program> program_;
+  std::map<std::string, std::unique_ptr<Program>> programs_;
   std::vector<double> step_ms_;
 };
 

@@ -36,12 +36,32 @@ T must(et::Result<T> result, const std::string& path, const std::string& doing) 
   return std::move(result.get());
 }
 
+struct Known {
+  Type type;
+  ScalarType scalar;
+};
+
 // A program that is timed alone may be what stands between int8 layers.
-Shape shape_of(const et::Result<et::TensorInfo>& info, const std::string& path) {
-  if (!info.ok() || (info->scalar_type() != ScalarType::Float && info->scalar_type() != ScalarType::Char))
-    throw Failure("ValueError", path + " has an input or output that is no float32 or int8 tensor");
-  return Shape(info->sizes().begin(), info->sizes().end());
+constexpr Known kTypes[] = {{Type::kFloat32, ScalarType::Float},
+                            {Type::kInt64, ScalarType::Long},
+                            {Type::kInt32, ScalarType::Int},
+                            {Type::kInt8, ScalarType::Char},
+                            {Type::kBool, ScalarType::Bool}};
+
+Type type_of(const et::Result<et::TensorInfo>& info, const std::string& path) {
+  if (info.ok())
+    for (const Known& known : kTypes)
+      if (known.scalar == info->scalar_type()) return known.type;
+  throw Failure("ValueError", path + " has an input or output that is no tensor of a type that boards know");
 }
+
+ScalarType scalar_of(Type type) {
+  for (const Known& known : kTypes)
+    if (known.type == type) return known.scalar;
+  return ScalarType::Undefined;
+}
+
+Shape shape_of(const et::Result<et::TensorInfo>& info) { return Shape(info->sizes().begin(), info->sizes().end()); }
 
 // A shape with the strides and the order of dimensions that the runtime wants beside it.
 struct Form {
@@ -88,20 +108,21 @@ struct Program::Loaded {
   std::vector<Form> forms;
 };
 
-View view(const Tensor& tensor) { return {tensor.shape, tensor.values}; }
-
 Program::Program(const std::string& path, std::vector<Hole> holes) : path_(path) {
   const Doing doing("loading", path);
   loaded_ = std::make_unique<Loaded>(path, std::move(holes));
   loaded_->holes.require_all_asked();
   for (std::size_t i = 0; i < loaded_->meta.num_inputs(); ++i) {
     const auto info = loaded_->meta.input_tensor_meta(i);
-    inputs_.push_back(shape_of(info, path));
-    in_int8_.push_back(info->scalar_type() == ScalarType::Char);
+    types_.push_back(type_of(info, path));
+    inputs_.push_back(shape_of(info));
     loaded_->forms.emplace_back(inputs_.back());
   }
-  for (std::size_t i = 0; i < loaded_->meta.num_outputs(); ++i)
-    outputs_.push_back(shape_of(loaded_->meta.output_tensor_meta(i), path));
+  for (std::size_t i = 0; i < loaded_->meta.num_outputs(); ++i) {
+    const auto info = loaded_->meta.output_tensor_meta(i);
+    type_of(info, path);
+    outputs_.push_back(shape_of(info));
+  }
 }
 
 Program::~Program() = default;
@@ -112,9 +133,8 @@ void Program::call(std::span<const View> inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Form& form = loaded_->forms[i];
     // The runtime copies inputs and writes to none.
-    const void* data = in_int8_[i] ? static_cast<const void*>(inputs[i].steps.data()) : inputs[i].values.data();
-    TensorImpl impl(in_int8_[i] ? ScalarType::Char : ScalarType::Float, static_cast<ssize_t>(form.sizes.size()),
-                    form.sizes.data(), const_cast<void*>(data), form.order.data(), form.strides.data());
+    TensorImpl impl(scalar_of(types_[i]), static_cast<ssize_t>(form.sizes.size()), form.sizes.data(),
+                    const_cast<std::byte*>(inputs[i].bytes.data()), form.order.data(), form.strides.data());
     const et::Error error = loaded_->method->set_input(et::EValue(executorch::aten::Tensor(&impl)), i);
     if (error != et::Error::Ok) throw Failure("RuntimeError", path_ + ": setting input failed: " + said(error));
   }
@@ -129,8 +149,9 @@ void Program::check(std::span<const View> inputs) const {
     throw Failure("ValueError", path_ + " takes " + std::to_string(inputs_.size()) + " inputs, " +
                                     std::to_string(inputs.size()) + " given");
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (in_int8_[i] == inputs[i].steps.empty())
-      throw Failure("ValueError", path_ + ": input " + std::to_string(i) + " is " + (in_int8_[i] ? "" : "not ") + "int8");
+    if (inputs[i].type != types_[i])
+      throw Failure("ValueError", path_ + ": input " + std::to_string(i) + " is " + name_of(types_[i]) + ", " +
+                                      name_of(inputs[i].type) + " given");
     if (!std::equal(inputs[i].shape.begin(), inputs[i].shape.end(), inputs_[i].begin(), inputs_[i].end()))
       throw Failure("ValueError", path_ + ": input " + std::to_string(i) + " is " + words(inputs_[i]) + ", " +
                                       words(Shape(inputs[i].shape.begin(), inputs[i].shape.end())) + " given");
@@ -143,7 +164,8 @@ View Program::output(std::size_t index) const {
   const executorch::aten::Tensor tensor = loaded_->method->get_output(index).toTensor();
   if (tensor.scalar_type() != ScalarType::Float)
     throw Failure("ValueError", path_ + ": output " + std::to_string(index) + " is no float32 tensor");
-  return {outputs_[index], {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())}};
+  const std::span<const float> values(tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel()));
+  return {Type::kFloat32, outputs_[index], std::as_bytes(values)};
 }
 
 std::size_t Program::outputs() const { return outputs_.size(); }

@@ -13,15 +13,6 @@
 
 namespace runner {
 
-// Values that someone else owns: `steps` for an input in int8, `values` for any other.
-struct View {
-  std::span<const std::int64_t> shape;
-  std::span<const float> values;
-  std::span<const std::int8_t> steps = {};
-};
-
-View view(const Tensor& tensor);
-
 class Program {
  public:
   // Throws Failure with the file's name and what the runtime said.
@@ -46,7 +37,7 @@ class Program {
   std::string path_;
   std::unique_ptr<Loaded> loaded_;
   std::vector<Shape> inputs_;
-  std::vector<bool> in_int8_;
+  std::vector<Type> types_;
   std::vector<Shape> outputs_;
   std::int64_t execute_ns_ = 0;
 };

@@ -81,23 +81,36 @@ std::vector<Hole> fill_holes(const Json& manifest, const Tensors& tensors) {
   return holes;
 }
 
-std::string program_path(const std::string& folder, const Json& manifest, const char* which) {
-  const auto name = manifest.at(which).at("program").get<std::string>();
-  require_inside(name);
-  return folder + "/" + name;
+std::string program_path(const std::string& folder, const Json& name) {
+  require_inside(name.get<std::string>());
+  return folder + "/" + name.get<std::string>();
 }
 
 std::unique_ptr<Program> load_inference(const std::string& folder, const Json& manifest, const Tensors& tensors) {
   const auto runtime = manifest.at("runtime").get<std::string>();
   if (runtime != "executorch") throw Failure("ValueError", "unknown runtime: " + runtime);
-  return std::make_unique<Program>(program_path(folder, manifest, "infer"), fill_holes(manifest, tensors));
+  return std::make_unique<Program>(program_path(folder, manifest.at("infer").at("program")), fill_holes(manifest, tensors));
 }
 
-View example(const Tensor& batch, std::size_t index, Shape& shape) {
-  shape = batch.shape;
-  shape.at(0) = 1;
-  const auto size = static_cast<std::size_t>(count_of(shape));
-  return {shape, std::span<const float>(batch.values).subspan(index * size, size)};
+std::vector<View> inputs_of(const Json& manifest, const Tensors& file) {
+  std::vector<View> inputs;
+  for (const Json& port : manifest.at("inputs")) inputs.push_back(file.any("inputs." + port.at("name").get<std::string>()));
+  for (const View& each : inputs)
+    if (each.rows() < 1 || each.rows() != inputs[0].rows())
+      throw Failure("ValueError", file.path + ": inputs are not as many, or none");
+  return inputs;
+}
+
+std::vector<Array> rows_of_all(std::span<const View> arrays, std::span<const std::size_t> rows) {
+  std::vector<Array> chosen;
+  for (const View& each : arrays) chosen.push_back(rows_of(each, rows));
+  return chosen;
+}
+
+std::vector<View> views_of(std::span<const Array> arrays) {
+  std::vector<View> views;
+  for (const Array& each : arrays) views.push_back(view(each));
+  return views;
 }
 
 Json what_ran(const std::vector<std::string>& paths) {

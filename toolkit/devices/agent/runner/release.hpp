@@ -23,14 +23,19 @@ Tensors load_tensors(const std::string& folder, const Json& adapted);
 // Value of each hole of the inference program, in order: core x basis where a core folds in, else the tensor.
 std::vector<Hole> fill_holes(const Json& manifest, const Tensors& tensors);
 
-// "infer" or "train": the path of that program.
-std::string program_path(const std::string& folder, const Json& manifest, const char* which);
+// The path of a program that the manifest names. Throws Failure if it leaves the folder.
+std::string program_path(const std::string& folder, const Json& name);
 
-// The inference program, x -> logits, features, with its holes filled.
+// The inference program, inputs -> logits, features, with its holes filled.
 std::unique_ptr<Program> load_inference(const std::string& folder, const Json& manifest, const Tensors& tensors);
 
-// Example `index` of a batch, as a batch of one; `shape` keeps the sizes that the view points at.
-View example(const Tensor& batch, std::size_t index, Shape& shape);
+// The inputs of a file, in the order of the release's ports. Throws Failure unless all are as many, and at least one.
+std::vector<View> inputs_of(const Json& manifest, const Tensors& file);
+
+// Those rows of each: what a program takes.
+std::vector<Array> rows_of_all(std::span<const View> arrays, std::span<const std::size_t> rows);
+
+std::vector<View> views_of(std::span<const Array> arrays);
 
 // "sha256" (file name -> digest) and "runtime_version" of programs that were run.
 Json what_ran(const std::vector<std::string>& paths);

@@ -20,6 +20,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kAlignment = 8;
+const std::map<std::string, Type> kOthers = {{"I64", Type::kInt64}, {"I32", Type::kInt32}, {"BOOL", Type::kBool}};
 constexpr std::uint64_t kMostValues = std::uint64_t{1} << 48;
 
 // A file as memory, for as long as this lives.
@@ -62,37 +63,41 @@ Shape checked_shape(const Json& entry, const std::string& path) {
   return entry.at("shape").get<Shape>();
 }
 
-template <typename Value>
-std::vector<Value> values_of(const Json& entry, std::span<const char> data, const std::string& path) {
+// Of `size` bytes each, if they are as many as the shape says.
+std::span<const char> bytes_of(const Json& entry, std::size_t size, std::span<const char> data,
+                               const std::string& path) {
   const auto begin = entry.at("data_offsets").at(0).get<std::uint64_t>();
   const auto end = entry.at("data_offsets").at(1).get<std::uint64_t>();
   if (begin > end || end > data.size()) throw corrupt(path, "a tensor lies outside the file");
   const Shape shape = checked_shape(entry, path);
-  if (end - begin != static_cast<std::uint64_t>(count_of(shape)) * sizeof(Value))
+  if (end - begin != static_cast<std::uint64_t>(count_of(shape)) * size)
     throw corrupt(path, "a shape and its offsets disagree");
-  std::vector<Value> values(count_of(shape));
-  if (!values.empty()) std::memcpy(values.data(), data.data() + begin, end - begin);
-  return values;
+  return data.subspan(begin, end - begin);
+}
+
+Tensor tensor_of(const Json& entry, std::span<const char> data, const std::string& path) {
+  const std::span<const char> bytes = bytes_of(entry, sizeof(float), data, path);
+  Tensor tensor{checked_shape(entry, path), std::vector<float>(bytes.size() / sizeof(float))};
+  if (!bytes.empty()) std::memcpy(tensor.values.data(), bytes.data(), bytes.size());
+  return tensor;
+}
+
+Array array_of(const Json& entry, Type type, std::span<const char> data, const std::string& path) {
+  const std::span<const std::byte> bytes = std::as_bytes(bytes_of(entry, size_of(type), data, path));
+  return {type, checked_shape(entry, path), {bytes.begin(), bytes.end()}};
 }
 
 }  // namespace
-
-std::int64_t count_of(const Shape& shape) {
-  std::int64_t count = 1;
-  for (std::int64_t size : shape) count *= size;
-  return count;
-}
-
-std::string words(const Shape& shape) {
-  std::string text;
-  for (std::int64_t size : shape) text += (text.empty() ? "" : " x ") + std::to_string(size);
-  return text.empty() ? "a single value" : text;
-}
 
 const Tensor& Tensors::at(const std::string& name) const {
   const auto found = floats.find(name);
   if (found == floats.end()) throw Failure("KeyError", path + " has no tensor '" + name + "'");
   return found->second;
+}
+
+View Tensors::any(const std::string& name) const {
+  const auto found = others.find(name);
+  return found == others.end() ? view(at(name)) : view(found->second);
 }
 
 Tensors read_tensors(const std::string& path) {
@@ -112,12 +117,13 @@ Tensors read_tensors(const std::string& path) {
     for (const auto& [name, entry] : header.items()) {
       if (name == "__metadata__") continue;
       const auto type = entry.at("dtype").get<std::string>();
+      const auto known = kOthers.find(type);
       if (type == "F32")
-        tensors.floats[name] = {checked_shape(entry, path), values_of<float>(entry, data, path)};
-      else if (type == "I64")
-        tensors.integers[name] = values_of<std::int64_t>(entry, data, path);
+        tensors.floats[name] = tensor_of(entry, data, path);
+      else if (known != kOthers.end())
+        tensors.others[name] = array_of(entry, known->second, data, path);
       else
-        throw corrupt(path, "'" + name + "' is " + type + ", not F32 or I64");
+        throw corrupt(path, "'" + name + "' is " + type + ", not F32, I64, I32 or BOOL");
     }
   } catch (const Json::exception&) {
     throw corrupt(path, "an entry of its header has no dtype, shape and data_offsets");

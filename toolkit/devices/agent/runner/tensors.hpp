@@ -1,32 +1,23 @@
 // Tensors by name in a safetensors file: 8 bytes of header length, a JSON header, the raw values.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "array.hpp"
 
 namespace runner {
 
-using Shape = std::vector<std::int64_t>;
-
-std::int64_t count_of(const Shape& shape);
-
-// "3 x 4"; "a single value" for no dimensions.
-std::string words(const Shape& shape);
-
-struct Tensor {
-  Shape shape;
-  std::vector<float> values;
-};
-
-// The arrays of a file that this program reads: F32 and I64.
+// The arrays of a file: F32, I64, I32 and BOOL.
 struct Tensors {
   std::map<std::string, Tensor> floats;
-  std::map<std::string, std::vector<std::int64_t>> integers;
+  std::map<std::string, Array> others;
 
-  // Throws Failure that names the file if there is no such tensor.
+  // Throw Failure that names the file if there is no such tensor, or none of floats.
   const Tensor& at(const std::string& name) const;
+  View any(const std::string& name) const;
 
   std::string path;
 };

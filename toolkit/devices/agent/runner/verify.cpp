@@ -22,13 +22,14 @@ struct Difference {
   double most = 0, size = 0;
 
   void add(View got, View expected) {
-    if (got.values.size() != expected.values.size())
-      throw Failure("ValueError", "the program gives " + std::to_string(got.values.size()) + " values where " +
-                                      std::to_string(expected.values.size()) + " are expected");
-    for (std::size_t i = 0; i < got.values.size(); ++i) {
-      const double apart = std::fabs(double{got.values[i]} - double{expected.values[i]});
+    const std::span<const float> given = got.floats(), wanted = expected.floats();
+    if (given.size() != wanted.size())
+      throw Failure("ValueError", "the program gives " + std::to_string(given.size()) + " values where " +
+                                      std::to_string(wanted.size()) + " are expected");
+    for (std::size_t i = 0; i < given.size(); ++i) {
+      const double apart = std::fabs(double{given[i]} - double{wanted[i]});
       most = std::isfinite(apart) ? std::max(most, apart) : kInfinite;
-      size = std::max(size, std::fabs(double{expected.values[i]}));
+      size = std::max(size, std::fabs(double{wanted[i]}));
     }
   }
 
@@ -50,28 +51,38 @@ Json verify(const Json& spec) {
   const Json before = conditions_at_work();
   const auto program = load_inference(folder, manifest, load_tensors(folder, nullptr));
   const Tensors accepted = read_tensors(folder + "/acceptance.safetensors");
-  const Tensor &x = accepted.at("x"), &logits = accepted.at("logits"), &features = accepted.at("features");
-  if (x.shape.empty() || x.shape[0] < 1) throw Failure("ValueError", accepted.path + " has no examples");
-  const std::int64_t examples = x.shape[0];
-  if (logits.shape.empty() || features.shape.empty() || logits.shape[0] != examples || features.shape[0] != examples)
-    throw Failure("ValueError", accepted.path + " has not as many outputs as examples");
-  Difference of_logits, of_features;
-  Shape shape, expected;
-  for (std::int64_t i = 0; i < examples; ++i) {
-    const View one[] = {example(x, i, shape)};
-    program->call(one);
-    of_logits.add(program->output(0), example(logits, i, expected));
-    of_features.add(program->output(1), example(features, i, expected));
+  const std::vector<View> inputs = inputs_of(manifest, accepted);
+  std::vector<View> outputs;
+  for (const Json& port : manifest.at("outputs")) {
+    outputs.push_back(accepted.any("outputs." + port.at("name").get<std::string>()));
+    if (outputs.back().rows() != inputs.at(0).rows())
+      throw Failure("ValueError", accepted.path + " has not as many outputs as examples");
   }
-  const View first[] = {example(x, 0, shape)};
-  const Json times = timed(*program, first, spec);
+  std::vector<Difference> differences(outputs.size());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(inputs.at(0).rows()); ++i) {
+    const std::size_t row[] = {i};
+    const std::vector<Array> one = rows_of_all(inputs, row);
+    program->call(views_of(one));
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const Array expected = rows_of(outputs[k], row);
+      differences[k].add(program->output(k), view(expected));
+    }
+  }
+  const std::size_t row[] = {0};
+  const std::vector<Array> first = rows_of_all(inputs, row);
+  const Json times = timed(*program, views_of(first), spec);
+  double most = 0, relative = 0;
+  for (const Difference& each : differences) {
+    most = std::max(most, each.most);
+    relative = std::max(relative, each.relative());
+  }
   Json done = {{"corrupt", Json::array()},
-               {"max_abs_difference", std::max(of_logits.most, of_features.most)},
-               {"max_relative_difference", std::max(of_logits.relative(), of_features.relative())},
+               {"max_abs_difference", most},
+               {"max_relative_difference", relative},
                {"peak_bytes", peak_bytes()},
                {"conditions", {{"before", before}, {"after", conditions()}}}};
   done.update(times);
-  done.update(what_ran({program_path(folder, manifest, "infer")}));
+  done.update(what_ran({program_path(folder, manifest.at("infer").at("program"))}));
   return done;
 }
 

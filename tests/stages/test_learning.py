@@ -2,20 +2,19 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import loaded, zeros
+from learning import learning_of, loaded_steps, take_steps, whole_of
 from torch import nn
 
 from tests.choices import ranks
 from toolkit.compression import best_approximations, components_of, compress, matrix
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import trainable_names
-from toolkit.stages.train_step import HEAD, TrainStep, export_train_step
-
-_LR, _EPS = np.float32(3e-3), np.float32(1e-8)
+from toolkit.runtimes.learning import Learning
+from toolkit.stages.learning import HEAD, batch_size
 
 
 class Masked(nn.Module):
@@ -45,7 +44,7 @@ class Sign(nn.Module):
         return _Sign.apply(x)  # type: ignore[no-untyped-call]
 
 
-def _step(middle: nn.Module) -> tuple[TrainStep, nn.Module, nn.Linear, torch.Tensor]:
+def _learning(middle: nn.Module) -> tuple[Learning, nn.Module, nn.Linear, torch.Tensor]:
     torch.manual_seed(0)
     first, last = nn.Conv2d(3, 16, 3, padding=1), nn.Linear(16, 16)
     model = nn.Sequential(middle, first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last).eval()
@@ -58,28 +57,21 @@ def _step(middle: nn.Module) -> tuple[TrainStep, nn.Module, nn.Linear, torch.Ten
     }
     backbone, head = compress(model, spectra, ranks(dict.fromkeys(names, 4))).eval(), nn.Linear(16, 3)
     x = torch.randn(6, 3, 8, 8)
-    return export_train_step(onnxruntime, backbone, head, x, 3), backbone, head, x
+    return learning_of(onnxruntime, backbone, head, x), backbone, head, x
 
 
-def _train(made: TrainStep, backbone: nn.Module, head: nn.Linear, x: torch.Tensor, folder: Path) -> list[float]:
+def _train(made: Learning, backbone: nn.Module, head: nn.Linear, x: torch.Tensor, folder: Path) -> list[float]:
     """Losses of ten steps by ONNX Runtime; the first is what torch computes."""
-    y = torch.arange(6) % 3
-    whole = nn.Sequential()
-    whole.add_module("backbone", backbone)
-    whole.add_module("head", head)
+    y, whole = torch.arange(6) % 3, whole_of(backbone, head)
     values = [whole.get_parameter(name).detach().numpy() for name in made.trainables]
-    step, state, losses = loaded(onnxruntime, made.program, folder), zeros(values), []
-    for _ in range(10):
-        loss, _, *rest = step([x.numpy(), np.eye(3, dtype=np.float32)[y.numpy()], _LR, _EPS, *values, *state])
-        values, state = rest[: len(values)], rest[len(values) :]
-        losses.append(float(loss))
+    losses, _ = take_steps(*loaded_steps(onnxruntime, made, folder), x.numpy(), y.numpy(), values, 10, 3e-3)
     assert losses[0] == pytest.approx(F.cross_entropy(whole(x), y).item(), abs=1e-5)
     return losses
 
 
 @pytest.mark.parametrize("middle", [Masked(), Sign()], ids=["mask", "own gradient"])
 def test_what_cannot_be_traced_as_written_learns_as_exported(middle: nn.Module, tmp_path: Path) -> None:
-    made, backbone, head, x = _step(middle)
+    made, backbone, head, x = _learning(middle)
     assert made.trainables == trainable_names(backbone)
     assert made.hindrance is not None
     assert "exported" in made.hindrance
@@ -88,10 +80,19 @@ def test_what_cannot_be_traced_as_written_learns_as_exported(middle: nn.Module, 
 
 
 def test_where_the_runtime_has_no_gradient_the_head_learns_alone(tmp_path: Path) -> None:
-    made, backbone, head, x = _step(nn.LocalResponseNorm(3))
+    made, backbone, head, x = _learning(nn.LocalResponseNorm(3))
     assert made.trainables == HEAD
     assert made.hindrance is not None
     assert made.hindrance.startswith("the head alone")
     assert "avg_pool3d_backward" in made.hindrance
     losses = _train(made, backbone, head, x, tmp_path)
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("examples", "shape", "size"),
+    # Within 32, in as many equal parts as it takes; of 150,528 values six fit into 2^20.
+    [(6, (4,), 6), (50, (4,), 25), (65, (4,), 22), (20, (3, 224, 224), 5), (3, (3, 1024, 1024), 1)],
+)
+def test_batches_are_as_large_as_memory_allows(examples: int, shape: tuple[int, ...], size: int) -> None:
+    assert batch_size(inputs_of(torch.empty(examples, *shape))) == size

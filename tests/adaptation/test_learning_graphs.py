@@ -1,4 +1,4 @@
-"""The exported train step is torch's Adam, on every kind of network, in the runtime that the board has."""
+"""What a board runs to learn is torch's Adam, on every kind of network, in the runtime that the board has."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,25 +7,26 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import NETWORKS, build, compacted, loaded, zeros
+from learning import loaded_program, take_steps, whole_of
+from networks import NETWORKS, build, compacted
 from torch import nn
 from torch.func import functional_call
 
-from toolkit.adaptation import trace_train_step
+from toolkit.adaptation.learning_graphs import fresh_state, trace_gradient, trace_judge, trace_update
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
+from toolkit.objectives import Classification
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import trainable_names
 
-_LR, _EPS = np.float32(3e-3), np.float32(1e-8)
+_LR, _EPS, _CLASSES = 3e-3, 1e-8, Classification(3)
 
 
 def _trainable(name: str) -> tuple[nn.Module, tuple[str, ...], torch.Tensor]:
     model, x = build(name)
     network = split_head(model, x[:1])
     assert network.head is not None
-    whole = nn.Sequential()
-    whole.add_module("backbone", compacted(network.backbone, network.head, x))
-    whole.add_module("head", network.head)
+    whole = whole_of(compacted(network.backbone, network.head, x), network.head)
     return whole, trainable_names(whole.get_submodule("backbone")), x
 
 
@@ -35,7 +36,7 @@ def _adam(
     """Losses and trained values of torch.optim.Adam with the same learning rate."""
     parameters = dict(model.named_parameters())
     values = [parameters[name].detach().clone().requires_grad_(True) for name in names]
-    optimizer, losses = torch.optim.Adam(values, lr=float(_LR), eps=float(_EPS)), []
+    optimizer, losses = torch.optim.Adam(values, lr=_LR, eps=_EPS), []
     for _ in range(steps):
         loss = F.cross_entropy(functional_call(model, dict(zip(names, values, strict=True)), (x,)), y)
         losses.append(loss.item())
@@ -45,6 +46,12 @@ def _adam(
     return losses, values
 
 
+def _traced(model: nn.Module, names: tuple[str, ...], x: torch.Tensor) -> tuple[nn.Module, list[torch.Tensor]]:
+    parameters = dict(model.named_parameters())
+    graph = trace_gradient(model, names, inputs_of(x), torch.arange(len(x)) % 3, _CLASSES)
+    return graph.module(), [parameters[name].detach() for name in names]
+
+
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_twenty_steps_on_the_board_equal_adam(name: str, tmp_path: Path) -> None:
@@ -52,44 +59,53 @@ def test_twenty_steps_on_the_board_equal_adam(name: str, tmp_path: Path) -> None
     model, names, x = _trainable(name)
     y = torch.arange(6) % 3
     losses, expected = _adam(model, names, x, y, 20)
-    step = loaded(onnxruntime, onnxruntime.export(trace_train_step(model.train(), names, x, 3), ()), tmp_path)
-    parameters = dict(model.named_parameters())
-    values = [parameters[each].detach().numpy() for each in names]
-    state, labels = zeros(values), np.eye(3, dtype=np.float32)[y.numpy()]
-    for loss in losses:
-        out = step([x.numpy(), labels, _LR, _EPS, *values, *state])
-        values, state = out[2 : 2 + len(names)], out[2 + len(names) :]
-        assert float(out[0]) == pytest.approx(loss, abs=1e-5)
-    for value, wanted in zip(values, expected, strict=True):
+    values = [dict(model.named_parameters())[each].detach() for each in names]
+    gradient = onnxruntime.export(trace_gradient(model.train(), names, inputs_of(x), y, _CLASSES), ())
+    update = onnxruntime.export(trace_update(values), ())
+    runs = [loaded_program(program, tmp_path / kind) for kind, program in (("g", gradient), ("u", update))]
+    found, moved = take_steps(*runs, x.numpy(), y.numpy(), [each.numpy() for each in values], 20, _LR)
+    np.testing.assert_allclose(found, losses, atol=1e-5)
+    for value, wanted in zip(moved, expected, strict=True):
         np.testing.assert_allclose(value, wanted.detach().numpy(), atol=1e-5)
 
 
-def test_rows_of_zero_labels_drop_out() -> None:
+def test_rows_without_weight_drop_out() -> None:
     model, names, x = _trainable("mlp")
     y = torch.arange(6) % 3
-    _, expected = _adam(model, names, x[:4], y[:4], 1)
-    step = trace_train_step(model, names, x, 3).module()
-    parameters = dict(model.named_parameters())
-    values = [parameters[each].detach() for each in names]
-    labels = F.one_hot(y, 3).float()
-    labels[4:] = 0
-    state = [torch.from_numpy(each) for each in zeros([value.numpy() for value in values])]
-    loss, logits, *rest = step(x, labels, torch.tensor(3e-3), torch.tensor(1e-8), *values, *state)
-    assert logits.shape == (6, 3)
-    assert float(loss) == pytest.approx(F.cross_entropy(model(x[:4]), y[:4]).item(), abs=1e-6)
-    for value, wanted in zip(rest, expected, strict=False):
-        torch.testing.assert_close(value, wanted.detach(), atol=1e-6, rtol=0)
+    gradient, values = _traced(model, names, x)
+    losses, outputs, *sums = gradient(x, y, torch.tensor([1.0, 1, 1, 1, 0, 0]), *values)
+    torch.testing.assert_close(outputs, model(x))
+    torch.testing.assert_close(losses, F.cross_entropy(model(x), y, reduction="none"))
+    alone = [value.clone().requires_grad_(True) for value in values]
+    loss = F.cross_entropy(functional_call(model, dict(zip(names, alone, strict=True)), (x[:4],)), y[:4])
+    for found, wanted in zip(sums, torch.autograd.grad(loss, alone), strict=True):
+        torch.testing.assert_close(found / 4, wanted)
+
+
+def test_gradients_of_two_batches_add_up_to_that_of_both() -> None:
+    model, names, x = _trainable("mlp")
+    y, (gradient, values) = torch.arange(6) % 3, _traced(model, names, x)
+    _, _, *together = gradient(x, y, torch.ones(6), *values)
+    parts = [gradient(x, y, weights, *values)[2:] for weights in (torch.eye(6)[:2].sum(0), torch.eye(6)[2:].sum(0))]
+    for first, second, whole in zip(*parts, together, strict=True):
+        torch.testing.assert_close(first + second, whole)
 
 
 def test_a_step_of_length_zero_moves_nothing() -> None:
-    model, names, x = _trainable("mlp")
-    step = trace_train_step(model, names, x, 3).module()
-    parameters = dict(model.named_parameters())
-    values = [parameters[each].detach() for each in names]
-    state = [torch.from_numpy(each) for each in zeros([value.numpy() for value in values])]
-    out = step(x, torch.eye(3).repeat(2, 1), torch.tensor(0.0), torch.tensor(1e-8), *values, *state)
-    for before, after in zip(values, out[2:], strict=False):
+    values = [torch.randn(3, 2), torch.randn(3)]
+    update = trace_update(values).module()
+    scalars = [torch.tensor(each) for each in (6.0, 0.0, _EPS)]
+    made = update(*scalars, *[torch.ones_like(each) for each in values], *values, *fresh_state(values))
+    for before, after in zip(values, made, strict=False):
         assert torch.equal(before, after)
+
+
+def test_a_board_scores_and_judges_as_the_objective_does(tmp_path: Path) -> None:
+    logits, y = 5 * torch.randn(6, 3), torch.arange(6) % 3
+    judge = loaded_program(onnxruntime.export(trace_judge(_CLASSES, logits, y), ()), tmp_path)
+    scores, judgements = judge([logits.numpy(), y.numpy()])
+    np.testing.assert_array_equal(scores, _CLASSES.score(logits, y).numpy())
+    np.testing.assert_allclose(judgements, _CLASSES.judgement(logits, y).numpy(), rtol=1e-5, atol=1e-5)
 
 
 # What stands between two trained layers: gradients must pass it, in operators that runtimes know.
@@ -126,16 +142,12 @@ def test_gradients_pass_what_stands_between_trained_layers(between: str) -> None
     )
     x, y, names = torch.randn(6, 3, 7, 8), torch.arange(6) % 3, ("0.weight", "4.weight")
     model.eval()(x)
-    graph = trace_train_step(model, names, x, 3)
+    graph = trace_gradient(model, names, inputs_of(x), y, _CLASSES)
     known = {"max_pool2d_with_indices", "adaptive_max_pool2d"}
     raw = {str(node.target) for node in graph.graph.nodes if "backward" in str(node.target)}
     assert not raw - known
     values = [dict(model.named_parameters())[name].detach().clone().requires_grad_(True) for name in names]
     loss = F.cross_entropy(functional_call(model, dict(zip(names, values, strict=True)), (x,)), y)
-    gradients = torch.autograd.grad(loss, values)
-    state = [torch.from_numpy(each) for each in zeros([value.detach().numpy() for value in values])]
-    out = graph.module()(
-        x, F.one_hot(y, 3).float(), torch.tensor(1e-3), torch.tensor(1e-8), *[each.detach() for each in values], *state
-    )
-    for first_moment, gradient in zip(out[4:6], gradients, strict=True):
-        torch.testing.assert_close(first_moment, 0.1 * gradient, atol=1e-6, rtol=1e-4)
+    found = graph.module()(x, y, torch.ones(len(x)), *[each.detach() for each in values])[2:]
+    for gradient, wanted in zip(found, torch.autograd.grad(loss, values), strict=True):
+        torch.testing.assert_close(gradient / len(x), wanted, atol=1e-5, rtol=1e-4)

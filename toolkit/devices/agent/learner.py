@@ -1,0 +1,110 @@
+"""The programs that a release learns by, bound to its support examples."""
+
+import os
+import time
+
+import numpy as np
+
+from .release import load_inference
+from .runtime import load
+
+
+class Learner:
+    """`step_ms` are the times of the training steps so far."""
+
+    def __init__(self, spec, manifest, tensors, support):  # type: ignore[no-untyped-def]
+        learn = manifest["learn"]
+        if learn is None:
+            raise ValueError("this release does not learn")
+        self.spec, self.tensors = spec, tensors
+        self.names, self.starts, self.batch, self.most = (
+            learn[key] for key in ("trainables", "starts", "batch", "most")
+        )
+        self.eps, self.state = learn["eps"], learn["state"]
+        self.inputs = [support["inputs." + port["name"]] for port in manifest["inputs"]]
+        self.targets = support["targets." + learn["target"]["name"]]
+        self.examples = len(self.targets)
+        if not self.examples or any(len(each) != self.examples for each in self.inputs):
+            raise ValueError("inputs and targets are not as many, or none")
+        self.jitter = [
+            spec["jitter"].get(port["name"], 0.0) * float(values.std()) if values.dtype == np.float32 else 0.0
+            for port, values in zip(manifest["inputs"], self.inputs)
+        ]
+        self.programs = {
+            name: load(manifest["runtime"], os.path.join(spec["release"], file), {}, spec["threads"])
+            for name, file in learn["programs"].items()
+        }
+        self.features = None
+        if self.starts:
+            if self.examples > self.most:
+                raise ValueError("{} examples, the release starts from {} at most".format(self.examples, self.most))
+            infer = load_inference(spec["release"], manifest, tensors, spec["threads"])
+            rows = [infer([values[row : row + 1] for values in self.inputs])[1] for row in range(self.examples)]
+            self.features = np.concatenate(rows)
+        self.step_ms = []  # type: list[float]
+
+    def start(self, rows):  # type: ignore[no-untyped-def]
+        """Cores as installed, and a head that has seen only the examples of `rows`."""
+        values = {name: self.tensors[name] for name in self.names}
+        if self.features is not None:
+            weights = np.zeros(self.most, np.float32)
+            weights[rows] = 1
+            everything = _filled(np.arange(self.examples), self.most)
+            made = self.programs["start"]([self.features[everything], self.targets[everything], weights])
+            values.update(zip(self.starts, made))
+        return [np.asarray(values[name], np.float32) for name in self.names]
+
+    def train(self, parameters, rows, steps, stream):  # type: ignore[no-untyped-def]
+        """Yield (step, parameters, loss) after each step on the examples of `rows`."""
+        random = np.random.default_rng([self.spec["seed"], stream])
+        state = [np.zeros(shape, np.float32) for shape in self.state]
+        for step in range(1, steps + 1):
+            inputs = [self._shaken(values, share, random) for values, share in zip(self.inputs, self.jitter)]
+            started = time.perf_counter()
+            losses, _, sums = self.gradients(parameters, rows, inputs)
+            scalars = [np.asarray(each, np.float32) for each in (len(rows), self.spec["lr"], self.eps)]
+            made = self.programs["update"]([*scalars, *sums, *parameters, *state])
+            parameters, state = made[: len(parameters)], made[len(parameters) :]
+            self.step_ms.append((time.perf_counter() - started) * 1e3)
+            yield step, parameters, float(losses.mean())
+
+    def gradients(self, parameters, rows, inputs=None):  # type: ignore[no-untyped-def]
+        """Losses, outputs, and the sums of the gradients of the examples of `rows`."""
+        losses, outputs, sums = [], [], None
+        for batch, weights in self._batches(rows):
+            given = [values[batch] for values in inputs or self.inputs]
+            made = self.programs["gradient"]([*given, self.targets[batch], weights, *parameters])
+            count = int(weights.sum())
+            losses.append(made[0][:count])
+            outputs.append(made[1][:count])
+            sums = made[2:] if sums is None else [total + more for total, more in zip(sums, made[2:])]
+        return np.concatenate(losses), np.concatenate(outputs), sums
+
+    def judge(self, parameters, rows):  # type: ignore[no-untyped-def]
+        """Scores (N,) and judgements (N, K) of the examples of `rows`."""
+        outputs = self.gradients(parameters, rows)[1]
+        scores, judgements = [], []
+        for batch, weights in self._batches(np.arange(len(rows))):
+            score, judgement = self.programs["judge"]([outputs[batch], self.targets[rows[batch]]])
+            count = int(weights.sum())
+            scores.append(score[:count])
+            judgements.append(judgement[:count])
+        return np.concatenate(scores), np.concatenate(judgements)
+
+    def _batches(self, rows):  # type: ignore[no-untyped-def]
+        """Indices and weights, a batch at a time: programs take so many and no fewer."""
+        for first in range(0, len(rows), self.batch):
+            part = rows[first : first + self.batch]
+            weights = np.zeros(self.batch, np.float32)
+            weights[: len(part)] = 1
+            yield _filled(part, self.batch), weights
+
+    def _shaken(self, values, deviation, random):  # type: ignore[no-untyped-def]
+        if not deviation:
+            return values
+        return values + np.float32(deviation) * random.standard_normal(values.shape).astype(np.float32)
+
+
+def _filled(rows, size):  # type: ignore[no-untyped-def]
+    """`size` of them; what is missing is the first once more."""
+    return np.concatenate([rows, np.full(size - len(rows), rows[0])])

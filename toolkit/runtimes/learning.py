@@ -1,0 +1,51 @@
+"""Learning: the programs by which a board learns, beside the one that it serves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.inputs import Port
+from toolkit.runtimes.program import Program
+
+_ADAM_EPS = 1e-8
+
+
+@dataclass(frozen=True)
+class Learning:
+    """See `adaptation.learning_graphs` for what the programs take and give.
+
+    `gradient` and `judge` take batches of `batch` examples. `start`, if there is one, makes the tensors that `starts`
+    names from the features of `most` examples, their targets and weights: a head that has seen no more than these.
+    `state` holds the shapes of what the optimiser keeps. `hindrance` says what is less than it could be, and why.
+    """
+
+    gradient: Program
+    update: Program
+    judge: Program
+    start: Program | None
+    batch: int
+    most: int
+    trainables: tuple[str, ...]
+    starts: tuple[str, ...]
+    state: tuple[tuple[int, ...], ...]
+    target: Port
+    hindrance: str | None = None
+
+    def programs(self) -> Iterator[tuple[str, Program]]:
+        """Each with the name that its file has, without a suffix."""
+        yield from (("gradient", self.gradient), ("update", self.update), ("judge", self.judge))
+        if self.start is not None:
+            yield "start", self.start
+
+    def described(self, suffix: str) -> dict[str, Any]:
+        """As a manifest has it."""
+        return {
+            "programs": {name: f"{name}{suffix}" for name, _ in self.programs()},
+            "batch": self.batch,
+            "most": self.most,
+            "trainables": list(self.trainables),
+            "starts": list(self.starts),
+            "state": [list(shape) for shape in self.state],
+            "target": vars(self.target),
+            "eps": _ADAM_EPS,
+        }

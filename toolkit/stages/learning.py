@@ -1,0 +1,108 @@
+"""What a board can train of a network in its runtime: cores and head, or the head alone."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from toolkit.adaptation.heads import HeadStart
+from toolkit.adaptation.learning_graphs import fresh_state, trace_gradient, trace_judge, trace_update
+from toolkit.adaptation.prototypes import trace_prototypes
+from toolkit.errors import BadInput, first_line
+from toolkit.inputs import Inputs, inputs_of
+from toolkit.objectives import Objective
+from toolkit.quiet import quiet
+from toolkit.runtimes import Program, Runtime
+from toolkit.runtimes.bundle import trainable_names
+from toolkit.runtimes.learning import Learning
+
+HEAD = ("head.weight", "head.bias")
+# Examples in a batch: more take no less time each, and keep what lies between all their layers in memory at once.
+_MOST, _MOST_VALUES = 32, 2**20
+
+
+def export_learning(
+    runtime: Runtime,
+    backbone: nn.Module,
+    head: nn.Linear,
+    start: HeadStart,
+    inputs: Inputs,
+    targets: torch.Tensor,
+    objective: Objective,
+) -> Learning:
+    """The programs by which a board learns from as many examples as these are, of as much as can be had.
+
+    A network that cannot be traced as it is written (it branches on a mask, or has a gradient of its own) can be as it
+    was exported: by the gradients of its formulas. Where its gradient has no counterpart in the runtime, the head
+    learns by itself: that needs no gradient of the backbone. Raises BadInput where not even that can be had.
+    """
+    network = nn.Sequential()
+    network.add_module("backbone", backbone)
+    network.add_module("head", head)
+    size = batch_size(inputs)
+    batch = inputs[:size], targets[:size]
+    trainables, gradient, hindrance = _gradient(runtime, network.eval(), trainable_names(backbone), *batch, objective)
+    values = [network.get_parameter(name).detach() for name in trainables]
+    with torch.no_grad():
+        judge = trace_judge(objective, network(*batch[0]), batch[1])
+    starting = trace_prototypes(head.in_features, head.out_features, len(inputs)) if start == "prototype" else None
+    return Learning(
+        gradient=gradient,
+        update=runtime.export(trace_update(values), ()),
+        judge=runtime.export(judge, ()),
+        start=runtime.export(starting, ()) if starting is not None else None,
+        batch=size,
+        most=len(inputs),
+        trainables=trainables,
+        starts=HEAD if starting is not None else (),
+        state=tuple(tuple(each.shape) for each in fresh_state(values)),
+        target=inputs_of({"y": targets}).ports[0],
+        hindrance=hindrance,
+    )
+
+
+def batch_size(inputs: Inputs) -> int:
+    """How many examples a gradient is taken of at once: all in as many equal parts as it takes."""
+    values = max(sum(each[0].numel() for each in inputs), 1)
+    parts = math.ceil(len(inputs) / min(_MOST, max(_MOST_VALUES // values, 1)))
+    return math.ceil(len(inputs) / parts)
+
+
+def _gradient(
+    runtime: Runtime,
+    network: nn.Module,
+    every: tuple[str, ...],
+    inputs: Inputs,
+    targets: torch.Tensor,
+    objective: Objective,
+) -> tuple[tuple[str, ...], Program, str | None]:
+    """What is trained, by which program, and what hinders more."""
+    hindrance: str | None = None
+    for trainables, model in _attempts(network, every, inputs):
+        try:
+            program = runtime.export(trace_gradient(model(), trainables, inputs, targets, objective), ())
+        except Exception as error:  # tracers and exporters raise what they like
+            hindrance = hindrance or first_line(error)
+            continue
+        if hindrance and trainables != every:
+            hindrance = f"the head alone learns: {hindrance}"
+        elif hindrance:
+            hindrance = f"cores learn by the gradients of the exported graph, not by one's own: {hindrance}"
+        return trainables, program, hindrance
+    raise BadInput(
+        f"{runtime.name} can train nothing of it: {hindrance}", where="model", next="Give another --runtime."
+    )
+
+
+def _attempts(
+    network: nn.Module, every: tuple[str, ...], inputs: Inputs
+) -> Iterator[tuple[tuple[str, ...], Callable[[], nn.Module]]]:
+    def exported() -> nn.Module:
+        with torch.no_grad(), quiet():
+            return torch.export.export(network, tuple(inputs)).module()
+
+    yield every, lambda: network
+    yield every, exported
+    if every != HEAD:
+        yield HEAD, exported
