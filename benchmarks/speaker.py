@@ -62,6 +62,7 @@ from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.infer import infer
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.distillation import augment_for, kd, recover
+from toolkit.inputs import inputs_of
 from toolkit.models import Network, split_head
 from toolkit.profiling.candidates import layer_choices
 from toolkit.recipe import DEFAULT_RECIPE
@@ -140,7 +141,7 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
     head = network.head
     drawn = torch.randperm(len(general), generator=torch.Generator().manual_seed(0))[:_CALIBRATION]
     layers = compressible_layers(network.backbone, general.x[:1])
-    calibration = Examples(general.x[drawn], general.y[drawn])
+    calibration = general[drawn]
     spectra = CURVES[curve](network.backbone, layers, CalibrationSet(Labelled(calibration, head)), 0)
     costs = parameters(layers)
     smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in costs.parts.items()}
@@ -221,16 +222,16 @@ def on_the_board(
     quantisation: Quantisation | None = None,
 ) -> tuple[float, float, dict[str, Any]]:
     """The agent itself on a bundle as it is deployed, on this machine; one thread. Accuracies before and after."""
-    runtime, x, classes = RUNTIMES["onnxruntime"], task.support.x, len(task.classes)
+    runtime, x, classes = RUNTIMES["onnxruntime"], task.support.x.tensors["x"], len(task.classes)
     whole = nn.Sequential(OrderedDict(backbone=backbone, head=head))
     step = runtime.export(trace_train_step(whole, trainable_names(backbone), x, classes), ())
-    inference = export_inference(runtime, backbone, head, x[:1], quantisation)
+    inference = export_inference(runtime, backbone, head, inputs_of(x[:1]), quantisation)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as beside:
         made = (runtime, "", "", backbone, head, start, task.classes, x[:1], inference, step)
         write_bundle(Path(folder), *made, precision=quantisation.arithmetic.precision if quantisation else "fp32")
         files = {name: str(Path(beside, name)) for name in ("support", "query", "adapted", "logits")}
         write_arrays(files["support"], {"x": x.numpy(), "y": task.support.y.numpy()})
-        write_arrays(files["query"], {"x": task.query.x.numpy()})
+        write_arrays(files["query"], {"x": task.query.x.tensors["x"].numpy()})
         spec = {"release": folder, "adapted": files["adapted"], "threads": 1}
         learning = {"support": files["support"], "steps": _ADAPT_STEPS, "lr": LEARNING_RATE, "jitter": JITTER}
         said = adapt({**spec, **learning, "seed": seed}, lambda *_, **__: None)
@@ -249,7 +250,8 @@ def _fine_tuned(backbone: nn.Module, head: nn.Linear, task: Task, seed: int) -> 
     generator, support = torch.Generator().manual_seed(seed), task.support
     optimizer = torch.optim.Adam(whole.requires_grad_(True).eval().parameters(), lr=_RATE_OF_ALL)
     for _ in range(_ADAPT_STEPS):
-        x = support.x + JITTER * support.x.std() * torch.randn(support.x.shape, generator=generator)
+        [x] = support.x
+        x = x + JITTER * x.std() * torch.randn(x.shape, generator=generator)
         loss = nn.functional.cross_entropy(whole(x), support.y)
         optimizer.zero_grad()
         loss.backward()

@@ -16,6 +16,7 @@ from torch import nn
 from toolkit.adaptation import trace_train_step
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.native.build import build_runner, runner_command
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import Program, Runtime
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, trainable_names, write_bundle
@@ -69,14 +70,14 @@ def run_verb(folder: Path, verb: str, spec: dict[str, Any] | None) -> Said:
 def make_release(folder: Path, network: str, runtime: Runtime, head_start: str = "pretrained") -> Made:
     """A compact network of `networks.NETWORKS`, its train step and its acceptance outputs."""
     model, x = build(network)
-    split = split_head(model, x[:1])
+    split = split_head(model, inputs_of(x[:1]))
     assert split.head is not None
     backbone = compacted(split.backbone, split.head, x)
     whole = nn.Sequential()
     whole.add_module("backbone", backbone)
     whole.add_module("head", split.head)
     step = runtime.export(trace_train_step(whole, trainable_names(backbone), x, len(CLASSES)), ())
-    inference = export_inference(runtime, backbone, split.head, x[:1])
+    inference = export_inference(runtime, backbone, split.head, inputs_of(x[:1]))
     folder.mkdir()
     write_bundle(folder, runtime, "1", "any", backbone, split.head, head_start, CLASSES, x[:2], inference, step)
     return Made(read_bundle(folder), backbone, split.head, x)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.adaptation import trace_train_step
 from toolkit.devices.releases.manifest import NAME
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import export_inference, trainable_names, write_bundle
 
@@ -24,7 +25,7 @@ def make_base(folder: Path) -> None:
     network = nn.Sequential()
     network.add_module("backbone", backbone)
     network.add_module("head", head)
-    inference = export_inference(runtime, backbone, head, x[:1])
+    inference = export_inference(runtime, backbone, head, inputs_of(x[:1]))
     step = runtime.export(trace_train_step(network, trainable_names(backbone), x, 3), ())
     folder.mkdir()
     write_bundle(folder, runtime, "1", "aarch64", backbone, head, "pretrained", ("a", "b", "c"), x, inference, step)

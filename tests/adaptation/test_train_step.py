@@ -12,6 +12,7 @@ from torch import nn
 from torch.func import functional_call
 
 from toolkit.adaptation import trace_train_step
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import trainable_names
@@ -21,7 +22,7 @@ _LR, _EPS = np.float32(3e-3), np.float32(1e-8)
 
 def _trainable(name: str) -> tuple[nn.Module, tuple[str, ...], torch.Tensor]:
     model, x = build(name)
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     whole = nn.Sequential()
     whole.add_module("backbone", compacted(network.backbone, network.head, x))

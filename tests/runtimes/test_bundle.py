@@ -16,6 +16,7 @@ from toolkit.choice import Precision
 from toolkit.devices.agent.digests import corrupt_files, read_manifest
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import Program, onnxruntime
 from toolkit.runtimes.bundle import (
@@ -33,14 +34,14 @@ from toolkit.runtimes.program import Nodes
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, nn.Module, nn.Linear, torch.Tensor]:
     folder = tmp_path_factory.mktemp("bundle")
     model, x = build("mlp")
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     backbone = compacted(network.backbone, network.head, x)
     whole = nn.Sequential()
     whole.add_module("backbone", backbone)
     whole.add_module("head", network.head)
     step = onnxruntime.export(trace_train_step(whole, trainable_names(backbone), x, 3), ())
-    inference = export_inference(onnxruntime, backbone, network.head, x[:1])
+    inference = export_inference(onnxruntime, backbone, network.head, inputs_of(x[:1]))
     classes = ("a", "b", "c")
     write_bundle(
         folder, onnxruntime, "1.31.1", "any", backbone, network.head, "pretrained", classes, x[:2], inference, step
@@ -68,7 +69,7 @@ def test_the_manifest_says_how_exact_a_board_must_be(
 ) -> None:
     """See `toolkit.runtimes.tolerance` for where the figures come from."""
     _, backbone, head, x = written
-    program, nothing = export_inference(onnxruntime, backbone, head, x[:1]), Program(b"", Nodes(0, 0, 0))
+    program, nothing = export_inference(onnxruntime, backbone, head, inputs_of(x[:1])), Program(b"", Nodes(0, 0, 0))
     made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:1], program, nothing)
     write_bundle(tmp_path, *made, precision)
     assert read_bundle(tmp_path).tolerance == pytest.approx(tolerance)
@@ -84,7 +85,7 @@ def test_of_a_coarser_program_a_board_must_give_what_it_gives_here(
     for weight in coarse.state_dict().values():
         step = weight.abs().max() / 30
         weight.copy_((weight / step).round() * step)
-    program, nothing = export_inference(onnxruntime, coarse, head, x[:1]), Program(b"", Nodes(0, 0, 0))
+    program, nothing = export_inference(onnxruntime, coarse, head, inputs_of(x[:1])), Program(b"", Nodes(0, 0, 0))
     made = (onnxruntime, "1", "any", backbone, head, "pretrained", ("a", "b", "c"), x[:2], program, nothing)
     write_bundle(tmp_path, *made, precision)
     manifest, accepted = read_manifest(str(tmp_path)), read_arrays(str(tmp_path / "acceptance.safetensors"))

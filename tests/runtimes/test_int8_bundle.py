@@ -13,6 +13,7 @@ from toolkit.compression import compact_layers
 from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.release import fill_holes, load_inference, load_tensors
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import Program, onnxruntime
 from toolkit.runtimes.arithmetic import Activations, Arithmetic, Quantisation
@@ -22,7 +23,7 @@ from toolkit.runtimes.program import Nodes
 
 def _network(name: str) -> tuple[nn.Module, nn.Linear, torch.Tensor]:
     model, x = build(name)
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     return compacted(network.backbone, network.head, x), network.head, x
 
@@ -34,8 +35,8 @@ def test_a_board_computes_with_what_it_learned_what_the_host_does(
     name: str, activations: Activations, tmp_path: Path
 ) -> None:
     backbone, head, x = _network(name)
-    quantisation = Quantisation(Arithmetic("int8", activations), x)
-    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    quantisation = Quantisation(Arithmetic("int8", activations), inputs_of(x))
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]), quantisation)
     assert program.quantised_holes
     assert not {"head.weight", "head.bias"} & set(program.quantised_holes)
     step = Program(b"", Nodes(0, 0, 0))
@@ -72,8 +73,8 @@ def test_a_board_computes_with_what_it_learned_what_the_host_does(
 def test_layers_of_a_backbone_stay_fp32_by_their_own_names() -> None:
     backbone, head, x = _network("mlp")
     first, *others = compact_layers(backbone)
-    quantisation = Quantisation(Arithmetic("int8", "signed"), x, fp32_layers=frozenset({first}))
-    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    quantisation = Quantisation(Arithmetic("int8", "signed"), inputs_of(x), fp32_layers=frozenset({first}))
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]), quantisation)
     assert program.fp32_layers == ()
     assert program.quantised_holes == tuple(f"backbone.{name}.down.weight" for name in others)
 
@@ -89,8 +90,8 @@ def test_an_int8_release_learns_on_the_board(tmp_path: Path) -> None:
     y = torch.arange(24) % head.out_features
     support = centres[y] + 0.5 * torch.randn(24, *x.shape[1:])
     step = onnxruntime.export(trace_train_step(whole, trainable_names(backbone), support, head.out_features), ())
-    quantisation = Quantisation(Arithmetic("int8", "unsigned"), support)
-    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    quantisation = Quantisation(Arithmetic("int8", "unsigned"), inputs_of(support))
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]), quantisation)
     release = tmp_path / "release"
     release.mkdir()
     classes = tuple(map(str, range(head.out_features)))

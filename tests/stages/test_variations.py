@@ -82,7 +82,7 @@ def task_of_names(shots, seed):
 def task_of_bytes(shots, seed):
     # Pixels as whole numbers: they are numbers all the same.
     of = task_of_sides(shots, seed)
-    support = Examples((64 * of.support.x).round(), of.support.y)
+    support = Examples((64 * of.support.x.tensors["x"]).round(), of.support.y)
     return Task("bytes", of.classes, support, of.query)
 
 def vectors():

@@ -17,6 +17,7 @@ from toolkit.compression import compact_layers, fold_all
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
+from toolkit.inputs import Inputs
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 from toolkit.runtimes.tolerance import TOLERANCES
@@ -54,16 +55,16 @@ class Bundle:
 
 
 class Served(nn.Module):
-    """What a board runs: x -> (logits, features)."""
+    """What a board runs: inputs -> (logits, features)."""
 
     def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, *x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits over the task's classes, and the features they were read from."""
-        features = self.backbone(x)
+        features = self.backbone(*x)
         return self.head(features), features
 
 
@@ -77,8 +78,8 @@ def trainable_names(backbone: nn.Module) -> tuple[str, ...]:
     return (*(f"backbone.{name}.core.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
 
 
-def inference_graph(backbone: nn.Module, head: nn.Linear, x: torch.Tensor) -> tuple[ExportedProgram, tuple[str, ...]]:
-    """What a (compact) backbone and head compute on one example `x` (1, *input_shape), and the holes in it."""
+def inference_graph(backbone: nn.Module, head: nn.Linear, x: Inputs) -> tuple[ExportedProgram, tuple[str, ...]]:
+    """What a (compact) backbone and head compute on one example `x`, and the holes in it."""
     holes = serving_holes(backbone)
     return export_with_holes(Served(fold_all(backbone), head), x, holes), holes
 
@@ -87,10 +88,10 @@ def export_inference(
     runtime: Runtime,
     backbone: nn.Module,
     head: nn.Linear,
-    x: torch.Tensor,
+    x: Inputs,
     quantisation: Quantisation | None = None,
 ) -> Program:
-    """The inference program of a (compact) backbone and head, on one example `x` (1, *input_shape).
+    """The inference program of a (compact) backbone and head, on one example `x`.
 
     `quantisation`, and the program's `fp32_layers`, name modules of the backbone. The head stays fp32: boards learn it.
     """

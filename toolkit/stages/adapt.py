@@ -65,7 +65,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
         if not said["accepted"]:
             watch.note(f"the board did not take what it learned: {said['reason']}")
         queries = _affordable(job.task.query, verified.measurement.median_ms, request.seed)
-        before, after = infer_before_and_after(board.agent, bundle.digest, queries.x, threads)
+        before, after = infer_before_and_after(board.agent, bundle.digest, next(iter(queries.x)), threads)
         tell_of_a_loss(queries, before, after, watch)
         adaptation = Adaptation(
             accepted=said["accepted"],
@@ -97,4 +97,4 @@ def _affordable(query: Examples, median_ms: float, seed: int) -> Examples:
     if len(query) <= most:
         return query
     index = torch.randperm(len(query), generator=torch.Generator().manual_seed(seed))[:most]
-    return Examples(query.x[index], query.y[index])
+    return query[index]

@@ -29,7 +29,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         key = digest(compact.key, job.runtime.name, version, arch, code)
 
         def write(folder: Path) -> None:
-            support = job.task.support.x
+            support = next(iter(job.task.support.x))
             watch.progress.advance(0, 2)
             inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
             watch.progress.advance(1, 2)

@@ -14,10 +14,11 @@ def jitter(job: Job) -> float:
 
     Whole numbers that no gradient comes back to are names: of tokens, say, and another number is another token.
     """
-    x = job.task.support.x[:_TRIED].clone().requires_grad_(True)
+    [given] = job.task.support.x
+    x = given[:_TRIED].clone().requires_grad_(True)
     with torch.enable_grad():
         answer = job.network.backbone(x).sum()
         [gradient] = torch.autograd.grad(answer, [x], allow_unused=True) if answer.requires_grad else [None]
-    are_whole = torch.equal(job.task.support.x, job.task.support.x.round())
+    are_whole = torch.equal(given, given.round())
     unreached = 1.0 if gradient is None else float((gradient == 0).float().mean())
     return 0.0 if are_whole and unreached > _UNREACHED else JITTER
