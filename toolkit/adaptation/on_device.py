@@ -44,7 +44,7 @@ def adapt_on_device(
         "seed": seed,
         "threads": threads,
     }
-    with _pushed(agent, {"x": support.x.numpy(), "y": support.y.numpy()}) as remote:
+    with _pushed(agent, {"x": next(iter(support.x)).numpy(), "y": support.y.numpy()}) as remote:
         said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
     if not said["accepted"]:
         # What an earlier run learned must not outlive a run that is refused.
