@@ -132,12 +132,12 @@ class Subject:
     def general(self) -> Examples:
         """What to calibrate and recover on."""
         drawn = torch.randperm(len(self.task.general), generator=torch.Generator().manual_seed(self.seed))
-        return Examples(self.task.general.x[drawn], self.task.general.y[drawn])
+        return self.task.general[drawn]
 
     @cached_property
     def data(self) -> CalibrationSet:
         """The first of them, twice: as a task that is the domain itself."""
-        part = Labelled(Examples(self.general.x[:_CALIBRATION], self.general.y[:_CALIBRATION]), self.network.head)
+        part = Labelled(self.general[:_CALIBRATION], self.network.head)
         return CalibrationSet(part, part)
 
     @cached_property

@@ -172,7 +172,7 @@ def _rows(target: Target, scale: Scale, model: str) -> Iterator[dict[str, Any]]:
         }
         found = {name: find() for name, find in finders.items() if name in scale.methods}
     test = _drawn("test", scale.tests)
-    few = Examples(test.x[:_UNTRAINED_TESTS], test.y[:_UNTRAINED_TESTS])
+    few = test[:_UNTRAINED_TESTS]
     yield {"method": "dense", "median_ms": dense_ms, "speed_up": 1.0, "accuracy": _accuracy(dense, test)}
     for place, speed_up in enumerate(budgets):
         for method in scale.methods:
@@ -223,7 +223,7 @@ def _depgraph(
 ) -> list[Candidate]:
     """The largest of the recipe's networks within each budget, by bisection."""
     network = resnet.with_convolved_shortcuts(dense)
-    steps = channels.depgraph_steps(network, network.linear, job.example, ranked_together=ranked_together)
+    steps = channels.depgraph_steps(network, network.linear, *job.example, ranked_together=ranked_together)
     chosen = []
     for budget in budgets:
         low, high = 0, len(steps) - 1  # the last one is the fastest
@@ -280,7 +280,9 @@ def _time(board: Board, job: Job, networks: list[nn.Module]) -> list[float]:
         keys.append(program_key(graph))
         if keys[-1] not in times and keys[-1] not in programs:
             shapes = {name: tuple(value.shape) for name, value in serving_tensors(split.backbone, head).items()}
-            programs[keys[-1]] = Timeable(job.runtime.export(graph, holes), tuple(job.example.shape), shapes)
+            programs[keys[-1]] = Timeable(
+                job.runtime.export(graph, holes), tuple(job.example.tensors["x"].shape), shapes
+            )
     if programs:
         target = board.target
         found = time_steadily(
@@ -363,7 +365,7 @@ def _fine_tune(network: nn.Module, teacher: nn.Module | None, examples: Examples
         for index in torch.randperm(len(examples), generator=generator).split(_BATCH):
             if len(index) < _BATCH:
                 continue
-            x, y = _augmented(examples.x[index], generator), examples.y[index]
+            x, y = _augmented(examples.x.tensors["x"][index], generator), examples.y[index]
             logits = network(x)
             loss = F.cross_entropy(logits, y)
             if teacher is not None:
@@ -397,7 +399,7 @@ def _drawn(part: str, count: int) -> Examples:
 @torch.no_grad()
 def _accuracy(network: nn.Module, examples: Examples) -> float:
     right = sum(
-        int((network(x).argmax(1) == y).sum())
+        int((network(*x).argmax(1) == y).sum())
         for x, y in zip(examples.x.split(250), examples.y.split(250), strict=True)
     )
     return right / len(examples)

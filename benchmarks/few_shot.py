@@ -34,6 +34,8 @@ from rich.table import Table
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from toolkit.inputs import Inputs
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.models import omniglot
@@ -139,7 +141,7 @@ class Known:
     costs: CostTable
 
     @property
-    def some(self) -> torch.Tensor:
+    def some(self) -> Inputs:
         """Background images that batch normalisation is estimated on, wherever a network was cut."""
         drawn = torch.randperm(len(self.examples), generator=torch.Generator().manual_seed(0))[:_STATISTICS]
         return self.examples.x[drawn]
@@ -173,7 +175,7 @@ def _known() -> Known:
     network = omniglot.model().requires_grad_(False)
     background = omniglot.background()
     few = background.y < _HEAD_CLASSES
-    examples = Examples(background.x[few], background.y[few])
+    examples = background[few]
     layers = compressible_layers(network, examples.x[:1])
     head = prototype_linear(network, _first(examples, 5), _HEAD_CLASSES)
     seen = _first(examples, 1)
@@ -205,7 +207,7 @@ def _known() -> Known:
 
 def _first(examples: Examples, of_each: int) -> Examples:
     rows = torch.cat([torch.nonzero(examples.y == label)[:of_each, 0] for label in examples.y.unique()])
-    return Examples(examples.x[rows], examples.y[rows])
+    return examples[rows]
 
 
 def _rows(known: Known, sizes: Sizes) -> Iterator[dict[str, Any]]:

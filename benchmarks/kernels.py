@@ -20,6 +20,7 @@ from torch import nn
 
 from toolkit.compression import CompactLinear
 from toolkit.devices import connect, install_agent, open_home
+from toolkit.inputs import inputs_of
 from toolkit.profiling.time_programs import Timeable, time_programs
 from toolkit.runtimes import RUNTIMES, export_with_holes
 from toolkit.targets import load_target
@@ -51,7 +52,7 @@ def main() -> None:
                 }
                 timeables = {
                     label: Timeable(
-                        runtime.export(export_with_holes(layer, x, holes), holes),
+                        runtime.export(export_with_holes(layer, inputs_of(x), holes), holes),
                         tuple(x.shape),
                         {key: tuple(value.shape) for key, value in layer.named_parameters()},
                     )

@@ -69,5 +69,8 @@ def runner(program: bytes) -> Callable[[np.ndarray], np.ndarray]:
 
 def accuracy(run: Callable[[np.ndarray], np.ndarray], examples: Examples) -> float:
     """Share of the examples that the very program classifies correctly, one at a time."""
-    right = [int(run(x.numpy()).argmax()) == int(y) for x, y in zip(examples.x.split(1), examples.y, strict=True)]
+    right = [
+        int(run(x.numpy()).argmax()) == int(y)
+        for x, y in zip(examples.x.tensors["x"].split(1), examples.y, strict=True)
+    ]
     return float(np.mean(right))

@@ -110,7 +110,7 @@ def _bench(arguments: argparse.Namespace, target: Target) -> Bench:
     )
     job = load(request, target, Watch(Silent()))
     assert job.task.general is not None
-    calibration = job.task.general.x[:_CALIBRATION]
+    calibration = job.task.general.x.tensors["x"][:_CALIBRATION]
     return Bench(target, request, _NETWORKS[arguments.network](), job, calibration, _drawn(arguments.tests))
 
 

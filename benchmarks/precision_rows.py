@@ -60,12 +60,12 @@ class Bench:
 
 def dense_row(bench: Bench) -> Row:
     """The network as it was trained."""
-    return _program_row(bench, "dense", partial(plain_int8.to_onnx, bench.dense, bench.job.example))
+    return _program_row(bench, "dense", partial(plain_int8.to_onnx, bench.dense, *bench.job.example))
 
 
 def plain_row(bench: Bench) -> Row:
     """In the faster of both forms; what the other one takes and keeps is told."""
-    dense = plain_int8.to_onnx(bench.dense, bench.job.example)
+    dense = plain_int8.to_onnx(bench.dense, *bench.job.example)
     rows = [
         {**_program_row(bench, "plain int8", partial(plain_int8.to_int8, dense, bench.calibration, form)), "form": form}
         for form in plain_int8.FORMS
@@ -88,7 +88,7 @@ def our_row(bench: Bench, times_less: float, plain: Row) -> Row:
     infer = load_inference(folder, manifest, load_tensors(folder, None), 1)
     chosen, median_ms = done.planned.allocation.selection, done.verified.measurement.median_ms
     recovery = done.compact.recovery
-    outputs = zip(*(infer([x.numpy()]) for x in bench.test.x.split(1)), strict=True)
+    outputs = zip(*(infer([x.numpy()]) for x in bench.test.x.tensors["x"].split(1)), strict=True)
     logits, features = (torch.from_numpy(np.concatenate(each)) for each in outputs)
     return {
         **asked,
@@ -120,7 +120,7 @@ def rival_rows(bench: Bench, method: str, budgets: dict[float, float], form: str
     with _worked() as search:
         network = resnet.with_convolved_shortcuts(bench.dense)
         ranked = method == "DepGraph"
-        sizes = channels.depgraph_steps(network, network.linear, bench.job.example, ranked_together=ranked)
+        sizes = channels.depgraph_steps(network, network.linear, *bench.job.example, ranked_together=ranked)
         found = narrowed.largest_within(sizes, list(budgets.values()), partial(_time_int8, bench, form))
     for (times_less, budget_ms), (size, _) in zip(budgets.items(), found, strict=True):
         row = _program_row(bench, method, partial(_recovered, bench, size, form))
@@ -140,7 +140,7 @@ def other_tool_row(bench: Bench, tool: str, form: str, python: str) -> Row:
     """By a tool in an environment of its own; what it says where it does not work."""
     with tempfile.TemporaryDirectory() as place:
         model, images, made = (Path(place, name) for name in ("model.onnx", "images.npy", "int8.onnx"))
-        model.write_bytes(plain_int8.to_onnx(bench.dense, bench.job.example))
+        model.write_bytes(plain_int8.to_onnx(bench.dense, *bench.job.example))
         np.save(images, bench.calibration.numpy())
         command = [
             python,
@@ -178,7 +178,7 @@ def _recovered(bench: Bench, size: nn.Module, form: str) -> bytes:
     def train(folder: Path) -> None:
         checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
         trained = narrowed.recover_as_deployed(size, bench.job, bench.request, checkpoint)
-        program = plain_int8.to_int8(plain_int8.to_onnx(trained, bench.job.example), bench.calibration, form)
+        program = plain_int8.to_int8(plain_int8.to_onnx(trained, *bench.job.example), bench.calibration, form)
         (folder / "int8.onnx").write_bytes(program)
         checkpoint.file.unlink(missing_ok=True)
 
@@ -188,7 +188,7 @@ def _recovered(bench: Bench, size: nn.Module, form: str) -> bytes:
 
 def _untrained(bench: Bench, size: nn.Module) -> float:
     """Accuracy in fp32, as the pruner leaves it."""
-    program = plain_int8.to_onnx(copy.deepcopy(size), bench.job.example)
+    program = plain_int8.to_onnx(copy.deepcopy(size), *bench.job.example)
     return plain_int8.accuracy(plain_int8.runner(program), bench.test)
 
 
@@ -196,7 +196,7 @@ def _time(bench: Bench, programs: list[bytes]) -> list[Measurement]:
     """Each whole program on the board."""
     clock = bench.target.family.clock
     timeables = {
-        str(index): Timeable(Program(program, Nodes(0, 0, 0)), tuple(bench.job.example.shape), {})
+        str(index): Timeable(Program(program, Nodes(0, 0, 0)), tuple(bench.job.example.tensors["x"].shape), {})
         for index, program in enumerate(programs)
     }
     with hold(bench.target) as home:
@@ -214,7 +214,7 @@ def _time_int8(bench: Bench, form: str, networks: list[nn.Module]) -> list[float
     keys = [digest(form, str(network)) for network in networks]
     programs = {
         key: plain_int8.to_int8(
-            plain_int8.to_onnx(copy.deepcopy(network), bench.job.example), bench.calibration[:_TIMED_WITH], form
+            plain_int8.to_onnx(copy.deepcopy(network), *bench.job.example), bench.calibration[:_TIMED_WITH], form
         )
         for key, network in zip(keys, networks, strict=True)
         if key not in times

@@ -38,6 +38,7 @@ from toolkit.compression import (
 )
 from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.examples import digits
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import RUNTIMES, export_with_holes
 from toolkit.runtimes.bundle import Served, export_inference, write_bundle
@@ -88,11 +89,11 @@ def main() -> None:
 
 def _models(quick: bool) -> dict[str, tuple[nn.Module, nn.Linear]]:
     """The digits transformer, dense and compact, with its head; of one block if it must be quick."""
-    x = digits.task().support.x
-    network = split_head(digits.DigitsViT(depth=1).eval() if quick else digits.model(), x[:1])
+    [x] = digits.task().support.x
+    network = split_head(digits.DigitsViT(depth=1).eval() if quick else digits.model(), inputs_of(x[:1]))
     assert network.head is not None
-    layers = compressible_layers(network.backbone, x[:1])
-    statistics = calibrate(network.backbone, layers, [(x, network.head)])
+    layers = compressible_layers(network.backbone, inputs_of(x[:1]))
+    statistics = calibrate(network.backbone, layers, [(inputs_of(x), network.head)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], _RANK) for name, layer in layers.items()}
     chosen = {name: rank(min(_RANK, *matrix(layer).shape)) for name, layer in layers.items()}
     compact = compress(network.backbone, spectra, chosen)
@@ -101,14 +102,14 @@ def _models(quick: bool) -> dict[str, tuple[nn.Module, nn.Linear]]:
 
 def _memory(place: Path, form: str, model: tuple[nn.Module, nn.Linear]) -> list[dict[str, Any]]:
     """Peak memory of both agents, and how far the runner is from ExecuTorch's Python runtime."""
-    images = digits.task().query.x[:_IMAGES]
+    images = digits.task().query.x.tensors["x"][:_IMAGES]
     save_file({"inputs.x": images.numpy()}, place / "images")
     rows: list[dict[str, Any]] = []
     for name, agent in (("executorch", "native"), ("onnxruntime", "python")):
         folder = place / f"{form}-{agent}"
         folder.mkdir()
-        program = export_inference(RUNTIMES[name], *model, images[:1])
-        write_bundle(folder, RUNTIMES[name], "", "any", *model, ("a",) * 7, images[:1], program, None)
+        program = export_inference(RUNTIMES[name], *model, inputs_of(images[:1]))
+        write_bundle(folder, RUNTIMES[name], "", "any", *model, ("a",) * 7, inputs_of(images[:1]), program, None)
         outputs = place / "logits"
         spec = {"release": str(folder), "inputs": str(place / "images"), "outputs": str(outputs), "threads": 1}
         said = _run(place, agent, "infer", spec)[-1]
@@ -125,7 +126,7 @@ def _python_runtime(whole: nn.Module, images: torch.Tensor) -> Any:
     from executorch.runtime import Runtime
 
     loaded = Runtime.get().load_program(
-        RUNTIMES["executorch"].export(export_with_holes(whole, images[:1], ()), ()).data
+        RUNTIMES["executorch"].export(export_with_holes(whole, inputs_of(images[:1]), ()), ()).data
     )
     method = loaded.load_method("forward")
     return torch.cat([method.execute([image[None]])[0].clone() for image in images]).numpy()
@@ -144,7 +145,7 @@ def _times(place: Path, *, runs: int, batches: tuple[int, ...]) -> list[dict[str
     programs = []
     for name, (layer, x, holes) in forms.items():
         path = place / f"{name}.pte"
-        path.write_bytes(RUNTIMES["executorch"].export(export_with_holes(layer, x, holes), holes).data)
+        path.write_bytes(RUNTIMES["executorch"].export(export_with_holes(layer, inputs_of(x), holes), holes).data)
         shapes = {hole: list(layer.get_parameter(hole).shape) for hole in holes}
         programs.append({"id": name, "path": str(path), "inputs": [list(x.shape)], "holes": shapes})
     limits = {"threads": 1, "warmups": 5, "runs": runs, "budget_ms": 2000.0}

@@ -143,7 +143,7 @@ def _compact(network: Network, speaker: str, curve: str, allocator: str) -> tupl
     head = network.head
     drawn = torch.randperm(len(general), generator=torch.Generator().manual_seed(0))[:_CALIBRATION]
     layers = compressible_layers(network.backbone, general.x[:1])
-    calibration = Examples(general.x[drawn], general.y[drawn])
+    calibration = general[drawn]
     spectra = CURVES[curve](network.backbone, layers, CalibrationSet(Labelled(calibration, head)), 0)
     costs = parameters(layers)
     smaller = {name: tuple(choice for choice in row if choice != DENSE) for name, row in costs.parts.items()}
@@ -224,16 +224,16 @@ def on_the_board(
     quantisation: Quantisation | None = None,
 ) -> tuple[float, float, dict[str, Any]]:
     """The agent itself on a bundle as it is deployed, on this machine; one thread. Accuracies before and after."""
-    runtime, x, classes = RUNTIMES["onnxruntime"], task.support.x, len(task.classes)
+    runtime, x, classes = RUNTIMES["onnxruntime"], task.support.x.tensors["x"], len(task.classes)
     y = task.support.y
     learning = export_learning(runtime, backbone, head, start, inputs_of(x), y, Classification(classes))
-    inference = export_inference(runtime, backbone, head, x[:1], quantisation)
+    inference = export_inference(runtime, backbone, head, inputs_of(x[:1]), quantisation)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as beside:
-        made = (runtime, "", "", backbone, head, task.classes, x[:1], inference, learning)
+        made = (runtime, "", "", backbone, head, task.classes, inputs_of(x[:1]), inference, learning)
         write_bundle(Path(folder), *made, precision=quantisation.arithmetic.precision if quantisation else "fp32")
         files = {name: str(Path(beside, name)) for name in ("support", "query", "adapted", "logits")}
         write_arrays(files["support"], {**inputs_of(x).arrays("inputs"), "targets.y": y.numpy(), "strata": y.numpy()})
-        write_arrays(files["query"], inputs_of(task.query.x).arrays("inputs"))
+        write_arrays(files["query"], task.query.x.arrays("inputs"))
         spec = {"release": folder, "adapted": files["adapted"], "threads": 1}
         learning = {"support": files["support"], "steps": _ADAPT_STEPS, "lr": LEARNING_RATE, "jitter": {"x": JITTER}}
         said = adapt({**spec, **learning, "seed": seed}, lambda *_, **__: None)
@@ -252,7 +252,8 @@ def _fine_tuned(backbone: nn.Module, head: nn.Linear, task: Task, seed: int) -> 
     generator, support = torch.Generator().manual_seed(seed), task.support
     optimizer = torch.optim.Adam(whole.requires_grad_(True).eval().parameters(), lr=_RATE_OF_ALL)
     for _ in range(_ADAPT_STEPS):
-        x = support.x + JITTER * support.x.std() * torch.randn(support.x.shape, generator=generator)
+        [x] = support.x
+        x = x + JITTER * x.std() * torch.randn(x.shape, generator=generator)
         loss = nn.functional.cross_entropy(whole(x), support.y)
         optimizer.zero_grad()
         loss.backward()

@@ -37,6 +37,7 @@ from toolkit.compression import (
     matrix,
 )
 from toolkit.examples.digits import Block
+from toolkit.inputs import inputs_of
 from toolkit.profiling.candidates import layer_choices
 from toolkit.tasks import Examples
 
@@ -103,7 +104,7 @@ def _measure(depth: int, images: int, what: str) -> dict[str, Any]:
     model, head = ViTBase(depth).eval(), nn.Linear(_WIDTH, _CLASSES)
     x = torch.randn(images, 3, 224, 224)
     data = CalibrationSet(Labelled(Examples(x, torch.zeros(images, dtype=torch.int64)), head))
-    layers = compressible_layers(model, x[:1])
+    layers = compressible_layers(model, inputs_of(x[:1]))
     parameters = sum(each.numel() for each in model.parameters())
     row: dict[str, Any] = {"depth": depth, "images": images, "layers": len(layers), "parameters": parameters}
     clock = _Clock(row)

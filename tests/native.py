@@ -17,6 +17,7 @@ from torch import nn
 from toolkit.adaptation.heads import HeadStart
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.native.build import build_runner, runner_command
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import Program, Runtime
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
@@ -70,13 +71,13 @@ def run_verb(folder: Path, verb: str, spec: dict[str, Any] | None) -> Said:
 def make_release(folder: Path, network: str, runtime: Runtime, head_start: HeadStart = "pretrained") -> Made:
     """A compact network of `networks.NETWORKS`, its train step and its acceptance outputs."""
     model, x = build(network)
-    split = split_head(model, x[:1])
+    split = split_head(model, inputs_of(x[:1]))
     assert split.head is not None
     backbone = compacted(split.backbone, split.head, x)
     learning = learning_of(runtime, backbone, split.head, x, head_start)
-    inference = export_inference(runtime, backbone, split.head, x[:1])
+    inference = export_inference(runtime, backbone, split.head, inputs_of(x[:1]))
     folder.mkdir()
-    write_bundle(folder, runtime, "1", "any", backbone, split.head, CLASSES, x[:2], inference, learning)
+    write_bundle(folder, runtime, "1", "any", backbone, split.head, CLASSES, inputs_of(x[:2]), inference, learning)
     return Made(read_bundle(folder), backbone, split.head, x)
 
 

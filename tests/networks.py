@@ -12,6 +12,7 @@ from tests.choices import ranks
 from toolkit.compression import break_even_rank, calibrate, compress, compressible_layers, jactus_spectrum, matrix
 from toolkit.devices.agent.runtime import Program as Loaded
 from toolkit.devices.agent.runtime import load
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, Runtime
 
 
@@ -125,8 +126,8 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
 
 def compacted(backbone: nn.Module, head: nn.Module, x: torch.Tensor, rank: int = 3) -> nn.Module:
     """Every layer that gains from it at that rank."""
-    layers = compressible_layers(backbone, x[:1])
-    statistics = calibrate(backbone, layers, [(x, head)])
+    layers = compressible_layers(backbone, inputs_of(x[:1]))
+    statistics = calibrate(backbone, layers, [(inputs_of(x), head)])
     sizes = {name: min(rank, break_even_rank(layer)) or None for name, layer in layers.items()}
     spectra = {
         name: jactus_spectrum(matrix(layer), statistics[name], max(1, break_even_rank(layer)))

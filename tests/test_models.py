@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.models import SparesItsInput, load_model, require_answers, spare_input, split_head
 
 
@@ -80,7 +81,7 @@ _LOG_SOFTMAX = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.Log
 def test_a_model_that_ends_in_a_linear_is_parted_there(model: nn.Module, shape: tuple[int, ...], features: int) -> None:
     x = torch.randn(4, *shape)
     expected = model.eval()(x)
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     assert (network.feature_size, network.head.in_features, network.head.out_features) == (features, features, 3)
     assert network.backbone(x).shape == (4, features)
@@ -100,7 +101,7 @@ def test_a_model_that_ends_in_a_linear_is_parted_there(model: nn.Module, shape: 
     ids=["pooling", "log_softmax", "reads its head", "rectified", "transformer"],
 )
 def test_the_outputs_of_any_other_model_are_its_features(model: nn.Module, x: torch.Tensor) -> None:
-    network = split_head(model.eval(), x[:1])
+    network = split_head(model.eval(), inputs_of(x[:1]))
     assert network.head is None
     assert network.feature_size == model(x).shape[1]
     torch.testing.assert_close(network.backbone(x), model(x))
@@ -118,7 +119,7 @@ def test_the_outputs_of_any_other_model_are_its_features(model: nn.Module, x: to
 )
 def test_a_model_that_does_not_fit_the_task_is_refused(model: nn.Module, x: torch.Tensor, said: str) -> None:
     with pytest.raises(BadInput) as caught:
-        split_head(model.eval(), x)
+        split_head(model.eval(), inputs_of(x))
     assert said in caught.value.what
     assert len(str(caught.value).splitlines()) <= 2
 
@@ -200,15 +201,15 @@ class Undefined(nn.Sequential):
 def test_a_model_whose_answers_are_not_of_its_input_alone_is_refused(kind: type[nn.Sequential], word: str) -> None:
     torch.manual_seed(0)
     with pytest.raises(BadInput, match=word):
-        require_answers(kind(nn.Linear(6, 3)).eval(), torch.randn(4, 6))
+        require_answers(kind(nn.Linear(6, 3)).eval(), inputs_of(torch.randn(4, 6)))
 
 
 def test_models_that_answer_are_none_of_these() -> None:
     torch.manual_seed(0)
     normalised = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3)).eval()
-    require_answers(normalised, torch.randn(4, 6))
-    require_answers(normalised, torch.randn(1, 6))
-    require_answers(nn.Flatten(0), torch.randn(4, 6))  # `split_head` says what its output is
+    require_answers(normalised, inputs_of(torch.randn(4, 6)))
+    require_answers(normalised, inputs_of(torch.randn(1, 6)))
+    require_answers(nn.Flatten(0), inputs_of(torch.randn(4, 6)))  # `split_head` says what its output is
 
 
 class Counts(nn.Sequential):
@@ -225,7 +226,7 @@ class Counts(nn.Sequential):
 
 def test_a_model_that_keeps_a_state_is_refused_by_the_name_of_it() -> None:
     with pytest.raises(BadInput, match="'calls'"):
-        require_answers(Counts(nn.Linear(6, 3)), torch.randn(4, 6))
+        require_answers(Counts(nn.Linear(6, 3)), inputs_of(torch.randn(4, 6)))
 
 
 class EditsInPlace(nn.Sequential):
@@ -236,16 +237,16 @@ class EditsInPlace(nn.Sequential):
 
 def test_a_model_that_edits_its_input_is_given_a_copy() -> None:
     x = torch.randn(4, 6)
-    model = spare_input(EditsInPlace(nn.Linear(6, 3)).eval(), x[:1])
+    model = spare_input(EditsInPlace(nn.Linear(6, 3)).eval(), inputs_of(x[:1]))
     assert isinstance(model, SparesItsInput)
-    require_answers(model, x)
+    require_answers(model, inputs_of(x))
     before = x.clone()
     model(x.requires_grad_(True)).sum().backward()
     torch.testing.assert_close(x.detach(), before)
     assert x.grad is not None
     plain = nn.Linear(6, 3)
-    assert spare_input(plain, x.detach()) is plain
-    assert spare_input(plain, x.detach()[:, :2]) is plain  # `split_head` says that it does not take them
+    assert spare_input(plain, inputs_of(x.detach())) is plain
+    assert spare_input(plain, inputs_of(x.detach()[:, :2])) is plain  # `split_head` says that it does not take them
 
 
 class Misspelt(nn.Sequential):
@@ -255,7 +256,7 @@ class Misspelt(nn.Sequential):
 
 def test_a_fault_of_the_model_is_not_blamed_on_the_task() -> None:
     with pytest.raises(BadInput, match=r"AttributeError.*devicee") as caught:
-        split_head(Misspelt(nn.Linear(6, 3)), torch.randn(1, 6))
+        split_head(Misspelt(nn.Linear(6, 3)), inputs_of(torch.randn(1, 6)))
     assert caught.value.where == "model"
 
 
@@ -263,4 +264,4 @@ def test_a_last_layer_with_a_hook_is_no_head() -> None:
     """A new head would come without it."""
     model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
     model[2].register_forward_hook(lambda _, __, output: -output)
-    assert split_head(model, torch.randn(1, 6)).head is None
+    assert split_head(model, inputs_of(torch.randn(1, 6))).head is None

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from toolkit.compression import calibrate, compressible_layers
+from toolkit.inputs import inputs_of
 from toolkit.surroundings import call_by_position, is_touched
 
 
@@ -23,11 +24,11 @@ def test_what_watches_layers_sees_those_that_are_called_by_name() -> None:
     torch.manual_seed(0)
     model, x = ByName(), torch.randn(4, 6)
     expected = model(x)
-    call_by_position(model, x)
+    call_by_position(model, inputs_of(x))
     model = copy.deepcopy(model)  # as every stage does
     torch.testing.assert_close(model(x), expected)
     assert not model.first._forward_pre_hooks
-    statistics = calibrate(model, compressible_layers(model, x[:1]), [(x, lambda out: out)])
+    statistics = calibrate(model, compressible_layers(model, inputs_of(x[:1])), [(inputs_of(x), lambda out: out)])
     hidden = torch.relu(model.first(x)).double()
     torch.testing.assert_close(statistics["second"].sigma_x, hidden.T @ hidden / 4, atol=1e-6, rtol=1e-6)
     assert not is_touched(model.second)

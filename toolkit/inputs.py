@@ -57,16 +57,29 @@ class Inputs:
         arrays = {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
         return {f"{kind}.{name}": np.ascontiguousarray(array) for name, array in arrays.items()}
 
+    def images(self) -> dict[str, torch.Tensor]:
+        """Those of them that may be images, (N, C, H, W)."""
+        return {name: tensor for name, tensor in self.floats().items() if tensor.dim() == 4}
+
     def with_tensors(self, changed: Mapping[str, torch.Tensor]) -> Inputs:
         """The same with some of them replaced."""
         return Inputs({**self.tensors, **changed})
 
 
-def inputs_of(given: Inputs | torch.Tensor | Mapping[str, torch.Tensor]) -> Inputs:
-    """What a user gives as the inputs of examples: one tensor is the port `x`."""
+# What users may give: one tensor is the port `x`.
+Given = Inputs | torch.Tensor | Mapping[str, torch.Tensor]
+
+
+def inputs_of(given: Given) -> Inputs:
+    """What a user gives as the inputs of examples."""
     if isinstance(given, Inputs):
         return given
-    return Inputs({"x": given} if isinstance(given, torch.Tensor) else dict(given))
+    return Inputs(dict(given) if isinstance(given, Mapping) else {"x": given})
+
+
+def differentiable(x: Inputs) -> Inputs:
+    """The same values, of which gradients come back to the floats; those of whole numbers end at what looks them up."""
+    return x.with_tensors({name: each.detach().requires_grad_(True) for name, each in x.floats().items()})
 
 
 def join(parts: Sequence[Inputs]) -> Inputs:

@@ -10,6 +10,7 @@ from torch import nn
 
 from toolkit.errors import BadInput, first_line
 from toolkit.factories import call_factory
+from toolkit.inputs import Inputs
 from toolkit.plain import make_plain
 from toolkit.surroundings import is_touched
 
@@ -21,7 +22,7 @@ _OWN_FAULTS = (NotImplementedError, KeyError, AttributeError)
 
 @dataclass(frozen=True)
 class Network:
-    """`head(backbone(x))`; `backbone` maps (N, *input_shape) to features (N, feature_size).
+    """`head(backbone(*x))`; `backbone` maps inputs x of N examples to features (N, feature_size).
 
     `head` is the pretrained classifier over the general classes, or None where the model does not end in a Linear:
     then its outputs are the features.
@@ -56,25 +57,25 @@ class SparesItsInput(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """What the model makes of a copy of `x`."""
-        return self.model(x.clone())
+    def forward(self, *x: torch.Tensor) -> torch.Tensor:
+        """What the model makes of copies of `x`."""
+        return self.model(*(each.clone() for each in x))
 
 
 @torch.no_grad()
-def spare_input(model: nn.Module, inputs: torch.Tensor) -> nn.Module:
-    """The model, behind a copy of its input where it edits that."""
-    tried = inputs.clone()
+def spare_input(model: nn.Module, inputs: Inputs) -> nn.Module:
+    """The model, behind a copy of its inputs where it edits one of them."""
+    tried = [each.clone() for each in inputs]
     try:
-        model(tried)
+        model(*tried)
     except MISFIT:
         return model  # `require_answers` says why
-    return model if torch.equal(tried, inputs) else SparesItsInput(model)
+    return model if all(map(torch.equal, tried, inputs)) else SparesItsInput(model)
 
 
 @torch.no_grad()
-def require_answers(model: nn.Module, inputs: torch.Tensor) -> None:
-    """`inputs` (N, *input_shape) are some that the model must classify, each alone as beside others, and always alike.
+def require_answers(model: nn.Module, inputs: Inputs) -> None:
+    """`inputs` are some that the model must classify, each alone as beside others, and always alike.
 
     Raises BadInput for a model that takes one at a time, is random, mixes the examples of a batch, answers NaN, or
     keeps a state from one call to the next.
@@ -106,15 +107,15 @@ def require_answers(model: nn.Module, inputs: torch.Tensor) -> None:
         )
 
 
-def _answer(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor | None:
+def _answer(model: nn.Module, inputs: Inputs) -> torch.Tensor | None:
     """None where it is no vector an example: `split_head` says so."""
     try:
-        output = model(inputs)
+        output = model(*inputs)
     except MISFIT as error:
         if len(inputs) == 1:
             return None
         raise BadInput(
-            f"the model does not take {len(inputs)} inputs at once, {tuple(inputs.shape)}: {first_line(error)}",
+            f"the model does not take {len(inputs)} inputs at once, {_shapes(inputs)}: {first_line(error)}",
             where="model",
             next="Keep the batch dimension: x.flatten(1) instead of x.view(1, ...).",
         ) from None
@@ -122,13 +123,19 @@ def _answer(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor | None:
     return output if is_vector else None
 
 
+def _shapes(inputs: Inputs) -> str:
+    """(4, 3, 32, 32), and with their names where there are several."""
+    shapes = {name: str(tuple(each.shape)) for name, each in inputs.tensors.items()}
+    return ", ".join(shapes.values() if len(shapes) == 1 else (f"{name} {shape}" for name, shape in shapes.items()))
+
+
 def _alike(some: torch.Tensor, others: torch.Tensor) -> bool:
     return torch.allclose(some, others, rtol=1e-3, atol=1e-3 * float(others.abs().max()))
 
 
 @torch.no_grad()
-def split_head(model: nn.Module, example: torch.Tensor) -> Network:
-    """Part the model at its last Linear. `example` is one input with its batch dimension, (1, *input_shape).
+def split_head(model: nn.Module, example: Inputs) -> Network:
+    """Part the model at its last Linear. `example` are the inputs of one example.
 
     Raises BadInput if the model does not take that input, or does not give one vector an example.
     """
@@ -141,7 +148,7 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
         if isinstance(module, nn.Linear)
     ]
     try:
-        output = model(example)
+        output = model(*example)
     except _OWN_FAULTS as error:
         raise BadInput(
             f"its forward raises {type(error).__name__}: {first_line(error)}",
@@ -150,7 +157,7 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
         ) from None
     except MISFIT as error:
         raise BadInput(
-            f"the model does not take an input of shape {tuple(example.shape)}: {first_line(error)}",
+            f"the model does not take an input of shape {_shapes(example)}: {first_line(error)}",
             where="task and model",
             next="Give the task's inputs the shape and scale that the model was trained on.",
         ) from None
@@ -172,7 +179,7 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
             continue
         setattr(backbone.get_submodule(parent), attribute, nn.Identity())
         try:
-            features = backbone(example)
+            features = backbone(*example)
             ends_here = features.dim() == 2 and torch.allclose(head(features), output, atol=1e-5)
         except MISFIT:
             ends_here = False  # not the last layer: what follows wants its output's size, or its weight
@@ -181,9 +188,9 @@ def split_head(model: nn.Module, example: torch.Tensor) -> Network:
     return Network(copy.deepcopy(model), None, output.shape[1])
 
 
-def _is_last(model: nn.Module, name: str, example: torch.Tensor, output: torch.Tensor) -> bool:
+def _is_last(model: nn.Module, name: str, example: Inputs, output: torch.Tensor) -> bool:
     """Whether the output is linear in that layer's output: a rectifier after it may change nothing on one example."""
     negated = copy.deepcopy(model)
     for parameter in negated.get_submodule(name).parameters():
         parameter.neg_()
-    return torch.allclose(negated(example), -output, atol=1e-5)
+    return torch.allclose(negated(*example), -output, atol=1e-5)

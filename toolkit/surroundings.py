@@ -2,11 +2,12 @@
 
 from typing import Any
 
-import torch
 from torch import nn
 
+from toolkit.inputs import Inputs
 
-def call_by_position(model: nn.Module, x: torch.Tensor) -> None:
+
+def call_by_position(model: nn.Module, x: Inputs) -> None:
     """From now on, layers that `model` calls by the name of their input on `x` see it as others do: as an argument."""
     named: list[nn.Module] = []
 
@@ -17,7 +18,7 @@ def call_by_position(model: nn.Module, x: torch.Tensor) -> None:
     layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     handles = [layer.register_forward_pre_hook(look, with_kwargs=True) for layer in layers]
     try:
-        model(x)
+        model(*x)
     finally:
         for handle in handles:
             handle.remove()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from benchmarks.models import omniglot, speech
 from benchmarks.models.data import load_arrays
+from toolkit.inputs import join
 from toolkit.tasks import Episode, Examples, draw_episodes
 
 
@@ -29,7 +30,7 @@ def pool(name: str, classes: int, of_each: int) -> Examples:
     examples = {"Omniglot": omniglot.evaluation, "MNIST": _mnist, "FSDD": _spoken}[name]()
     rows = [torch.nonzero(examples.y == label)[:of_each, 0] for label in examples.y.unique()[:classes]]
     kept = torch.cat(rows)
-    return Examples(examples.x[kept], examples.y[kept])
+    return examples[kept]
 
 
 def episodes_of(setting: Setting, examples: Examples, count: int, queries: int, seed: int) -> list[Episode]:
@@ -58,7 +59,7 @@ def _mnist() -> Examples:
 def _spoken() -> Examples:
     """The held-out speaker's log-mel spectrograms, drawn as images: shrunk, and between 0 and 1."""
     task = speech.task(shots=1)
-    x, y = torch.cat([task.support.x, task.query.x]), torch.cat([task.support.y, task.query.y])
+    x, y = join([task.support.x, task.query.x]).tensors["x"], torch.cat([task.support.y, task.query.y])
     shrunk = F.interpolate(x, (28, 28), mode="area")
     low, high = shrunk.amin((1, 2, 3), keepdim=True), shrunk.amax((1, 2, 3), keepdim=True)
     return Examples((shrunk - low) / (high - low), y)

@@ -49,7 +49,7 @@ def _seeded(build: Callable[[], nn.Module]) -> nn.Module:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = cast("float", None)  # plain averages
-        model.train()(task().support.x)
+        model.train()(*task().support.x)
     return model.eval()
 
 

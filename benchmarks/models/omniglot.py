@@ -77,7 +77,7 @@ def _train(folder: Path, on_progress: Callable[[int, int], None] | None) -> None
         torch.manual_seed(0)
         dense = Conv4().to(memory_format=torch.channels_last).train()
         examples = background()
-        by_class = examples.x[torch.argsort(examples.y, stable=True)].unflatten(0, (-1, 20))
+        by_class = examples.x.tensors["x"][torch.argsort(examples.y, stable=True)].unflatten(0, (-1, 20))
         optimizer = torch.optim.Adam(dense.parameters(), lr=_LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=_EPISODES)
         for episode in range(_EPISODES):

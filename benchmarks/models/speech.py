@@ -123,7 +123,7 @@ def _train(folder: Path, speaker: str, on_progress: Callable[[int, int], None] |
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=_EPOCHS * batches)
         for epoch in range(_EPOCHS):
             for index in torch.randperm(len(general))[: batches * _BATCH].split(_BATCH):
-                x = torch.roll(general.x[index], int(torch.randint(-4, 5, ())), 3)
+                x = torch.roll(general.x.tensors["x"][index], int(torch.randint(-4, 5, ())), 3)
                 loss = F.cross_entropy(dense(x + 0.1 * torch.randn_like(x)), general.y[index], label_smoothing=0.1)
                 optimizer.zero_grad()
                 loss.backward()

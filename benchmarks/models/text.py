@@ -54,11 +54,12 @@ def intents(split: str) -> Examples:
 
 def by_length(examples: Examples, at_most: int) -> list[torch.Tensor]:
     """Batches of ids without any padding: what a layer sees at a padded position is nothing of the task's."""
-    lengths = (examples.x != _PAD).sum(1)
+    [ids] = examples.x
+    lengths = (ids != _PAD).sum(1)
     return [
         batch
         for length in lengths.unique().tolist()
-        for batch in examples.x[lengths == length][:, : int(length)].split(at_most)
+        for batch in ids[lengths == length][:, : int(length)].split(at_most)
     ]
 
 

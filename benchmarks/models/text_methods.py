@@ -31,6 +31,7 @@ from toolkit.compression import (
     matrix,
 )
 from toolkit.distillation import fit, teach
+from toolkit.inputs import inputs_of
 from toolkit.tasks import Examples
 
 BATCH = 32
@@ -53,7 +54,7 @@ class Made:
 def statistics_of(encoder: nn.Module, head: nn.Linear, examples: Examples, seed: int) -> dict[str, LayerStatistics]:
     """Covariances of every linear layer on some of the examples; no padded position is among them."""
     drawn = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))[:_CALIBRATION_EXAMPLES]
-    batches = by_length(Examples(examples.x[drawn], examples.y[drawn]), BATCH)
+    batches = [inputs_of(ids) for ids in by_length(examples[drawn], BATCH)]
     encoder = copy.deepcopy(encoder)
     encoder.requires_grad_(True)  # the embeddings too: without, no gradient reaches the first block's attention
     return calibrate(encoder, compressible_layers(encoder, batches[0][:1]), [(x, head) for x in batches], seed=seed)
@@ -124,7 +125,7 @@ def low_rank_adapters(
     trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
     fit(
         [(trained, learning_rate), (list(reads.parameters()), head_rate)],
-        lambda index, _: F.cross_entropy(reads(adapted(examples.x[index])), examples.y[index]),
+        lambda index, _: F.cross_entropy(reads(adapted(*examples.x[index])), examples.y[index]),
         len(examples),
         steps=steps,
         batch=BATCH,

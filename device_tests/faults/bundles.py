@@ -23,11 +23,11 @@ def make_base(folder: Path) -> None:
     runtime = RUNTIMES["executorch"]
     backbone, head = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU()), nn.Linear(32, 3)
     x = torch.randn(4, 1, 8, 8)
-    inference = export_inference(runtime, backbone, head, x[:1])
+    inference = export_inference(runtime, backbone, head, inputs_of(x[:1]))
     labels = torch.tensor([0, 1, 2, 0])
     learning = export_learning(runtime, backbone, head, "pretrained", inputs_of(x), labels, Classification(3))
     folder.mkdir()
-    write_bundle(folder, runtime, "1", "aarch64", backbone, head, ("a", "b", "c"), x, inference, learning)
+    write_bundle(folder, runtime, "1", "aarch64", backbone, head, ("a", "b", "c"), inputs_of(x), inference, learning)
 
 
 def make_variant(base: Path, folder: Path, ballast_bytes: int) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 
 from toolkit.adaptation import features_of, head_start, prototype_linear, task_head
 from toolkit.adaptation.prototypes import prototype_head
+from toolkit.inputs import inputs_of
 from toolkit.models import Network
 from toolkit.tasks import Examples, Task
 
@@ -78,7 +79,7 @@ def test_any_other_head_gives_way_to_prototypes(head: nn.Linear | None) -> None:
     network, task = Network(nn.Identity(), head, 4), _task(3)
     assert head_start(network, task) == "prototype"
     made = task_head("prototype", network, network.backbone, task)
-    assert (made(task.query.x).argmax(1) == task.query.y).all()
+    assert (made(*task.query.x).argmax(1) == task.query.y).all()
 
 
 def test_a_head_that_errs_here_and_there_is_kept() -> None:
@@ -94,7 +95,7 @@ def test_a_head_that_errs_here_and_there_is_kept() -> None:
 def test_of_single_examples_a_head_is_kept_that_does_not_guess(classes: int, start: str) -> None:
     """Two right of two happen to one guesser in four; four right of four to one in 256."""
     task = _task(classes)
-    single = Examples(task.support.x[:classes], task.support.y[:classes])
+    single = task.support[:classes]
     network = Network(nn.Identity(), _head(torch.eye(classes, 4)), 4)
     assert head_start(network, replace(task, support=single)) == start
 
@@ -104,10 +105,10 @@ def test_a_prototype_head_reads_the_backbone_it_is_given() -> None:
     task, backbone = _task(3), nn.Linear(4, 7)
     head = prototype_linear(backbone, task.support, 3)
     assert (head.in_features, head.out_features) == (7, 3)
-    assert (head(backbone(task.query.x)).argmax(1) == task.query.y).all()
+    assert (head(backbone(*task.query.x)).argmax(1) == task.query.y).all()
 
 
 def test_features_do_not_depend_on_the_batches() -> None:
     torch.manual_seed(0)
     backbone, x = nn.Linear(4, 2), torch.randn(300, 4)
-    torch.testing.assert_close(features_of(backbone, x), backbone(x).detach())
+    torch.testing.assert_close(features_of(backbone, inputs_of(x)), backbone(x).detach())

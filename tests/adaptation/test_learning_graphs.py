@@ -24,7 +24,7 @@ _LR, _EPS, _CLASSES = 3e-3, 1e-8, Classification(3)
 
 def _trainable(name: str) -> tuple[nn.Module, tuple[str, ...], torch.Tensor]:
     model, x = build(name)
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     whole = whole_of(compacted(network.backbone, network.head, x), network.head)
     return whole, trainable_names(whole.get_submodule("backbone")), x

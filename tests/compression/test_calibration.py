@@ -12,6 +12,7 @@ from torch import nn
 from toolkit.compression import LayerStatistics, calibrate, compressible_layers, matrix
 from toolkit.compression.calibration import _ROWS
 from toolkit.errors import BadInput
+from toolkit.inputs import Inputs, inputs_of
 
 _CLASSES = 4
 
@@ -131,7 +132,7 @@ def test_covariances_equal_those_computed_by_hand(case: str) -> None:
     model, name, x = _CASES[case]()
     layer = model.get_submodule(name)
     assert isinstance(layer, nn.Linear | nn.Conv2d)
-    found = calibrate(model, {name: layer}, [(x, nn.Identity())], temperature=2.0, draws=3, seed=1)[name]
+    found = calibrate(model, {name: layer}, [(inputs_of(x), nn.Identity())], temperature=2.0, draws=3, seed=1)[name]
     expected = _by_hand(model, layer, x, 2.0, 3, 1)
     torch.testing.assert_close(found.sigma_x, expected.sigma_x, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(found.sigma_g, expected.sigma_g, atol=1e-6, rtol=1e-5)
@@ -141,7 +142,7 @@ def test_an_activation_in_place_changes_no_covariance() -> None:
     torch.manual_seed(0)
     first, last, x = nn.Linear(6, 5), nn.Linear(5, _CLASSES), torch.randn(5, 6)
     apart, in_place = (
-        calibrate(nn.Sequential(first, nn.ReLU(inplace=how), last), {"0": first}, [(x, nn.Identity())])["0"]
+        calibrate(nn.Sequential(first, nn.ReLU(inplace=how), last), {"0": first}, [(inputs_of(x), nn.Identity())])["0"]
         for how in (False, True)
     )
     assert torch.equal(apart.sigma_g, in_place.sigma_g)
@@ -154,12 +155,12 @@ def test_batches_add_up_and_leave_nothing_behind() -> None:
     assert isinstance(layer, nn.Linear | nn.Conv2d)
     before = x.clone()
 
-    def parts() -> Iterator[tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]]:
+    def parts() -> Iterator[tuple[Inputs, Callable[[torch.Tensor], torch.Tensor]]]:
         for part in x.split(2):  # the last one is smaller
-            yield part, nn.Identity()
+            yield inputs_of(part), nn.Identity()
 
     found = calibrate(model, {name: layer}, parts())[name]
-    whole = calibrate(model, {name: layer}, [(x, nn.Identity())])[name]
+    whole = calibrate(model, {name: layer}, [(inputs_of(x), nn.Identity())])[name]
     torch.testing.assert_close(found.sigma_x, whole.sigma_x, atol=1e-6, rtol=1e-6)  # a batch is summed in float32
     assert torch.equal(x, before)
     assert not x.requires_grad
@@ -176,11 +177,11 @@ def test_memory_does_not_grow_with_batches() -> None:
     layer = model.get_submodule(name)
     assert isinstance(layer, nn.Linear | nn.Conv2d)
 
-    def watch() -> Iterator[tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]]:
+    def watch() -> Iterator[tuple[Inputs, Callable[[torch.Tensor], torch.Tensor]]]:
         for _ in range(6):
             gc.collect()
             alive.append(sum(each.numel() for each in gc.get_objects() if type(each) is torch.Tensor))
-            yield x.clone(), nn.Identity()
+            yield inputs_of(x.clone()), nn.Identity()
 
     calibrate(model, {name: layer}, watch())
     assert alive[5] == alive[3]
@@ -190,9 +191,9 @@ def test_memory_does_not_grow_with_batches() -> None:
 def test_dropout_and_batch_norm_of_a_model_in_eval_do_not_matter() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.9), nn.Linear(4, _CLASSES)).eval()
-    layers = compressible_layers(model, torch.randn(1, 4))
+    layers = compressible_layers(model, inputs_of(torch.randn(1, 4)))
     x = torch.randn(8, 4)
-    first, second = (calibrate(model, layers, [(x, nn.Identity())])["3"] for _ in range(2))
+    first, second = (calibrate(model, layers, [(inputs_of(x), nn.Identity())])["3"] for _ in range(2))
     assert torch.equal(first.sigma_x, second.sigma_x)
     assert torch.equal(model[1].running_mean, torch.zeros(4))
 
@@ -200,11 +201,11 @@ def test_dropout_and_batch_norm_of_a_model_in_eval_do_not_matter() -> None:
 def test_a_weight_that_two_layers_hold_sees_what_both_see() -> None:
     torch.manual_seed(0)
     model, x = _Tied(), torch.randn(5, 4)
-    tied = calibrate(model, {"first": model.first}, [(x, nn.Identity())])["first"]
+    tied = calibrate(model, {"first": model.first}, [(inputs_of(x), nn.Identity())])["first"]
     with torch.no_grad():
         model.second.weight = nn.Parameter(model.first.weight.clone())
     layers: dict[str, nn.Linear | nn.Conv2d] = {"first": model.first, "second": model.second}
-    apart = calibrate(model, layers, [(x, nn.Identity())])
+    apart = calibrate(model, layers, [(inputs_of(x), nn.Identity())])
     # Each is called once an example: inputs average over both, gradients add up.
     mean = (apart["first"].sigma_x + apart["second"].sigma_x) / 2
     torch.testing.assert_close(tied.sigma_x, mean, atol=1e-6, rtol=1e-5)
@@ -232,5 +233,5 @@ def test_what_is_not_finite_names_the_layer_beside_it(between: nn.Module, where:
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), between, nn.Linear(4, _CLASSES), nn.Linear(_CLASSES, 3))
     layers: dict[str, nn.Linear | nn.Conv2d] = {name: model[int(name)] for name in "0134"}  # type: ignore[misc]
     with pytest.raises(BadInput, match=f"its {what} on the calibration examples hold NaN or infinity") as refusal:
-        calibrate(model, layers, [(torch.randn(5, 4), nn.Identity())])
+        calibrate(model, layers, [(inputs_of(torch.randn(5, 4)), nn.Identity())])
     assert refusal.value.where == where

@@ -13,6 +13,7 @@ from benchmarks.models.resnet import ResNet, with_convolved_shortcuts
 from toolkit.choice import keep
 from toolkit.compression import ChannelGroup, RankedChannels, channel_groups, compress, rank_channels
 from toolkit.compression.channels.find import holds
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 
 
@@ -52,7 +53,7 @@ def separable() -> tuple[nn.Module, torch.Tensor]:
 
 def residual() -> tuple[nn.Module, torch.Tensor]:
     model, x = build("resnet")
-    return split_head(model, x[:1]).backbone, x
+    return split_head(model, inputs_of(x[:1])).backbone, x
 
 
 def _shuffled(group: ChannelGroup) -> RankedChannels:
@@ -77,7 +78,7 @@ def _zeroed(model: nn.Module, ranked: RankedChannels, kept: int) -> nn.Module:
 @torch.no_grad()
 def test_without_channels_a_network_is_what_it_is_with_zeros(network) -> None:
     model, x = network()
-    groups, _ = channel_groups(model, x[:1])
+    groups, _ = channel_groups(model, inputs_of(x[:1]))
     assert groups
     ranked = {name: _shuffled(group) for name, group in groups.items()}
     expected = model
@@ -93,7 +94,7 @@ def test_without_channels_a_network_is_what_it_is_with_zeros(network) -> None:
 
 def test_groups_share_no_layer_and_depthwise_ones_go_with_the_channels_they_filter() -> None:
     model, x = separable()
-    groups, failed = channel_groups(model, x[:1])
+    groups, failed = channel_groups(model, inputs_of(x[:1]))
     touched = [cut.module for group in groups.values() for cut in group.cuts]
     assert len(touched) == len(set(touched))
     # Every second one of the chain; to the last layer, a channel of the last map is 25 pixels.
@@ -107,7 +108,7 @@ def test_of_a_residual_network_the_insides_of_blocks_are_offered(convolved: bool
     torch.manual_seed(0)
     network = with_convolved_shortcuts(ResNet(1)) if convolved else ResNet(1)
     groups, failed = channel_groups(
-        split_head(network.eval(), torch.zeros(1, 3, 32, 32)).backbone, torch.ones(1, 3, 32, 32)
+        split_head(network.eval(), inputs_of(torch.zeros(1, 3, 32, 32))).backbone, inputs_of(torch.ones(1, 3, 32, 32))
     )
     blocks = [f"layer{stage}.0" for stage in (1, 2, 3)]
     assert [group.layers for group in groups.values()] == [(f"{each}.conv1", f"{each}.conv2") for each in blocks]
@@ -118,7 +119,7 @@ def test_of_a_residual_network_the_insides_of_blocks_are_offered(convolved: bool
 @pytest.mark.parametrize("network", [Padded, Mixed])
 def test_channels_that_the_graph_couples_wrongly_are_not_offered(network: type[nn.Module]) -> None:
     torch.manual_seed(0)
-    groups, failed = channel_groups(network().eval(), torch.randn(1, 3, 8, 8))
+    groups, failed = channel_groups(network().eval(), inputs_of(torch.randn(1, 3, 8, 8)))
     assert groups == {}
     assert "stem" in failed
 
@@ -128,32 +129,32 @@ def test_scales_of_zero_let_no_group_pass() -> None:
     torch.manual_seed(0)
     model = Padded().eval()
     nn.init.zeros_(model.reader.weight)
-    assert "stem" in channel_groups(model, torch.randn(1, 3, 8, 8))[1]
+    assert "stem" in channel_groups(model, inputs_of(torch.randn(1, 3, 8, 8)))[1]
 
 
 def test_a_group_that_nobody_reads_or_that_shares_a_weight_does_not_hold() -> None:
     model, x = residual()
-    group = next(iter(channel_groups(model, x[:1])[0].values()))
-    assert holds(model, group, x[:1])
+    group = next(iter(channel_groups(model, inputs_of(x[:1]))[0].values()))
+    assert holds(model, group, inputs_of(x[:1]))
     unread = ChannelGroup(group.root, group.channels, group.layers, tuple(c for c in group.cuts if c.side == "outputs"))
-    assert not holds(model, unread, x[:1])
+    assert not holds(model, unread, inputs_of(x[:1]))
     model.get_submodule("2.second").weight = model.get_submodule("1.second").weight = nn.Parameter(
         torch.randn(8, 8, 3, 3)
     )
-    assert not holds(model, group, x[:1])
+    assert not holds(model, group, inputs_of(x[:1]))
 
 
 def test_channels_that_do_nothing_go_first() -> None:
     model, x = residual()
-    groups, _ = channel_groups(model, x[:1])
-    name, group = "channels of 1.first", channel_groups(model, x[:1])[0]["channels of 1.first"]
+    groups, _ = channel_groups(model, inputs_of(x[:1]))
+    name, group = "channels of 1.first", channel_groups(model, inputs_of(x[:1]))[0]["channels of 1.first"]
     with torch.no_grad():
         model.get_submodule("1.second").weight[:, [2, 5]] = 0
 
     def losses(network: nn.Module) -> Iterator[torch.Tensor]:
         yield from (network(part).square().mean() for part in x.split(3))
 
-    ranked = rank_channels(model, groups, x[:1], losses)[name]
+    ranked = rank_channels(model, groups, inputs_of(x[:1]), losses)[name]
     assert set(ranked.order[-2:]) == {2, 5}
     assert sorted(ranked.order) == list(range(group.channels))
     torch.testing.assert_close(compress(model, {name: ranked}, {name: keep(6)})(x), model(x), rtol=1e-4, atol=1e-5)
@@ -161,7 +162,7 @@ def test_channels_that_do_nothing_go_first() -> None:
 
 def test_only_what_lost_channels_is_trained_afterwards() -> None:
     model, x = residual()
-    name, group = next(iter(channel_groups(model, x[:1])[0].items()))
+    name, group = next(iter(channel_groups(model, inputs_of(x[:1]))[0].items()))
     narrowed = compress(model, {name: _shuffled(group)}, {name: keep(3)})
     trained = {place.rpartition(".")[0] for place, value in narrowed.named_parameters() if value.requires_grad}
     assert trained == {"1.first", "1.norm1", "1.second"}

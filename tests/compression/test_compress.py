@@ -17,6 +17,7 @@ from toolkit.compression import (
     jactus_spectrum,
     matrix,
 )
+from toolkit.inputs import inputs_of
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def dense() -> tuple[nn.Module, dict[str, Spectrum], torch.Tensor]:
         nn.Linear(96, 8),
     ).eval()
     x = torch.randn(4, 2, 4, 4)
-    layers = compressible_layers(model, x[:1])
-    statistics = calibrate(model, layers, [(x, nn.Identity())])
+    layers = compressible_layers(model, inputs_of(x[:1]))
+    statistics = calibrate(model, layers, [(inputs_of(x), nn.Identity())])
     spectra = {
         name: jactus_spectrum(matrix(layer), statistics[name], min(matrix(layer).shape))
         for name, layer in layers.items()

@@ -16,6 +16,7 @@ from toolkit.compression import (
     matrix,
 )
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 
 
 class _Tied(nn.Module):
@@ -138,9 +139,9 @@ def test_layers_whose_replacement_replaces_the_computation(
 ) -> None:
     torch.manual_seed(0)
     x = torch.rand(4, *shape)
-    layers = compressible_layers(model, x[:1])
+    layers = compressible_layers(model, inputs_of(x[:1]))
     assert list(layers) == expected
-    statistics = calibrate(model, layers, [(x, lambda out: out.flatten(1))])
+    statistics = calibrate(model, layers, [(inputs_of(x), lambda out: out.flatten(1))])
     full = {name: min(matrix(layer).shape) for name, layer in layers.items()}
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], full[name]) for name, layer in layers.items()}
     compact = compress(model, spectra, ranks(full))
@@ -151,7 +152,7 @@ def test_layers_whose_replacement_replaces_the_computation(
 
 
 def test_a_model_may_have_nothing_to_compress() -> None:
-    assert compressible_layers(nn.Sequential(nn.Flatten(), nn.Tanh()), torch.zeros(1, 4)) == {}
+    assert compressible_layers(nn.Sequential(nn.Flatten(), nn.Tanh()), inputs_of(torch.zeros(1, 4))) == {}
 
 
 class _ThroughNumpy(nn.Module):
@@ -165,7 +166,7 @@ class _ThroughNumpy(nn.Module):
 
 def test_a_model_that_no_gradient_passes_is_refused() -> None:
     with pytest.raises(BadInput, match="no gradient"):
-        compressible_layers(_ThroughNumpy(), torch.zeros(1, 4))
+        compressible_layers(_ThroughNumpy(), inputs_of(torch.zeros(1, 4)))
 
 
 @pytest.mark.parametrize("how", ["hook", "forward"])
@@ -179,8 +180,8 @@ def test_what_somebody_hung_on_a_layer_would_go_with_it(how: str) -> None:
             layer.register_forward_hook(lambda _, __, output: -output)
         else:
             layer.forward = lambda x, own=layer.forward: -own(x)  # type: ignore[method-assign,misc]
-    assert list(compressible_layers(model, torch.zeros(1, 4))) == ["2", "5"]
-    assert fixed_layers(model, torch.zeros(1, 4)) == {}
+    assert list(compressible_layers(model, inputs_of(torch.zeros(1, 4)))) == ["2", "5"]
+    assert fixed_layers(model, inputs_of(torch.zeros(1, 4))) == {}
 
 
 @pytest.mark.parametrize(
@@ -190,8 +191,8 @@ def test_what_somebody_hung_on_a_layer_would_go_with_it(how: str) -> None:
 def test_layers_that_share_a_weight_share_their_factors(model: nn.Module) -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 3, 6, 6) if isinstance(model, _TiedConvolutions) else torch.randn(4, 4)
-    layers = compressible_layers(model, x[:1])
-    statistics = calibrate(model, layers, [(x, lambda out: out.flatten(1))])
+    layers = compressible_layers(model, inputs_of(x[:1]))
+    statistics = calibrate(model, layers, [(inputs_of(x), lambda out: out.flatten(1))])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 3) for name, layer in layers.items()}
     compact = compress(model, spectra, ranks(dict.fromkeys(layers, 2)))
     cores = [name for name, parameter in compact.named_parameters() if parameter.requires_grad]

@@ -17,6 +17,7 @@ from toolkit.compression import (
     gain_curve,
     matrix,
 )
+from toolkit.inputs import inputs_of
 from toolkit.tasks import Examples
 
 
@@ -40,7 +41,7 @@ def _data(head: nn.Module, task: int = 40, general: int = 40) -> CalibrationSet:
 @pytest.mark.parametrize("name", CURVES)
 def test_components_are_nested_and_their_gains_never_fall(name: str) -> None:
     backbone, head = _network()
-    layers = compressible_layers(backbone, torch.randn(1, 1, 6, 6))
+    layers = compressible_layers(backbone, inputs_of(torch.randn(1, 1, 6, 6)))
     spectra = CURVES[name](backbone, layers, _data(head), 0)
     assert list(spectra) == list(layers)
     for layer, spectrum in spectra.items():
@@ -67,11 +68,11 @@ def test_little_or_nothing_seen_of_a_layer_is_enough_to_factor_it(name: str, see
         head.weight.zero_()
         for part in (data.task, data.general):
             assert part is not None
-            part.examples.x.zero_()
+            part.examples.x.tensors["x"].zero_()
     if seen == "dead units":
         backbone[0].weight[::2] = 0
         backbone[0].bias[::2] = -1
-    layers = compressible_layers(backbone, torch.randn(1, 1, 6, 6))
+    layers = compressible_layers(backbone, inputs_of(torch.randn(1, 1, 6, 6)))
     spectra = CURVES[name](backbone, layers, data, 0)
     compact = compress(backbone, spectra, ranks({layer: len(spectrum.values) for layer, spectrum in spectra.items()}))
     assert torch.isfinite(compact(torch.randn(5, 1, 6, 6))).all()
@@ -85,7 +86,7 @@ def _output_error(curve: Curve, rank: int) -> float:
     backbone, head = nn.Sequential(nn.Linear(32, 32), nn.Tanh()), nn.Linear(32, 4)
     x = torch.randn(200, 6) @ torch.randn(6, 32) + 0.05 * torch.randn(200, 32)
     part = Labelled(Examples(x, torch.arange(200) % 4), head)
-    layers = compressible_layers(backbone, x[:1])
+    layers = compressible_layers(backbone, inputs_of(x[:1]))
     compact = compress(backbone, curve(backbone, layers, CalibrationSet(part, part), 0), ranks({"0": rank}))
     return float((compact[0](x) - backbone[0](x)).square().mean())  # type: ignore[index]
 
@@ -98,7 +99,7 @@ def test_knowing_the_inputs_beats_the_weight_alone_and_that_beats_chance() -> No
 
 def test_chance_is_another_with_another_seed_and_the_same_with_the_same() -> None:
     backbone, head = _network()
-    layers = compressible_layers(backbone, torch.randn(1, 1, 6, 6))
+    layers = compressible_layers(backbone, inputs_of(torch.randn(1, 1, 6, 6)))
     drawn = [CURVES["random"](backbone, layers, _data(head), seed)["4"].values for seed in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

@@ -8,6 +8,7 @@ from torch import nn
 from toolkit.compression import Labelled, compressible_layers
 from toolkit.compression.fisher import diagonal_fisher
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.tasks import Examples
 
 
@@ -39,7 +40,7 @@ def test_it_is_the_mean_squared_gradient_of_single_examples(case: str) -> None:
     torch.manual_seed(0)
     make, shape = _MODELS[case]
     model, x, y = make(), torch.randn(4, *shape), torch.tensor([0, 1, 2, 1])
-    layers = compressible_layers(model, x[:1])
+    layers = compressible_layers(model, inputs_of(x[:1]))
     found = diagonal_fisher(model, layers, Labelled(Examples(x, y), nn.Identity()))
     for name, layer in layers.items():
         squares = torch.zeros_like(layer.weight)
@@ -53,7 +54,7 @@ def test_it_is_the_mean_squared_gradient_of_single_examples(case: str) -> None:
 def test_a_gradient_that_is_not_finite_names_a_layer() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     examples = Examples(torch.full((2, 2), 1e30), torch.tensor([0, 1]))
-    layers = compressible_layers(model, torch.ones(1, 2))
+    layers = compressible_layers(model, inputs_of(torch.ones(1, 2)))
     with pytest.raises(BadInput, match="its gradients on the calibration examples hold NaN or infinity") as refusal:
         diagonal_fisher(model, layers, Labelled(examples, lambda out: out * 1e10))
     assert refusal.value.where in ("layer 0", "layer 1")

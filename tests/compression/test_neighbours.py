@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from toolkit.compression import neighbours
+from toolkit.inputs import inputs_of
 
 
 class Block(nn.Module):
@@ -27,15 +28,15 @@ LAYERS = ("stem", "first", "second", "third")
 
 
 def test_sums_and_activations_lie_between_neighbours() -> None:
-    found = neighbours(Block().eval(), torch.randn(1, 3, 6, 6), LAYERS)
+    found = neighbours(Block().eval(), inputs_of(torch.randn(1, 3, 6, 6)), LAYERS)
     assert found == (("stem", "first"), ("first", "second"), ("second", "third"))
 
 
 def test_what_is_no_layer_is_looked_through() -> None:
-    found = neighbours(Block().eval(), torch.randn(1, 3, 6, 6), ("stem", "third"))
+    found = neighbours(Block().eval(), inputs_of(torch.randn(1, 3, 6, 6)), ("stem", "third"))
     assert found == (("stem", "third"),)
 
 
 def test_a_layer_that_runs_twice_is_not_its_own_neighbour() -> None:
     layer = nn.Linear(4, 4)
-    assert neighbours(nn.Sequential(layer, nn.ReLU(), layer), torch.randn(1, 4), ("0",)) == ()
+    assert neighbours(nn.Sequential(layer, nn.ReLU(), layer), inputs_of(torch.randn(1, 4)), ("0",)) == ()

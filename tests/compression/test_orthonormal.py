@@ -10,6 +10,7 @@ from tests.choices import ranks
 from toolkit.compression import CURVES, CalibrationSet, Labelled, compact_layers, compress, make_bases_orthonormal
 from toolkit.compression.compressible import compressible_layers
 from toolkit.compression.layers import Compact
+from toolkit.inputs import inputs_of
 from toolkit.tasks import Examples
 
 
@@ -20,7 +21,7 @@ def trained() -> nn.Module:
     dense = nn.Sequential(nn.Conv2d(2, 12, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(192, 24)).eval()
     x = torch.randn(32, 2, 4, 4)
     data = CalibrationSet(Labelled(Examples(x, torch.zeros(32, dtype=torch.int64)), nn.Identity()))
-    spectra = CURVES["jactus"](dense, compressible_layers(dense, x[:1]), data, 0)
+    spectra = CURVES["jactus"](dense, compressible_layers(dense, inputs_of(x[:1])), data, 0)
     student = compress(dense, spectra, ranks({"0": 4, "3": 8}))
     for parameter in student.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)

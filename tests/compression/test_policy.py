@@ -70,7 +70,7 @@ def test_input_statistics_are_those_of_the_inputs() -> None:
     model = network()
     task = episode_task(DIGITS, next(draw_episodes(DIGITS.y, ways=4, shots=5, queries=1, seed=1)), "digits")
     found = embedding_of(model, shots=5, seed=1).layers[0]
-    assert float(found[0]) == pytest.approx(float(task.support.x.square().mean().log()), rel=1e-4)
+    assert float(found[0]) == pytest.approx(float(task.support.x.tensors["x"].square().mean().log()), rel=1e-4)
     assert float(found[1]) == pytest.approx(1)
 
 

@@ -19,6 +19,7 @@ from toolkit.compression import (
     prefixes,
     random_prefixes,
 )
+from toolkit.inputs import inputs_of
 from toolkit.tasks import Examples
 
 _RANK = 8
@@ -44,7 +45,7 @@ def teacher() -> nn.Module:
 @pytest.fixture
 def student(teacher: nn.Module) -> nn.Module:
     x = torch.randn(64, 1, 4, 4)
-    layers = compressible_layers(teacher, x[:1])
+    layers = compressible_layers(teacher, inputs_of(x[:1]))
     data = CalibrationSet(Labelled(Examples(x, torch.zeros(64, dtype=torch.int64)), nn.Identity()))
     return compress(teacher, CURVES["jactus"](teacher, layers, data, 0), ranks({"0": 4, "3": _RANK, "5": _RANK - 1}))
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from toolkit.compression import compressible_layers, replaceable
+from toolkit.inputs import inputs_of
 
 
 class Asks(nn.Module):
@@ -34,16 +35,16 @@ class Asks(nn.Module):
 def test_a_compact_layer_answers_what_the_dense_one_would(ask: str) -> None:
     torch.manual_seed(0)
     model, x = Asks(ask).eval(), torch.randn(4, 6)
-    layers = compressible_layers(model, x[:1])
-    assert list(replaceable(model, layers, x)) == ["first", "asked", "last"]
+    layers = compressible_layers(model, inputs_of(x[:1]))
+    assert list(replaceable(model, layers, inputs_of(x))) == ["first", "asked", "last"]
 
 
 @pytest.mark.parametrize("ask", ["class", "parameters"])
 def test_what_it_cannot_answer_leaves_that_layer_dense_and_no_other(ask: str) -> None:
     torch.manual_seed(0)
     model, x = Asks(ask).eval(), torch.randn(4, 6)
-    layers = compressible_layers(model, x[:1])
-    assert list(replaceable(model, layers, x)) == ["first", "last"]
+    layers = compressible_layers(model, inputs_of(x[:1]))
+    assert list(replaceable(model, layers, inputs_of(x))) == ["first", "last"]
 
 
 def test_convolutions_of_either_shape_are_tried_whole() -> None:
@@ -51,5 +52,5 @@ def test_convolutions_of_either_shape_are_tried_whole() -> None:
     narrowing, widening = nn.Conv2d(3, 2, 3, padding=1), nn.Conv2d(2, 40, 3)
     model = nn.Sequential(narrowing, nn.ReLU(), widening, nn.Flatten(), nn.Linear(160, 3)).eval()
     x = torch.randn(4, 3, 4, 4)
-    layers = compressible_layers(model, x[:1])
-    assert list(replaceable(model, layers, x)) == ["0", "2", "4"]
+    layers = compressible_layers(model, inputs_of(x[:1]))
+    assert list(replaceable(model, layers, inputs_of(x))) == ["0", "2", "4"]

@@ -14,6 +14,7 @@ from toolkit.compression import (
     matrix,
 )
 from toolkit.compression.policy import components, compress_nested, masked, soft_masks
+from toolkit.inputs import inputs_of
 
 CURVES = [
     curve(name, {4: first, 8: first + second, 12: first + 1.2 * second}, 5.0)
@@ -68,8 +69,8 @@ def test_a_hard_mask_is_the_compact_layer_of_that_rank() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 12, 3), nn.ReLU(), nn.Flatten(), nn.Linear(192, 20)).eval()
     x = torch.randn(32, 2, 6, 6)
-    layers = compressible_layers(model, x[:1])
-    statistics = calibrate(model, layers, [(x, lambda features: features)])
+    layers = compressible_layers(model, inputs_of(x[:1]))
+    statistics = calibrate(model, layers, [(inputs_of(x), lambda features: features)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 10) for name, layer in layers.items()}
     nested = compress_nested(model, spectra, ranks(dict.fromkeys(layers, 10)))
     for sizes in ({"0": 3, "3": 7}, {"0": 8, "3": 1}):

@@ -22,6 +22,7 @@ from toolkit.compression import (
     measure_losses,
 )
 from toolkit.distillation import kd
+from toolkit.inputs import inputs_of
 
 RANKS = (8, 16, 24, 32)
 ESTIMATED = curve("a", dict(zip(RANKS, (0.9, 0.99, 0.999, 0.9999), strict=True)), 1.0, {8: 0.5})
@@ -63,7 +64,7 @@ def test_the_true_loss_is_that_of_one_compact_layer_at_a_time() -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12)), torch.randn(64, 12)
     layers: dict[str, nn.Linear | nn.Conv2d] = {"0": model[0], "2": model[2]}  # type: ignore[dict-item]
-    statistics = calibrate(model, layers, [(x, nn.Identity())])
+    statistics = calibrate(model, layers, [(inputs_of(x), nn.Identity())])
     spectra = {
         name: jactus_spectrum(matrix(layer), statistics[name], break_even_rank(layer)) for name, layer in layers.items()
     }

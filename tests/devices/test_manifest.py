@@ -17,7 +17,7 @@ ENTRY = {"sha256": "0" * 64, "bytes": 1}
 
 
 def manifest(**changes: Any) -> bytes:
-    return json.dumps({"manifest_version": 2, "arch": "any", "files": {"infer.pte": ENTRY}} | changes).encode()
+    return json.dumps({"manifest_version": 3, "arch": "any", "files": {"infer.pte": ENTRY}} | changes).encode()
 
 
 def test_a_good_one_keeps_what_the_agent_needs() -> None:

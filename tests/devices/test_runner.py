@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from toolkit.compression import compact_layers
 from toolkit.devices.facts import DeviceFacts
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import executorch, export_with_holes
 from toolkit.runtimes.bundle import Served
 
@@ -50,7 +51,7 @@ def test_outputs_are_those_of_the_python_runtime(network: str, tmp_path: Path) -
     made = make_release(tmp_path / "release", network, executorch)
     # The same model with all weights built in, as ExecuTorch's own Python runtime runs it.
     whole = Served(made.backbone, made.head).eval()
-    program = executorch.export(export_with_holes(whole, made.x[:1], ()), ())
+    program = executorch.export(export_with_holes(whole, inputs_of(made.x[:1]), ()), ())
     method = PythonRuntime.get().load_program(program.data).load_method("forward")
     expected = np.stack([method.execute([each[None]])[0][0].numpy() for each in made.x])
     got = _infer(tmp_path, made, made.x.numpy())

@@ -111,12 +111,13 @@ def test_examples_that_do_not_fit(
 def test_it_learns_from_fewer_or_more_examples_than_it_was_exported_with(
     pair: tuple[Made, Made], tmp_path: Path, examples: int
 ) -> None:
-    """Six it was. Batches are filled, or there are more of them; the head's start has room for six."""
+    """Six it was. Batches are filled, or there are more of them; the start of a head has room for six, and no more."""
     native, python = pair
     x, y = np.tile(native.x.numpy(), (2, 1))[:examples] + 0.3, np.arange(examples) % 2
-    if examples > 6 and native.bundle.manifest["learn"]["starts"]:
-        said = run_verb(tmp_path, "adapt", _spec(tmp_path, native, x, y))
-        assert "9 examples, the release starts from 6 at most" in said.last["message"]
+    if native.bundle.manifest["learn"]["starts"]:
+        many = np.tile(native.x.numpy(), (2, 1))[:7]
+        said = run_verb(tmp_path, "adapt", _spec(tmp_path, native, many, np.arange(7) % 3))
+        assert "7 examples, the release starts from 6 at most" in said.last["message"]
         return
     (tmp_path / "python").mkdir()
     expected = python_adapt(_spec(tmp_path / "python", python, x, y), lambda event, **fields: None)

@@ -5,19 +5,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.augmentation import parse_augmentation
+from toolkit.augmentation import Augmentation, parse_augmentation
 from toolkit.distillation import augment_for
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 
 
 def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def _varied(augmentation: Augmentation | None, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return augment_for(augmentation, inputs_of(x))(inputs_of(x), generator).tensors["x"]
+
+
 @given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 2**31))
 def test_a_shifted_image_is_the_old_one_moved_by_an_eighth_at_most(height: int, width: int, seed: int) -> None:
     x = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))[None].float()
-    shifted = augment_for(("shift",), x)(x, _generator(seed))
+    shifted = _varied(("shift",), x, _generator(seed))
     assert shifted.shape == x.shape
     for axis, size in ((0, height), (1, width)):
         moved = (shifted[0, axis] - x[0, axis]).abs()
@@ -27,14 +32,14 @@ def test_a_shifted_image_is_the_old_one_moved_by_an_eighth_at_most(height: int, 
 
 def test_images_are_moved_each_on_its_own() -> None:
     x = torch.arange(32.0).expand(64, 1, 32, 32)
-    offsets = augment_for(("shift",), x)(x, _generator())[:, 0, 16, 16] - 16
+    offsets = _varied(("shift",), x, _generator())[:, 0, 16, 16] - 16
     assert set(offsets.tolist()) == set(range(-4, 5))
 
 
 def test_a_crop_is_zero_where_nothing_was() -> None:
     x = 5.0 + torch.rand(64, 3, 16, 16, generator=_generator())
-    cropped = augment_for(("crop",), x)(x, _generator(1))
-    moved = augment_for(("shift",), x)(x, _generator(1))
+    cropped = _varied(("crop",), x, _generator(1))
+    moved = _varied(("shift",), x, _generator(1))
     outside = cropped != moved
     assert outside.any()
     assert not cropped[outside].any()
@@ -43,7 +48,7 @@ def test_a_crop_is_zero_where_nothing_was() -> None:
 
 def test_half_of_the_images_are_mirrored() -> None:
     x = torch.arange(8.0).expand(400, 3, 8, 8)
-    mirrored = augment_for(("mirror",), x)(x, _generator())
+    mirrored = _varied(("mirror",), x, _generator())
     turned = (mirrored == x.flip(3)).flatten(1).all(1)
     assert ((mirrored == x).flatten(1).all(1) ^ turned).all()
     assert 160 <= int(turned.sum()) <= 240
@@ -51,19 +56,19 @@ def test_half_of_the_images_are_mirrored() -> None:
 
 def test_noise_is_a_quarter_of_the_data() -> None:
     x = 4 * torch.randn(1000, 10, generator=_generator(1))
-    noise = augment_for(("noise",), x)(x, _generator()) - x
+    noise = _varied(("noise",), x, _generator()) - x
     assert float(noise.std()) == pytest.approx(1.0, rel=0.05)
 
 
 def test_left_out_it_moves_images_and_nothing_else() -> None:
     tokens, images = torch.randint(0, 9, (64, 12)).float(), torch.randn(64, 1, 16, 16)
-    assert torch.equal(augment_for(None, tokens)(tokens, _generator()), tokens)
-    assert not torch.equal(augment_for(None, images)(images, _generator()), images)
+    assert torch.equal(_varied(None, tokens, _generator()), tokens)
+    assert not torch.equal(_varied(None, images, _generator()), images)
 
 
 def test_none_leaves_everything() -> None:
     images = torch.randn(8, 1, 16, 16)
-    assert torch.equal(augment_for(parse_augmentation("none"), images)(images, _generator()), images)
+    assert torch.equal(_varied(parse_augmentation("none"), images, _generator()), images)
 
 
 def test_the_order_of_its_parts_does_not_matter() -> None:

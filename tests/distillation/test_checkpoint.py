@@ -14,6 +14,7 @@ from workplace import CHECKOUT
 
 from toolkit.augmentation import Augmentation
 from toolkit.distillation import Checkpoint, augment_for, recover
+from toolkit.inputs import inputs_of
 from toolkit.recipe import parse_recipe
 from toolkit.tasks import Examples
 
@@ -51,7 +52,7 @@ def train(checkpoint: Checkpoint | None, recipe: str = "kd+beta+network", cut: i
             head,
             Examples(x, head(teacher(x)).argmax(1)),
             recipe=parse_recipe(recipe),
-            augment=augment_for(noise, x),
+            augment=augment_for(noise, inputs_of(x)),
             steps=STEPS,
             seed=0,
             on_progress=on_progress,

@@ -12,12 +12,13 @@ from torch import nn
 
 from toolkit.compression import fold_all
 from toolkit.distillation import fake_quantised, quantised_layers, read_ranges
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import RUNTIMES, export_with_holes
 from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation, Ranges
 
 
 def _quantisation(x: torch.Tensor, activations: Activations = "signed", *fp32: str) -> Quantisation:
-    return Quantisation(Arithmetic("int8", activations), x, fp32_layers=frozenset(fp32))
+    return Quantisation(Arithmetic("int8", activations), inputs_of(x), fp32_layers=frozenset(fp32))
 
 
 @torch.no_grad()
@@ -56,7 +57,7 @@ def chain() -> tuple[nn.Module, torch.Tensor]:
 
 def _exported(model: nn.Module, quantisation: Quantisation, x: torch.Tensor) -> torch.Tensor:
     """What the exporter's program computes, node by node so that no kernel differs, on one example at a time."""
-    made = RUNTIMES["onnxruntime"].export(export_with_holes(fold_all(model), x[:1], ()), (), quantisation)
+    made = RUNTIMES["onnxruntime"].export(export_with_holes(fold_all(model), inputs_of(x[:1]), ()), (), quantisation)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(made.data, options)
@@ -82,7 +83,7 @@ def test_it_computes_what_onnx_runtimes_program_does(
     model, x = chain
     if rank:
         model = networks.compacted(model, nn.Linear(12, 3), x, rank)
-    quantisation = Quantisation(Arithmetic("int8", activations), x, ranges, frozenset(fp32))
+    quantisation = Quantisation(Arithmetic("int8", activations), inputs_of(x), ranges, frozenset(fp32))
     theirs, mine = _exported(model, quantisation, x), _rounded(model, x, quantisation)
     with torch.no_grad():
         exact = model(x)
@@ -130,7 +131,7 @@ def test_outside_and_with_another_arithmetic_nothing_changes(chain: tuple[nn.Mod
         before = model(x)
         assert not torch.equal(_rounded(model, x, _quantisation(x)), before)
         torch.testing.assert_close(model(x), before, atol=0, rtol=0)
-        torch.testing.assert_close(_rounded(model, x, Quantisation(FP32, x)), before, atol=0, rtol=0)
+        torch.testing.assert_close(_rounded(model, x, Quantisation(FP32, inputs_of(x))), before, atol=0, rtol=0)
 
 
 def test_it_is_undone_when_something_breaks_inside(chain: tuple[nn.Module, torch.Tensor]) -> None:

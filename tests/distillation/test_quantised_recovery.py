@@ -15,6 +15,7 @@ from torch import nn
 
 from toolkit.compression import make_bases_orthonormal
 from toolkit.distillation import Checkpoint, fake_quantise, fake_quantised, kd, read_ranges, recover
+from toolkit.inputs import Inputs
 from toolkit.recipe import parse_recipe
 from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation
 from toolkit.tasks import Examples
@@ -41,18 +42,18 @@ def learned() -> _Learned:
         for _ in range(300):
             index = torch.randint(len(train), (64,))
             optimizer.zero_grad()
-            F.cross_entropy(head(network(train.x[index])), train.y[index]).backward()
+            F.cross_entropy(head(network(*train.x[index])), train.y[index]).backward()
             optimizer.step()
     return network.eval().requires_grad_(False), head.requires_grad_(False), train, test
 
 
-def _int8(x: torch.Tensor, activations: Activations = "signed") -> Quantisation:
+def _int8(x: Inputs, activations: Activations = "signed") -> Quantisation:
     return Quantisation(Arithmetic("int8", activations), x[:256])
 
 
 def _start(learned: _Learned, rank: int | None) -> nn.Module:
     teacher, head, train, _ = learned
-    student = networks.compacted(teacher, head, train.x[:256], rank) if rank else copy.deepcopy(teacher)
+    student = networks.compacted(teacher, head, train.x.tensors["x"][:256], rank) if rank else copy.deepcopy(teacher)
     student[0].requires_grad_(True)
     return student
 
@@ -72,7 +73,7 @@ def _loss(learned: _Learned, student: nn.Module, quantisation: Quantisation) -> 
     make_bases_orthonormal(student)
     teacher, head, _, test = learned
     with fake_quantised(student, quantisation, read_ranges(student, quantisation)):
-        return float(kd(head(student(test.x)), head(teacher(test.x)), 2.0))
+        return float(kd(head(student(*test.x)), head(teacher(*test.x)), 2.0))
 
 
 @pytest.mark.parametrize("activations", ["signed", "dynamic"])

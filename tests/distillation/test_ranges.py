@@ -5,11 +5,12 @@ import torch
 from torch import nn
 
 from toolkit.distillation import read_ranges
+from toolkit.inputs import inputs_of
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
 
 
 def _read(model: nn.Module, x: torch.Tensor, ranges: Ranges = "minmax") -> dict[str, list[float]]:
-    quantisation = Quantisation(Arithmetic("int8", "signed"), x, ranges)
+    quantisation = Quantisation(Arithmetic("int8", "signed"), inputs_of(x), ranges)
     return {name: each.tolist() for name, each in read_ranges(model, quantisation).items()}
 
 

@@ -14,6 +14,7 @@ from toolkit.compression import calibrate, compress, compressible_layers, jactus
 from toolkit.distillation import augment_for, kd, recover, teach, terms_of
 from toolkit.distillation.terms import Seen
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.recipe import Recipe, parse_recipe
 from toolkit.tasks import Examples
 
@@ -27,8 +28,8 @@ def compressed() -> _Trained:
     teacher = nn.Sequential(nn.Linear(8, 24), nn.BatchNorm1d(24), nn.Tanh(), nn.Dropout(), nn.Linear(24, 12)).eval()
     head, x = nn.Linear(12, 3).requires_grad_(False), torch.randn(96, 8)
     head.weight *= 20  # a teacher that is sure of itself, as a trained one is
-    layers = compressible_layers(teacher, x[:1])
-    statistics = calibrate(teacher, layers, [(x, head)])
+    layers = compressible_layers(teacher, inputs_of(x[:1]))
+    statistics = calibrate(teacher, layers, [(inputs_of(x), head)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 4) for name, layer in layers.items()}
     student = compress(teacher, spectra, ranks(dict.fromkeys(layers, 4)))
     return student, teacher, head, Examples(x, head(teacher(x)).argmax(1).detach())
@@ -54,7 +55,7 @@ def _recover(trained: _Trained, steps: int, recipe: Recipe = _CORES) -> list[tup
 @torch.no_grad()
 def _distance(trained: _Trained) -> float:
     student, teacher, head, examples = trained
-    return float(kd(head(student(examples.x)), head(teacher(examples.x)), 2.0))
+    return float(kd(head(student(*examples.x)), head(teacher(*examples.x)), 2.0))
 
 
 @pytest.mark.parametrize(
@@ -70,17 +71,17 @@ def test_the_student_comes_closer_to_the_teacher(compressed: _Trained, recipe: s
 def test_labels_alone_teach_the_labels(compressed: _Trained) -> None:
     student, teacher, head, examples = compressed
     other = Examples(examples.x, (examples.y + 1) % 3)
-    before = F.cross_entropy(head(student(other.x)), other.y)
+    before = F.cross_entropy(head(student(*other.x)), other.y)
     _recover((student, teacher, head, other), 60, parse_recipe("task"))
-    assert F.cross_entropy(head(student(other.x)), other.y) < 0.85 * before
+    assert F.cross_entropy(head(student(*other.x)), other.y) < 0.85 * before
 
 
 def test_gradients_are_turned_towards_the_teachers(compressed: _Trained) -> None:
     student, teacher, head, examples = compressed
 
     def turned() -> float:
-        features = student(examples.x)
-        seen = Seen(features, head(features), teacher(examples.x), head(teacher(examples.x)), examples.y, head)
+        features = student(*examples.x)
+        seen = Seen(features, head(features), teacher(*examples.x), head(teacher(*examples.x)), examples.y, head)
         return float(terms_of(parse_recipe("gradient"), seen)["gradient"].each.detach().mean())
 
     before = turned()
@@ -106,7 +107,7 @@ def test_a_student_is_narrowed_as_it_runs_and_at_no_other_time(compressed: _Trai
 
 def test_diverging_training_names_its_step(compressed: _Trained) -> None:
     student, teacher, head, examples = compressed
-    examples.x[5] = float("nan")
+    examples.x.tensors["x"][5] = float("nan")
     with pytest.raises(BadInput, match=r"^training the compact model: the loss is nan at step \d of 50\n"):
         _recover((student, teacher, head, examples), 50)
 
@@ -120,7 +121,7 @@ def test_a_gradient_that_is_not_finite_names_its_step(compressed: _Trained) -> N
 
 def test_nothing_is_learned_from_no_examples(compressed: _Trained) -> None:
     student, teacher, head, examples = compressed
-    none = Examples(examples.x[:0], examples.y[:0])
+    none = examples[:0]
     with pytest.raises(BadInput, match="there is no example to learn from"):
         _recover((student, teacher, head, none), 5)
 
@@ -140,7 +141,7 @@ def test_a_teacher_is_the_dense_model_that_learned_the_task(compressed: _Trained
         seed=0,
         on_progress=lambda *_: None,
     )
-    assert (reads(taught(examples.x)).argmax(1) == y).float().mean() > 0.9
+    assert (reads(taught(*examples.x)).argmax(1) == y).float().mean() > 0.9
     assert not any(parameter.requires_grad for module in (taught, reads) for parameter in module.parameters())
     for old, module in zip(before, (dense, head), strict=True):
         for name, value in module.state_dict().items():
@@ -158,7 +159,7 @@ def test_a_head_learns_at_its_own_rate(compressed: _Trained) -> None:
 def test_with_a_support_the_student_is_closer_on_what_is_like_it(compressed: _Trained) -> None:
     """General examples say little of a region that the task alone is in."""
     student, teacher, head, examples = compressed
-    shifted = examples.x + 3
+    shifted = examples.x.tensors["x"] + 3
     like_it = Examples(shifted[48:], examples.y[48:])
     apart, own = Examples(shifted[:48], torch.zeros(48, dtype=torch.int64)), []
     for support in (None, apart):
@@ -177,14 +178,14 @@ def test_labels_of_a_support_are_not_read(compressed: _Trained) -> None:
         trained, support = copy.deepcopy(student), Examples(examples.x[:8], torch.full((8,), label))
         how = {"recipe": parse_recipe("kd+gradient+beta"), "steps": 5, "seed": 0, "on_progress": lambda *_: None}
         recover(trained, teacher, head, examples, support=support, **how)
-        found.append(trained(examples.x))
+        found.append(trained(*examples.x))
     torch.testing.assert_close(*found, atol=0, rtol=0)
 
 
 def test_a_support_does_not_make_enough_examples_of_few(compressed: _Trained) -> None:
     """Batch normalisation that did not learn keeps the dense model's statistics."""
     student, teacher, head, examples = compressed
-    several = Examples(examples.x.repeat(2, 1), examples.y.repeat(2))
+    several = examples[[*range(len(examples))] * 2]
     before = student[1].running_mean.clone()
     how = {"recipe": parse_recipe("kd"), "steps": 2, "seed": 0, "on_progress": lambda *_: None}
     recover(student, teacher, head, several, support=examples, **how)
@@ -231,9 +232,9 @@ def test_batch_normalisation_learns_its_statistics_where_there_is_enough_to_lear
     before = norm.running_mean.clone()
     _recover(compressed, 5)
     torch.testing.assert_close(norm.running_mean, before, atol=0, rtol=0)  # 96 examples are too few
-    many = Examples(examples.x.repeat(4, 1), examples.y.repeat(4))
+    many = examples[[*range(len(examples))] * 4]
     _recover((student, teacher, head, many), 5)
-    seen = student.get_submodule("0")(many.x)
+    seen = student.get_submodule("0")(*many.x)
     torch.testing.assert_close(norm.running_mean, seen.mean(0), atol=1e-5, rtol=1e-5)
     assert not norm.training
 

@@ -10,6 +10,7 @@ from toolkit.adaptation import prototype_linear
 from toolkit.compression import calibrate, compressible_layers, jactus_spectrum, matrix
 from toolkit.compression.policy import embed_task
 from toolkit.distillation import train_policy
+from toolkit.inputs import inputs_of
 from toolkit.tasks import Examples, Task
 
 
@@ -37,7 +38,7 @@ def test_the_layer_that_tells_the_classes_apart_gets_the_lower_threshold() -> No
     task = Task("left", tuple("abcdef"), examples(5), examples(8))
     layers = compressible_layers(model, task.support.x[:1])
     noise = torch.randn(256, 32)
-    statistics = calibrate(model, layers, [(noise, lambda features: features)])
+    statistics = calibrate(model, layers, [(inputs_of(noise), lambda features: features)])
     spectra = {name: jactus_spectrum(matrix(layer), statistics[name], 8) for name, layer in layers.items()}
     gains = {name: curve(name, {size: 1 - 0.8**size for size in range(1, 8)}, 1.0) for name in layers}
     policy = train_policy(

@@ -12,6 +12,7 @@ from workplace import Workplace, local_agent
 
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases import release
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.profiling import Accepted, Budget, accept, judged
 from toolkit.runtimes import onnxruntime
@@ -24,17 +25,17 @@ NO_LIMITS = Budget(None, None, None)
 def make_bundle(folder: Path, largest_logit: float, arithmetic: Arithmetic = FP32) -> Path:
     """A small residual network whose largest acceptance logit is that; it trains nothing on the board."""
     model, x = build("resnet")
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     backbone, head = network.backbone.eval(), network.head
     assert head is not None
     with torch.no_grad():
         scale = largest_logit / head(backbone(x[:4])).abs().max()
         head.weight.mul_(scale)
         head.bias.mul_(scale)
-    graph, holes = inference_graph(backbone, head, x[:1])
-    program = onnxruntime.export(graph, holes, Quantisation(arithmetic, x))
+    graph, holes = inference_graph(backbone, head, inputs_of(x[:1]))
+    program = onnxruntime.export(graph, holes, Quantisation(arithmetic, inputs_of(x)))
     folder.mkdir()
-    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), x[:4], program, None)
+    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), inputs_of(x[:4]), program, None)
     write_bundle(folder, *made, arithmetic.precision)
     return folder
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from toolkit.choice import DENSE, REMOVED, Choice, all_dense, keep
 from toolkit.compression import channel_groups, compressible_layers, residual_blocks
+from toolkit.inputs import inputs_of
 from toolkit.profiling import (
     ONLY_FP32,
     Arithmetics,
@@ -41,16 +42,16 @@ def network() -> nn.Module:
 
 
 MODEL, X = network(), torch.randn(1, 3, 8, 8)
-LAYERS = compressible_layers(MODEL, X)
-SHAPES = input_shapes(MODEL, LAYERS, X)
-[BLOCK] = residual_blocks(MODEL, X)[0].values()
+LAYERS = compressible_layers(MODEL, inputs_of(X))
+SHAPES = input_shapes(MODEL, LAYERS, inputs_of(X))
+[BLOCK] = residual_blocks(MODEL, inputs_of(X))[0].values()
 
 
 def costs_in(arithmetics: Arithmetics, call_ms: float = 0.0):
     """Every program with a time of its own."""
     parts = {name: layer_part(name, layer, SHAPES[name], 8, arithmetics) for name, layer in LAYERS.items()}
-    groups = channel_groups(MODEL, X)[0].values()
-    parts |= {group.name: group_part(MODEL, group, X, 8, arithmetics) for group in groups}
+    groups = channel_groups(MODEL, inputs_of(X))[0].values()
+    parts |= {group.name: group_part(MODEL, group, inputs_of(X), 8, arithmetics) for group in groups}
     parts[BLOCK.name] = block_part(BLOCK, LAYERS, SHAPES, arithmetics)
     rows = {
         key: Measurement(median_ms=1 + 0.1 * place, p95_ms=1 + 0.1 * place, min_ms=1.0, runs=10, warmups=1, load_ms=1.0)

@@ -20,6 +20,7 @@ from torch import nn
 from workplace import Workplace, local_agent
 
 from toolkit.devices import Agent, probe
+from toolkit.inputs import inputs_of
 from toolkit.profiling import Untimed, open_profile, row_of, time_models
 from toolkit.profiling.conditions import (
     disturbances,
@@ -268,7 +269,7 @@ def test_a_p95_far_above_its_median_is_timed_again_and_flagged(
 def test_a_long_tail_of_before_is_timed_again_once(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     agent, path = local_agent(place), place.folder / "profile.json"
     kept, _ = open_profile(place.target, probe(agent), "onnxruntime", "1")
-    model = Untimed(nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4), judged_by_p95=True)
+    model = Untimed(nn.Flatten(), nn.Linear(4, 2), inputs_of(torch.zeros(1, 4)), judged_by_p95=True)
     counts = []
     for spread in (1e9, 0.0, 0.0):
         monkeypatch.setattr("toolkit.profiling.steady.MOST_SPREAD", spread)

@@ -8,6 +8,7 @@ from torch import nn
 
 from toolkit.choice import DENSE, Choice, all_dense, keep
 from toolkit.compression import channel_groups, compressible_layers
+from toolkit.inputs import inputs_of
 from toolkit.profiling import (
     Measurement,
     MemoryModel,
@@ -47,12 +48,12 @@ def network() -> nn.Module:
 
 
 MODEL, X = network(), torch.randn(1, 3, 8, 8)
-LAYERS = compressible_layers(MODEL, X)
-SHAPES = input_shapes(MODEL, LAYERS, X)
-SHAPES_OF_ALL = input_shapes(MODEL, ("0", "3", "5"), X)
-[GROUP] = channel_groups(MODEL, X)[0].values()
+LAYERS = compressible_layers(MODEL, inputs_of(X))
+SHAPES = input_shapes(MODEL, LAYERS, inputs_of(X))
+SHAPES_OF_ALL = input_shapes(MODEL, ("0", "3", "5"), inputs_of(X))
+[GROUP] = channel_groups(MODEL, inputs_of(X))[0].values()
 PARTS = {name: layer_part(name, layer, SHAPES[name], MULTIPLE) for name, layer in LAYERS.items()}
-PARTS[GROUP.name] = group_part(MODEL, GROUP, X, MULTIPLE)
+PARTS[GROUP.name] = group_part(MODEL, GROUP, inputs_of(X), MULTIPLE)
 PIECES = PARTS[GROUP.name].pieces
 VARIANTS = variants_of(PARTS.values())
 
@@ -112,7 +113,7 @@ def test_a_group_is_cut_in_the_precision_of_its_layers() -> None:
     both = {"fp32": FP32, "int8": Arithmetic("int8", "signed")}
     parts = {name: layer_part(name, layer, SHAPES[name], MULTIPLE, both) for name, layer in LAYERS.items()}
     parts["3"] = fixed_part("3", MODEL[3], SHAPES_OF_ALL["3"], both)
-    parts[GROUP.name] = group_part(MODEL, GROUP, X, MULTIPLE, both)
+    parts[GROUP.name] = group_part(MODEL, GROUP, inputs_of(X), MULTIPLE, both)
     rows = {key: measured(1.0 + 0.1 * place) for place, key in enumerate(variants_of(parts.values()))}
     dense = WholeModel(measured(5.0), 2_000_000, 20_000)
     costs = cost_table(parts, profile_of(rows), dense, MemoryModel(1e6, 1.0), arithmetics=both)

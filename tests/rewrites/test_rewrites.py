@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from toolkit.compression import compressible_layers
+from toolkit.inputs import inputs_of
 from toolkit.rewrites import rewrite
 from toolkit.rewrites.attention import Attention
 from toolkit.rewrites.convolution import FlatConv
@@ -125,10 +126,10 @@ class _Mean(nn.Module):
 @torch.no_grad()
 def test_a_model_is_rewritten_whole_and_its_subclasses_stay() -> None:
     model, x = _model(), torch.randn(2, 3, 9)
-    rewritten = rewrite(model, x)
+    rewritten = rewrite(model, inputs_of(x))
     torch.testing.assert_close(rewritten(x), model(x), atol=1e-4, rtol=1e-4)
     projections = ("query", "key", "value", "out_proj")
-    found = compressible_layers(rewritten, x[:1])
+    found = compressible_layers(rewritten, inputs_of(x[:1]))
     assert {f"3.layers.{index}.self_attn.{name}" for index in range(2) for name in projections} <= set(found)
     assert {"0.conv", "5"} <= set(found)
     assert isinstance(rewritten[1], Causal)  # type: ignore[index]
@@ -150,9 +151,9 @@ def test_the_layers_of_a_gpt2_become_linear() -> None:
             return self.model(inputs_embeds=x).last_hidden_state.mean(1)
 
     network, x = Vectors().eval(), torch.randn(2, 5, 16)
-    rewritten = rewrite(network, x)
+    rewritten = rewrite(network, inputs_of(x))
     torch.testing.assert_close(rewritten(x), network(x), atol=1e-4, rtol=1e-4)
-    kinds = {name.rpartition("h.0.")[2] for name in compressible_layers(rewritten, x[:1])}
+    kinds = {name.rpartition("h.0.")[2] for name in compressible_layers(rewritten, inputs_of(x[:1]))}
     assert kinds == {"attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"}
 
 
@@ -162,15 +163,15 @@ def test_what_answers_otherwise_stays_as_it_is() -> None:
             return super().forward(x) * (1 if isinstance(self[0], nn.Conv1d) else 2)
 
     model = Asks(nn.Conv1d(3, 4, 3), nn.Flatten(), nn.Linear(28, 2)).eval()
-    assert rewrite(model, torch.randn(2, 3, 9)) is model
+    assert rewrite(model, inputs_of(torch.randn(2, 3, 9))) is model
     touched = nn.Sequential(nn.Conv1d(3, 4, 3), nn.Flatten(), nn.Linear(28, 2)).eval()
     touched[0].register_forward_hook(lambda _, __, output: -output)
-    assert rewrite(touched, torch.randn(2, 3, 9)) is touched
+    assert rewrite(touched, inputs_of(torch.randn(2, 3, 9))) is touched
 
 
 @torch.no_grad()
 def test_a_layer_with_two_names_stays_one() -> None:
     conv = nn.Conv1d(4, 4, 3, padding=1)
     model = nn.Sequential(conv, nn.ReLU(), conv, nn.Flatten(), nn.Linear(36, 2)).eval()
-    rewritten = rewrite(model, torch.randn(2, 4, 9))
+    rewritten = rewrite(model, inputs_of(torch.randn(2, 4, 9)))
     assert rewritten[0] is rewritten[2]  # type: ignore[index]

@@ -16,6 +16,7 @@ from toolkit.choice import Precision
 from toolkit.devices.agent.digests import corrupt_files, read_manifest
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import (
@@ -32,13 +33,15 @@ from toolkit.runtimes.bundle import (
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, nn.Module, nn.Linear, torch.Tensor]:
     folder = tmp_path_factory.mktemp("bundle")
     model, x = build("mlp")
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     backbone = compacted(network.backbone, network.head, x)
     learning = learning_of(onnxruntime, backbone, network.head, x)
-    inference = export_inference(onnxruntime, backbone, network.head, x[:1])
+    inference = export_inference(onnxruntime, backbone, network.head, inputs_of(x[:1]))
     classes = ("a", "b", "c")
-    write_bundle(folder, onnxruntime, "1.31.1", "any", backbone, network.head, classes, x[:2], inference, learning)
+    write_bundle(
+        folder, onnxruntime, "1.31.1", "any", backbone, network.head, classes, inputs_of(x[:2]), inference, learning
+    )
     return read_bundle(folder), backbone, network.head, x
 
 
@@ -62,8 +65,8 @@ def test_the_manifest_says_how_exact_a_board_must_be(
 ) -> None:
     """See `toolkit.runtimes.tolerance` for where the figures come from."""
     _, backbone, head, x = written
-    program = export_inference(onnxruntime, backbone, head, x[:1])
-    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), x[:1], program, None)
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]))
+    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), inputs_of(x[:1]), program, None)
     write_bundle(tmp_path, *made, precision)
     assert read_bundle(tmp_path).tolerance == pytest.approx(tolerance)
 
@@ -78,8 +81,8 @@ def test_of_a_coarser_program_a_board_must_give_what_it_gives_here(
     for weight in coarse.state_dict().values():
         step = weight.abs().max() / 30
         weight.copy_((weight / step).round() * step)
-    program = export_inference(onnxruntime, coarse, head, x[:1])
-    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), x[:2], program, None)
+    program = export_inference(onnxruntime, coarse, head, inputs_of(x[:1]))
+    made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), inputs_of(x[:2]), program, None)
     write_bundle(tmp_path, *made, precision)
     manifest, accepted = read_manifest(str(tmp_path)), read_arrays(str(tmp_path / "acceptance.safetensors"))
     run = load_inference(str(tmp_path), manifest, load_tensors(str(tmp_path), None), 1)

@@ -12,6 +12,7 @@ from native import served
 from networks import build, compacted
 from torch import nn
 
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import Program, executorch, export_with_holes
 
@@ -63,9 +64,9 @@ def test_holes_are_constants_that_come_from_outside(
             for name in holes:
                 dict(model.named_parameters())[name].normal_()
             expected = model(x).numpy()
-        programs.append(executorch.export(export_with_holes(model, x[:1], holes), holes))
+        programs.append(executorch.export(export_with_holes(model, inputs_of(x[:1]), holes), holes))
         values = {name: value.detach().numpy() for name, value in model.named_parameters() if name in holes}
-        np.testing.assert_allclose(served(tmp_path, programs[0], values, x.numpy()), expected, atol=1e-5)
+        np.testing.assert_allclose(served(tmp_path, programs[0], values, x.numpy()), expected, atol=1e-5, rtol=1e-5)
     program = programs[0]
     assert program.data == programs[1].data  # nothing of the values is in it
     assert program.nodes.total == program.nodes.delegated + program.nodes.fallback
@@ -88,7 +89,7 @@ class _Summed(nn.Module):
 def test_a_hole_that_no_delegate_takes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, x = _Summed(), torch.randn(2, 6)
-    program = executorch.export(export_with_holes(model, x[:1], ("weight",)), ("weight",))
+    program = executorch.export(export_with_holes(model, inputs_of(x[:1]), ("weight",)), ("weight",))
     assert program.nodes.fallback > 0
     for _ in range(2):
         with torch.no_grad():
@@ -111,7 +112,7 @@ def test_each_layer_comes_alone() -> None:
 def test_twenty_steps_equal_adam() -> None:
     # Tolerance: 20 torch Adam steps agreed to 6e-7 when the recipe was found.
     model, x = build("cnn")
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     backbone = compacted(network.backbone, network.head, x)
     whole, learning = whole_of(backbone, network.head), learning_of(executorch, backbone, network.head, x)

@@ -10,6 +10,7 @@ from networks import build
 from torch import nn
 
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, executorch, export_with_holes
 from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("compiler")
 
 
 def int8(activations: Activations, examples: torch.Tensor, *fp32: str) -> Quantisation:
-    return Quantisation(Arithmetic("int8", activations), examples, "minmax", frozenset(fp32))
+    return Quantisation(Arithmetic("int8", activations), inputs_of(examples), "minmax", frozenset(fp32))
 
 
 def run(program: Program, x: torch.Tensor) -> np.ndarray:
@@ -49,7 +50,7 @@ def test_outputs_are_near_those_of_fp32(network: str, activations: Activations) 
     torch.manual_seed(0)
     model, x = build(network)
     examples = torch.randn(24, *x.shape[1:])
-    program = executorch.export(export_with_holes(model.eval(), x[:1], ()), (), int8(activations, examples))
+    program = executorch.export(export_with_holes(model.eval(), inputs_of(x[:1]), ()), (), int8(activations, examples))
     assert program.fp32_layers == ()
     assert program.nodes.delegated > 0
     assert decibels(run(program, examples), expected(model, examples)) > 35
@@ -59,7 +60,7 @@ def test_layers_that_shall_stay_in_fp32_do() -> None:
     torch.manual_seed(0)
     model, x = build("resnet")
     examples = torch.randn(8, *x.shape[1:])
-    graph = export_with_holes(model.eval(), x[:1], ())
+    graph = export_with_holes(model.eval(), inputs_of(x[:1]), ())
     names = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     program = executorch.export(graph, (), int8("signed", examples, *names))
     np.testing.assert_allclose(run(program, examples), expected(model, examples), atol=1e-5)
@@ -82,7 +83,9 @@ def test_int8_holes_are_filled_by_the_runner(tmp_path: Path, activations: Activa
     examples = torch.randn(16, *shape)
     head = f"{len(layers)}"
     holes = ("0.weight", f"{head}.weight", f"{head}.bias")
-    program = executorch.export(export_with_holes(model, examples[:1], holes), holes, int8(activations, examples))
+    program = executorch.export(
+        export_with_holes(model, inputs_of(examples[:1]), holes), holes, int8(activations, examples)
+    )
     assert program.quantised_holes == ("0.weight",)
     assert program.fp32_layers == (head,)  # its bias is a hole
     parameters = dict(model.named_parameters())
@@ -98,9 +101,9 @@ def test_a_filled_hole_is_as_good_as_a_weight_that_was_built_in(tmp_path: Path) 
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten()).eval()
     examples = torch.randn(8, 3, 8, 8)
-    built_in = executorch.export(export_with_holes(model, examples[:1], ()), (), int8("signed", examples))
+    built_in = executorch.export(export_with_holes(model, inputs_of(examples[:1]), ()), (), int8("signed", examples))
     with_hole = executorch.export(
-        export_with_holes(model, examples[:1], ("0.weight",)), ("0.weight",), int8("signed", examples)
+        export_with_holes(model, inputs_of(examples[:1]), ("0.weight",)), ("0.weight",), int8("signed", examples)
     )
     values = {"0.weight": model[0].weight.detach().numpy()}
     assert decibels(served(tmp_path, with_hole, values, examples.numpy()), run(built_in, examples)) > 50
@@ -113,7 +116,9 @@ def test_a_channel_of_zeros(tmp_path: Path) -> None:
     with torch.no_grad():
         model[0].weight[1] = 0
     holes = ("0.weight",)
-    program = executorch.export(export_with_holes(model, examples[:1], holes), holes, int8("signed", examples))
+    program = executorch.export(
+        export_with_holes(model, inputs_of(examples[:1]), holes), holes, int8("signed", examples)
+    )
     found = served(tmp_path, program, {"0.weight": model[0].weight.detach().numpy()}, examples.numpy())
     assert decibels(found, expected(model, examples)) > 30
 
@@ -125,13 +130,13 @@ def test_a_channel_of_zeros(tmp_path: Path) -> None:
 def test_arithmetic_that_it_has_not(arithmetic: Arithmetic, said: str) -> None:
     model, x = build("mlp")
     with pytest.raises(BadInput, match=said):
-        executorch.export(export_with_holes(model, x[:1], ()), (), Quantisation(arithmetic, x))
+        executorch.export(export_with_holes(model, inputs_of(x[:1]), ()), (), Quantisation(arithmetic, inputs_of(x)))
 
 
 def test_fp32_is_fp32() -> None:
     model, x = build("mlp")
-    graph = export_with_holes(model, x[:1], ())
-    assert executorch.export(graph, (), Quantisation(FP32, x)).data == executorch.export(graph, ()).data
+    graph = export_with_holes(model, inputs_of(x[:1]), ())
+    assert executorch.export(graph, (), Quantisation(FP32, inputs_of(x))).data == executorch.export(graph, ()).data
 
 
 def test_outlying_examples_cost_accuracy_alone() -> None:
@@ -139,7 +144,7 @@ def test_outlying_examples_cost_accuracy_alone() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3)).eval()
     x = torch.randn(4, 3, 8, 8)
     outlying = torch.cat([x, torch.full((1, 3, 8, 8), 1e6), torch.full((1, 3, 8, 8), -1e6)])
-    program = executorch.export(export_with_holes(model, x[:1], ()), (), int8("signed", outlying))
+    program = executorch.export(export_with_holes(model, inputs_of(x[:1]), ()), (), int8("signed", outlying))
     assert np.isfinite(run(program, x)).all()
 
 
@@ -147,7 +152,7 @@ def test_layers_that_it_does_not_run_in_int8_stay_in_fp32() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv3d(2, 4, 3), nn.Flatten(2), nn.Conv1d(4, 8, 3), nn.Flatten(), nn.Linear(48, 3)).eval()
     examples = torch.randn(8, 2, 4, 4, 4)
-    graph = export_with_holes(model, examples[:1], ())
+    graph = export_with_holes(model, inputs_of(examples[:1]), ())
     # XNNPACK has no kernel for the first; convolutions gain nothing from dynamic ranges.
     assert executorch.export(graph, (), int8("signed", examples)).fp32_layers == ("0",)
     assert executorch.export(graph, (), int8("dynamic", examples)).fp32_layers == ("0", "2")
@@ -157,7 +162,7 @@ def test_operators_that_it_has_no_int8_for_are_listed_by_kind() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 8), nn.Softmax(1), nn.Linear(8, 2)).eval()
     examples = torch.randn(8, 8)
-    program = executorch.export(export_with_holes(model, examples[:1], ()), (), int8("signed", examples))
+    program = executorch.export(export_with_holes(model, inputs_of(examples[:1]), ()), (), int8("signed", examples))
     assert (program.fp32_layers, program.fp32_operators) == ((), ("layer_norm", "softmax"))
 
 
@@ -180,7 +185,7 @@ def test_one_layer_in_two_places(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, examples = _Shared().eval(), torch.randn(8, 3, 6, 6)
     program = executorch.export(
-        export_with_holes(model, examples[:1], ("down.weight",)), ("down.weight",), int8("signed", examples)
+        export_with_holes(model, inputs_of(examples[:1]), ("down.weight",)), ("down.weight",), int8("signed", examples)
     )
     assert (program.fp32_layers, program.quantised_holes) == ((), ("down.weight",))
     found = served(tmp_path, program, {"down.weight": model.down.weight.detach().numpy()}, examples.numpy())

@@ -13,6 +13,7 @@ from toolkit.compression import compact_layers
 from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.release import fill_holes, load_inference, load_tensors
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.arithmetic import Activations, Arithmetic, Quantisation
@@ -21,7 +22,7 @@ from toolkit.runtimes.bundle import export_inference, read_bundle, serving_tenso
 
 def _network(name: str) -> tuple[nn.Module, nn.Linear, torch.Tensor]:
     model, x = build(name)
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     return compacted(network.backbone, network.head, x), network.head, x
 
@@ -33,11 +34,11 @@ def test_a_board_computes_with_what_it_learned_what_the_host_does(
     name: str, activations: Activations, tmp_path: Path
 ) -> None:
     backbone, head, x = _network(name)
-    quantisation = Quantisation(Arithmetic("int8", activations), x)
-    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    quantisation = Quantisation(Arithmetic("int8", activations), inputs_of(x))
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]), quantisation)
     assert program.quantised_holes
     assert not {"head.weight", "head.bias"} & set(program.quantised_holes)
-    made = (onnxruntime, "1.31.1", "any", backbone, head, ("a", "b", "c"), x[:3], program, None, "int8")
+    made = (onnxruntime, "1.31.1", "any", backbone, head, ("a", "b", "c"), inputs_of(x[:3]), program, None, "int8")
     write_bundle(tmp_path, *made)  # type: ignore[arg-type]
     bundle = read_bundle(tmp_path)
     assert bundle.manifest["infer"]["quantised_holes"] == list(program.quantised_holes)
@@ -70,8 +71,8 @@ def test_a_board_computes_with_what_it_learned_what_the_host_does(
 def test_layers_of_a_backbone_stay_fp32_by_their_own_names() -> None:
     backbone, head, x = _network("mlp")
     first, *others = compact_layers(backbone)
-    quantisation = Quantisation(Arithmetic("int8", "signed"), x, fp32_layers=frozenset({first}))
-    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    quantisation = Quantisation(Arithmetic("int8", "signed"), inputs_of(x), fp32_layers=frozenset({first}))
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]), quantisation)
     assert program.fp32_layers == ()
     assert program.quantised_holes == tuple(f"backbone.{name}.down.weight" for name in others)
 
@@ -85,12 +86,12 @@ def test_an_int8_release_learns_on_the_board(tmp_path: Path) -> None:
     y = torch.arange(24) % head.out_features
     support = centres[y] + 0.5 * torch.randn(24, *x.shape[1:])
     learning = learning_of(onnxruntime, backbone, head, support)
-    quantisation = Quantisation(Arithmetic("int8", "unsigned"), support)
-    program = export_inference(onnxruntime, backbone, head, x[:1], quantisation)
+    quantisation = Quantisation(Arithmetic("int8", "unsigned"), inputs_of(support))
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]), quantisation)
     release = tmp_path / "release"
     release.mkdir()
     classes = tuple(map(str, range(head.out_features)))
-    made = (onnxruntime, "1.31.1", "any", backbone, head, classes, x[:2], program, learning, "int8")
+    made = (onnxruntime, "1.31.1", "any", backbone, head, classes, inputs_of(x[:2]), program, learning, "int8")
     write_bundle(release, *made)  # type: ignore[arg-type]
     write_arrays(str(tmp_path / "support"), {"inputs.x": support.numpy(), "targets.y": y.numpy(), "strata": y.numpy()})
     paths = {"release": str(release), "support": str(tmp_path / "support"), "adapted": str(tmp_path / "adapted")}

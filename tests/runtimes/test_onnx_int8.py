@@ -16,6 +16,7 @@ from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.devices.agent.quantise import quantise
 from toolkit.devices.agent.runtime import load
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, export_with_holes, onnxruntime
 from toolkit.runtimes.arithmetic import Activations, Arithmetic, Quantisation, Ranges
 
@@ -54,12 +55,12 @@ def block() -> tuple[Block, torch.Tensor]:
 
 
 def _int8(activations: Activations, x: torch.Tensor, ranges: Ranges = "minmax", *fp32: str) -> Quantisation:
-    return Quantisation(Arithmetic("int8", activations), x, ranges, frozenset(fp32))
+    return Quantisation(Arithmetic("int8", activations), inputs_of(x), ranges, frozenset(fp32))
 
 
 @lru_cache
 def _graph(model: nn.Module, shape: torch.Size, holes: tuple[str, ...]) -> ExportedProgram:
-    return export_with_holes(model, torch.zeros(1, *shape), holes)
+    return export_with_holes(model, inputs_of(torch.zeros(1, *shape)), holes)
 
 
 def _export(model: nn.Module, x: torch.Tensor, holes: tuple[str, ...], quantisation: Quantisation) -> Program:

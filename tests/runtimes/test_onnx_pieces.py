@@ -12,6 +12,7 @@ from torch import nn
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.devices.agent.bench import bench
 from toolkit.devices.agent.quantise import quantise
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import export_with_holes, onnxruntime
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
@@ -124,13 +125,13 @@ def test_the_agent_times_them_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_fp16_keeps_its_ends_and_its_holes_in_float32(name: str, tmp_path: Path) -> None:
     model, x = build(name)
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     backbone = compacted(network.backbone, network.head, x)
     whole = nn.Sequential(backbone, network.head).eval()
     holes = ("1.weight", "1.bias")
-    quantisation = Quantisation(_FP16, x, fp32_layers=frozenset({"1"}))
-    program = onnxruntime.export(export_with_holes(whole, x[:1], holes), holes, quantisation)
+    quantisation = Quantisation(_FP16, inputs_of(x), fp32_layers=frozenset({"1"}))
+    program = onnxruntime.export(export_with_holes(whole, inputs_of(x[:1]), holes), holes, quantisation)
     values = {each: whole.get_parameter(each).detach().numpy() for each in holes}
     given = loaded(onnxruntime, program, tmp_path, values)([x[:1].numpy()])[0]
     with torch.no_grad():

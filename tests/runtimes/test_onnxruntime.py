@@ -11,6 +11,7 @@ from torch import nn
 
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import export_with_holes, layer_holes, onnxruntime
 from toolkit.runtimes.bundle import export_inference, serving_tensors
@@ -30,10 +31,10 @@ def _filled(backbone: nn.Module, head: nn.Linear) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_compressed_network_computes_on_the_board_what_it_computes_here(name: str, tmp_path: Path) -> None:
     model, x = build(name)
-    network = split_head(model, x[:1])
+    network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     backbone = compacted(network.backbone, network.head, x)
-    program = export_inference(onnxruntime, backbone, network.head, x[:1])
+    program = export_inference(onnxruntime, backbone, network.head, inputs_of(x[:1]))
     run = loaded(onnxruntime, program, tmp_path, _filled(backbone, network.head))
     with torch.no_grad():
         features = backbone(x)
@@ -48,7 +49,7 @@ def test_holes_take_what_is_supplied_at_load(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)).eval(), torch.randn(1, 6)
     holes = ("2.weight", "2.bias")
-    program = onnxruntime.export(export_with_holes(model, x, holes), holes)
+    program = onnxruntime.export(export_with_holes(model, inputs_of(x), holes), holes)
     assert program.holes == holes
     for _ in range(2):
         with torch.no_grad():
@@ -61,7 +62,7 @@ def test_holes_take_what_is_supplied_at_load(tmp_path: Path) -> None:
 
 def test_a_hole_takes_no_room_in_the_file() -> None:
     model, x = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 3)), torch.randn(1, 64)
-    program = onnxruntime.export(export_with_holes(model, x, ("0.weight",)), ("0.weight",))
+    program = onnxruntime.export(export_with_holes(model, inputs_of(x), ("0.weight",)), ("0.weight",))
     assert len(program.data) < 4 * 64 * 64
     external = [
         each.name
@@ -101,7 +102,7 @@ def test_each_layer_comes_alone_with_its_own_outputs(tmp_path: Path) -> None:
 def test_the_file_does_not_tell_where_it_was_made() -> None:
     model, x = build("mlp")
     programs = [
-        onnxruntime.export(export_with_holes(model, x[:1], ("0.weight",)), ("0.weight",)),
+        onnxruntime.export(export_with_holes(model, inputs_of(x[:1]), ("0.weight",)), ("0.weight",)),
         *onnxruntime.export_layers([nn.Linear(4, 4)], [torch.randn(1, 4)]),
     ]
     for program in programs:
@@ -115,7 +116,7 @@ def test_an_operator_without_export_is_named_in_one_line() -> None:
             return torch.linalg.eigvalsh(x @ x.transpose(-1, -2))
 
     with pytest.raises(BadInput, match=r"uses the operator aten\.\w+, which has no export to ONNX") as caught:
-        onnxruntime.export(export_with_holes(Polar(), torch.randn(1, 3, 3), ()), ())
+        onnxruntime.export(export_with_holes(Polar(), inputs_of(torch.randn(1, 3, 3)), ()), ())
     assert len(str(caught.value).splitlines()) == 2
 
 
@@ -129,7 +130,7 @@ def test_a_forward_that_branches_on_values_is_refused_in_two_lines(capfd: pytest
             return self.layer(x if x.sum() > 0 else -x)
 
     with pytest.raises(BadInput, match="cannot trace its forward") as refused:
-        export_with_holes(Branches(), torch.randn(1, 4), ())
+        export_with_holes(Branches(), inputs_of(torch.randn(1, 4)), ())
     assert str(refused.value).count("\n") == 1
     assert "def forward" not in capfd.readouterr().err
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet
 from toolkit.runtimes import pt2e
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
@@ -20,7 +21,9 @@ def _error(examples: torch.Tensor, ranges: Ranges, x: torch.Tensor) -> float:
         module = torch.export.export(model, (x[:1],)).module()
         nodes = {node.name for node in pt2e.weighted_nodes(module)}
         with quiet():
-            converted = pt2e.quantise(module, nodes, Quantisation(Arithmetic("int8", "signed"), examples, ranges))
+            converted = pt2e.quantise(
+                module, nodes, Quantisation(Arithmetic("int8", "signed"), inputs_of(examples), ranges)
+            )
         found, expected = torch.cat([converted(each[None]) for each in x]), model(x)
     assert found.isfinite().all()
     return float((found - expected).norm() / expected.norm())

@@ -27,12 +27,12 @@ def test_one_hole_and_one_trainable_reach_every_layer() -> None:
     torch.manual_seed(0)
     backbone, head, x = _Tied().eval(), nn.Linear(8, 3), torch.randn(6, 8)
     data = CalibrationSet(Labelled(Examples(x, torch.arange(6) % 3), head))
-    spectra = CURVES["jactus"](backbone, compressible_layers(backbone, x[:1]), data, 0)
+    spectra = CURVES["jactus"](backbone, compressible_layers(backbone, inputs_of(x[:1])), data, 0)
     compact = compress(backbone, spectra, {"first": rank(3)})
     names = trainable_names(compact)
     assert names == ("backbone.first.core.weight", "head.weight", "head.bias")
 
-    graph, holes = inference_graph(compact, head, x[:1])
+    graph, holes = inference_graph(compact, head, inputs_of(x[:1]))
     assert holes == ("backbone.first.down.weight", "head.weight", "head.bias")
     layer = compact_layers(compact)["first"]
     with torch.no_grad():

@@ -79,9 +79,9 @@ def test_every_layer_that_is_left_learns_and_is_frozen_again(place: Workplace) -
     trained = {name for name, value in backbone.named_parameters() if value.requires_grad}
     assert trained == {name for name, _ in job.network.backbone.named_parameters() if not name.startswith("3.")}
     assert not any(value.requires_grad for value in compress(job.network.backbone, {}, {}).parameters())
-    expected = job.network.backbone[:3](job.example)
+    expected = job.network.backbone[:3](*job.example)
     expected = torch.nn.Sequential(*list(job.network.backbone)[4:])(torch.relu(expected))
-    assert torch.allclose(backbone(job.example), expected, atol=1e-6)
+    assert torch.allclose(backbone(*job.example), expected, atol=1e-6)
 
 
 def test_without_the_board_the_same_is_planned(place: Workplace, deployed: Deployment) -> None:

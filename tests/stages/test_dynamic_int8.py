@@ -45,7 +45,7 @@ def model():
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
     for _ in range(80):
         optimiser.zero_grad()
-        nn.functional.cross_entropy(network(seen.x), seen.y).backward()
+        nn.functional.cross_entropy(network(*seen.x), seen.y).backward()
         optimiser.step()
     return network.eval()
 

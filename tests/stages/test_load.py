@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from toolkit.compression import Untraceable, compressible_layers
+from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.progress import Silent
 from toolkit.stages.load import _tell_dense, _tell_what_is_odd
@@ -17,7 +18,7 @@ def test_layers_that_stay_dense_are_told_once() -> None:
     """The projections of nn.MultiheadAttention are read, not called; depthwise convolutions have no matrix to part."""
     block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
     model = nn.Sequential(block, nn.Unflatten(1, (8, 1)), nn.Conv2d(8, 8, 1, groups=8), nn.Flatten(), nn.Linear(128, 4))
-    layers = compressible_layers(model, torch.zeros(1, 8, 16))
+    layers = compressible_layers(model, inputs_of(torch.zeros(1, 8, 16)))
     assert set(layers) == {"0.linear1", "0.linear2", "4"}
     watch = Watch(Silent())
     _tell_dense(model, layers, watch)
@@ -31,7 +32,7 @@ def test_layers_that_stay_dense_are_told_once() -> None:
 
 def _odd(model: nn.Module, x: torch.Tensor) -> list[str]:
     examples, watch = Examples(x, torch.arange(len(x)) % 2), Watch(Silent())
-    _tell_what_is_odd(Task("odd", ("a", "b"), examples, examples), split_head(model, x[:1]), watch)
+    _tell_what_is_odd(Task("odd", ("a", "b"), examples, examples), split_head(model, inputs_of(x[:1])), watch)
     return watch.notes
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from tests.choices import ranks
 from toolkit.compression import best_approximations, compact_layers, components_of, compress, matrix
 from toolkit.devices.agent.release import fill_holes
+from toolkit.inputs import inputs_of
 from toolkit.plain import make_plain
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import Served, export_inference, serving_tensors
@@ -37,7 +38,7 @@ def test_a_network_that_nobody_wrote_is_deployed_as_it_answers(
 ) -> None:
     with torch.no_grad():
         expected = drawn.model(drawn.x)
-    apart = take_apart(make_plain(drawn.model, "drawn"), drawn.x)
+    apart = take_apart(make_plain(drawn.model, "drawn"), inputs_of(drawn.x))
     network, layers = apart.network, apart.layers
     with torch.no_grad():
         answer = network.backbone(drawn.x)
@@ -52,7 +53,7 @@ def test_a_network_that_nobody_wrote_is_deployed_as_it_answers(
 
 
 def _assert_that_the_program_answers(backbone: nn.Module, head: nn.Linear, x: torch.Tensor, folder: Path) -> None:
-    program = export_inference(onnxruntime, backbone, head, x[:1])
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]))
     folds = [
         {"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in compact_layers(backbone)
     ]

@@ -10,6 +10,7 @@ from workplace import ROOMY_MS, TASK, Workplace, inside, make_workplace
 from toolkit import pipeline, stages
 from toolkit.choice import Choice
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
@@ -40,7 +41,7 @@ def model():
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     for _ in range(60):
         optimiser.zero_grad()
-        nn.functional.cross_entropy(network(seen.x), seen.y).backward()
+        nn.functional.cross_entropy(network(*seen.x), seen.y).backward()
         optimiser.step()
     return network.eval()
 
@@ -50,19 +51,19 @@ def task(shots, seed):
 
 def wild(shots, seed):
     found = task(shots, seed)
-    x = found.general.x.clone()
+    x = found.general.x.tensors["x"].clone()
     x[::25] = 1e6
     x[1::50] = -1e6
     return replace(found, general=Examples(x, found.general.y))
 
 def constant(shots, seed):
     found = task(shots, seed)
-    support, general = (Examples(torch.full_like(each.x, 0.5), each.y) for each in (found.support, found.general))
-    return replace(found, support=support, general=general)
+    grey = [Examples(torch.full_like(each.x.tensors["x"], 0.5), each.y) for each in (found.support, found.general)]
+    return replace(found, support=grey[0], general=grey[1])
 
 def broken(shots, seed):
     found = task(shots, seed)
-    x = found.general.x.clone()
+    x = found.general.x.tensors["x"].clone()
     x[7] = float("nan")
     return replace(found, general=Examples(x, found.general.y))
 """
@@ -106,8 +107,8 @@ def test_a_method_is_judged_once_by_other_examples(place: Workplace) -> None:
     assert general is not None
     nothing_is_run = replace(job, task=replace(job.task, general=Examples(torch.empty(0), general.y)))
     assert losses_by_ranges(nothing_is_run, UNSIGNED) == before
-    calibrating = {each.numpy().tobytes() for each in calibration_examples(job)}
-    assert 0 < len(calibrating & {each.numpy().tobytes() for each in general.x}) < len(general) / 2
+    calibrating = {each.numpy().tobytes() for each in calibration_examples(job).tensors["x"]}
+    assert 0 < len(calibrating & {each.numpy().tobytes() for each in general.x.tensors["x"]}) < len(general) / 2
 
 
 @pytest.mark.parametrize("arithmetic", [Arithmetic("int8", "dynamic"), Arithmetic("fp16")], ids=str)
@@ -165,7 +166,7 @@ def test_constant_examples_and_one_a_class_are_deployed_in_int8(place: Workplace
 
 def test_what_is_only_timed_is_the_same_program_but_for_its_numbers(place: Workplace) -> None:
     job = _job(place, WILD)
-    whole = Quantisation(UNSIGNED, calibration_examples(job), "percentile")
+    whole = Quantisation(UNSIGNED, inputs_of(calibration_examples(job)), "percentile")
     graph, holes = inference_graph(job.network.backbone, job.dense_head, job.example)
     full, timed = (job.runtime.export(graph, holes, of_served(each)) for each in (whole, only_timed(whole)))
     assert len(full.data) == len(timed.data)

@@ -47,7 +47,7 @@ def model():
     optimizer, data = torch.optim.Adam(net.parameters(), 1e-2), examples(512, 1)
     for _ in range(60):
         optimizer.zero_grad()
-        F.cross_entropy(net(data.x), data.y).backward()
+        F.cross_entropy(net(*data.x), data.y).backward()
         optimizer.step()
     return net.eval()
 
@@ -110,7 +110,7 @@ def test_without_recovery_statistics_are_the_compact_models_own(job: Job) -> Non
     found = stages.compress(job, planned(job, 1), replace(REQUEST, recovery_steps=0), Watch(Silent()))
     assert job.task.general is not None
     first = next(iter(found.backbone.children()))
-    torch.testing.assert_close(norm_of(found.backbone).running_mean, first(job.task.general.x).mean(0))
+    torch.testing.assert_close(norm_of(found.backbone).running_mean, first(*job.task.general.x).mean(0))
     assert found.recovery is not None
     assert not found.recovery.kept
     for judged in found.recovery.judged:
@@ -201,9 +201,9 @@ def test_the_compact_model_is_closer_to_the_dense_one_on_the_task_for_having_see
     """The task's inputs are where no general ones are."""
     assert job.task.general is not None
     longer, plan, apart = replace(REQUEST, recovery_steps=150, recovery_rate=1e-2), planned(job, 4, "random"), []
-    query = job.task.query.x + 4
-    for support in (job.task.general, Examples(job.task.support.x + 4, job.task.support.y)):
-        with_support = replace(job, task=replace(job.task, support=support), key=str(support.x.sum()))
+    query = job.task.query.x.tensors["x"] + 4
+    for support in (job.task.general, Examples(job.task.support.x.tensors["x"] + 4, job.task.support.y)):
+        with_support = replace(job, task=replace(job.task, support=support), key=str(support.x.tensors["x"].sum()))
         backbone = stages.compress(with_support, plan, longer, Watch(Silent())).backbone
         apart.append(float((backbone(query) - job.network.backbone(query)).square().mean()))
     assert apart[1] < 0.8 * apart[0]

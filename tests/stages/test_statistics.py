@@ -79,7 +79,7 @@ def test_the_dense_network_gets_its_own_statistics_back(place: Workplace, model:
     x = augment_for(("shift",), job.task.general.x)(job.task.general.x, torch.Generator().manual_seed(1))
     other = job.task.general.x if move else x
     with torch.no_grad():
-        otherwise = (job.network.backbone[0](other).mean((0, 2, 3)) - own[0]).abs().max() / own[1].sqrt().max()
+        otherwise = (job.network.backbone[0](*other).mean((0, 2, 3)) - own[0]).abs().max() / own[1].sqrt().max()
     assert renewed < 0.5 * otherwise
 
 

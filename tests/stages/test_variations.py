@@ -82,7 +82,7 @@ def task_of_names(shots, seed):
 def task_of_bytes(shots, seed):
     # Pixels as whole numbers: they are numbers all the same.
     of = task_of_sides(shots, seed)
-    support = Examples((64 * of.support.x).round(), of.support.y)
+    support = Examples((64 * of.support.x.tensors["x"]).round(), of.support.y)
     return Task("bytes", of.classes, support, of.query)
 
 def vectors():
@@ -117,4 +117,4 @@ def test_images_are_mirrored_where_the_dense_network_knows_them_so(
 )
 def test_names_are_not_shaken(place: Workplace, model: str, task: str, expected: float) -> None:
     request = Request(f"my_package.halves:{model}", f"my_package.halves:{task}", **PLAIN)
-    assert jitter(stages.load(request, place.target, Watch(Silent()))) == expected
+    assert jitter(stages.load(request, place.target, Watch(Silent()))) == {"x": expected}

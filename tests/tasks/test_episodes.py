@@ -30,7 +30,7 @@ def test_an_episode_has_its_ways_and_shots_and_judges_on_what_it_did_not_learn(
         assert (Y[drawn] == label).all()
     task = validate_task(episode_task(EXAMPLES, episode, "letters"))
     assert task.classes == tuple(str(int(label)) for label in episode.classes)
-    assert torch.equal(Y[task.query.x[:, 0].long()], episode.classes[task.query.y])
+    assert torch.equal(Y[task.query.x.tensors["x"][:, 0].long()], episode.classes[task.query.y])
 
 
 def test_a_seed_draws_the_same_episodes_again_and_another_seed_others() -> None:

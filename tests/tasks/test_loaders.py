@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 from scipy.io import wavfile
 
 from toolkit.errors import BadInput
+from toolkit.inputs import join
 from toolkit.tasks import Examples, Task, load_task, split_support, validate_task
 
 
@@ -130,22 +131,30 @@ def test_a_folder_holds_one_class_a_sub_folder(
 ) -> None:
     task = load_task(_folder(tmp_path, _two_classes(suffix, data)), shots=2, seed=0)
     assert task.classes == ("cat", "dog")
-    assert (tuple(task.support.x.shape), task.support.y.tolist()) == ((4, *shape), [0, 0, 1, 1])
-    assert (tuple(task.query.x.shape), task.query.y.tolist()) == ((2, *shape), [0, 1])
-    assert float(task.query.x.flatten()[0]) == pytest.approx(first, abs=1e-4)
+    assert (tuple(task.support.x.tensors["x"].shape), task.support.y.tolist()) == ((4, *shape), [0, 0, 1, 1])
+    assert (tuple(task.query.x.tensors["x"].shape), task.query.y.tolist()) == ((2, *shape), [0, 1])
+    assert float(task.query.x.tensors["x"].flatten()[0]) == pytest.approx(first, abs=1e-4)
 
 
 def test_recordings_of_different_length_end_in_silence(tmp_path: Path) -> None:
     files = {**_two_classes(".wav", _wav([100])), "dog/long.wav": _wav([100, 100, 100])}
     task = load_task(_folder(tmp_path, files), shots=1, seed=0)
-    assert task.query.x.shape == (5, 1, 3)
-    assert sorted(torch.cat([task.support.x, task.query.x])[:, 0, 2].mul(32768).tolist()) == [0, 0, 0, 0, 0, 0, 100]
+    assert task.query.x.tensors["x"].shape == (5, 1, 3)
+    assert sorted(join([task.support.x, task.query.x]).tensors["x"][:, 0, 2].mul(32768).tolist()) == [
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        100,
+    ]
 
 
 def test_grey_images_among_coloured_ones_have_three_equal_channels(tmp_path: Path) -> None:
     files = {**_two_classes(".png", _image()), "dog/x.png": _image("RGB")}
     task = load_task(_folder(tmp_path, files), shots=1, seed=0)
-    x = torch.cat([task.support.x, task.query.x])
+    x = join([task.support.x, task.query.x]).tensors["x"]
     assert x.shape == (7, 3, 3, 4)
     assert sorted(float(each[2, 0, 0]) for each in x) == pytest.approx([0.2] * 6 + [1.0])
 
@@ -225,7 +234,7 @@ def test_an_npz_may_name_its_classes(tmp_path: Path) -> None:
     task = load_task(str(path), shots=2, seed=0)
     assert (task.name, task.classes) == ("digits", ("one", "two"))
     assert task.general is not None
-    assert (task.general.x.dtype, task.general.y.tolist()) == (torch.float32, [0, 1, 0, 1, 0, 1])
+    assert (task.general.x.tensors["x"].dtype, task.general.y.tolist()) == (torch.float32, [0, 1, 0, 1, 0, 1])
     assert task.general_query is None  # too few to share
 
 
@@ -238,10 +247,10 @@ def test_a_fifth_of_the_general_data_of_an_npz_is_held_out(tmp_path: Path) -> No
     assert task.general_query is not None
     assert other.general_query is not None
     assert (len(task.general), len(task.general_query)) == (48, 12)
-    together = torch.cat([task.general.x, task.general_query.x])[:, 0]
+    together = join([task.general.x, task.general_query.x]).tensors["x"][:, 0]
     assert sorted(together.tolist()) == list(range(60))
-    assert (task.general_query.y == task.general_query.x[:, 0].long() % 4).all()
-    assert task.general_query.x.tolist() != other.general_query.x.tolist()
+    assert (task.general_query.y == task.general_query.x.tensors["x"][:, 0].long() % 4).all()
+    assert task.general_query.x.tensors["x"].tolist() != other.general_query.x.tensors["x"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -326,11 +335,11 @@ def test_support_and_query_part_the_examples(classes: int, shots: int, rest: int
     x = np.arange(len(y), dtype=np.float32)[:, None]
     support, query = split_support(x, y, shots=shots, seed=seed, where="here")
     assert np.bincount(support.y.numpy()).tolist() == [shots] * classes
-    assert sorted(torch.cat([support.x, query.x])[:, 0].tolist()) == x[:, 0].tolist()
+    assert sorted(join([support.x, query.x]).tensors["x"][:, 0].tolist()) == x[:, 0].tolist()
     for part in (support, query):
-        assert (torch.from_numpy(y)[part.x[:, 0].long()] == part.y).all()
+        assert (torch.from_numpy(y)[part.x.tensors["x"][:, 0].long()] == part.y).all()
     again, _ = split_support(x, y, shots=shots, seed=seed, where="here")
-    assert torch.equal(support.x, again.x)
+    assert torch.equal(support.x.tensors["x"], again.x.tensors["x"])
 
 
 _TASK = Task("t", ("a", "b"), *[Examples(torch.zeros(2, 3), torch.tensor([0, 1]))] * 2)

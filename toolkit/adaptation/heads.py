@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 from torch import nn
 
 from toolkit.adaptation.prototypes import prototype_head
+from toolkit.inputs import Inputs
 from toolkit.models import Network
 from toolkit.tasks import Examples, Task
 
@@ -62,7 +63,7 @@ def prototypes_right(backbone: nn.Module, support: Examples, classes: int) -> tu
     for fold in range(_FOLDS):
         out = (place % _FOLDS == fold) & judged
         if out.any():
-            head = prototype_linear(backbone, Examples(support.x[~out], support.y[~out]), classes)
+            head = prototype_linear(backbone, support[~out], classes)
             right[out] = head(features_of(backbone, support.x[out])).argmax(1) == support.y[out]
     return right, judged
 
@@ -75,6 +76,6 @@ def task_head(start: HeadStart, network: Network, backbone: nn.Module, task: Tas
 
 
 @torch.no_grad()
-def features_of(backbone: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def features_of(backbone: nn.Module, x: Inputs) -> torch.Tensor:
     """Features (N, feature_size), a batch at a time."""
-    return torch.cat([backbone(part) for part in x.split(256)])
+    return torch.cat([backbone(*part) for part in x.split(256)])

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from toolkit.devices import Agent, call, scratch
 from toolkit.devices.releases.inventory import adapted_file, release_folder
 from toolkit.errors import BoardError
-from toolkit.inputs import Inputs, inputs_of
+from toolkit.inputs import Inputs
 
 # At 3e-3 queries gain as much, but few held-out examples see it: 5 of 19 trials on digits were refused, here one.
 LEARNING_RATE, JITTER = 1e-3, 0.25
@@ -52,23 +52,19 @@ def adapt_on_device(
         return call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
 
 
-def infer_on_device(
-    agent: Agent, digest: str, inputs: Inputs | torch.Tensor, *, adapted: bool, threads: int
-) -> torch.Tensor:
+def infer_on_device(agent: Agent, digest: str, inputs: Inputs, *, adapted: bool, threads: int) -> torch.Tensor:
     """Outputs (N, ...) of the release on the board, as installed or as adapted there. Raises BoardError."""
-    given = inputs_of(inputs)
-    with _pushed(agent, given.arrays("inputs")) as remote:
-        return _infer(agent, digest, remote, len(given), adapted, threads)
+    with _pushed(agent, inputs.arrays("inputs")) as remote:
+        return _infer(agent, digest, remote, len(inputs), adapted, threads)
 
 
 def infer_before_and_after(
-    agent: Agent, digest: str, inputs: Inputs | torch.Tensor, threads: int
+    agent: Agent, digest: str, inputs: Inputs, threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`infer_on_device` as installed and as adapted; the inputs travel once."""
-    given = inputs_of(inputs)
-    with _pushed(agent, given.arrays("inputs")) as remote:
-        before = _infer(agent, digest, remote, len(given), False, threads)
-        return before, _infer(agent, digest, remote, len(given), True, threads)
+    with _pushed(agent, inputs.arrays("inputs")) as remote:
+        before = _infer(agent, digest, remote, len(inputs), False, threads)
+        return before, _infer(agent, digest, remote, len(inputs), True, threads)
 
 
 def _infer(agent: Agent, digest: str, remote: str, count: int, adapted: bool, threads: int) -> torch.Tensor:

@@ -18,6 +18,7 @@ from toolkit.compression.layers import Dense, matrix
 from toolkit.compression.rows import gradient_rows, input_rows, require_finite
 from toolkit.compression.sharing import frozen, holders
 from toolkit.errors import BadInput
+from toolkit.inputs import Inputs, differentiable
 
 # Only the upper triangle of a covariance is computed, in blocks: five eighths of the work with four to a side.
 _BLOCKS = 4
@@ -36,7 +37,7 @@ class LayerStatistics:
 def calibrate(
     model: nn.Module,
     layers: dict[str, Dense],
-    batches: Iterable[tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]],
+    batches: Iterable[tuple[Inputs, Callable[[torch.Tensor], torch.Tensor]]],
     *,
     temperature: float = 2.0,
     draws: int = 2,
@@ -59,7 +60,7 @@ def calibrate(
     try:
         for x, classify in batches:
             with frozen(model, layers), torch.enable_grad():
-                logits = classify(model(x.detach().requires_grad_(True))) / temperature
+                logits = classify(model(*differentiable(x))) / temperature
                 log_p = F.log_softmax(logits, -1)
                 if not torch.isfinite(log_p).all():
                     raise _not_finite(sums)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from toolkit.inputs import Inputs
 from toolkit.tasks import Examples
 
 # Activations of one batch are held until its gradients are known: of a ViT-Base, 90 MB an example.
@@ -30,15 +31,15 @@ class CalibrationSet:
     task: Labelled
     general: Labelled | None = None
 
-    def batches(self) -> Iterator[tuple[torch.Tensor, Head]]:
-        """All of it: inputs (N, *input_shape) a few at a time, each with its head; the general ones first."""
+    def batches(self) -> Iterator[tuple[Inputs, Head]]:
+        """All of it: inputs a few at a time, each with its head; the general ones first."""
         for part in (self.general, self.task):
             if part is not None:
                 yield from in_batches(part)
 
 
-def in_batches(part: Labelled) -> Iterator[tuple[torch.Tensor, Head]]:
+def in_batches(part: Labelled) -> Iterator[tuple[Inputs, Head]]:
     """Inputs a few at a time, each batch with the head."""
-    each = max(1, part.examples.x[:1].numel())
+    each = max(1, sum(each[:1].numel() for each in part.examples.x))
     for x in part.examples.x.split(min(max(_VALUES // each, _FEWEST), _MOST)):
         yield x, part.head

@@ -6,11 +6,12 @@ from torch import nn
 from toolkit.compression.layers import Dense
 from toolkit.compression.sharing import frozen, holders
 from toolkit.errors import BadInput
+from toolkit.inputs import Inputs, differentiable
 from toolkit.surroundings import is_touched
 
 
-def compressible_layers(model: nn.Module, example: torch.Tensor) -> dict[str, Dense]:
-    """Linear and Conv2d (groups = 1) layers that run as modules on `example` (1, *input_shape), in order of execution.
+def compressible_layers(model: nn.Module, example: Inputs) -> dict[str, Dense]:
+    """Linear and Conv2d (groups = 1) layers that run as modules on one `example`, in order of execution.
 
     Layers that share a weight are one decision, named by the first that runs. Layers whose weight is read elsewhere too
     (by the parent, as in nn.MultiheadAttention, or by an embedding) are left out: replacing the module would not
@@ -41,7 +42,7 @@ def compressible_layers(model: nn.Module, example: torch.Tensor) -> dict[str, De
     return layers
 
 
-def fixed_layers(model: nn.Module, example: torch.Tensor) -> dict[str, Dense]:
+def fixed_layers(model: nn.Module, example: Inputs) -> dict[str, Dense]:
     """Grouped convolutions that run as modules on `example`: never compact, they have a precision to choose."""
     candidates: dict[str, Dense] = {
         name: module
@@ -52,7 +53,7 @@ def fixed_layers(model: nn.Module, example: torch.Tensor) -> dict[str, Dense]:
     return _reached(model, example, candidates) if candidates else {}
 
 
-def _reached(model: nn.Module, example: torch.Tensor, layers: dict[str, Dense]) -> dict[str, Dense]:
+def _reached(model: nn.Module, example: Inputs, layers: dict[str, Dense]) -> dict[str, Dense]:
     """Those that run between the input and the output, in order of execution."""
     outputs: dict[str, torch.Tensor] = {}
     handles = [
@@ -61,7 +62,7 @@ def _reached(model: nn.Module, example: torch.Tensor, layers: dict[str, Dense]) 
     ]
     try:
         with frozen(model, layers), torch.enable_grad():
-            result = model(example.detach().requires_grad_(True)).sum()
+            result = model(*differentiable(example)).sum()
             if not result.requires_grad:
                 raise BadInput(
                     "no gradient passes through the model",

@@ -10,6 +10,7 @@ from toolkit.compression.calibration_set import Labelled
 from toolkit.compression.layers import Dense, matrix
 from toolkit.compression.rows import gradient_rows, input_rows, require_finite
 from toolkit.compression.sharing import frozen, holders
+from toolkit.inputs import differentiable
 
 
 def diagonal_fisher(model: nn.Module, layers: dict[str, Dense], data: Labelled) -> dict[str, torch.Tensor]:
@@ -29,7 +30,7 @@ def diagonal_fisher(model: nn.Module, layers: dict[str, Dense], data: Labelled) 
         with frozen(model, layers), torch.enable_grad():
             for x, y in zip(data.examples.x.split(1), data.examples.y.split(1), strict=True):
                 of_example.clear()
-                F.cross_entropy(data.head(model(x.detach().requires_grad_(True))), y).backward()
+                F.cross_entropy(data.head(model(*differentiable(x))), y).backward()
                 model.zero_grad(set_to_none=True)
                 for name, gradient in of_example.items():
                     squares[name] += gradient.double() ** 2

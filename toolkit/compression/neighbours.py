@@ -2,15 +2,15 @@
 
 from collections.abc import Collection
 
-import torch
 from torch import nn
 from torch.fx import Node
 
 from toolkit.compression.depth.branches import draw_graph
+from toolkit.inputs import Inputs
 
 
-def neighbours(model: nn.Module, example: torch.Tensor, layers: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """Pairs (before, after) of those layers, in the order of the network; `example` is one input (1, *input_shape).
+def neighbours(model: nn.Module, example: Inputs, layers: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Pairs (before, after) of those layers, in the order of the network; `example` are the inputs of one.
 
     Sums, activations and pooling lie between them, or nothing. Of a sum the layer counts that computed last: the sum is
     one tensor, and converted once. Raises BadInput if torch.export cannot draw the graph.

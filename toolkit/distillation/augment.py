@@ -6,38 +6,54 @@ from collections.abc import Callable
 import torch
 
 from toolkit.augmentation import Augmentation
+from toolkit.inputs import Inputs
 
 _NOISE = 0.25  # standard deviations of the data
 _SHIFT = 1 / 8  # of height and width, either way: at most four pixels of 32, as is usual on CIFAR-10
 
-Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+Augment = Callable[[Inputs, torch.Generator], Inputs]
+_Change = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
-def augment_for(augmentation: Augmentation | None, x: torch.Tensor) -> Augment:
-    """What varies batches drawn from `x` (N, ...); `shift`, `crop` and `mirror` take images (N, C, H, W).
+def augment_for(augmentation: Augmentation | None, x: Inputs) -> Augment:
+    """What varies batches drawn from `x`; `shift`, `crop` and `mirror` take its images, (N, C, H, W), `noise` floats.
 
     By default images are shifted and other inputs stay as they are: a mirrored digit is none, noise makes another token
-    of a token, and on images it cost more than it brought.
+    of a token, and on images it cost more than it brought. Images of one example move and turn together: a mask, say,
+    stays where what it masks is.
     """
-    usual: Augmentation = ("shift",) if x.dim() == 4 else ()
+    usual: Augmentation = ("shift",) if x.images() else ()
     chosen = usual if augmentation is None else augmentation
-    spread = float(x.std()) if len(x) > 1 else 0.0
-    steps: list[Augment] = []
-    if "shift" in chosen:
-        steps.append(_shifted)
-    if "crop" in chosen:
-        steps.append(_cropped)
-    if "mirror" in chosen:
-        steps.append(_mirrored)
-    if "noise" in chosen and spread:
-        steps.append(lambda batch, generator: batch + _NOISE * spread * torch.randn(batch.shape, generator=generator))
+    moves = [change for name, change in _MOVES.items() if name in chosen]
+    spreads = {name: float(each.std()) if len(x) > 1 else 0.0 for name, each in x.floats().items()}
 
-    def augment(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        for step in steps:
-            batch = step(batch, generator)
+    def augment(batch: Inputs, generator: torch.Generator) -> Inputs:
+        for change in moves:
+            batch = batch.with_tensors(_alike(change, batch.images(), generator))
+        if "noise" in chosen:
+            batch = batch.with_tensors(_noisy(batch.floats(), spreads, generator))
         return batch
 
     return augment
+
+
+def _alike(change: _Change, images: dict[str, torch.Tensor], generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """All of them changed by the same draws."""
+    drawn_from, changed = generator.get_state(), {}
+    for name, each in images.items():
+        generator.set_state(drawn_from)
+        changed[name] = change(each, generator)
+    return changed
+
+
+def _noisy(
+    floats: dict[str, torch.Tensor], spreads: dict[str, float], generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    return {
+        name: each + _NOISE * spreads[name] * torch.randn(each.shape, generator=generator)
+        for name, each in floats.items()
+        if spreads[name]
+    }
 
 
 def _shifted(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -70,3 +86,7 @@ def _moved(x: torch.Tensor, axis: int, generator: torch.Generator) -> torch.Tens
 def _mirrored(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     mirrored = torch.rand(len(x), generator=generator) < 0.5
     return torch.where(mirrored[:, None, None, None], x.flip(3), x)
+
+
+# In the order in which they are done.
+_MOVES: dict[str, _Change] = {"shift": _shifted, "crop": _cropped, "mirror": _mirrored}

@@ -11,14 +11,16 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from toolkit.inputs import Inputs
+
 # Of fewer examples the dense model's statistics are the better estimate.
 ENOUGH = 256
 _AT_MOST, _BATCH = 1024, 64
 
 
 @torch.no_grad()
-def estimate_statistics(model: nn.Module, x: torch.Tensor) -> None:
-    """Replace means and variances of every batch normalisation, in place, by those over some of `x` (N, ...).
+def estimate_statistics(model: nn.Module, x: Inputs) -> None:
+    """Replace means and variances of every batch normalisation, in place, by those over some of `x`.
 
     They are drawn from all of it, always the same: data sorted by class would make batches of one class. Leaves
     the model as it is where it has none, or `x` has fewer than `ENOUGH` examples.
@@ -34,7 +36,7 @@ def estimate_statistics(model: nn.Module, x: torch.Tensor) -> None:
     with batch_statistics(model):
         for index in drawn.split(_BATCH):
             if len(index) == _BATCH:
-                model(x[index])
+                model(*x[index])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

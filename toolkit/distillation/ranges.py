@@ -53,7 +53,7 @@ def _visit(model: nn.Module, quantisation: Quantisation, visit: Visit) -> None:
         model.eval()
         with visited_sums(model, visit):
             for x in drawn(quantisation.examples).split(_BATCH):
-                model(x)
+                model(*x)
     finally:
         for handle in handles:
             handle.remove()

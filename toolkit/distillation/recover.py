@@ -15,6 +15,7 @@ from toolkit.distillation.rates import relative_rates
 from toolkit.distillation.rounding import as_deployed, count_step, rounded, start_rounding
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
+from toolkit.inputs import Inputs, join
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.tasks import Examples
@@ -40,7 +41,7 @@ def recover(
     batch: int = _BATCH,
     narrowed: Callable[[torch.Generator], AbstractContextManager[None]] | None = None,
     checkpoint: Checkpoint | None = None,
-    seen_as: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+    seen_as: Callable[[Inputs], Inputs] = lambda x: x,
     quantised: Quantisation | None = None,
 ) -> None:
     """Move what requires a gradient in the student, in place, towards the teacher by the losses of the recipe.
@@ -66,7 +67,7 @@ def recover(
         return
     also = [parameter for parameter in _also_trained(student, recipe) if not parameter.requires_grad]
     with torch.no_grad():
-        feature_size = teacher(examples.x[:1]).shape[1] if len(examples) else 0
+        feature_size = teacher(*examples.x[:1]).shape[1] if len(examples) else 0
     weighing = weighing_of(recipe, feature_size)
     statistics = batch_statistics(student) if len(examples) >= ENOUGH else nullcontext()
     train_bases = recipe.trained != "cores"
@@ -78,14 +79,14 @@ def recover(
         own = int(len(index) * support_share) if support is not None and len(support) else 0
         x, y = examples.x[index[own:]], examples.y[index[own:]]
         if support is not None and own:
-            x = torch.cat([x, support.x[torch.randint(len(support), (own,), generator=generator)]])
+            x = join([x, support.x[torch.randint(len(support), (own,), generator=generator)]])
         x = augment(x, generator)
         with torch.no_grad():
-            taught = teacher(x)
+            taught = teacher(*x)
             taught_logits = head(taught)
         y = torch.cat([y, taught_logits[len(y) :].argmax(1)])
         with narrowed(generator) if narrowed else rounded(rounding):
-            features = student(x)
+            features = student(*x)
         seen = Seen(features, head(features), taught, taught_logits, y, head)
         return weighing(terms_of(recipe, seen), taught)
 
@@ -115,11 +116,11 @@ def recover(
         estimate_statistics(student, seen_as(seen))
 
 
-def _mixture(x: torch.Tensor, support: torch.Tensor, share: float) -> torch.Tensor:
+def _mixture(x: Inputs, support: Inputs, share: float) -> Inputs:
     """What batches were drawn from: as much of the support as is its share."""
     some = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:_SOME]]
     own = int(len(some) * share / (1 - share))
-    return torch.cat([some, support[torch.arange(own) % len(support)]]) if len(support) else x
+    return join([some, support[torch.arange(own) % len(support)]]) if len(support) else x
 
 
 def _also_trained(student: nn.Module, recipe: Recipe) -> list[nn.Parameter]:

@@ -34,7 +34,7 @@ def teach(
     new: list[torch.Tensor] = [each for each in reads.parameters() if each.requires_grad]
     fit(
         [(pretrained, learning_rate), (new, head_rate)],
-        lambda index, _: F.cross_entropy(reads(taught(examples.x[index])), examples.y[index]),
+        lambda index, _: F.cross_entropy(reads(taught(*examples.x[index])), examples.y[index]),
         len(examples),
         steps=steps,
         batch=batch,

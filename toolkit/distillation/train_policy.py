@@ -31,6 +31,7 @@ from toolkit.compression.policy import (
 from toolkit.distillation.batch_norm import batch_statistics
 from toolkit.distillation.losses import kd
 from toolkit.distillation.policy_strength import STRENGTHS, strength_that_pays
+from toolkit.inputs import join
 from toolkit.tasks import Task
 
 _WARM_UP = 24  # tasks whose embeddings set the scale of all
@@ -114,20 +115,20 @@ def train_policy(
 def _query_loss(student: nn.Module, teacher: nn.Module, task: Task, masks: dict[str, torch.Tensor]) -> torch.Tensor:
     """Of the softly thresholded student, after one inner step of its cores on the support."""
     shots, classes = len(task.support), len(task.classes)
-    x = torch.cat([task.support.x, task.query.x])
+    x = join([task.support.x, task.query.x])
     with torch.no_grad():
-        taught = _logits(teacher(x), task.support.y, classes)
+        taught = _logits(teacher(*x), task.support.y, classes)
         spread = taught[:shots].std().clamp_min(1e-6) / _SPREAD
         taught = taught / spread
     cores = {name: core for name, core in student.named_parameters() if core.requires_grad}
     with masked(student, {name: mask.detach() for name, mask in masks.items()}):
-        logits = _logits(student(task.support.x), task.support.y, classes) / spread
+        logits = _logits(student(*task.support.x), task.support.y, classes) / spread
         moved = torch.autograd.grad(kd(logits, taught[:shots], 1.0), list(cores.values()))
     adapted = {
         name: (core - _INNER_RATE * step).detach() for (name, core), step in zip(cores.items(), moved, strict=True)
     }
     with masked(student, masks):
-        logits = _logits(functional_call(student, adapted, (x,)), task.support.y, classes)[shots:] / spread
+        logits = _logits(functional_call(student, adapted, tuple(x)), task.support.y, classes)[shots:] / spread
     return kd(logits, taught[shots:], 1.0) + _TASK_WEIGHT * F.cross_entropy(logits, task.query.y)
 
 
@@ -142,7 +143,7 @@ def _logits(features: torch.Tensor, y: torch.Tensor, classes: int) -> torch.Tens
 def _prototypes(backbone: nn.Module, task: Task) -> Callable[[torch.Tensor], torch.Tensor]:
     """Logits of features by the support's class means, spread as those of the toolkit's prototype head."""
     with torch.no_grad():
-        support = backbone(task.support.x)
+        support = backbone(*task.support.x)
     classes, count = len(task.classes), len(support)
 
     def classify(features: torch.Tensor) -> torch.Tensor:

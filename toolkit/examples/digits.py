@@ -121,11 +121,12 @@ def _train(folder: Path, on_progress: Callable[[int, int], None] | None) -> None
         torch.manual_seed(0)
         dense = DigitsViT().train()
         general, _ = _general(*_images())
+        [images] = general.x
         optimizer = torch.optim.AdamW(dense.parameters(), lr=_RATE, weight_decay=0.05, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=_STEPS)
         for step in range(1, _STEPS + 1):
             drawn = torch.randint(len(general), (_BATCH,))
-            x = general.x[drawn] + 0.1 * torch.randn_like(general.x[drawn])
+            x = images[drawn] + 0.1 * torch.randn_like(images[drawn])
             logits = dense(x)
             loss = F.cross_entropy(logits, general.y[drawn], label_smoothing=0.1)
             optimizer.zero_grad()

@@ -8,6 +8,7 @@ from torch import nn
 
 from toolkit.choice import DENSE, REMOVED, Choice, Precision
 from toolkit.compression import ChannelGroup, RankedChannels, ResidualBlock, compress
+from toolkit.inputs import Inputs
 from toolkit.profiling.candidates import group_choices, layer_choices
 from toolkit.runtimes.arithmetic import FP32, Arithmetic
 
@@ -66,7 +67,7 @@ def fixed_part(name: str, layer: nn.Linear | nn.Conv2d, input_shape: tuple[int, 
 
 
 def group_part(
-    model: nn.Module, group: ChannelGroup, x: torch.Tensor, multiple: int, arithmetics: Arithmetics = ONLY_FP32
+    model: nn.Module, group: ChannelGroup, x: Inputs, multiple: int, arithmetics: Arithmetics = ONLY_FP32
 ) -> Part:
     """A group's layers in `model` as it is, and with each candidate number of channels left; `x` is one example."""
     ranked = {group.name: RankedChannels(group, tuple(range(group.channels)))}  # time does not depend on which
@@ -94,11 +95,11 @@ def block_part(
 
 
 @torch.no_grad()
-def input_shapes(model: nn.Module, layers: Iterable[str], x: torch.Tensor) -> dict[str, tuple[int, ...]]:
+def input_shapes(model: nn.Module, layers: Iterable[str], x: Inputs) -> dict[str, tuple[int, ...]]:
     """What each of those layers gets first when `model` runs on `x`."""
     shapes: dict[str, tuple[int, ...]] = {}
     handles = [model.get_submodule(name).register_forward_pre_hook(_recorder(shapes, name)) for name in layers]
-    model(x)
+    model(*x)
     for handle in handles:
         handle.remove()
     return shapes

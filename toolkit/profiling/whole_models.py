@@ -6,7 +6,6 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 from safetensors.numpy import save
 from torch import nn
 from torch.export import ExportedProgram
@@ -14,6 +13,7 @@ from torch.export import ExportedProgram
 from toolkit.cache import cached, digest
 from toolkit.devices import Agent
 from toolkit.errors import BadInput
+from toolkit.inputs import Inputs
 from toolkit.profiling.anatomy import anatomy
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.profile import Profile
@@ -32,7 +32,7 @@ _BATCH = 8
 Graph = tuple[ExportedProgram, tuple[str, ...]]
 
 # By backbone: the head and example that its graph was drawn with, and the graph.
-_DRAWN: WeakKeyDictionary[nn.Module, tuple[tuple[nn.Module, torch.Tensor], Graph]] = WeakKeyDictionary()
+_DRAWN: WeakKeyDictionary[nn.Module, tuple[tuple[nn.Module, Inputs], Graph]] = WeakKeyDictionary()
 
 
 class NotStored(BadInput):
@@ -50,14 +50,14 @@ class WholeModel:
 
 @dataclass(frozen=True)
 class Untimed:
-    """A (compact) backbone with a head, one example for it (1, *input_shape), and how the backbone leaves fp32.
+    """A (compact) backbone with a head, the inputs of one example, and how the backbone leaves fp32.
 
     `judged_by_p95`: a p95 far above its median is timed again, and flagged if it stays so.
     """
 
     backbone: nn.Module
     head: nn.Linear
-    x: torch.Tensor
+    x: Inputs
     judged_by_p95: bool = False
     quantisation: Quantisation | None = None
 
@@ -148,7 +148,7 @@ def _name(model: Untimed) -> _Named:
         (folder / "key").write_text(program_key(drawn[0][0]), encoding="utf-8")
 
     code = code_digest("toolkit.runtimes.bundle", "toolkit.profiling.program_key")
-    folder, _ = cached("program-keys", digest(known, tuple(model.x.shape), code), draw)
+    folder, _ = cached("program-keys", digest(known, [str(each) for each in model.x.ports], code), draw)
     key = quantised_key((folder / "key").read_text(encoding="utf-8"), model.quantisation)
     return _Named(key, model, shapes, next(iter(drawn), None))
 
@@ -165,7 +165,7 @@ def _graph(model: Untimed) -> Graph:
 def _timeable(runtime: Runtime, named: _Named) -> Timeable:
     graph, holes = named.graph or _graph(named.model)
     quantisation = named.model.quantisation and of_served(named.model.quantisation)
-    return Timeable(runtime.export(graph, holes, quantisation), tuple(named.model.x.shape), named.shapes)
+    return Timeable(runtime.export(graph, holes, quantisation), tuple(next(iter(named.model.x)).shape), named.shapes)
 
 
 def _is_timed(named: _Named, profile: Profile, agent: Agent | None) -> bool:

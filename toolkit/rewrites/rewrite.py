@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from toolkit.inputs import Inputs
 from toolkit.models import MISFIT
 from toolkit.rewrites.attention import Attention, has_plain_projections
 from toolkit.rewrites.convolution import FlatConv
@@ -15,7 +16,7 @@ _DIFFERENCE = 1e-4  # of the largest output
 
 
 @torch.no_grad()
-def rewrite(model: nn.Module, x: torch.Tensor) -> nn.Module:
+def rewrite(model: nn.Module, x: Inputs) -> nn.Module:
     """A copy in which they are `nn.Linear` and `nn.Conv2d`; the model itself if that answers otherwise on `x`.
 
     Subclasses, and layers that somebody hung something on, stay as they are.
@@ -34,7 +35,7 @@ def rewrite(model: nn.Module, x: torch.Tensor) -> nn.Module:
     if not built:
         return model
     try:
-        before, after = model(x), rewritten(x)
+        before, after = model(*x), rewritten(*x)
     except MISFIT:
         return model
     return rewritten if _alike(before, after) else model

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import torch
-
 from toolkit.choice import Precision
+from toolkit.inputs import Inputs
 
 # How activations become int8: to -128..127 or 0..255 by ranges known beforehand, or by ranges found at each call.
 Activations = Literal["signed", "unsigned", "dynamic"]
@@ -52,11 +51,11 @@ def number_type(arithmetic: Arithmetic) -> str:
 class Quantisation:
     """How a program leaves fp32.
 
-    `examples` (N, *input_shape), float32, are what its activations' ranges are read from; `fp32_layers` names modules
+    `examples` are what its activations' ranges are read from; `fp32_layers` names modules
     that stay as they are.
     """
 
     arithmetic: Arithmetic
-    examples: torch.Tensor
+    examples: Inputs
     ranges: Ranges = "minmax"
     fp32_layers: frozenset[str] = frozenset()

@@ -17,7 +17,7 @@ from toolkit.compression import compact_layers, fold_all
 from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
-from toolkit.inputs import Inputs, inputs_of
+from toolkit.inputs import Inputs
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.learning import Learning
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
@@ -86,26 +86,24 @@ def trainable_names(backbone: nn.Module) -> tuple[str, ...]:
     return (*(f"backbone.{name}.core.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
 
 
-def inference_graph(
-    backbone: nn.Module, head: nn.Linear, example: Inputs | torch.Tensor
-) -> tuple[ExportedProgram, tuple[str, ...]]:
-    """What a (compact) backbone and head compute on one example, and the holes in it."""
+def inference_graph(backbone: nn.Module, head: nn.Linear, x: Inputs) -> tuple[ExportedProgram, tuple[str, ...]]:
+    """What a (compact) backbone and head compute on one example `x`, and the holes in it."""
     holes = serving_holes(backbone)
-    return export_with_holes(Served(fold_all(backbone), head), example, holes), holes
+    return export_with_holes(Served(fold_all(backbone), head), x, holes), holes
 
 
 def export_inference(
     runtime: Runtime,
     backbone: nn.Module,
     head: nn.Linear,
-    example: Inputs | torch.Tensor,
+    x: Inputs,
     quantisation: Quantisation | None = None,
 ) -> Program:
-    """The inference program of a (compact) backbone and head, on one example.
+    """The inference program of a (compact) backbone and head, on one example `x`.
 
     `quantisation`, and the program's `fp32_layers`, name modules of the backbone. The head stays fp32: boards learn it.
     """
-    graph, holes = inference_graph(backbone, head, example)
+    graph, holes = inference_graph(backbone, head, x)
     if quantisation is None:
         return runtime.export(graph, holes)
     program = runtime.export(graph, holes, of_served(quantisation))
@@ -136,7 +134,7 @@ def write_bundle(
     backbone: nn.Module,
     head: nn.Linear,
     classes: tuple[str, ...],
-    acceptance: Inputs | torch.Tensor,
+    acceptance: Inputs,
     inference: Program,
     learning: Learning | None,
     precision: Precision = "fp32",
@@ -155,15 +153,14 @@ def write_bundle(
         (folder / f"{name}{runtime.suffix}").write_bytes(program.data)
     save_file(serving_tensors(backbone, head), folder / TENSORS)
     names = compact_layers(backbone)
-    accepted = inputs_of(acceptance)
-    outputs = Inputs(dict(zip(OUTPUTS, Served(backbone, head).eval()(*accepted), strict=True)))
+    outputs = Inputs(dict(zip(OUTPUTS, Served(backbone, head).eval()(*acceptance), strict=True)))
     manifest: dict[str, Any] = {
         "manifest_version": VERSION,
         "arch": arch,
         "runtime": runtime.name,
         "runtime_version": runtime_version,
         "classes": list(classes),
-        "inputs": [vars(port) for port in accepted.ports],
+        "inputs": [vars(port) for port in acceptance.ports],
         "outputs": [vars(port) for port in outputs.ports],
         "infer": {
             "program": f"infer{runtime.suffix}",
@@ -178,8 +175,8 @@ def write_bundle(
         "acceptance": {"tolerance": TOLERANCES[precision]},
     }
     if precision != "fp32" and runtime.agent == "python":
-        outputs = _outputs_here(folder, manifest, accepted)
-    save_file({**accepted.arrays("inputs"), **outputs.arrays("outputs")}, folder / "acceptance.safetensors")
+        outputs = _outputs_here(folder, manifest, acceptance)
+    save_file({**acceptance.arrays("inputs"), **outputs.arrays("outputs")}, folder / "acceptance.safetensors")
     manifest["files"] = {
         file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
     }

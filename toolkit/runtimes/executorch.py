@@ -10,6 +10,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet
 from toolkit.runtimes import pte_holes
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
@@ -122,9 +123,9 @@ def _export_layer(layer: nn.Module, x: torch.Tensor, arithmetic: Arithmetic) -> 
     """One layer as it stands between layers of its own arithmetic: neither end converts."""
     require_known(arithmetic)
     holes = layer_holes(layer)
-    graph = export_with_holes(layer, x, holes)
+    graph = export_with_holes(layer, inputs_of(x), holes)
     if arithmetic.precision == "int8":
-        return _export_int8(graph, holes, Quantisation(arithmetic, x), alone=True)
+        return _export_int8(graph, holes, Quantisation(arithmetic, inputs_of(x)), alone=True)
     return export(graph, holes)
 
 

@@ -8,6 +8,7 @@ import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper
 
+from toolkit.inputs import Inputs
 from toolkit.runtimes.arithmetic import Ranges
 from toolkit.runtimes.clipping import extremes, histogram, least_information_lost, limits
 from toolkit.runtimes.examples import drawn
@@ -17,7 +18,7 @@ def read_ranges(
     model: onnx.ModelProto,
     tensors: Sequence[str],
     holes: Mapping[str, np.ndarray],
-    examples: torch.Tensor,
+    examples: Inputs,
     ranges: Ranges,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Lowest and highest value of each tensor, float32, while `model` computes in fp32 with `holes` for further inputs.
@@ -39,20 +40,25 @@ def read_ranges(
     return {name: (each[0].numpy(), each[1].numpy()) for name, each in found.items()}
 
 
-def _batches(examples: torch.Tensor, model: onnx.ModelProto) -> list[np.ndarray]:
-    """As many at a time as the graph takes; the last ones are made up to it by the first."""
-    size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
-    missing = -len(examples) % size
-    padded = torch.cat([examples, examples.repeat(size, *[1] * (examples.dim() - 1))[:missing]])
-    return [each.numpy() for each in padded.split(size)]
+def _batches(examples: Inputs, model: onnx.ModelProto) -> list[dict[str, np.ndarray]]:
+    """As many at a time as the graph takes, by its names; the last ones are made up to it by the first."""
+    given = model.graph.input[: len(examples.tensors)]
+    size = given[0].type.tensor_type.shape.dim[0].dim_value or 1
+    places = torch.arange(len(examples) + -len(examples) % size) % len(examples)
+    return [
+        {each.name: values.numpy() for each, values in zip(given, batch, strict=True)}
+        for batch in examples[places].split(size)
+    ]
 
 
 def _run(
-    model: onnx.ModelProto, tensors: Sequence[str], holes: Mapping[str, np.ndarray], batches: Sequence[np.ndarray]
+    model: onnx.ModelProto,
+    tensors: Sequence[str],
+    holes: Mapping[str, np.ndarray],
+    batches: Sequence[dict[str, np.ndarray]],
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Values of the tensors, batch by batch."""
-    given = model.graph.input[0].name
-    inner = [name for name in tensors if name != given]
+    inner = [name for name in tensors if name not in batches[0]]
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     del watched.graph.output[:]
@@ -64,6 +70,6 @@ def _run(
     fed = {each.name for each in session.get_inputs()}
     constant = {name: value for name, value in holes.items() if name in fed}
     for x in batches:
-        computed = session.run(inner, {given: x, **constant}) if inner else []
-        values = dict(zip(inner, computed, strict=True)) | ({given: x} if given in tensors else {})
+        computed = session.run(inner, {**x, **constant}) if inner else []
+        values = dict(zip(inner, computed, strict=True)) | {name: each for name, each in x.items() if name in tensors}
         yield {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in values.items()}

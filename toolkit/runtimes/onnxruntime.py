@@ -12,6 +12,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation, number_type
 from toolkit.runtimes.onnx_conversions import conversion, cut_conversions
@@ -103,7 +104,7 @@ def _alone(
         return _program(to_fp16(model, root, tuple(holes), (), tuple(holes)), tuple(holes), "float16")
     if arithmetic.precision == "fp32":
         return _program(model, tuple(holes))
-    made = to_int8(model, root, holes, Quantisation(arithmetic, x))
+    made = to_int8(model, root, holes, Quantisation(arithmetic, inputs_of(x)))
     cut = cut_conversions(made.model)
     program = _program(made.model, tuple(holes), number_type(arithmetic) if cut else "float32")
     return replace(program, fp32_layers=made.fp32_layers, quantised_holes=made.quantised_holes)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from toolkit.errors import BadInput, first_line
-from toolkit.inputs import Inputs, inputs_of
+from toolkit.inputs import Inputs
 from toolkit.quiet import quiet
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 
@@ -93,33 +93,34 @@ class Runtime(Protocol):
 
 
 class WithHoles(nn.Module):
-    """`model` with some parameters as further inputs: forward(*inputs, *holes)."""
+    """`model` of so many inputs, with some parameters as further ones: forward(*inputs, *holes)."""
 
-    def __init__(self, model: nn.Module, names: tuple[str, ...]) -> None:
+    def __init__(self, model: nn.Module, inputs: int, names: tuple[str, ...]) -> None:
         super().__init__()
         self.model = model
+        self.others = inputs - 1
         self.names = names
 
-    def forward(self, *given: torch.Tensor) -> object:
-        """The model's outputs with the named parameters replaced by the last of what is given."""
-        count = len(given) - len(self.names)
-        return torch.func.functional_call(
-            self.model, dict(zip(self.names, given[count:], strict=True)), tuple(given[:count])
-        )
+    def forward(self, x: torch.Tensor, *values: torch.Tensor) -> object:
+        """The model's outputs with the named parameters replaced by the last of the `values`.
+
+        What inputs are called here names them in the graph, and the graph names stored profiles of one input.
+        """
+        others, filled = values[: self.others], values[self.others :]
+        return torch.func.functional_call(self.model, dict(zip(self.names, filled, strict=True)), (x, *others))
 
 
-def export_with_holes(model: nn.Module, inputs: Inputs | torch.Tensor, names: tuple[str, ...]) -> ExportedProgram:
-    """Trace `model` on `inputs` with those parameters as inputs after them.
+def export_with_holes(model: nn.Module, x: Inputs, names: tuple[str, ...]) -> ExportedProgram:
+    """Trace `model` on `x` with those parameters as inputs after them.
 
     Raises BadInput if its forward cannot be traced: it decides on the values of tensors, or leaves torch.
     """
     parameters = dict(model.named_parameters())
-    arguments = (*inputs_of(inputs), *(parameters[name].detach().clone() for name in names))
-    wrapped = WithHoles(model.eval(), names).requires_grad_(False)
+    wrapped = WithHoles(model.eval(), len(x.tensors), names).requires_grad_(False)
     try:
         # Traced apart from autograd: an inference graph needs none. What cannot be traced is dumped on stderr, often.
         with torch.no_grad(), quiet():
-            return torch.export.export(wrapped, arguments)
+            return torch.export.export(wrapped, (*x, *(parameters[name].detach().clone() for name in names)))
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         first = first_line(error)
         raise BadInput(

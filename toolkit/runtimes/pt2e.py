@@ -12,6 +12,7 @@ import torch
 from torch._ops import OpOverload
 from torch.fx import GraphModule, Node
 
+from toolkit.inputs import Inputs
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
 from toolkit.runtimes.examples import drawn
 
@@ -92,7 +93,7 @@ def is_int8(node: Node) -> bool:
 
 
 def quantise(module: GraphModule, int8: Set[str], quantisation: Quantisation) -> GraphModule:
-    """`module`, of one input (batch, *shape), with the nodes of those names in int8.
+    """`module`, whose inputs are (batch, *shape) each, with the nodes of those names in int8.
 
     The names of nodes stay, `module` is spent. No two of the nodes may read one weight or bias. Method: torchao's
     prepare, calibrate, convert; 256 examples at most go through it, a batch at a time ("entropy" twice), and no more
@@ -116,18 +117,18 @@ def _calibrate(prepared: GraphModule, quantisation: Quantisation) -> None:
 
     examples = drawn(quantisation.examples)
     for example in _batches(prepared, examples):
-        prepared(example)
+        prepared(*example)
     observers = [each for each in prepared.modules() if isinstance(each, ClippingObserver)]
     if observers and quantisation.ranges == "entropy":
         for each in observers:
             each.look_again()
         for example in _batches(prepared, examples):
-            prepared(example)
+            prepared(*example)
 
 
-def _batches(module: GraphModule, examples: torch.Tensor) -> Iterator[torch.Tensor]:
+def _batches(module: GraphModule, examples: Inputs) -> Iterator[Inputs]:
     """The examples in the batches that the module was traced with; a last one that is not full starts anew."""
-    [size] = [len(node.meta["val"]) for node in module.graph.nodes if node.op == "placeholder"]
+    [size] = {len(node.meta["val"]) for node in module.graph.nodes if node.op == "placeholder"}
     for start in range(0, len(examples), size):
         yield examples[torch.arange(start, start + size) % len(examples)]
 

@@ -42,8 +42,8 @@ class _WithConstants(nn.Module):
 
 def with_constants(graph: ExportedProgram, values: Sequence[torch.Tensor]) -> ExportedProgram:
     """The graph with those values as constants in the place of its last inputs."""
-    shapes = _input_shapes(graph)
-    others = tuple(torch.zeros(shape) for shape in shapes[: len(shapes) - len(values)])
+    given = _inputs(graph)
+    others = tuple(torch.zeros(each.shape, dtype=each.dtype) for each in given[: len(given) - len(values)])
     with torch.no_grad():
         return torch.export.export(_WithConstants(graph.module(), values), others)
 
@@ -68,8 +68,8 @@ def placeholder(index: int, shape: Sequence[int], others: float = 0.0) -> torch.
 
 def placeholders(graph: ExportedProgram, count: int) -> list[torch.Tensor]:
     """What stands for the last `count` inputs, which are holes."""
-    shapes = _input_shapes(graph)
-    return [placeholder(index, shape) for index, shape in enumerate(shapes[len(shapes) - count :])]
+    given = _inputs(graph)
+    return [placeholder(index, each.shape) for index, each in enumerate(given[len(given) - count :])]
 
 
 def int8_placeholders(index: int, shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,6 +109,6 @@ def require_outside(stand_ins: Mapping[int, Sequence[torch.Tensor]], outside: by
                 raise RuntimeError(f"hole {index} of shape {tuple(value.shape)} was built into the program")
 
 
-def _input_shapes(graph: ExportedProgram) -> list[torch.Size]:
+def _inputs(graph: ExportedProgram) -> list[torch.Tensor]:
     values = {node.name: node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"}
-    return [values[name].shape for name in graph.graph_signature.user_inputs if isinstance(name, str)]
+    return [values[name] for name in graph.graph_signature.user_inputs if isinstance(name, str)]

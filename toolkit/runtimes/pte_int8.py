@@ -55,9 +55,12 @@ def int8_graph(
     int8 = [node for node in converted.graph.nodes if node.name in tried and pt2e.is_int8(node)]
     placeholders = _empty(converted, {node: filled[node.name] for node in int8}, values)
     done = {node.name for node in int8}
-    input_type = torch.int8 if alone and pt2e.cut_conversions(converted) else torch.float32
+    given = inputs[: len(inputs) - len(holes)]
+    input_type = torch.int8 if alone and pt2e.cut_conversions(converted) else given[0].dtype
     with torch.no_grad():
-        closed = torch.export.export(converted, (torch.zeros(inputs[0].shape, dtype=input_type),))
+        types = (input_type, *(each.dtype for each in given[1:]))
+        zeros = tuple(torch.zeros(each.shape, dtype=dtype) for each, dtype in zip(given, types, strict=True))
+        closed = torch.export.export(converted, zeros)
     return Int8Graph(
         closed,
         placeholders,

@@ -126,7 +126,7 @@ def _of_cut(
             return accuracy(backbone)
 
     read = [part for part in (judged, job.task.support, job.task.general) if part is not None]
-    content = [value.numpy().tobytes() for part in read for value in (part.x, part.y)]
+    content = [value for part in read for value in part.content]
     kept = open_kept("accuracy", digest(job.key, len(read), *content, code))
     computed = f"{quantisation.arithmetic} {quantisation.ranges}" if quantisation else ""
     return keep(kept, digest(Selection(dict(chosen)).key, computed, *weights), judge_it)

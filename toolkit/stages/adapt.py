@@ -7,7 +7,6 @@ import torch
 
 from toolkit.adaptation import adapt_on_device, infer_before_and_after
 from toolkit.deployment import Adaptation, CurvePoint, HeldOut
-from toolkit.inputs import inputs_of
 from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
@@ -56,11 +55,11 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
         said = adapt_on_device(
             board.agent,
             bundle.digest,
-            inputs_of(job.task.support.x),
+            job.task.support.x,
             job.task.support.y,
             job.task.support.y,
             steps=request.adapt_steps,
-            jitter={"x": jitter(job)},
+            jitter=jitter(job),
             threads=threads,
             seed=request.seed,
             on_event=on_event,
@@ -109,4 +108,4 @@ def _affordable(query: Examples, median_ms: float, seed: int) -> Examples:
     if len(query) <= most:
         return query
     index = torch.randperm(len(query), generator=torch.Generator().manual_seed(seed))[:most]
-    return Examples(query.x[index], query.y[index])
+    return query[index]

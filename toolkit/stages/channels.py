@@ -82,6 +82,6 @@ def _losses(job: Job, seed: int) -> Callable[[nn.Module], Iterator[torch.Tensor]
         for part in (data.general, data.task):
             if part is not None:
                 for x, y in zip(part.examples.x.split(_BATCH), part.examples.y.split(_BATCH), strict=True):
-                    yield F.cross_entropy(part.head(backbone(x)), y)
+                    yield F.cross_entropy(part.head(backbone(*x)), y)
 
     return losses

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.cache import cached, digest
-from toolkit.inputs import inputs_of
 from toolkit.objectives import Classification
 from toolkit.runtimes import Program
 from toolkit.runtimes.arithmetic import Quantisation
@@ -31,7 +30,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         key = digest(compact.key, job.runtime.name, version, arch, code)
 
         def write(folder: Path) -> None:
-            support = job.task.support.x
+            support = job.task.support
             watch.progress.advance(0, 2)
             inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
             watch.progress.advance(1, 2)
@@ -40,8 +39,8 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
                 compact.backbone,
                 compact.head,
                 job.start,
-                inputs_of(support),
-                job.task.support.y,
+                support.x,
+                support.y,
                 Classification(len(job.task.classes)),
             )
             watch.progress.advance(2, 2)
@@ -56,7 +55,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
                     compact.backbone,
                     compact.head,
                     job.task.classes,
-                    support[:_ACCEPTANCE_EXAMPLES],
+                    support.x[:_ACCEPTANCE_EXAMPLES],
                     inference,
                     learning,
                     precision,

@@ -9,15 +9,25 @@ from toolkit.stages.load import Job
 _TRIED, _UNREACHED = 4, 0.05
 
 
-def jitter(job: Job) -> float:
-    """How far a board may shake the examples that it learns from, in their deviations; names are not shaken at all.
+def jitter(job: Job) -> dict[str, float]:
+    """How far a board may shake each input of the examples that it learns from, in its deviations; names not at all.
 
     Whole numbers that no gradient comes back to are names: of tokens, say, and another number is another token.
     """
-    x = job.task.support.x[:_TRIED].clone().requires_grad_(True)
+    support = job.task.support.x
+    tried = {name: tensor.clone().requires_grad_(True) for name, tensor in support[:_TRIED].floats().items()}
+    if not tried:
+        return {}
     with torch.enable_grad():
-        answer = job.network.backbone(x).sum()
-        [gradient] = torch.autograd.grad(answer, [x], allow_unused=True) if answer.requires_grad else [None]
-    are_whole = torch.equal(job.task.support.x, job.task.support.x.round())
+        answer = job.network.backbone(*support[:_TRIED].with_tensors(tried)).sum()
+        wanted = list(tried.values())
+        found = torch.autograd.grad(answer, wanted, allow_unused=True) if answer.requires_grad else [None] * len(wanted)
+    return {
+        name: 0.0 if _is_name(support.tensors[name], gradient) else JITTER
+        for name, gradient in zip(tried, found, strict=True)
+    }
+
+
+def _is_name(values: torch.Tensor, gradient: torch.Tensor | None) -> bool:
     unreached = 1.0 if gradient is None else float((gradient == 0).float().mean())
-    return 0.0 if are_whole and unreached > _UNREACHED else JITTER
+    return torch.equal(values, values.round()) and unreached > _UNREACHED

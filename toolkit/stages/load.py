@@ -18,6 +18,7 @@ from toolkit.compression import (
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
+from toolkit.inputs import Inputs
 from toolkit.models import Network, load_model
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
@@ -54,8 +55,8 @@ class Job:
     precision: AskedPrecision = "fp32"
 
     @property
-    def example(self) -> torch.Tensor:
-        """One input with its batch dimension."""
+    def example(self) -> Inputs:
+        """The inputs of one example."""
         return self.task.support.x[:1]
 
     def general_logits(self, features: torch.Tensor) -> torch.Tensor:
@@ -89,7 +90,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         dense_head = task_head(start, network, network.backbone, task)
         state = [value.numpy().tobytes() for value in model.state_dict().values()]
         parts = [part for part in (task.support, task.general, task.general_query) if part is not None]
-        data = [value.numpy().tobytes() for part in parts for value in (part.x, part.y)]
+        data = [value for part in parts for value in part.content]
         return Job(
             network=network,
             task=task,
@@ -116,10 +117,10 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
 def _tell_what_is_odd(task: Task, network: Network, watch: Watch) -> None:
     """What nobody means, and nothing refuses."""
     x = task.support.x
-    if len(x) > 1 and bool((x == x[:1]).all()):
+    if len(x) > 1 and all(bool((each == each[:1]).all()) for each in x):
         watch.note("all support examples are the same: nothing can be learned from them")
     if network.head is None:
-        outputs = network.backbone(x[:TRIED])
+        outputs = network.backbone(*x[:TRIED])
         are_probabilities = bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones(len(outputs)))
         ends = "ends in a softmax (leave it out: logits are wanted)" if are_probabilities else "ends in no nn.Linear"
         watch.note(f"the model {ends}: its {network.feature_size} outputs are features, which a new head reads")
@@ -127,13 +128,17 @@ def _tell_what_is_odd(task: Task, network: Network, watch: Watch) -> None:
 
 def _check_images(request: Request, task: Task) -> None:
     moved = [name for name in request.augment or () if name != "noise"]
-    if moved and task.support.x.dim() != 4:
+    if moved and not task.support.x.images():
         raise BadInput(
             f"{' and '.join(moved)} {'needs' if len(moved) == 1 else 'need'} images (N, C, H, W); "
-            f"inputs of {task.name} are (N, {', '.join(map(str, task.support.x.shape[1:]))})",
+            f"inputs of {task.name} are {_shapes(task)}",
             where="recovery.augment",
             next="Leave it out, or give noise.",
         )
+
+
+def _shapes(task: Task) -> str:
+    return " and ".join(f"(N, {', '.join(map(str, port.shape))})" for port in task.support.x.ports)
 
 
 def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], watch: Watch) -> None:

@@ -12,6 +12,7 @@ from toolkit import profiling
 from toolkit.choice import DENSE
 from toolkit.compression import neighbours
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.profiling import ONLY_FP32, Arithmetics, Border, MemoryModel, Part, Profile, Untimed, WholeModel
 from toolkit.profiling.activations import largest_activation_bytes
 from toolkit.profiling.estimate import as_estimate
@@ -184,7 +185,7 @@ def _borders(job: Job, shapes: dict[str, tuple[int, ...]]) -> tuple[Border, ...]
 
 def _minute() -> Untimed:
     """A process that runs this needs what any process of the runtime needs."""
-    return Untimed(nn.Flatten(), nn.Linear(4, 2), torch.zeros(1, 4))
+    return Untimed(nn.Flatten(), nn.Linear(4, 2), inputs_of(torch.zeros(1, 4)))
 
 
 def dense_model(job: Job) -> Untimed:

@@ -16,6 +16,7 @@ from toolkit.choice import Choice
 from toolkit.distillation.fake_quantise import fake_quantised
 from toolkit.distillation.losses import kd
 from toolkit.distillation.ranges import read_ranges
+from toolkit.inputs import Inputs, join
 from toolkit.kept import keep, open_kept
 from toolkit.profiling import Arithmetics
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, Ranges
@@ -50,12 +51,12 @@ def only_timed(quantisation: Quantisation) -> Quantisation:
     return replace(quantisation, examples=quantisation.examples[:_TIMED_WITH], ranges="minmax")
 
 
-def calibration_examples(job: Job) -> torch.Tensor:
+def calibration_examples(job: Job) -> Inputs:
     """The task's support, and some of what the model was trained on."""
     general = job.task.general
     if general is None:
         return job.task.support.x
-    return torch.cat([job.task.support.x, general.x[_order(len(general))[:_GENERAL]]])
+    return join([job.task.support.x, general.x[_order(len(general))[:_GENERAL]]])
 
 
 def has_ranges(arithmetic: Arithmetic) -> bool:
@@ -105,7 +106,7 @@ def _true_loss(job: Job) -> Callable[[nn.Module], float]:
     order = _order(len(general or job.task.support))[-loss_examples(job) :]
     x = (general or job.task.support).x[order]
     logits = job.dense_head if general is None else job.general_logits
-    x = x[x.flatten(1).abs().amax(1).argsort()[: len(x) - wild(len(x))]]
+    x = x[_farthest(x).argsort()[: len(x) - wild(len(x))]]
 
     @torch.no_grad()
     def answers(backbone: nn.Module) -> torch.Tensor:
@@ -113,6 +114,12 @@ def _true_loss(job: Job) -> Callable[[nn.Module], float]:
 
     taught = answers(job.network.backbone)
     return lambda backbone: float(kd(answers(backbone), taught, 1.0))
+
+
+def _farthest(x: Inputs) -> torch.Tensor:
+    """Of each example the value farthest from zero, for what is usual among the values of its port: (N,)."""
+    farthest = [each.flatten(1).abs().amax(1) for each in x.floats().values()]
+    return torch.stack([each / each.mean() for each in farthest] or [torch.zeros(len(x))]).amax(0)
 
 
 def _order(examples: int) -> torch.Tensor:

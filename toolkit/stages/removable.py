@@ -3,24 +3,24 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-import torch
 from torch import nn
 
 from toolkit.compression import ChannelGroup, ResidualBlock, Untraceable, channel_groups, residual_blocks
 from toolkit.errors import BadInput
+from toolkit.inputs import Inputs
 from toolkit.stages.watch import Watch
 
 T = TypeVar("T")
 
 
 def removable(
-    find: Callable[[nn.Module, torch.Tensor, Watch], dict[str, T]],
+    find: Callable[[nn.Module, Inputs, Watch], dict[str, T]],
     asked: bool | None,
     backbone: nn.Module,
-    example: torch.Tensor,
+    example: Inputs,
     watch: Watch,
 ) -> dict[str, T]:
-    """What may be removed of the network, `example` being one input; nothing where its graph cannot be drawn.
+    """What may be removed of the network, `example` being the inputs of one; nothing where its graph cannot be drawn.
 
     Raises BadInput instead where it was `asked` for, or where no runtime could have the network either.
     """
@@ -35,7 +35,7 @@ def removable(
         return {}
 
 
-def find_groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[str, ChannelGroup]:
+def find_groups(backbone: nn.Module, example: Inputs, watch: Watch) -> dict[str, ChannelGroup]:
     """Groups of channels, by name. Whoever wonders why a layer keeps its channels finds it in a note."""
     groups, failed = channel_groups(backbone, example)
     if failed:
@@ -46,7 +46,7 @@ def find_groups(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dic
     return groups
 
 
-def find_blocks(backbone: nn.Module, example: torch.Tensor, watch: Watch) -> dict[str, ResidualBlock]:
+def find_blocks(backbone: nn.Module, example: Inputs, watch: Watch) -> dict[str, ResidualBlock]:
     """Residual blocks, by name; a note says which of them have to stay."""
     blocks, failed = residual_blocks(backbone, example)
     if failed:

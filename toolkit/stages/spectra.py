@@ -21,7 +21,7 @@ def draw_spectra(job: Job, curve: str, data: CalibrationSet, seed: int) -> tuple
     order. Raises BadInput if the task lacks what the curve is drawn from.
     """
     examples = [part.examples for part in (data.task, data.general) if part is not None]
-    content = [value.numpy().tobytes() for each in examples for value in (each.x, each.y)]
+    content = [value for each in examples for value in each.content]
     key = digest(job.key, *content, list(job.layers), curve, seed, code_digest("toolkit.compression", __name__))
 
     def draw(folder: Path) -> None:

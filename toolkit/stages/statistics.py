@@ -16,6 +16,7 @@ from toolkit.augmentation import Augmentation
 from toolkit.cache import digest
 from toolkit.choice import Choice
 from toolkit.distillation import augment_for, estimate_statistics, kd
+from toolkit.inputs import Inputs
 from toolkit.kept import keep, open_kept
 from toolkit.sources import code_digest
 from toolkit.stages.load import Job
@@ -25,12 +26,12 @@ _JUDGED = 256
 _MOVES: tuple[Augmentation, ...] = ((), ("shift",), ("crop",))
 
 
-def renew_statistics(job: Job, backbone: nn.Module, x: torch.Tensor) -> None:
-    """Of a backbone that was cut, in place, by the examples `x` (N, *input_shape); see `estimate_statistics`."""
+def renew_statistics(job: Job, backbone: nn.Module, x: Inputs) -> None:
+    """Of a backbone that was cut, in place, by the examples `x`; see `estimate_statistics`."""
     estimate_statistics(backbone, as_trained(job, x))
 
 
-def as_trained(job: Job, x: torch.Tensor) -> torch.Tensor:
+def as_trained(job: Job, x: Inputs) -> Inputs:
     """Examples as the dense network saw such in its training, as far as its own statistics tell."""
     return _varied(x, moved_in_training(job))
 
@@ -38,7 +39,7 @@ def as_trained(job: Job, x: torch.Tensor) -> torch.Tensor:
 def moved_in_training(job: Job) -> Augmentation:
     """How images are to be moved to give the dense network back its own statistics best; nothing for other inputs."""
     x = (job.task.general or job.task.support).x
-    if x.dim() != 4:
+    if not x.images():
         return ()
     kept = open_kept(
         "statistics", digest(job.key, code_digest("toolkit.distillation", "toolkit.adaptation.heads", __name__))
@@ -52,7 +53,7 @@ def is_cut(chosen: Mapping[str, Choice]) -> bool:
 
 
 @torch.no_grad()
-def _lost(job: Job, x: torch.Tensor, seen: torch.Tensor) -> float:
+def _lost(job: Job, x: Inputs, seen: Inputs) -> float:
     """How far the dense network's answers move with the statistics of what was `seen`, nats an example."""
     anew = copy.deepcopy(job.network.backbone)
     estimate_statistics(anew, seen)
@@ -60,6 +61,6 @@ def _lost(job: Job, x: torch.Tensor, seen: torch.Tensor) -> float:
     return float(kd(job.general_logits(after), job.general_logits(before), 1.0))
 
 
-def _varied(x: torch.Tensor, move: Augmentation) -> torch.Tensor:
+def _varied(x: Inputs, move: Augmentation) -> Inputs:
     """Always the same."""
     return augment_for(move, x)(x, torch.Generator().manual_seed(0))

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from toolkit.compression import compressible_layers, replaceable
+from toolkit.inputs import Inputs
 from toolkit.models import Network, require_answers, spare_input, split_head
 from toolkit.rewrites import rewrite
 from toolkit.surroundings import call_by_position
@@ -23,8 +23,8 @@ class Apart:
     layers: dict[str, nn.Linear | nn.Conv2d]
 
 
-def take_apart(model: nn.Module, x: torch.Tensor) -> Apart:
-    """Of a plain model and inputs (N, *input_shape); the first few are enough. Raises BadInput if it takes none."""
+def take_apart(model: nn.Module, x: Inputs) -> Apart:
+    """Of a plain model and inputs; the first few are enough. Raises BadInput if it takes none."""
     example, tried = x[:1], x[:TRIED]
     model = rewrite(spare_input(model, example), tried)
     require_answers(model, tried)

@@ -23,7 +23,7 @@ def usual_variations(job: Job) -> Augmentation:
     They are mirrored, too, where the dense network is as good at mirrored ones: it was trained on such, and a digit's
     or a spectrogram's mirror image is another thing.
     """
-    if job.task.support.x.dim() != 4:
+    if not job.task.support.x.images():
         return ()
     moved = moved_in_training(job) or ("shift",)
     packages = "toolkit.distillation", "toolkit.adaptation.heads"
@@ -35,8 +35,9 @@ def usual_variations(job: Job) -> Augmentation:
 def _minds_no_mirror(job: Job) -> bool:
     examples = job.task.general or job.task.support
     drawn = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))[:_JUDGED]
-    some = Examples(examples.x[drawn], examples.y[drawn])
-    plain, mirrored = _judged(job, some), _judged(job, Examples(some.x.flip(3), some.y))
+    some = examples[drawn]
+    flipped = some.x.with_tensors({name: each.flip(3) for name, each in some.x.images().items()})
+    plain, mirrored = _judged(job, some), _judged(job, Examples(flipped, some.y))
     return not is_worse(mirrored, plain) and plain.accuracy - mirrored.accuracy <= _HARMLESS
 
 

@@ -25,6 +25,7 @@ from toolkit.compression import (
     measure_losses,
 )
 from toolkit.distillation import ENOUGH, kd
+from toolkit.inputs import Inputs
 from toolkit.kept import Kept, keep, open_kept
 from toolkit.sources import code_digest
 from toolkit.stages.effort import loss_examples, rows_of
@@ -32,7 +33,6 @@ from toolkit.stages.load import Job
 from toolkit.stages.spectra import draw_spectra
 from toolkit.stages.statistics import renew_statistics
 from toolkit.stages.watch import Watch
-from toolkit.tasks import Examples
 
 _LEAST_EXAMPLES, _MOST_EXAMPLES = 512, 2048
 # A covariance of n inputs is told by several times n rows: MiniLM at 60 % of its parameters lost 1.9 points of accuracy
@@ -132,7 +132,7 @@ def calibration(job: Job, seed: int) -> CalibrationSet:
     general = job.task.general
     if general is not None:
         drawn = _drawn(len(general), _calibration_examples(job), seed)
-        general = Examples(general.x[drawn], general.y[drawn])
+        general = general[drawn]
     return CalibrationSet(
         Labelled(job.task.support, job.dense_head), None if general is None else Labelled(general, job.general_logits)
     )
@@ -145,7 +145,7 @@ def _calibration_examples(job: Job) -> int:
     return min(max(needed, _LEAST_EXAMPLES), _MOST_EXAMPLES)
 
 
-def _loss_examples(job: Job, seed: int) -> tuple[torch.Tensor, Logits]:
+def _loss_examples(job: Job, seed: int) -> tuple[Inputs, Logits]:
     general = job.task.general
     examples, logits = (job.task.support, job.dense_head) if general is None else (general, job.general_logits)
     drawn = _drawn(len(examples), loss_examples(job), seed)

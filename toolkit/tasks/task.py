@@ -1,21 +1,38 @@
 """Task: what the board is to learn, and from how few examples."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from toolkit.errors import BadInput
+from toolkit.inputs import Given, Inputs, inputs_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Examples:
-    """Labelled inputs: `x` (N, *input_shape) float32, `y` (N,) int64."""
+    """Labelled inputs: `x`, tensors (N, *shape) by the name of their port, and `y` (N,) int64.
 
-    x: torch.Tensor
+    Made of one tensor, which is then the port `x`, or of tensors by name: `Examples({"image": a, "age": b}, y)`.
+    """
+
+    x: Inputs
     y: torch.Tensor
+
+    def __init__(self, x: Given, y: torch.Tensor) -> None:
+        object.__setattr__(self, "x", inputs_of(x))
+        object.__setattr__(self, "y", y)
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __getitem__(self, rows: slice | torch.Tensor | Sequence[int]) -> "Examples":
+        return Examples(self.x[rows], self.y[rows])
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """All that tells them from others: parts of a cache's key."""
+        return (self.x.ports, *(each.numpy().tobytes() for each in (*self.x, self.y)))
 
 
 @dataclass(frozen=True)
@@ -59,22 +76,47 @@ def validate_task(task: Task, source: str | None = None) -> Task:
                 missing = [label for index, label in enumerate(task.classes) if index not in present]
                 if missing:
                     wrong.append(f"no support example of {', '.join(missing[:5])}")
-    shapes = {tuple(part.x.shape[1:]) for part in parts.values() if isinstance(part.x, torch.Tensor) and part.x.numel()}
-    if len(shapes) > 1:
-        wrong.append(f"inputs have different shapes: {', '.join(map(str, sorted(shapes)))}")
+    wrong += _differences(parts)
     if wrong:
         raise BadInput("; ".join(wrong), where=source or f"task {task.name}", next="Mend the data and run again.")
     return task
 
 
+def _differences(parts: Mapping[str, Examples]) -> list[str]:
+    """What one part has another of than the others: names, and the shape and type of what has the same name."""
+    filled = [part.x for part in parts.values() if _are_tensors(part) and all(map(torch.numel, part.x))]
+    names = {tuple(sorted(x.tensors)) for x in filled}
+    if len(names) > 1:
+        return [f"inputs have different names: {' and '.join(', '.join(each) for each in sorted(names))}"]
+    wrong = []
+    for name in filled[0].tensors if filled else ():
+        of_port = [x.tensors[name] for x in filled]
+        for what, found in (("shapes", {tuple(x.shape[1:]) for x in of_port}), ("types", {x.dtype for x in of_port})):
+            if len(found) > 1:
+                whose = "inputs" if name == "x" else name
+                wrong.append(f"{whose} have different {what}: {', '.join(sorted(map(str, found)))}")
+    return wrong
+
+
 def _wrong_with(name: str, part: Examples) -> list[str]:
-    if not isinstance(part.x, torch.Tensor) or not isinstance(part.y, torch.Tensor):
-        return [f"{name} has x of {type(part.x).__name__} and y of {type(part.y).__name__}, expected tensors"]
-    if part.x.dim() == 0 or len(part.x) == 0:
+    if not part.x.tensors:
+        return [f"{name} has no inputs"]
+    if not _are_tensors(part):
+        kinds = [f"{port} of {type(each).__name__}" for port, each in (*part.x.tensors.items(), ("y", part.y))]
+        return [f"{name} has {' and '.join(kinds)}, expected tensors"]
+    if any(each.dim() == 0 or len(each) == 0 for each in part.x):
         return [f"{name} is empty"]
-    if part.x.dim() < 2 or part.y.dim() != 1 or len(part.x) != len(part.y):
-        return [f"{name} has x of shape {tuple(part.x.shape)}, y of {tuple(part.y.shape)}; expected (N, ...) and (N,)"]
-    if part.x.dtype != torch.float32 or part.y.dtype != torch.int64:
-        return [f"{name} has x of {part.x.dtype} and y of {part.y.dtype}, expected torch.float32 and torch.int64"]
-    bad = ~torch.isfinite(part.x).flatten(1).all(1)
-    return [f"{name} has NaN or infinity in {int(bad.sum())} of {len(bad)} inputs"] if bad.any() else []
+    return [wrong for port, x in part.x.tensors.items() if (wrong := _wrong_with_port(name, port, x, part.y))]
+
+
+def _are_tensors(part: Examples) -> bool:
+    return all(isinstance(each, torch.Tensor) for each in (*part.x, part.y))
+
+
+def _wrong_with_port(name: str, port: str, x: torch.Tensor, y: torch.Tensor) -> str | None:
+    if x.dim() < 2 or y.dim() != 1 or len(x) != len(y):
+        return f"{name} has {port} of shape {tuple(x.shape)}, y of {tuple(y.shape)}; expected (N, ...) and (N,)"
+    if x.dtype != torch.float32 or y.dtype != torch.int64:
+        return f"{name} has {port} of {x.dtype} and y of {y.dtype}, expected torch.float32 and torch.int64"
+    bad = ~torch.isfinite(x).flatten(1).all(1)
+    return f"{name} has NaN or infinity in {int(bad.sum())} of {len(bad)} inputs" if bad.any() else None

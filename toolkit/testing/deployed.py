@@ -9,6 +9,7 @@ from toolkit.adaptation import infer_on_device
 from toolkit.deployment import Deployment
 from toolkit.devices import Home
 from toolkit.errors import BudgetError
+from toolkit.inputs import Given, inputs_of
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
 from toolkit.runtimes.bundle import Bundle
@@ -30,10 +31,10 @@ class Deployed:
         """Its latency, in the rounds that `regression` compares. Raises BoardError."""
         return sample(self.board, self.bundle)
 
-    def infer(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) of the board for inputs (N, *input_shape), one at a time. Raises BoardError."""
+    def infer(self, x: Given) -> torch.Tensor:
+        """Outputs (N, ...) of the board for inputs (N, *shape), one at a time. Raises BoardError."""
         return infer_on_device(
-            self.board.agent, self.bundle.digest, x, adapted=False, threads=self.board.target.threads
+            self.board.agent, self.bundle.digest, inputs_of(x), adapted=False, threads=self.board.target.threads
         )
 
 

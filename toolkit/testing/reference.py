@@ -5,6 +5,7 @@ from functools import cache
 import torch
 from torch import nn
 
+from toolkit.inputs import inputs_of
 from toolkit.runtimes import RUNTIMES, Program, export_with_holes
 
 # Part of every baseline: times of another workload cannot be compared.
@@ -19,4 +20,4 @@ def reference_program(runtime: str) -> Program:
         torch.manual_seed(0)
         layers = [part for _ in range(4) for part in (nn.Linear(256, 256), nn.ReLU())]
         workload = nn.Sequential(*layers).eval()
-        return RUNTIMES[runtime].export(export_with_holes(workload, torch.randn(INPUT_SHAPE), ()), ())
+        return RUNTIMES[runtime].export(export_with_holes(workload, inputs_of(torch.randn(INPUT_SHAPE)), ()), ())

@@ -37,7 +37,7 @@ WITHOUT = {
 @cache
 def _blocks(name: str) -> dict[str, ResidualBlock]:
     network = build(name)
-    return residual_blocks(network.model, network.x[:1])[0]
+    return residual_blocks(network.model, inputs_of(network.x[:1]))[0]
 
 
 def _without(network: Residual, *blocks: ResidualBlock) -> nn.Module:
@@ -85,7 +85,9 @@ def test_an_executorch_program_is_that_of_a_network_without_the_block() -> None:
     """In what it computes: XNNPACK leaves out the copies of what a block was added to."""
     network = build("bottleneck")
     removed, written = _removed_and_written("bottleneck", network)
-    ours, theirs = (executorch.export(export_with_holes(each, network.x[:1], ()), ()) for each in (removed, written))
+    ours, theirs = (
+        executorch.export(export_with_holes(each, inputs_of(network.x[:1]), ()), ()) for each in (removed, written)
+    )
     assert len(ours.data) == len(theirs.data)
 
 
@@ -145,7 +147,7 @@ def _removed_and_written(name: str, network: Residual) -> tuple[nn.Module, nn.Mo
 
 
 def _onnx(model: nn.Module, x: torch.Tensor) -> onnx.GraphProto:
-    return onnx.load_from_string(onnxruntime.export(export_with_holes(model, x, ()), ()).data).graph
+    return onnx.load_from_string(onnxruntime.export(export_with_holes(model, inputs_of(x), ()), ()).data).graph
 
 
 def _shapes(graph: onnx.GraphProto) -> Counter[tuple[int, ...]]:

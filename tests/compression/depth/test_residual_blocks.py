@@ -13,12 +13,13 @@ from torch import nn
 
 from toolkit.compression.depth import remove_block, residual_blocks
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_blocks_that_can_go_are_offered_and_no_others(name: str) -> None:
     network = build(name)
-    blocks, failed = residual_blocks(network.model, network.x[:1])
+    blocks, failed = residual_blocks(network.model, inputs_of(network.x[:1]))
     assert tuple(block.root for block in blocks.values()) == network.offered
     assert failed == network.failed
     assert list(blocks) == [f"block of {root}" for root in network.offered]
@@ -26,7 +27,7 @@ def test_blocks_that_can_go_are_offered_and_no_others(name: str) -> None:
 
 def test_a_block_holds_the_layers_that_run_in_its_branch() -> None:
     network = build("digits")
-    blocks, _ = residual_blocks(network.model, network.x[:1])
+    blocks, _ = residual_blocks(network.model, inputs_of(network.x[:1]))
     assert blocks["block of blocks.0.qkv"].layers == ("blocks.0.qkv", "blocks.0.proj")
     assert [each.module for each in blocks["block of blocks.0.fc1"].gone] == [
         "blocks.0.norm2",
@@ -41,7 +42,7 @@ def test_branches_that_start_at_zero_are_found_and_checked() -> None:
         network = build(name)
         for parameter in network.model.parameters():
             nn.init.zeros_(parameter)
-        blocks, failed = residual_blocks(network.model, network.x[:1])
+        blocks, failed = residual_blocks(network.model, inputs_of(network.x[:1]))
         assert tuple(block.root for block in blocks.values()) == network.offered
         assert failed == network.failed
 
@@ -49,7 +50,7 @@ def test_branches_that_start_at_zero_are_found_and_checked() -> None:
 def test_the_network_is_left_as_it_is() -> None:
     network = build("bottleneck")
     before = copy.deepcopy(network.model.state_dict())
-    residual_blocks(network.model, network.x[:1])
+    residual_blocks(network.model, inputs_of(network.x[:1]))
     torch.testing.assert_close(network.model.state_dict(), before, rtol=0, atol=0)
 
 
@@ -59,7 +60,7 @@ def test_a_forward_that_cannot_be_traced_is_bad_input() -> None:
             return x if x.sum() > 0 else -x
 
     with pytest.raises(BadInput, match="cannot trace"):
-        residual_blocks(Branches(), torch.ones(1, 3))
+        residual_blocks(Branches(), inputs_of(torch.ones(1, 3)))
 
 
 class Step(nn.Module):
@@ -99,7 +100,7 @@ def test_a_stack_without_some_blocks_computes_what_it_does_with_zeros_for_them(
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 1), *(Step(*step, 4) for step in steps), nn.Flatten()).eval()
     x = torch.randn(3, 3, 6, 6)
-    blocks, failed = residual_blocks(model, x[:1])
+    blocks, failed = residual_blocks(model, inputs_of(x[:1]))
     places = [place for place, (kind, _) in enumerate(steps, 1) if kind in ("plain", "in place", "scaled")]
     assert [block.root for block in blocks.values()] == [f"{place}.first" for place in places]
     assert failed == ()
@@ -141,7 +142,7 @@ def test_sub_blocks_of_hugging_face_models_can_go(kind: str, roots: tuple[str, .
             return self.model(x if kind == "vit" else x.long()).logits
 
     network = Logits().eval()
-    blocks, failed = residual_blocks(network, x[:1])
+    blocks, failed = residual_blocks(network, inputs_of(x[:1]))
     assert [block.root.partition(f".{index // 2}.")[2] for index, block in enumerate(blocks.values())] == [*roots] * 2
     assert failed == ()
     removed = copy.deepcopy(network)

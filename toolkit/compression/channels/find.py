@@ -20,15 +20,16 @@ from toolkit.compression.channels.remove import remove_channels
 from toolkit.compression.shaken import shaken
 from toolkit.compression.sharing import holders
 from toolkit.errors import BadInput, first_line
+from toolkit.inputs import Inputs
 from toolkit.models import MISFIT
 
 _TOLERANCE = 1e-4
 
 
-def channel_groups(model: nn.Module, example: torch.Tensor) -> tuple[dict[str, ChannelGroup], tuple[str, ...]]:
+def channel_groups(model: nn.Module, example: Inputs) -> tuple[dict[str, ChannelGroup], tuple[str, ...]]:
     """Groups by name that `model` holds, in the order of its modules, and the roots of those that failed the check.
 
-    `example` is one input (1, *input_shape). No two groups touch the same module, so that what one costs does not
+    `example` are the inputs of one. No two groups touch the same module, so that what one costs does not
     depend on another; those of fewest layers are taken first: in a residual network, the channels inside each block.
     Raises BadInput if the dependency graph cannot be drawn.
     """
@@ -49,7 +50,7 @@ def channel_groups(model: nn.Module, example: torch.Tensor) -> tuple[dict[str, C
 
 
 @torch.no_grad()
-def holds(model: nn.Module, group: ChannelGroup, example: torch.Tensor) -> bool:
+def holds(model: nn.Module, group: ChannelGroup, example: Inputs) -> bool:
     """Whether `model` without every other channel of the group computes what it computes with them read as zero."""
     if not all(_can_be_cut(model, cut) for cut in group.cuts):
         return False
@@ -63,7 +64,7 @@ def holds(model: nn.Module, group: ChannelGroup, example: torch.Tensor) -> bool:
         for cut in readers:
             places = [place for channel in order[kept:] for place in cut.places[channel]]
             zeroed.get_submodule(cut.module).weight[:, places] = 0  # type: ignore[operator]
-        expected, made = zeroed(example), removed(example)
+        expected, made = zeroed(*example), removed(*example)
     except MISFIT:
         return False
     if not readers or made.shape != expected.shape:
@@ -71,14 +72,14 @@ def holds(model: nn.Module, group: ChannelGroup, example: torch.Tensor) -> bool:
     return bool((made - expected).abs().max() <= _TOLERANCE * expected.abs().max())
 
 
-def draw_graph(model: nn.Module, example: torch.Tensor) -> Any:
+def draw_graph(model: nn.Module, example: Inputs) -> Any:
     """The library's dependency graph of `model`, whose parameters must require gradients. Raises BadInput."""
     import torch_pruning  # a second's import that few verbs need
 
     try:
         with torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it guesses of parameters without a module, the check shows
-            return torch_pruning.DependencyGraph().build_dependency(model, example_inputs=example)
+            return torch_pruning.DependencyGraph().build_dependency(model, example_inputs=tuple(example))
     except (*MISFIT, NotImplementedError) as error:
         first = first_line(error)
         raise BadInput(
@@ -88,7 +89,7 @@ def draw_graph(model: nn.Module, example: torch.Tensor) -> Any:
         ) from error
 
 
-def _coupled(model: nn.Module, example: torch.Tensor) -> Iterator[ChannelGroup]:
+def _coupled(model: nn.Module, example: Inputs) -> Iterator[ChannelGroup]:
     """Every group as the library sees it."""
     import torch_pruning
 

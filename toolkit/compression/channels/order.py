@@ -11,17 +11,18 @@ from torch import nn
 
 from toolkit.compression.channels.find import draw_graph
 from toolkit.compression.channels.group import ChannelGroup, RankedChannels
+from toolkit.inputs import Inputs
 
 
 def rank_channels(
     model: nn.Module,
     groups: dict[str, ChannelGroup],
-    example: torch.Tensor,
+    example: Inputs,
     losses: Callable[[nn.Module], Iterator[torch.Tensor]],
 ) -> dict[str, RankedChannels]:
     """Every group with its channels in order, by the gradients of `losses(model)`, one scalar a batch, added up.
 
-    `example` is one input (1, *input_shape).
+    `example` are the inputs of one.
     """
     import torch_pruning
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.fx import GraphModule, Node
 
 from toolkit.errors import BadInput, first_line
+from toolkit.inputs import Inputs
 from toolkit.models import MISFIT
 from toolkit.quiet import quiet
 
@@ -27,11 +28,11 @@ class Branch:
 
 
 @torch.no_grad()
-def draw_graph(model: nn.Module, example: torch.Tensor) -> GraphModule:
-    """What `model` computes of `example` (1, *input_shape), without operations in place. Raises Untraceable."""
+def draw_graph(model: nn.Module, example: Inputs) -> GraphModule:
+    """What `model` computes of one `example`, without operations in place. Raises Untraceable."""
     try:
         with quiet():
-            return torch.export.export(model, (example,)).run_decompositions({}).module(check_guards=False)
+            return torch.export.export(model, tuple(example)).run_decompositions({}).module(check_guards=False)
     except MISFIT as error:
         first = first_line(error)
         raise Untraceable(

@@ -19,6 +19,7 @@ from toolkit.compression.depth.remove import remove_block
 from toolkit.compression.depth.returned import Returned, watch_returns
 from toolkit.compression.shaken import shaken
 from toolkit.compression.sharing import holders
+from toolkit.inputs import Inputs, join
 from toolkit.models import MISFIT
 
 _TOLERANCE = 1e-4
@@ -26,10 +27,10 @@ _TOLERANCE = 1e-4
 _Calls = dict[nn.Module, list[Node]]
 
 
-def residual_blocks(model: nn.Module, example: torch.Tensor) -> tuple[dict[str, ResidualBlock], tuple[str, ...]]:
+def residual_blocks(model: nn.Module, example: Inputs) -> tuple[dict[str, ResidualBlock], tuple[str, ...]]:
     """Blocks by name that `model` can do without, as they run, and the roots of those that failed the check.
 
-    `example` is one input (1, *input_shape). A block is `x + branch(x)` where modules with parameters compute the
+    `example` are the inputs of one. A block is `x + branch(x)` where modules with parameters compute the
     branch and nothing else reads what they compute; where the shortcut computes something of its own, there is none.
     No two blocks hold the same module: of nested ones, the inner are taken. Raises BadInput if torch.export cannot draw
     the graph.
@@ -55,7 +56,7 @@ def residual_blocks(model: nn.Module, example: torch.Tensor) -> tuple[dict[str, 
 
 
 @torch.no_grad()
-def holds(model: nn.Module, block: ResidualBlock, graph: GraphModule, end: Node, example: torch.Tensor) -> bool:
+def holds(model: nn.Module, block: ResidualBlock, graph: GraphModule, end: Node, example: Inputs) -> bool:
     """Whether `model` without the block computes what its `graph` does with zeros for the branch, which ends at `end`.
 
     Two examples must give twice what one gives.
@@ -63,13 +64,18 @@ def holds(model: nn.Module, block: ResidualBlock, graph: GraphModule, end: Node,
     removed = copy.deepcopy(model, {id(each): each for each in model.parameters()})  # parameters are not changed
     try:
         remove_block(removed, block)
-        expected = _Zeroed(graph, end).run(example.clone())
-        made = [removed(example.clone()), *removed(torch.cat([example, example])).split(len(example))]
+        expected = _Zeroed(graph, end).run(*_copied(example))
+        made = [removed(*_copied(example)), *removed(*join([example, example])).split(len(example))]
     except MISFIT:
         return False
     if any(each.shape != expected.shape for each in made):
         return False
     return all(bool((each - expected).abs().max() <= _TOLERANCE * expected.abs().max()) for each in made)
+
+
+def _copied(example: Inputs) -> list[torch.Tensor]:
+    """For a network that may write over them."""
+    return [each.clone() for each in example]
 
 
 class _Zeroed(Interpreter):

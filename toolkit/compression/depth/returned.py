@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from toolkit.inputs import Inputs
+
 Shape = tuple[int, ...]
 
 
@@ -21,8 +23,8 @@ class Returned:
 
 
 @torch.no_grad()
-def watch_returns(model: nn.Module, example: torch.Tensor) -> dict[nn.Module, Returned]:
-    """What modules return on `example` (1, *input_shape), without those that return other things."""
+def watch_returns(model: nn.Module, example: Inputs) -> dict[nn.Module, Returned]:
+    """What modules return on one `example`, without those that return other things."""
     seen: dict[nn.Module, set[Returned | None]] = {}
 
     def hook(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
@@ -30,7 +32,7 @@ def watch_returns(model: nn.Module, example: torch.Tensor) -> dict[nn.Module, Re
 
     handles = [module.register_forward_hook(hook, with_kwargs=True) for module in model.modules()]
     try:
-        model(example.clone())
+        model(*(each.clone() for each in example))
     finally:
         for handle in handles:
             handle.remove()

@@ -14,6 +14,7 @@ from torch import nn
 
 from toolkit.compression.layers import Dense
 from toolkit.compression.policy.fingerprint import Fingerprint, fingerprint
+from toolkit.inputs import differentiable
 from toolkit.tasks import Complexity, Examples, complexity_of
 
 # In this order: log mean square, and effective dimension as a share, of inputs; the same of gradients; of the Fisher
@@ -63,14 +64,14 @@ def embed_task(
     handles = [layer.register_forward_hook(moments[name].see) for name, layer in layers.items()]
     try:
         with torch.enable_grad():
-            log_p = F.log_softmax(classify(backbone(support.x[drawn].requires_grad_(True))), -1)
+            log_p = F.log_softmax(classify(backbone(*differentiable(support.x[drawn]))), -1)
         labels = torch.multinomial(log_p.detach().exp(), 1, generator=generator)[:, 0]
         _add_gradients(F.nll_loss(log_p, labels, reduction="sum"), moments)
     finally:
         for handle in handles:
             handle.remove()
     with torch.no_grad():
-        features = torch.cat([backbone(x) for x in support.x.split(_CHUNK)])
+        features = torch.cat([backbone(*x) for x in support.x.split(_CHUNK)])
     looks = asdict(complexity_of(features, support.y, classes))
     return TaskEmbedding(
         seen or fingerprint(layers),
