@@ -224,9 +224,9 @@ def on_the_board(
     quantisation: Quantisation | None = None,
 ) -> tuple[float, float, dict[str, Any]]:
     """The agent itself on a bundle as it is deployed, on this machine; one thread. Accuracies before and after."""
-    runtime, x, classes = RUNTIMES["onnxruntime"], task.support.x.tensors["x"], len(task.classes)
+    runtime, x = RUNTIMES["onnxruntime"], task.support.x.tensors["x"]
     y = task.support.y
-    learning = export_learning(runtime, backbone, head, start, inputs_of(x), y, Classification(classes))
+    learning = export_learning(runtime, backbone, head, start, inputs_of(x), y, Classification())
     inference = export_inference(runtime, backbone, head, inputs_of(x[:1]), quantisation)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as beside:
         made = (runtime, "", "", backbone, head, task.classes, inputs_of(x[:1]), inference, learning)

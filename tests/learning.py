@@ -23,7 +23,7 @@ def learning_of(
     runtime: Runtime, backbone: nn.Module, head: nn.Linear, x: torch.Tensor, start: HeadStart = "pretrained"
 ) -> Learning:
     """Of as many examples as `x` has, the classes in turn."""
-    labels, classes = torch.arange(len(x)) % head.out_features, Classification(head.out_features)
+    labels, classes = torch.arange(len(x)) % head.out_features, Classification()
     return export_learning(runtime, backbone, head, start, inputs_of(x), labels, classes)
 
 

@@ -265,3 +265,26 @@ def test_a_last_layer_with_a_hook_is_no_head() -> None:
     model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
     model[2].register_forward_hook(lambda _, __, output: -output)
     assert split_head(model, inputs_of(torch.randn(1, 6))).head is None
+
+
+def test_a_head_without_a_bias_gets_one_of_zeros() -> None:
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3, bias=False)).eval(), torch.randn(5, 4)
+    network = split_head(model, inputs_of(x[:1]))
+    assert network.head is not None
+    assert network.head.bias.tolist() == [0, 0, 0]
+    torch.testing.assert_close(network.head(network.backbone(x)), model(x))
+
+
+@pytest.mark.parametrize("last", [nn.Conv2d(4, 2, 1), nn.Flatten()])
+def test_outputs_of_any_shape_are_features_where_no_vectors_are_wanted(last: nn.Module) -> None:
+    model, x = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), last).eval(), torch.randn(1, 1, 6, 6)
+    network = split_head(model, inputs_of(x), vectors=False)
+    assert network.head is None
+    torch.testing.assert_close(network.backbone(x), model(x))
+
+
+def test_a_head_of_places_is_found_where_no_vectors_are_wanted() -> None:
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval(), torch.randn(1, 7, 4)
+    network = split_head(model, inputs_of(x), vectors=False)
+    assert network.head is not None
+    torch.testing.assert_close(network.head(network.backbone(x)), model(x))

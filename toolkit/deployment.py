@@ -216,6 +216,7 @@ class Deployment(_Record):
     model: str
     task: str
     classes: tuple[str, ...]
+    measure: str = Field(default="accuracy", description="what every accuracy in here is, unless it is the share right")
     shots: int
     device_facts: dict[str, Any]
     conditions: dict[str, Any]
@@ -246,6 +247,12 @@ class Deployment(_Record):
     active: bool = False
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def learned_from(self) -> str:
+        """How many support examples there were, in words."""
+        each = " a class" if self.measure == "accuracy" else ""
+        return f"{self.shots} example{'' if self.shots == 1 else 's'}{each}"
 
     @property
     def is_estimate(self) -> bool:

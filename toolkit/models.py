@@ -24,13 +24,17 @@ _OWN_FAULTS = (NotImplementedError, KeyError, AttributeError)
 class Network:
     """`head(backbone(*x))`; `backbone` maps inputs x of N examples to features (N, feature_size).
 
-    `head` is the pretrained classifier over the general classes, or None where the model does not end in a Linear:
-    then its outputs are the features.
+    `head` is the last layer, of a classifier that over its general classes, or None where the model does not end in a
+    Linear: then its outputs are the features.
     """
 
     backbone: nn.Module
     head: nn.Linear | None
     feature_size: int
+
+
+# What reads features: outputs that no Linear ends in are read as they are.
+Reader = nn.Linear | nn.Identity
 
 
 def load_model(spec: str, on_progress: Callable[[int, int], None] | None = None) -> nn.Module:
@@ -108,7 +112,7 @@ def require_answers(model: nn.Module, inputs: Inputs) -> None:
 
 
 def _answer(model: nn.Module, inputs: Inputs) -> torch.Tensor | None:
-    """None where it is no vector an example: `split_head` says so."""
+    """None where it is no tensor with a row an example: `split_head` says so."""
     try:
         output = model(*inputs)
     except MISFIT as error:
@@ -119,8 +123,8 @@ def _answer(model: nn.Module, inputs: Inputs) -> torch.Tensor | None:
             where="model",
             next="Keep the batch dimension: x.flatten(1) instead of x.view(1, ...).",
         ) from None
-    is_vector = isinstance(output, torch.Tensor) and output.dim() == 2 and len(output) == len(inputs)
-    return output if is_vector else None
+    has_rows = isinstance(output, torch.Tensor) and output.dim() > 0 and len(output) == len(inputs)
+    return output if has_rows else None
 
 
 def _shapes(inputs: Inputs) -> str:
@@ -134,10 +138,10 @@ def _alike(some: torch.Tensor, others: torch.Tensor) -> bool:
 
 
 @torch.no_grad()
-def split_head(model: nn.Module, example: Inputs) -> Network:
+def split_head(model: nn.Module, example: Inputs, *, vectors: bool = True) -> Network:
     """Part the model at its last Linear. `example` are the inputs of one example.
 
-    Raises BadInput if the model does not take that input, or does not give one vector an example.
+    Raises BadInput if the model does not take that input, or does not give one tensor: where `vectors`, one an example.
     """
     if isinstance(model, nn.Linear):
         model = nn.Sequential(OrderedDict(features=nn.Identity(), head=model))
@@ -164,10 +168,11 @@ def split_head(model: nn.Module, example: Inputs) -> Network:
     finally:
         for handle in handles:
             handle.remove()
-    if not isinstance(output, torch.Tensor) or output.dim() != 2 or len(output) != 1:
+    is_tensor = isinstance(output, torch.Tensor) and output.dim() > 0 and len(output) == 1
+    if not is_tensor or (vectors and output.dim() != 2):
         shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise BadInput(
-            f"its output is {shape}, expected logits (N, classes)",
+            f"its output is {shape}, expected {'logits (N, classes)' if vectors else 'one tensor (N, ...)'}",
             where="model",
             next="Wrap it so that it returns one tensor.",
         )
@@ -180,12 +185,19 @@ def split_head(model: nn.Module, example: Inputs) -> Network:
         setattr(backbone.get_submodule(parent), attribute, nn.Identity())
         try:
             features = backbone(*example)
-            ends_here = features.dim() == 2 and torch.allclose(head(features), output, atol=1e-5)
+            ends_here = features.dim() == output.dim() and torch.allclose(head(features), output, atol=1e-5)
         except MISFIT:
             ends_here = False  # not the last layer: what follows wants its output's size, or its weight
         if ends_here and _is_last(model, name, example, output):
-            return Network(backbone, head, features.shape[1])
-    return Network(copy.deepcopy(model), None, output.shape[1])
+            return Network(backbone, _with_bias(head), features.shape[-1])
+    return Network(copy.deepcopy(model), None, output[0].numel())
+
+
+def _with_bias(head: nn.Linear) -> nn.Linear:
+    """A board learns a bias, too: of a head without one it starts from zero."""
+    if head.bias is None:
+        head.bias = nn.Parameter(torch.zeros(head.out_features), requires_grad=head.weight.requires_grad)
+    return head
 
 
 def _is_last(model: nn.Module, name: str, example: Inputs, output: torch.Tensor) -> bool:

@@ -25,7 +25,7 @@ def make_base(folder: Path) -> None:
     x = torch.randn(4, 1, 8, 8)
     inference = export_inference(runtime, backbone, head, inputs_of(x[:1]))
     labels = torch.tensor([0, 1, 2, 0])
-    learning = export_learning(runtime, backbone, head, "pretrained", inputs_of(x), labels, Classification(3))
+    learning = export_learning(runtime, backbone, head, "pretrained", inputs_of(x), labels, Classification())
     folder.mkdir()
     write_bundle(folder, runtime, "1", "aarch64", backbone, head, ("a", "b", "c"), inputs_of(x), inference, learning)
 

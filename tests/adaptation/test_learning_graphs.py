@@ -19,7 +19,7 @@ from toolkit.objectives import Classification
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import trainable_names
 
-_LR, _EPS, _CLASSES = 3e-3, 1e-8, Classification(3)
+_LR, _EPS, _CLASSES = 3e-3, 1e-8, Classification()
 
 
 def _trainable(name: str) -> tuple[nn.Module, tuple[str, ...], torch.Tensor]:
@@ -27,7 +27,7 @@ def _trainable(name: str) -> tuple[nn.Module, tuple[str, ...], torch.Tensor]:
     network = split_head(model, inputs_of(x[:1]))
     assert network.head is not None
     whole = whole_of(compacted(network.backbone, network.head, x), network.head)
-    return whole, trainable_names(whole.get_submodule("backbone")), x
+    return whole, trainable_names(whole.get_submodule("backbone"), network.head), x
 
 
 def _adam(

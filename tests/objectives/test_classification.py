@@ -16,7 +16,7 @@ def _logits(scale: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _best(logits: torch.Tensor, y: torch.Tensor) -> float:
-    return float(Classification(logits.shape[1]).judgement(logits, y).mean(0).min())
+    return float(Classification().judgement(logits, y).mean(0).min())
 
 
 def test_it_is_judged_by_the_cross_entropy_at_its_best_temperature() -> None:
@@ -38,6 +38,6 @@ def test_guessing_costs_the_logarithm_of_the_classes() -> None:
 
 def test_loss_and_score_are_each_examples_own() -> None:
     logits, y = _logits(5)
-    classes = Classification(4)
+    classes = Classification()
     torch.testing.assert_close(classes.loss(logits, y), F.cross_entropy(logits, y, reduction="none"))
     assert classes.score(logits, y).tolist() == (logits.argmax(1) == y).float().tolist()

@@ -18,23 +18,23 @@ Example = tuple[Objective, torch.Tensor, torch.Tensor]
 
 
 def _classification(random: torch.Generator) -> Example:
-    return Classification(4), torch.randn(6, 4, generator=random), torch.arange(6) % 4
+    return Classification(), torch.randn(6, 4, generator=random), torch.arange(6) % 4
 
 
 def _segmentation(random: torch.Generator) -> Example:
     targets = torch.randint(3, (5, 4, 6), generator=random)
     targets[0, 0] = IGNORED
-    return Labelling(3), torch.randn(5, 3, 4, 6, generator=random), targets
+    return Labelling(), torch.randn(5, 3, 4, 6, generator=random), targets
 
 
 def _tagging(random: torch.Generator) -> Example:
     targets = torch.randint(3, (5, 7), generator=random)
     targets[1, 4:] = IGNORED
-    return Labelling(3, classes_last=True), torch.randn(5, 7, 3, generator=random), targets
+    return Labelling(classes_last=True), torch.randn(5, 7, 3, generator=random), targets
 
 
 def _labels(random: torch.Generator) -> Example:
-    return MultiLabel(5), torch.randn(8, 5, generator=random), torch.randint(2, (8, 5), generator=random).float()
+    return MultiLabel(), torch.randn(8, 5, generator=random), torch.randint(2, (8, 5), generator=random).float()
 
 
 def _values(random: torch.Generator) -> Example:
@@ -89,13 +89,13 @@ def test_targets_that_fit_are_not_found_wrong(example: Example) -> None:
 @pytest.mark.parametrize(
     ("objective", "outputs", "targets", "said"),
     [
-        (Classification(3), (6, 4), torch.zeros(6, dtype=torch.int64), "gives (4,) an example, 3 logits"),
-        (Classification(3), (6, 3), torch.full((6,), 3), "labels are 3..3, of 3 classes"),
-        (Classification(3), (6, 3), torch.zeros(6), "targets are torch.float32 (6,), one label each"),
-        (Labelling(3), (6, 3), torch.zeros(6, 3, dtype=torch.int64), "gives (3,) an example, 3 logits for each"),
-        (Labelling(3), (6, 3, 8, 8), torch.zeros(6, 4, 4, dtype=torch.int64), "labels of 8 x 8 places"),
-        (MultiLabel(3), (6, 3), torch.full((6, 3), 0.5), "other than 0 and 1"),
-        (MultiLabel(3), (6, 3), torch.zeros(6, 2), "(N, 3) is expected"),
+        (Classification(), (6, 4, 4), torch.zeros(6, dtype=torch.int64), "gives (4, 4) an example, logits of classes"),
+        (Classification(), (6, 3), torch.full((6,), 3), "labels are 3..3, of 3 classes"),
+        (Classification(), (6, 3), torch.zeros(6), "targets are torch.float32 (6,), one label each"),
+        (Labelling(), (6, 3), torch.zeros(6, 3, dtype=torch.int64), "gives (3,) an example, logits for each"),
+        (Labelling(), (6, 3, 8, 8), torch.zeros(6, 4, 4, dtype=torch.int64), "labels of 8 x 8 places"),
+        (MultiLabel(), (6, 3), torch.full((6, 3), 0.5), "other than 0 and 1"),
+        (MultiLabel(), (6, 3), torch.zeros(6, 2), "(N, 3) is expected"),
         (Regression((1.0,)), (6, 2), torch.zeros(6, 1), "gives (2,) an example, 1 value(s)"),
         (Regression((1.0,)), (6, 1), torch.full((6, 1), torch.nan), "NaN or infinity"),
     ],
@@ -109,7 +109,7 @@ def test_targets_that_do_not_fit_are_told(
 def test_labelling_is_torchs_cross_entropy_and_scikit_learns_jaccard() -> None:
     random = torch.Generator().manual_seed(0)
     for objective, outputs, targets in (_segmentation(random), _tagging(random)):
-        first = outputs if objective == Labelling(3) else outputs.transpose(1, 2)
+        first = outputs if objective == Labelling() else outputs.transpose(1, 2)
         each = F.cross_entropy(first, targets, ignore_index=IGNORED, reduction="none").flatten(1)
         counted = (targets != IGNORED).flatten(1)
         torch.testing.assert_close(objective.loss(outputs, targets), each.sum(1) / counted.sum(1))

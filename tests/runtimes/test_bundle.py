@@ -156,4 +156,6 @@ def test_nothing_in_a_bundle_tells_of_the_machine_that_made_it(
 
 
 def test_a_dense_model_serves_and_trains_its_head_alone() -> None:
-    assert serving_holes(nn.Linear(2, 2)) == trainable_names(nn.Linear(2, 2)) == ("head.weight", "head.bias")
+    dense, head = nn.Linear(2, 2), nn.Linear(2, 2)
+    assert serving_holes(dense, head) == trainable_names(dense, head) == ("head.weight", "head.bias")
+    assert serving_holes(dense, nn.Identity()) == trainable_names(dense, nn.Identity()) == ()

@@ -29,7 +29,7 @@ def test_one_hole_and_one_trainable_reach_every_layer() -> None:
     data = CalibrationSet(Labelled(Examples(x, torch.arange(6) % 3), head))
     spectra = CURVES["jactus"](backbone, compressible_layers(backbone, inputs_of(x[:1])), data, 0)
     compact = compress(backbone, spectra, {"first": rank(3)})
-    names = trainable_names(compact)
+    names = trainable_names(compact, head)
     assert names == ("backbone.first.core.weight", "head.weight", "head.bias")
 
     graph, holes = inference_graph(compact, head, inputs_of(x[:1]))
@@ -43,7 +43,7 @@ def test_one_hole_and_one_trainable_reach_every_layer() -> None:
         torch.testing.assert_close(logits, head(compact(x[:1])))
 
     network, y = whole_of(compact, head), torch.arange(6) % 3
-    gradient = trace_gradient(network, names, inputs_of(x), y, Classification(3)).module()
+    gradient = trace_gradient(network, names, inputs_of(x), y, Classification()).module()
     values = [network.get_parameter(name).detach().clone() for name in names]
     found = gradient(x, y, torch.ones(6), *values)[2]
     # That of both layers together.

@@ -72,7 +72,7 @@ def _train(made: Learning, backbone: nn.Module, head: nn.Linear, x: torch.Tensor
 @pytest.mark.parametrize("middle", [Masked(), Sign()], ids=["mask", "own gradient"])
 def test_what_cannot_be_traced_as_written_learns_as_exported(middle: nn.Module, tmp_path: Path) -> None:
     made, backbone, head, x = _learning(middle)
-    assert made.trainables == trainable_names(backbone)
+    assert made.trainables == trainable_names(backbone, head)
     assert made.hindrance is not None
     assert "exported" in made.hindrance
     losses = _train(made, backbone, head, x, tmp_path)

@@ -39,7 +39,7 @@ def table(dense: float, compact: float, general: tuple[float, float] | None) -> 
 )
 def test_a_loss_of_more_than_three_points_is_told(found: AccuracyTable, said: str | None) -> None:
     watch = Watch(Silent())
-    tell_of_a_loss(found, watch)
+    tell_of_a_loss(found, "accuracy", watch)
     assert len(watch.notes) == (said is not None)
     assert said is None or said in watch.notes[0]
 

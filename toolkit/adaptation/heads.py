@@ -9,7 +9,7 @@ from torch import nn
 
 from toolkit.adaptation.prototypes import prototype_head
 from toolkit.inputs import Inputs
-from toolkit.models import Network
+from toolkit.models import Network, Reader
 from toolkit.tasks import Examples, Task
 
 HeadStart = Literal["pretrained", "prototype"]
@@ -35,6 +35,8 @@ def head_start(network: Network, task: Task) -> HeadStart:
     better by more than one standard deviation of what chance makes of equals. Where each class has one example, they
     are if the pretrained head does better than guessing would.
     """
+    if not task.classifies:
+        return "pretrained"
     if network.head is None or network.head.out_features != len(task.classes):
         return "prototype"
     classes = len(task.classes)
@@ -68,10 +70,10 @@ def prototypes_right(backbone: nn.Module, support: Examples, classes: int) -> tu
     return right, judged
 
 
-def task_head(start: HeadStart, network: Network, backbone: nn.Module, task: Task) -> nn.Linear:
-    """The head that `backbone` (dense or compact) starts the task with."""
-    if start == "pretrained" and network.head is not None:
-        return network.head
+def task_head(start: HeadStart, network: Network, backbone: nn.Module, task: Task) -> Reader:
+    """The head that `backbone` (dense or compact) starts the task with; its outputs are the features where none is."""
+    if start == "pretrained":
+        return nn.Identity() if network.head is None else network.head
     return prototype_linear(backbone, task.support, len(task.classes))
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from toolkit.objectives import Classification
+from toolkit.objectives.places import members
 
 # Standard deviation of the logits over the support: sharp enough to learn from, soft enough to keep a gradient.
 _LOGIT_SPREAD = 2.0
@@ -17,8 +17,8 @@ def prototype_head(
 
     Examples count by their `weights` (N,); every class has one that does. A board runs this very function.
     """
-    members = Classification(classes).members(labels) * weights[:, None]
-    means = (members.T @ features) / members.sum(0)[:, None]
+    counted = members(labels, classes) * weights[:, None]
+    means = (counted.T @ features) / counted.sum(0)[:, None]
     centre = means.mean(0)  # distances do not change when both sides move; numbers stay small
     weight = 2 * (means - centre)
     bias = -((means - centre) ** 2).sum(1) - (weight * centre).sum(1)

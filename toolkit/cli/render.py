@@ -92,14 +92,14 @@ def _costs(result: Deployment, title: str) -> Table:
 
 
 def _accuracies(result: Deployment) -> Table:
-    table = Table(title="Accuracy")
+    table = Table(title=result.measure[0].upper() + result.measure[1:])
     for name in ("classes", "dense", "compact", "adapted on the device"):
         table.add_column(name, justify="left" if name == "classes" else "right")
     found = result.accuracy
     if found and found.general_dense:
         table.add_row("general (pretrained)", _percent(found.general_dense), _percent(found.general_compact), "")
     if found:
-        row = f"{escape(result.task)}: {result.shots} examples a class"
+        row = f"{escape(result.task)}: {result.learned_from}"
         table.add_row(row, _percent(found.task_dense), _percent(found.task_compact), _percent(found.task_adapted))
     return table
 

@@ -15,7 +15,7 @@ from toolkit.compression.spectrum import Spectrum, best_approximations, componen
 
 def draw_activation(model: nn.Module, layers: dict[str, Dense], data: CalibrationSet, seed: int) -> dict[str, Spectrum]:
     """The best approximations of each layer's outputs; gains are half their squared error, a position on average."""
-    statistics = calibrate(model, layers, data.batches(), seed=seed)
+    statistics = calibrate(model, layers, data.batches(), data.objective, seed=seed)
     return {
         name: best_approximations(matrix(layer), None, damped(statistics.pop(name).sigma_x), components_of(layer))
         for name, layer in layers.items()

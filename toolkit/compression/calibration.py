@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from toolkit.compression.layers import Dense, matrix
@@ -19,6 +18,7 @@ from toolkit.compression.rows import gradient_rows, input_rows, require_finite
 from toolkit.compression.sharing import frozen, holders
 from toolkit.errors import BadInput
 from toolkit.inputs import Inputs, differentiable
+from toolkit.objectives import CLASSIFICATION, Objective
 
 # Only the upper triangle of a covariance is computed, in blocks: five eighths of the work with four to a side.
 _BLOCKS = 4
@@ -38,16 +38,17 @@ def calibrate(
     model: nn.Module,
     layers: dict[str, Dense],
     batches: Iterable[tuple[Inputs, Callable[[torch.Tensor], torch.Tensor]]],
+    objective: Objective = CLASSIFICATION,
     *,
     temperature: float = 2.0,
     draws: int = 2,
     seed: int = 0,
 ) -> dict[str, LayerStatistics]:
-    """Stream `(x, features -> logits)` batches through `model` (x -> features) and accumulate both covariances.
+    """Stream `(x, features -> outputs)` batches through `model` (x -> features) and accumulate both covariances.
 
-    Each batch is drawn `draws` times. Memory does not grow with the number of batches. What a layer sees in several
-    calls, or several layers that share a weight, adds up. Raises BadInput that names the layer if what it saw is not
-    finite.
+    The `objective` draws targets for each batch `draws` times. Memory does not grow with the number of batches. What a
+    layer sees in several calls, or several layers that share a weight, adds up. Raises BadInput that names the layer if
+    what it saw is not finite.
     """
     sums = {name: _Sums(matrix(layer)) for name, layer in layers.items()}
     examples = 0
@@ -60,15 +61,12 @@ def calibrate(
     try:
         for x, classify in batches:
             with frozen(model, layers), torch.enable_grad():
-                logits = classify(model(*differentiable(x))) / temperature
-                log_p = F.log_softmax(logits, -1)
-                if not torch.isfinite(log_p).all():
+                outputs = classify(model(*differentiable(x)))
+                if not torch.isfinite(outputs).all():
                     raise _not_finite(sums)
                 examples += len(x)
                 for draw in range(draws):
-                    labels = torch.multinomial(log_p.detach().exp(), 1, generator=generator)[:, 0]
-                    # T^2 keeps gradients on the scale of the task loss, as in Hinton et al. 2015, section 2.
-                    loss = F.nll_loss(log_p, labels, reduction="sum") * temperature
+                    loss = objective.drawn_loss(outputs, temperature, generator).sum()
                     loss.backward(retain_graph=draw < draws - 1)
                     model.zero_grad(set_to_none=True)
     finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from toolkit.inputs import Inputs
+from toolkit.objectives import CLASSIFICATION, Objective
 from toolkit.tasks import Examples
 
 # Activations of one batch are held until its gradients are known: of a ViT-Base, 90 MB an example.
@@ -18,7 +19,7 @@ Head = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Examples, and the head that reads their classes: features (N, feature_size) -> logits (N, classes)."""
+    """Examples, and the head that reads features (N, ...) of theirs as outputs (N, ...)."""
 
     examples: Examples
     head: Head
@@ -30,6 +31,7 @@ class CalibrationSet:
 
     task: Labelled
     general: Labelled | None = None
+    objective: Objective = CLASSIFICATION
 
     def batches(self) -> Iterator[tuple[Inputs, Head]]:
         """All of it: inputs a few at a time, each with its head; the general ones first."""

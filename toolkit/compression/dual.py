@@ -31,8 +31,8 @@ def draw_dual(model: nn.Module, layers: dict[str, Dense], data: CalibrationSet, 
     """Every layer's spectrum, from general data and task apart. Raises BadInput if there are no general data."""
     if data.general is None:
         raise without_general_data()
-    general = calibrate(model, layers, in_batches(data.general), seed=seed)
-    fisher = diagonal_fisher(model, layers, data.task)
+    general = calibrate(model, layers, in_batches(data.general), data.objective, seed=seed)
+    fisher = diagonal_fisher(model, layers, data.task, data.objective)
     return {
         name: dual_spectrum(matrix(layer), dual_curvature(general.pop(name), fisher.pop(name)), components_of(layer))
         for name, layer in layers.items()

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from toolkit.compression.calibration_set import Labelled
@@ -11,10 +10,13 @@ from toolkit.compression.layers import Dense, matrix
 from toolkit.compression.rows import gradient_rows, input_rows, require_finite
 from toolkit.compression.sharing import frozen, holders
 from toolkit.inputs import differentiable
+from toolkit.objectives import CLASSIFICATION, Objective
 
 
-def diagonal_fisher(model: nn.Module, layers: dict[str, Dense], data: Labelled) -> dict[str, torch.Tensor]:
-    """Layer -> (m, n) float64: `E[(dL/dw)^2]` of the cross-entropy on the labels, one example at a time.
+def diagonal_fisher(
+    model: nn.Module, layers: dict[str, Dense], data: Labelled, objective: Objective = CLASSIFICATION
+) -> dict[str, torch.Tensor]:
+    """Layer -> (m, n) float64: `E[(dL/dw)^2]` of the loss on the targets, one example at a time.
 
     A layer called more than once, or a weight that several layers hold, has the gradient of all its calls. Raises
     BadInput that names the layer if a gradient is not finite.
@@ -30,7 +32,7 @@ def diagonal_fisher(model: nn.Module, layers: dict[str, Dense], data: Labelled) 
         with frozen(model, layers), torch.enable_grad():
             for x, y in zip(data.examples.x.split(1), data.examples.y.split(1), strict=True):
                 of_example.clear()
-                F.cross_entropy(data.head(model(*differentiable(x))), y).backward()
+                objective.loss(data.head(model(*differentiable(x))), y).sum().backward()
                 model.zero_grad(set_to_none=True)
                 for name, gradient in of_example.items():
                     squares[name] += gradient.double() ** 2

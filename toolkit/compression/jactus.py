@@ -20,7 +20,7 @@ from toolkit.compression.subspaces import singular_subspaces, top_eigenvectors, 
 
 def draw_jactus(model: nn.Module, layers: dict[str, Dense], data: CalibrationSet, seed: int) -> dict[str, Spectrum]:
     """Every layer's spectrum, from what general data (if any) and task do in `model`."""
-    statistics = calibrate(model, layers, data.batches(), seed=seed)
+    statistics = calibrate(model, layers, data.batches(), data.objective, seed=seed)
     # Covariances are the larger part of what is held: each goes as its layer is done.
     return {
         name: jactus_spectrum(matrix(layer), statistics.pop(name), components_of(layer))

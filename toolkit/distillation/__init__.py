@@ -5,7 +5,7 @@ from toolkit.distillation.batch_norm import ENOUGH, estimate_statistics
 from toolkit.distillation.checkpoint import Checkpoint
 from toolkit.distillation.fake_quantise import fake_quantised, quantised_layers
 from toolkit.distillation.fit import fit
-from toolkit.distillation.losses import divergence, kd, misdirection
+from toolkit.distillation.losses import kd, misdirection
 from toolkit.distillation.ranges import read_ranges
 from toolkit.distillation.recover import recover
 from toolkit.distillation.teach import teach
@@ -17,7 +17,6 @@ __all__ = [
     "ENOUGH",
     "Checkpoint",
     "augment_for",
-    "divergence",
     "estimate_statistics",
     "fake_quantised",
     "fit",

@@ -3,25 +3,21 @@
 import torch
 import torch.nn.functional as F
 
+from toolkit.objectives import CLASSIFICATION
+
 
 def kd(student_logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
     """KL from teacher to student, both softened, times T^2 (Hinton et al. 2015). (N, classes) -> ()."""
-    return divergence(student_logits, teacher_logits, temperature).mean()
-
-
-def divergence(student_logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
-    """`kd` of each example. (N, classes) -> (N,)."""
-    student = F.log_softmax(student_logits / temperature, -1)
-    teacher = F.log_softmax(teacher_logits / temperature, -1)
-    return F.kl_div(student, teacher, log_target=True, reduction="none").sum(-1) * temperature**2
+    return CLASSIFICATION.divergence(student_logits, teacher_logits, temperature).mean()
 
 
 def feature_error(student_features: torch.Tensor, teacher_features: torch.Tensor) -> torch.Tensor:
-    """Squared error of each example's features, as a share of the teacher's variance in the batch. (N, F) -> (N,).
+    """Squared error of each example's features, as a share of the teacher's variance in the batch. (N, ...) -> (N,).
 
     A hint from the layer before the head (Romero et al. 2015, FitNets, section 2.2): it asks for no class, so that it
     serves a head that is made anew of a few examples, as ours is on the board.
     """
+    student_features, teacher_features = student_features.flatten(1), teacher_features.flatten(1)
     spread = teacher_features.var(0, correction=0).sum()
     # Of one example, or of equal ones, there is no variance: then a share of what they are.
     scale = torch.where(spread > 0, spread, teacher_features.square().sum(1).mean()).clamp_min(1e-30)

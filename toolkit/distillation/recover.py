@@ -16,6 +16,7 @@ from toolkit.distillation.rounding import as_deployed, count_step, rounded, star
 from toolkit.distillation.terms import Head, Seen, terms_of
 from toolkit.distillation.weighing import weighing_of
 from toolkit.inputs import Inputs, join
+from toolkit.objectives import CLASSIFICATION, Objective
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.tasks import Examples
@@ -43,6 +44,7 @@ def recover(
     checkpoint: Checkpoint | None = None,
     seen_as: Callable[[Inputs], Inputs] = lambda x: x,
     quantised: Quantisation | None = None,
+    objective: Objective = CLASSIFICATION,
 ) -> None:
     """Move what requires a gradient in the student, in place, towards the teacher by the losses of the recipe.
 
@@ -84,10 +86,10 @@ def recover(
         with torch.no_grad():
             taught = teacher(*x)
             taught_logits = head(taught)
-        y = torch.cat([y, taught_logits[len(y) :].argmax(1)])
+        y = torch.cat([y, objective.answers(taught_logits[len(y) :])])
         with narrowed(generator) if narrowed else rounded(rounding):
             features = student(*x)
-        seen = Seen(features, head(features), taught, taught_logits, y, head)
+        seen = Seen(features, head(features), taught, taught_logits, y, head, objective)
         return weighing(terms_of(recipe, seen), taught)
 
     every: list[torch.Tensor] = [*trained, *also]

@@ -4,10 +4,10 @@ import copy
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from toolkit.distillation.fit import fit
+from toolkit.objectives import CLASSIFICATION, Objective
 from toolkit.tasks import Examples
 
 
@@ -22,8 +22,9 @@ def teach(
     batch: int,
     seed: int,
     on_progress: Callable[[int, int], None],
+    objective: Objective = CLASSIFICATION,
 ) -> tuple[nn.Module, nn.Linear]:
-    """Copies of backbone (x -> features) and head, fine-tuned with cross-entropy on the task's examples.
+    """Copies of backbone (x -> features) and head, fine-tuned by the objective on the task's examples.
 
     The head, new to the task, learns at a rate of its own. Frozen parameters stay as they are. What is compressed
     afterwards, and what its cores learn from, is then the model that has learned the task. Raises BadInput where there
@@ -34,7 +35,7 @@ def teach(
     new: list[torch.Tensor] = [each for each in reads.parameters() if each.requires_grad]
     fit(
         [(pretrained, learning_rate), (new, head_rate)],
-        lambda index, _: F.cross_entropy(reads(taught(*examples.x[index])), examples.y[index]),
+        lambda index, _: objective.loss(reads(taught(*examples.x[index])), examples.y[index]).mean(),
         len(examples),
         steps=steps,
         batch=batch,

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
-from toolkit.distillation.losses import divergence, feature_error, misdirection
+from toolkit.distillation.losses import feature_error, misdirection
+from toolkit.objectives import CLASSIFICATION, Objective
 from toolkit.recipe import TASK, Recipe
 
 _TEMPERATURE = 2.0
@@ -16,7 +16,7 @@ Head = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Seen:
-    """One batch: features (N, F) and logits (N, classes) of both, labels `y` (N,), and the head that both share."""
+    """One batch: features (N, ...) and outputs (N, ...) of both, targets `y` (N, ...), and the head that both share."""
 
     student_features: torch.Tensor
     student_logits: torch.Tensor
@@ -24,6 +24,7 @@ class Seen:
     teacher_logits: torch.Tensor
     y: torch.Tensor
     head: Head
+    objective: Objective = CLASSIFICATION
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Term:
 
 
 def terms_of(recipe: Recipe, seen: Seen) -> dict[str, Term]:
-    """The cross-entropy on the labels, and every loss of the recipe."""
-    made = {TASK: Term(F.cross_entropy(seen.student_logits, seen.y, reduction="none"), seen.student_logits.shape[1])}
+    """The loss on the targets, and every loss of the recipe."""
+    made = {TASK: Term(seen.objective.loss(seen.student_logits, seen.y), seen.student_logits.shape[1])}
     if "kd" in recipe.losses:
-        each = divergence(seen.student_logits, seen.teacher_logits, _TEMPERATURE)
+        each = seen.objective.divergence(seen.student_logits, seen.teacher_logits, _TEMPERATURE)
         made["kd"] = Term(each, seen.student_logits.shape[1])
     if "features" in recipe.losses:
         each = feature_error(seen.student_features, seen.teacher_features)
@@ -49,14 +50,12 @@ def terms_of(recipe: Recipe, seen: Seen) -> dict[str, Term]:
 
 
 def _misdirection(seen: Seen) -> torch.Tensor:
-    student = _task_gradient(seen.student_logits, seen.student_features, seen.y, create_graph=True)
+    student = _task_gradient(seen, seen.student_logits, seen.student_features, create_graph=True)
     features = seen.teacher_features.detach().requires_grad_(True)
-    teacher = _task_gradient(seen.head(features), features, seen.y, create_graph=False)
-    return misdirection(student, teacher)
+    teacher = _task_gradient(seen, seen.head(features), features, create_graph=False)
+    return misdirection(student.flatten(1), teacher.flatten(1))
 
 
-def _task_gradient(
-    logits: torch.Tensor, features: torch.Tensor, y: torch.Tensor, *, create_graph: bool
-) -> torch.Tensor:
-    loss = F.cross_entropy(logits, y, reduction="sum")
+def _task_gradient(seen: Seen, logits: torch.Tensor, features: torch.Tensor, *, create_graph: bool) -> torch.Tensor:
+    loss = seen.objective.loss(logits, seen.y).sum()
     return torch.autograd.grad(loss, features, create_graph=create_graph, retain_graph=True)[0]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from toolkit.objectives.places import softened_divergence, wrong_labels
+from toolkit.objectives.places import members, softened_divergence, wrong_labels
 
 _COLDEST, _HOTTEST, _COUNT = 0.05, 50.0, 31
 _TEMPERATURES = [_COLDEST * (_HOTTEST / _COLDEST) ** (index / (_COUNT - 1)) for index in range(_COUNT)]
@@ -15,18 +15,17 @@ _TEMPERATURES = [_COLDEST * (_HOTTEST / _COLDEST) ** (index / (_COUNT - 1)) for 
 class Classification:
     """Outputs are logits (N, classes), targets labels (N,)."""
 
-    classes: int
     measure: str = "accuracy"
 
     def wrong_with(self, outputs: torch.Size, targets: torch.Tensor) -> str | None:
         """See `Objective`."""
-        if len(outputs) != 2 or outputs[1] != self.classes:
-            return f"the model gives {tuple(outputs[1:])} an example, {self.classes} logits are expected"
-        return wrong_labels(targets, self.classes, ())
+        if len(outputs) != 2:
+            return f"the model gives {tuple(outputs[1:])} an example, logits of classes are expected"
+        return wrong_labels(targets, outputs[1], ())
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, (N,) in nats."""
-        return -(self.members(targets) * F.log_softmax(outputs, -1)).sum(-1)
+        return -(members(targets, outputs.shape[-1]) * F.log_softmax(outputs, -1)).sum(-1)
 
     def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """1 where the largest logit is the label's, else 0."""
@@ -38,7 +37,7 @@ class Classification:
         Training on a handful of examples makes a model overconfident long before it makes it worse.
         """
         softened = F.log_softmax(outputs[:, None, :] / torch.tensor(_TEMPERATURES)[None, :, None], -1)
-        return -(self.members(targets)[:, None, :] * softened).sum(-1)
+        return -(members(targets, outputs.shape[-1])[:, None, :] * softened).sum(-1)
 
     def divergence(self, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
         """KL from teacher to student, both softened, times T^2 (Hinton et al. 2015)."""
@@ -55,6 +54,6 @@ class Classification:
         """The label of the largest logit."""
         return outputs.argmax(-1)
 
-    def members(self, targets: torch.Tensor) -> torch.Tensor:
-        """Labels as rows of the identity, (N, classes): a comparison, which every runtime has."""
-        return (targets[:, None] == torch.arange(self.classes)[None, :]).float()
+
+# What a task asks for unless it says otherwise.
+CLASSIFICATION = Classification()

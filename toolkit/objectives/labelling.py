@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from toolkit.objectives.places import softened_divergence, wrong_labels
+from toolkit.objectives.places import members, softened_divergence, wrong_labels
 
 # Places with this label count for nothing, as torch's cross_entropy has it.
 IGNORED = -100
@@ -18,28 +18,29 @@ class Labelling:
     The score is the mean over the classes that an example or its answer has of intersection over union (IoU).
     """
 
-    classes: int
     classes_last: bool = False
     measure: str = "mean IoU"
 
     def wrong_with(self, outputs: torch.Size, targets: torch.Tensor) -> str | None:
         """See `Objective`."""
         axis = len(outputs) - 1 if self.classes_last else 1
-        if len(outputs) < 3 or outputs[axis] != self.classes:
-            given = tuple(outputs[1:])
-            return f"the model gives {given} an example, {self.classes} logits for each of several places are expected"
+        if len(outputs) < 3:
+            return f"the model gives {tuple(outputs[1:])} an example, logits for each of several places are expected"
         places = tuple(size for index, size in enumerate(outputs[1:], 1) if index != axis)
-        return wrong_labels(targets, self.classes, places, IGNORED)
+        return wrong_labels(targets, outputs[axis], places, IGNORED)
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, (N,) in nats: the mean over places."""
-        return _mean(-(self._members(targets) * F.log_softmax(self._rows(outputs), -1)).sum(-1), _counted(targets))
+        rows = F.log_softmax(self._rows(outputs), -1)
+        wanted = members(targets.flatten(1), rows.shape[-1])
+        return -(wanted * rows).sum(-1).sum(-1) / _counted(targets).sum(-1).clamp_min(1)
 
     def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Mean intersection over union, (N,)."""
         counted = _counted(targets)[..., None]
-        given = self._members(self._rows(outputs).argmax(-1).flatten(1)) * counted
-        wanted = self._members(targets)
+        rows = self._rows(outputs)
+        given = members(rows.argmax(-1), rows.shape[-1]) * counted
+        wanted = members(targets.flatten(1), rows.shape[-1])
         both = (given * wanted).sum(1)
         either = (given + wanted).sum(1) - both
         present = (either > 0).float()
@@ -67,14 +68,6 @@ class Labelling:
         """(N, places, classes)."""
         return outputs.flatten(1, -2) if self.classes_last else outputs.flatten(2).transpose(1, 2)
 
-    def _members(self, targets: torch.Tensor) -> torch.Tensor:
-        """(N, places, classes); nothing where a place does not count."""
-        return (targets.flatten(1)[..., None] == torch.arange(self.classes)[None, None, :]).float()
-
 
 def _counted(targets: torch.Tensor) -> torch.Tensor:
     return (targets.flatten(1) != IGNORED).float()
-
-
-def _mean(losses: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    return losses.sum(-1) / counted.sum(-1).clamp_min(1)

@@ -10,15 +10,14 @@ import torch.nn.functional as F
 class MultiLabel:
     """Outputs are logits (N, labels), targets float32 zeros and ones (N, labels); the score is F1 of each example."""
 
-    labels: int
     measure: str = "F1"
 
     def wrong_with(self, outputs: torch.Size, targets: torch.Tensor) -> str | None:
         """See `Objective`."""
-        if len(outputs) != 2 or outputs[1] != self.labels:
-            return f"the model gives {tuple(outputs[1:])} an example, {self.labels} logits are expected"
-        if targets.dtype != torch.float32 or tuple(targets.shape[1:]) != (self.labels,):
-            return f"targets are {targets.dtype} {tuple(targets.shape)}, torch.float32 (N, {self.labels}) is expected"
+        if len(outputs) != 2:
+            return f"the model gives {tuple(outputs[1:])} an example, logits of labels are expected"
+        if targets.dtype != torch.float32 or targets.shape[1:] != outputs[1:]:
+            return f"targets are {targets.dtype} {tuple(targets.shape)}, torch.float32 (N, {outputs[1]}) is expected"
         if not bool(((targets == 0) | (targets == 1)).all()):
             return "targets are other than 0 and 1"
         return None

@@ -14,6 +14,7 @@ from toolkit.cache import cached, digest
 from toolkit.devices import Agent
 from toolkit.errors import BadInput
 from toolkit.inputs import Inputs
+from toolkit.models import Reader
 from toolkit.profiling.anatomy import anatomy
 from toolkit.profiling.measurement import Measurement
 from toolkit.profiling.profile import Profile
@@ -56,7 +57,7 @@ class Untimed:
     """
 
     backbone: nn.Module
-    head: nn.Linear
+    head: Reader
     x: Inputs
     judged_by_p95: bool = False
     quantisation: Quantisation | None = None

@@ -63,9 +63,11 @@ def accuracy_table(deployment: Deployment) -> Table | None:
         ("Task, compact", table.task_compact),
         ("Task, compact, adapted on the device", table.task_adapted),
     )
-    head = ("", "Accuracy", "95 % interval", "Measured on", "Examples", "Ran on")
-    caption = "Accuracy, and what it was measured on. The interval takes the examples as independent (Wilson)."
-    return Table(caption, head, tuple(_accuracy_row(name, accuracy) for name, accuracy in named))
+    measure, of_right = deployment.measure[0].upper() + deployment.measure[1:], deployment.measure == "accuracy"
+    head = ("", measure, "95 % interval", "Measured on", "Examples", "Ran on")
+    caption = f"{measure}, and what it was measured on."
+    caption += " The interval takes the examples as independent (Wilson)." if of_right else ""
+    return Table(caption, head, tuple(_accuracy_row(name, accuracy, of_right) for name, accuracy in named))
 
 
 def adaptation_table(deployment: Deployment) -> Table | None:
@@ -196,7 +198,7 @@ def run_table(deployment: Deployment) -> Table:
         ("Runtime", f"{deployment.runtime} {deployment.runtime_version}"),
         ("Seed", str(deployment.seed)),
         ("Model", deployment.model),
-        ("Task", f"{deployment.task}, {deployment.shots} examples a class"),
+        ("Task", f"{deployment.task}, {deployment.learned_from}"),
         ("Classes", ", ".join(deployment.classes)),
         ("Release", (deployment.release or "none") + (" (active)" if deployment.active else " (not active)")),
         ("Schema", str(deployment.schema_version)),
@@ -226,10 +228,10 @@ def _bytes_row(name: str, quantity: Bytes) -> tuple[str, ...]:
     )
 
 
-def _accuracy_row(name: str, accuracy: Accuracy | None) -> tuple[str, ...]:
+def _accuracy_row(name: str, accuracy: Accuracy | None, of_right: bool) -> tuple[str, ...]:
     if accuracy is None:
         return (name, words.NOT_MEASURED, "", "", "", "")
-    interval = words.wilson(accuracy.value, accuracy.examples)
+    interval = words.wilson(accuracy.value, accuracy.examples) if of_right else ""
     counted = words.count(accuracy.examples)
     return (name, words.share(accuracy.value), interval, accuracy.data, counted, accuracy.ran_on)
 

@@ -95,14 +95,10 @@ def _learning(deployment: Deployment) -> str:
     if adaptation is not None and adaptation.accepted:
         adapted = table.task_adapted if table else None
         tail = f": {_unseen(adapted)}" if adapted else ", not measured on unseen queries"
-        return f"adapted on the device from {_examples(deployment.shots)} a class{tail}"
+        return f"adapted on the device from {deployment.learned_from}{tail}"
     refused = "" if adaptation is None else f"adaptation on the device not accepted ({adaptation.reason})"
     installed = f"{_unseen(table.task_compact)} as installed" if table else ""
     return ", ".join(part for part in (refused, installed) if part)
-
-
-def _examples(shots: int) -> str:
-    return "1 example" if shots == 1 else f"{shots} examples"
 
 
 def _unseen(accuracy: Accuracy) -> str:

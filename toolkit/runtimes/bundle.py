@@ -18,13 +18,14 @@ from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
 from toolkit.inputs import Inputs
+from toolkit.models import Reader
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.learning import Learning
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 from toolkit.runtimes.tolerance import TOLERANCES
 
 TENSORS = "tensors.safetensors"
-# Of the inference program, in order.
+# Of the inference program, in order; without a head there are no features beside the outputs.
 OUTPUTS = ("logits", "features")
 
 
@@ -65,37 +66,46 @@ class Bundle:
 class Served(nn.Module):
     """What a board runs: inputs -> (logits, features)."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
+    def __init__(self, backbone: nn.Module, head: Reader) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
 
-    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits over the task's classes, and the features they were read from."""
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Outputs, of a classifier logits over the task's classes, and the features they were read from."""
         features = self.backbone(*inputs)
+        if isinstance(self.head, nn.Identity):
+            return (features,)
         return self.head(features), features
 
 
-def serving_holes(backbone: nn.Module) -> tuple[str, ...]:
-    """Holes of the inference program: where each core folds in, and the head."""
-    return (*(f"backbone.{name}.down.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
+HEAD = ("head.weight", "head.bias")
 
 
-def trainable_names(backbone: nn.Module) -> tuple[str, ...]:
-    """What the board may train: the cores and the head."""
-    return (*(f"backbone.{name}.core.weight" for name in compact_layers(backbone)), "head.weight", "head.bias")
+def serving_holes(backbone: nn.Module, head: Reader) -> tuple[str, ...]:
+    """Holes of the inference program: where each core folds in, and the head, if it has weights."""
+    return (*(f"backbone.{name}.down.weight" for name in compact_layers(backbone)), *_of_head(head))
 
 
-def inference_graph(backbone: nn.Module, head: nn.Linear, x: Inputs) -> tuple[ExportedProgram, tuple[str, ...]]:
+def trainable_names(backbone: nn.Module, head: Reader) -> tuple[str, ...]:
+    """What the board may train: the cores and the head, if it has weights."""
+    return (*(f"backbone.{name}.core.weight" for name in compact_layers(backbone)), *_of_head(head))
+
+
+def _of_head(head: Reader) -> tuple[str, ...]:
+    return HEAD if isinstance(head, nn.Linear) else ()
+
+
+def inference_graph(backbone: nn.Module, head: Reader, x: Inputs) -> tuple[ExportedProgram, tuple[str, ...]]:
     """What a (compact) backbone and head compute on one example `x`, and the holes in it."""
-    holes = serving_holes(backbone)
+    holes = serving_holes(backbone, head)
     return export_with_holes(Served(fold_all(backbone), head), x, holes), holes
 
 
 def export_inference(
     runtime: Runtime,
     backbone: nn.Module,
-    head: nn.Linear,
+    head: Reader,
     x: Inputs,
     quantisation: Quantisation | None = None,
 ) -> Program:
@@ -116,9 +126,9 @@ def of_served(quantisation: Quantisation) -> Quantisation:
     return replace(quantisation, fp32_layers=frozenset({"head", *named}))
 
 
-def serving_tensors(backbone: nn.Module, head: nn.Linear) -> dict[str, np.ndarray]:
+def serving_tensors(backbone: nn.Module, head: Reader) -> dict[str, np.ndarray]:
     """Cores, their bases and the head, by name: what fills the holes of the inference program."""
-    tensors = {"head.weight": head.weight, "head.bias": head.bias}
+    tensors: dict[str, torch.Tensor] = {name: head.get_parameter(name.removeprefix("head.")) for name in _of_head(head)}
     for name, layer in compact_layers(backbone).items():
         tensors[f"backbone.{name}.core.weight"] = layer.core.weight
         tensors[f"backbone.{name}.down.weight"] = layer.down.weight
@@ -132,7 +142,7 @@ def write_bundle(
     runtime_version: str,
     arch: str,
     backbone: nn.Module,
-    head: nn.Linear,
+    head: Reader,
     classes: tuple[str, ...],
     acceptance: Inputs,
     inference: Program,
@@ -153,7 +163,7 @@ def write_bundle(
         (folder / f"{name}{runtime.suffix}").write_bytes(program.data)
     save_file(serving_tensors(backbone, head), folder / TENSORS)
     names = compact_layers(backbone)
-    outputs = Inputs(dict(zip(OUTPUTS, Served(backbone, head).eval()(*acceptance), strict=True)))
+    outputs = Inputs(dict(zip(OUTPUTS, Served(backbone, head).eval()(*acceptance), strict=False)))
     manifest: dict[str, Any] = {
         "manifest_version": VERSION,
         "arch": arch,
@@ -188,7 +198,7 @@ def _outputs_here(folder: Path, manifest: dict[str, Any], accepted: Inputs) -> I
     run = load_inference(str(folder), manifest, load_tensors(str(folder), None), 1)
     given = [run([tensor.numpy() for tensor in example]) for example in accepted.split(1)]
     outputs = (torch.from_numpy(np.concatenate(each)) for each in zip(*given, strict=True))
-    return Inputs(dict(zip(OUTPUTS, outputs, strict=True)))
+    return Inputs(dict(zip(OUTPUTS, outputs, strict=False)))
 
 
 def read_bundle(folder: Path) -> Bundle:

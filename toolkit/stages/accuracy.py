@@ -24,15 +24,15 @@ _BY_CHANCE = 0.05
 
 @dataclass(frozen=True)
 class Judgement:
-    """Which examples a model classifies correctly, (N,) booleans, and what they are."""
+    """What a model scores on each of some examples, (N,), of a classifier 1 where it is right; and what they are."""
 
-    right: torch.Tensor
+    scores: torch.Tensor
     data: str
 
     @property
     def accuracy(self) -> float:
-        """The share of them."""
-        return _share(self.right)
+        """Their mean."""
+        return _mean(self.scores)
 
 
 def accuracy_before_recovery(
@@ -44,7 +44,7 @@ def accuracy_before_recovery(
     query = job.task.query
 
     def on_queries(backbone: nn.Module) -> float:
-        return _share(_right(job.dense_head(features_of(backbone, query.x)), query))
+        return _mean(_scores(job, job.dense_head(features_of(backbone, query.x)), query))
 
     return _of_cut(job, spectra, chosen, arithmetics, on_queries, query)
 
@@ -59,7 +59,7 @@ def expected_accuracy(
 
 def accuracy_of(job: Job, backbone: nn.Module) -> float:
     """The same of any backbone."""
-    return _share(_cross_validated(job, backbone) if job.task.general_query is None else _general(job, backbone))
+    return _mean(_cross_validated(job, backbone) if job.task.general_query is None else _general(job, backbone))
 
 
 def judge(job: Job, backbone: nn.Module) -> tuple[Judgement, ...]:
@@ -76,8 +76,11 @@ def judge(job: Job, backbone: nn.Module) -> tuple[Judgement, ...]:
 
 
 def is_worse(after: Judgement, before: Judgement) -> bool:
-    """Whether it loses more of the same examples than it wins, and not by chance (McNemar's exact test, one-sided)."""
-    lost, won = int((before.right & ~after.right).sum()), int((after.right & ~before.right).sum())
+    """Whether it is worse on more of the same examples than it is better on, and not by chance.
+
+    By the sign test, one-sided, which of right and wrong is McNemar's exact test.
+    """
+    lost, won = int((after.scores < before.scores).sum()), int((after.scores > before.scores).sum())
     return lost > won and binomtest(lost, lost + won, alternative="greater").pvalue < _BY_CHANCE
 
 
@@ -135,7 +138,7 @@ def _of_cut(
 def _general(job: Job, backbone: nn.Module) -> torch.Tensor:
     examples = job.task.general_query
     assert examples is not None
-    return _right(job.general_logits(features_of(backbone, examples.x)), examples)
+    return _scores(job, job.general_logits(features_of(backbone, examples.x)), examples)
 
 
 @torch.no_grad()
@@ -143,15 +146,15 @@ def _cross_validated(job: Job, backbone: nn.Module) -> torch.Tensor:
     """Every support example judged by a head that did not see it; the pretrained head, where that is the start."""
     support, classes = job.task.support, len(job.task.classes)
     if job.start == "pretrained":
-        return _right(job.dense_head(features_of(backbone, support.x)), support)
+        return _scores(job, job.dense_head(features_of(backbone, support.x)), support)
     right, _ = prototypes_right(backbone, support, classes)
-    return right
+    return right.float()
 
 
 @torch.no_grad()
-def _right(logits: torch.Tensor, examples: Examples) -> torch.Tensor:
-    return logits.argmax(1) == examples.y
+def _scores(job: Job, outputs: torch.Tensor, examples: Examples) -> torch.Tensor:
+    return job.objective.score(outputs, examples.y)
 
 
-def _share(right: torch.Tensor) -> float:
-    return float(right.float().mean())
+def _mean(scores: torch.Tensor) -> float:
+    return float(scores.mean())

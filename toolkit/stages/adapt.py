@@ -7,6 +7,7 @@ import torch
 
 from toolkit.adaptation import adapt_on_device, infer_before_and_after
 from toolkit.deployment import Adaptation, CurvePoint, HeldOut
+from toolkit.objectives import Objective
 from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
@@ -22,7 +23,7 @@ _QUERY_SECONDS, _QUERIES_AT_LEAST = 3.0, 200
 
 @dataclass(frozen=True)
 class Adapted:
-    """What the board learned, and its logits (N, classes) on `queries` (all, or a random part) before and after."""
+    """What the board learned, and its outputs (N, ...) on `queries` (all, or a random part) before and after."""
 
     adaptation: Adaptation
     queries: Examples
@@ -31,8 +32,8 @@ class Adapted:
 
 
 def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: Request, watch: Watch) -> Adapted | None:
-    """Train cores and head on the board; None for a release that is not in service. Raises BoardError."""
-    if verified.refusals:
+    """Let the board learn; None for a release that is not in service, or cannot. Raises BoardError."""
+    if verified.refusals or not bundle.learns:
         return None
     with watch.stage("adapt"):
         curve: list[CurvePoint] = []
@@ -57,7 +58,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             bundle.digest,
             job.task.support.x,
             job.task.support.y,
-            job.task.support.y,
+            job.task.strata,
             steps=request.adapt_steps,
             jitter=jitter(job),
             threads=threads,
@@ -68,7 +69,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             watch.note(f"the board did not take what it learned: {said['reason']}")
         queries = _affordable(job.task.query, verified.measurement.median_ms, request.seed)
         before, after = infer_before_and_after(board.agent, bundle.digest, queries.x, threads)
-        tell_of_a_loss(queries, before, after, watch)
+        tell_of_a_loss(job.objective, queries, before, after, watch)
         adaptation = Adaptation(
             accepted=said["accepted"],
             reason=said["reason"],
@@ -93,12 +94,14 @@ def _held_out(said: dict[str, float]) -> HeldOut:
     )
 
 
-def tell_of_a_loss(queries: Examples, before: torch.Tensor, after: torch.Tensor, watch: Watch) -> None:
+def tell_of_a_loss(
+    objective: Objective, queries: Examples, before: torch.Tensor, after: torch.Tensor, watch: Watch
+) -> None:
     """The board judges by held-out support examples: few may promise what the queries do not keep."""
-    was, now = (float((logits.argmax(1) == queries.y).float().mean()) for logits in (before, after))
+    was, now = (float(objective.score(outputs, queries.y).mean()) for outputs in (before, after))
     if now < was:
         watch.note(
-            f"after learning, the board is right on {now:.1%} of {len(queries)} queries, and before on {was:.1%}: "
+            f"after learning, {objective.measure} on {len(queries)} queries is {now:.1%}, and was {was:.1%}: "
             "give more --shots, or other adaptation.steps (--set)"
         )
 

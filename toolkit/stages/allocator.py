@@ -7,7 +7,7 @@ from torch import nn
 from toolkit.compression import Allocator, allocator_named
 from toolkit.compression.policy import allocate_policy, embed_task, fingerprint, load_policy
 from toolkit.errors import BadInput
-from toolkit.models import Network
+from toolkit.models import Network, Reader
 from toolkit.request import Request
 from toolkit.tasks import Task
 
@@ -17,7 +17,7 @@ def choose_allocator(
     network: Network,
     layers: dict[str, nn.Linear | nn.Conv2d],
     task: Task,
-    head: nn.Linear,
+    head: Reader,
 ) -> Allocator | None:
     """By name; None for `search`, which needs what is learned later. For `policy`: one forward and backward pass of the
     dense backbone over the task's support.
@@ -28,6 +28,12 @@ def choose_allocator(
         return None
     if request.allocator != "policy":
         return allocator_named(request.allocator, request.seed)
+    if not task.classifies or not isinstance(head, nn.Linear):
+        raise BadInput(
+            "reads a task's classes, and this one has none",
+            where="allocation.allocator=policy",
+            next="Choose allocator exact or greedy.",
+        )
     if request.policy is None:
         raise BadInput(
             "needs a policy that was trained for this model",

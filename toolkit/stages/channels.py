@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from toolkit.cache import cached, digest
@@ -75,13 +74,13 @@ def _between(measured: dict[Choice, float], counts: tuple[Choice, ...]) -> dict[
 
 
 def _losses(job: Job, seed: int) -> Callable[[nn.Module], Iterator[torch.Tensor]]:
-    """Cross-entropy on what gain curves are drawn from: distillation has no gradient where student is teacher."""
+    """The task's loss on what gain curves are drawn from: distillation has no gradient where student is teacher."""
     data = calibration(job, seed)
 
     def losses(backbone: nn.Module) -> Iterator[torch.Tensor]:
         for part in (data.general, data.task):
             if part is not None:
                 for x, y in zip(part.examples.x.split(_BATCH), part.examples.y.split(_BATCH), strict=True):
-                    yield F.cross_entropy(part.head(backbone(*x)), y)
+                    yield job.objective.loss(part.head(backbone(*x)), y).mean()
 
     return losses

@@ -15,6 +15,7 @@ from toolkit.cache import cache_folder, cached, digest, forget_untouched
 from toolkit.compression import RankedChannels, make_bases_orthonormal
 from toolkit.deployment import Judged, Recovery
 from toolkit.distillation import Checkpoint, augment_for, recover
+from toolkit.models import Reader
 from toolkit.request import Request
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
@@ -45,7 +46,7 @@ class Compacted:
     """
 
     backbone: nn.Module
-    head: nn.Linear
+    head: Reader
     key: str
     recovery: Recovery | None = None
     quantisation: Quantisation | None = None
@@ -120,6 +121,7 @@ def _train(
         checkpoint=checkpoint,
         seen_as=partial(as_trained, job),
         quantised=quantisation,
+        objective=job.objective,
     )
     if request.distill.trained != "cores":
         make_bases_orthonormal(backbone)

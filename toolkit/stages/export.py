@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.cache import cached, digest
-from toolkit.objectives import Classification
+from toolkit.errors import BadInput
 from toolkit.runtimes import Program
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
+from toolkit.runtimes.learning import Learning
 from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
 from toolkit.stages.learning import export_learning
@@ -34,15 +35,13 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             watch.progress.advance(0, 2)
             inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
             watch.progress.advance(1, 2)
-            learning = export_learning(
-                job.runtime,
-                compact.backbone,
-                compact.head,
-                job.start,
-                support.x,
-                support.y,
-                Classification(len(job.task.classes)),
-            )
+            model = compact.backbone, compact.head, job.start
+            learning: Learning | None = None
+            hindrance: str | None = None
+            try:
+                learning = export_learning(job.runtime, *model, support.x, support.y, job.objective)
+            except BadInput as error:
+                hindrance = error.what
             watch.progress.advance(2, 2)
             quantisation = compact.quantisation and _leaving(compact.quantisation, inference)
             precision = quantisation.arithmetic.precision if quantisation else "fp32"
@@ -59,6 +58,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
                     inference,
                     learning,
                     precision,
+                    hindrance=hindrance,
                 )
 
         folder, watch.was_cached = cached("bundles", key, write)

@@ -11,13 +11,13 @@ from toolkit.adaptation.learning_graphs import fresh_state, trace_gradient, trac
 from toolkit.adaptation.prototypes import trace_prototypes
 from toolkit.errors import BadInput, first_line
 from toolkit.inputs import Inputs, inputs_of
+from toolkit.models import Reader
 from toolkit.objectives import Objective
 from toolkit.quiet import quiet
 from toolkit.runtimes import Program, Runtime
-from toolkit.runtimes.bundle import trainable_names
+from toolkit.runtimes.bundle import HEAD, trainable_names
 from toolkit.runtimes.learning import Learning
 
-HEAD = ("head.weight", "head.bias")
 # Examples in a batch: more take no less time each, and keep what lies between all their layers in memory at once.
 _MOST, _MOST_VALUES = 32, 2**20
 
@@ -25,7 +25,7 @@ _MOST, _MOST_VALUES = 32, 2**20
 def export_learning(
     runtime: Runtime,
     backbone: nn.Module,
-    head: nn.Linear,
+    head: Reader,
     start: HeadStart,
     inputs: Inputs,
     targets: torch.Tensor,
@@ -42,11 +42,14 @@ def export_learning(
     network.add_module("head", head)
     size = batch_size(inputs)
     batch = inputs[:size], targets[:size]
-    trainables, gradient, hindrance = _gradient(runtime, network.eval(), trainable_names(backbone), *batch, objective)
+    every = trainable_names(backbone, head)
+    trainables, gradient, hindrance = _gradient(runtime, network.eval(), every, *batch, objective)
     values = [network.get_parameter(name).detach() for name in trainables]
     with torch.no_grad():
         judge = trace_judge(objective, network(*batch[0]), batch[1])
-    starting = trace_prototypes(head.in_features, head.out_features, len(inputs)) if start == "prototype" else None
+    starting = None
+    if start == "prototype" and isinstance(head, nn.Linear):
+        starting = trace_prototypes(head.in_features, head.out_features, len(inputs))
     return Learning(
         gradient=gradient,
         update=runtime.export(trace_update(values), ()),
@@ -90,9 +93,8 @@ def _gradient(
         elif hindrance:
             hindrance = f"cores learn by the gradients of the exported graph, not by one's own: {hindrance}"
         return trainables, program, hindrance
-    raise BadInput(
-        f"{runtime.name} can train nothing of it: {hindrance}", where="model", next="Give another --runtime."
-    )
+    why = hindrance or "it has neither compact layers nor a last nn.Linear"
+    raise BadInput(f"{runtime.name} can train nothing of it: {why}", where="model", next="Give another --runtime.")
 
 
 def _attempts(
@@ -102,7 +104,8 @@ def _attempts(
         with torch.no_grad(), quiet():
             return torch.export.export(network, tuple(inputs)).module()
 
-    yield every, lambda: network
-    yield every, exported
-    if every != HEAD:
+    if every:
+        yield every, lambda: network
+        yield every, exported
+    if set(every) > set(HEAD):
         yield HEAD, exported

@@ -19,7 +19,8 @@ from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.inputs import Inputs
-from toolkit.models import Network, load_model
+from toolkit.models import Network, Reader, load_model
+from toolkit.objectives import Objective
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
@@ -45,7 +46,7 @@ class Job:
     task: Task
     layers: dict[str, nn.Linear | nn.Conv2d]
     start: HeadStart
-    dense_head: nn.Linear
+    dense_head: Reader
     allocator: Allocator | None
     runtime: Runtime
     key: str
@@ -59,8 +60,13 @@ class Job:
         """The inputs of one example."""
         return self.task.support.x[:1]
 
+    @property
+    def objective(self) -> Objective:
+        """What the task wants of outputs."""
+        return self.task.objective
+
     def general_logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits over the general classes."""
+        """Outputs of the network's own head, of a classifier logits over the general classes."""
         return self.network.head(features) if self.network.head is not None else features
 
 
@@ -81,11 +87,12 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
-        apart = take_apart(load_model(request.model, watch.progress.advance), task.support.x)
+        model = load_model(request.model, watch.progress.advance)
+        apart = take_apart(model, task.support.x, vectors=task.classifies)
         model, network, layers = apart.model, apart.network, apart.layers
         _tell_what_is_odd(task, network, watch)
         _tell_dense(network.backbone, layers, watch)
-        _check_general(task, network)
+        _check_targets(task, network)
         start = head_start(network, task)
         dense_head = task_head(start, network, network.backbone, task)
         state = [value.numpy().tobytes() for value in model.state_dict().values()]
@@ -99,7 +106,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             dense_head=dense_head,
             allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
-            key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
+            key=digest(*state, *data, task.classes, str(task.objective), start, repr(model), code_of(model)),
             groups=removable(find_groups, request.channels, network.backbone, task.support.x[:1], watch)
             if offered.channels
             else {},
@@ -119,7 +126,7 @@ def _tell_what_is_odd(task: Task, network: Network, watch: Watch) -> None:
     x = task.support.x
     if len(x) > 1 and all(bool((each == each[:1]).all()) for each in x):
         watch.note("all support examples are the same: nothing can be learned from them")
-    if network.head is None:
+    if network.head is None and task.classifies:
         outputs = network.backbone(*x[:TRIED])
         are_probabilities = bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones(len(outputs)))
         ends = "ends in a softmax (leave it out: logits are wanted)" if are_probabilities else "ends in no nn.Linear"
@@ -155,12 +162,22 @@ def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], w
         )
 
 
-def _check_general(task: Task, network: Network) -> None:
-    outputs = network.head.out_features if network.head is not None else network.feature_size
-    for name, part in (("general", task.general), ("general_query", task.general_query)):
-        if part is not None and not 0 <= int(part.y.min()) <= int(part.y.max()) < outputs:
+@torch.no_grad()
+def _check_targets(task: Task, network: Network) -> None:
+    """Of general data they are of the network's own outputs; of a task only where no new head is made for it."""
+    outputs = network.backbone(*task.support.x[:1])
+    outputs = outputs if network.head is None else network.head(outputs)
+    parts = {"general": task.general, "general_query": task.general_query}
+    if not task.classifies:
+        parts |= {"support": task.support, "query": task.query}
+    for name, part in parts.items():
+        if part is not None and (wrong := task.objective.wrong_with(outputs.shape, part.y)):
             raise BadInput(
-                f"{name} has labels {int(part.y.min())}..{int(part.y.max())}, the model has {outputs} outputs",
-                where=f"task {task.name}",
-                next="General labels must index the model's own outputs.",
+                f"{name} does not go with the model: {wrong}", where=f"task {task.name}", next=_NEXT[task.classifies]
             )
+
+
+_NEXT = {
+    True: "General labels must index the model's own outputs.",
+    False: "Give the targets the shape of the model's outputs, or the task another objective.",
+}

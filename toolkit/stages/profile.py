@@ -150,7 +150,9 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
         rows = {key: roofline(signature, datasheet, threads) for key, signature in signatures.items()}
         empty, _ = profiling.open_profile(board.target, board.facts, job.runtime.name, board.runtime_version)
         layers = [rows[str(signature_of(layer, shapes[name], DENSE))] for name, layer in job.layers.items()]
-        parameters = sum(value.numel() for value in job.network.backbone.parameters()) + job.dense_head.weight.numel()
+        parameters = sum(
+            value.numel() for part in (job.network.backbone, job.dense_head) for value in part.parameters()
+        )
         size = 4 * parameters
         peak = size + largest_activation_bytes(job.layers, shapes)
         dense = WholeModel(as_estimate(sum(row.median_ms for row in layers)), peak, size)

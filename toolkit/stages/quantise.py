@@ -14,7 +14,6 @@ from toolkit.adaptation import features_of
 from toolkit.cache import digest
 from toolkit.choice import Choice
 from toolkit.distillation.fake_quantise import fake_quantised
-from toolkit.distillation.losses import kd
 from toolkit.distillation.ranges import read_ranges
 from toolkit.inputs import Inputs, join
 from toolkit.kept import keep, open_kept
@@ -113,7 +112,7 @@ def _true_loss(job: Job) -> Callable[[nn.Module], float]:
         return logits(features_of(backbone, x))
 
     taught = answers(job.network.backbone)
-    return lambda backbone: float(kd(answers(backbone), taught, 1.0))
+    return lambda backbone: float(job.objective.divergence(answers(backbone), taught, 1.0).mean())
 
 
 def _farthest(x: Inputs) -> torch.Tensor:

@@ -15,7 +15,7 @@ from toolkit.adaptation import features_of
 from toolkit.augmentation import Augmentation
 from toolkit.cache import digest
 from toolkit.choice import Choice
-from toolkit.distillation import augment_for, estimate_statistics, kd
+from toolkit.distillation import augment_for, estimate_statistics
 from toolkit.inputs import Inputs
 from toolkit.kept import keep, open_kept
 from toolkit.sources import code_digest
@@ -58,7 +58,7 @@ def _lost(job: Job, x: Inputs, seen: Inputs) -> float:
     anew = copy.deepcopy(job.network.backbone)
     estimate_statistics(anew, seen)
     before, after = (features_of(each, x[:_JUDGED]) for each in (job.network.backbone, anew))
-    return float(kd(job.general_logits(after), job.general_logits(before), 1.0))
+    return float(job.objective.divergence(job.general_logits(after), job.general_logits(before), 1.0).mean())
 
 
 def _varied(x: Inputs, move: Augmentation) -> Inputs:

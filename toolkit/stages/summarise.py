@@ -88,14 +88,15 @@ def summarise(
     accuracy, frontier = (_accuracy_table(job, made) if made else None), planned.frontier
     if made and accuracy:
         frontier = (*frontier, _deployed_point(planned, made, accuracy))
-        tell_of_a_loss(accuracy, watch)
+        tell_of_a_loss(accuracy, job.objective.measure, watch)
         tell_of_a_rival(frontier, _dense_in(planned), watch)
     choices = _choices(job, planned, bundle.left_in_fp32 if bundle else ())
     single = {each.layer: each.predicted_ms for each in choices if each.choice in ("dense", "compact")}
     tell_of_impossible_times(single, watch)
     if made is None:
         outputs = job.network.head.out_features if job.network.head else len(job.task.classes)
-        tell_of_a_prediction(sum(each.loss_nats for each in choices), outputs, watch)
+        if job.task.classifies:
+            tell_of_a_prediction(sum(each.loss_nats for each in choices), outputs, watch)
     return Deployment(
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         toolkit_version=__version__,
@@ -107,7 +108,8 @@ def summarise(
         model=request.model,
         task=job.task.name,
         classes=job.task.classes,
-        shots=len(job.task.support) // len(job.task.classes),
+        measure=job.objective.measure,
+        shots=len(job.task.support) // max(1, len(job.task.classes) if job.task.classifies else 1),
         device_facts=vars(board.facts),
         conditions=verified.conditions if verified else {"before": board.facts.conditions},
         stages=tuple(watch.stages),
@@ -246,21 +248,21 @@ def _accuracy_table(job: Job, made: Made) -> AccuracyTable:
             logits = job.general_logits(features)
         else:
             logits = (job.dense_head if dense else compact.head)(features)
-        return _score(logits, examples, data, ran_on="host")
+        return _score(job, logits, examples, data, ran_on="host")
 
     return AccuracyTable(
         general_dense=on_host(job.network.backbone, general, True, "held-out general classes") if general else None,
         general_compact=on_host(compact.backbone, general, False, "held-out general classes") if general else None,
         task_dense=on_host(job.network.backbone, query, True, on_query),
-        task_compact=_score(adapted.logits_before, adapted.queries, on_query, ran_on="device")
+        task_compact=_score(job, adapted.logits_before, adapted.queries, on_query, ran_on="device")
         if adapted
         else on_host(compact.backbone, query, False, on_query),
-        task_adapted=_score(adapted.logits_after, adapted.queries, on_query, ran_on="device") if adapted else None,
+        task_adapted=_score(job, adapted.logits_after, adapted.queries, on_query, ran_on="device") if adapted else None,
     )
 
 
-def _score(logits: torch.Tensor, examples: Examples, data: str, *, ran_on: str) -> Accuracy:
-    value = float((logits.argmax(1) == examples.y).float().mean())
+def _score(job: Job, outputs: torch.Tensor, examples: Examples, data: str, *, ran_on: str) -> Accuracy:
+    value = float(job.objective.score(outputs, examples.y).mean())
     return Accuracy(value=value, examples=len(examples), data=data, ran_on="device" if ran_on == "device" else "host")
 
 

@@ -23,12 +23,15 @@ class Apart:
     layers: dict[str, nn.Linear | nn.Conv2d]
 
 
-def take_apart(model: nn.Module, x: Inputs) -> Apart:
-    """Of a plain model and inputs; the first few are enough. Raises BadInput if it takes none."""
+def take_apart(model: nn.Module, x: Inputs, *, vectors: bool = True) -> Apart:
+    """Of a plain model and inputs; the first few are enough.
+
+    Raises BadInput if it takes none, or gives no tensor: where `vectors`, one vector an example.
+    """
     example, tried = x[:1], x[:TRIED]
     model = rewrite(spare_input(model, example), tried)
     require_answers(model, tried)
-    network = split_head(model, example)
+    network = split_head(model, example, vectors=vectors)
     call_by_position(network.backbone, example)
     layers = compressible_layers(network.backbone, example)
     return Apart(model, network, replaceable(network.backbone, layers, tried))

@@ -14,7 +14,7 @@ _FASTER = 0.9
 DEPLOYED = "deployed"
 
 
-def tell_of_a_loss(accuracy: AccuracyTable, watch: Watch) -> None:
+def tell_of_a_loss(accuracy: AccuracyTable, measure: str, watch: Watch) -> None:
     """Of the general classes, if the task has them, else of the task's, before the board learns."""
     dense, compact = accuracy.general_dense, accuracy.general_compact
     if dense is None or compact is None:
@@ -22,7 +22,7 @@ def tell_of_a_loss(accuracy: AccuracyTable, watch: Watch) -> None:
     lost = dense.value - compact.value
     if lost > _MUCH:
         watch.note(
-            f"the compact model lost {100 * lost:.1f} points of accuracy ({dense.value:.1%} to {compact.value:.1%} on "
+            f"the compact model lost {100 * lost:.1f} points of {measure} ({dense.value:.1%} to {compact.value:.1%} on "
             f"{compact.data}): give it more latency or bytes, or more steps of training (--set recovery.steps=N)"
         )
 

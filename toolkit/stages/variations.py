@@ -23,7 +23,7 @@ def usual_variations(job: Job) -> Augmentation:
     They are mirrored, too, where the dense network is as good at mirrored ones: it was trained on such, and a digit's
     or a spectrogram's mirror image is another thing.
     """
-    if not job.task.support.x.images():
+    if not job.task.support.x.images() or not job.task.classifies:  # elsewhere targets move with their images
         return ()
     moved = moved_in_training(job) or ("shift",)
     packages = "toolkit.distillation", "toolkit.adaptation.heads"
@@ -45,4 +45,4 @@ def _minds_no_mirror(job: Job) -> bool:
 def _judged(job: Job, examples: Examples) -> Judgement:
     features = features_of(job.network.backbone, examples.x)
     logits = job.general_logits(features) if job.task.general else job.dense_head(features)
-    return Judgement(logits.argmax(1) == examples.y, "")
+    return Judgement(job.objective.score(logits, examples.y), "")

@@ -24,7 +24,7 @@ from toolkit.compression import (
     matrix,
     measure_losses,
 )
-from toolkit.distillation import ENOUGH, kd
+from toolkit.distillation import ENOUGH
 from toolkit.inputs import Inputs
 from toolkit.kept import Kept, keep, open_kept
 from toolkit.sources import code_digest
@@ -122,7 +122,7 @@ def true_loss(job: Job, seed: int, *, cut: bool = True) -> Callable[[nn.Module],
     def loss(backbone: nn.Module) -> float:
         if cut:
             renew_statistics(job, backbone, seen)
-        return float(kd(logits(features_of(backbone, x)), taught, _TEMPERATURE))
+        return float(job.objective.divergence(logits(features_of(backbone, x)), taught, _TEMPERATURE).mean())
 
     return loss
 
@@ -134,7 +134,9 @@ def calibration(job: Job, seed: int) -> CalibrationSet:
         drawn = _drawn(len(general), _calibration_examples(job), seed)
         general = general[drawn]
     return CalibrationSet(
-        Labelled(job.task.support, job.dense_head), None if general is None else Labelled(general, job.general_logits)
+        Labelled(job.task.support, job.dense_head),
+        None if general is None else Labelled(general, job.general_logits),
+        job.objective,
     )
 
 

@@ -7,11 +7,12 @@ import torch
 
 from toolkit.errors import BadInput
 from toolkit.inputs import Given, Inputs, inputs_of
+from toolkit.objectives import CLASSIFICATION, Classification, Objective
 
 
 @dataclass(frozen=True, init=False)
 class Examples:
-    """Labelled inputs: `x`, tensors (N, *shape) by the name of their port, and `y` (N,) int64.
+    """Labelled inputs: `x`, tensors (N, *shape) by the name of their port, and targets `y` (N, ...): labels, say.
 
     Made of one tensor, which is then the port `x`, or of tensors by name: `Examples({"image": a, "age": b}, y)`.
     """
@@ -37,7 +38,9 @@ class Examples:
 
 @dataclass(frozen=True)
 class Task:
-    """A few-shot task over `classes`; labels of `support` and `query` index it.
+    """A few-shot task: what the `objective` wants of a network's outputs, from few examples.
+
+    Labels of a classification index `classes`; for other objectives these are names, if there are any.
 
     `general` and `general_query`, where given, are labelled data of the domain that the model was pretrained on (labels
     index the model's own outputs): compression keeps what they need, and reports what it cost them.
@@ -49,6 +52,17 @@ class Task:
     query: Examples
     general: Examples | None = None
     general_query: Examples | None = None
+    objective: Objective = CLASSIFICATION
+
+    @property
+    def classifies(self) -> bool:
+        """Whether each example is of one of the classes: then a head can be made of prototypes."""
+        return isinstance(self.objective, Classification)
+
+    @property
+    def strata(self) -> torch.Tensor:
+        """(N,) int64: of each of them as many support examples are held out in turn."""
+        return self.support.y if self.classifies else torch.zeros(len(self.support), dtype=torch.int64)
 
 
 def validate_task(task: Task, source: str | None = None) -> Task:
@@ -57,7 +71,7 @@ def validate_task(task: Task, source: str | None = None) -> Task:
     `source` is where it was read from, for the error.
     """
     wrong: list[str] = []
-    if len(task.classes) < 2:
+    if task.classifies and len(task.classes) < 2:
         wrong.append(
             f"it has {len(task.classes)} class{'' if len(task.classes) == 1 else 'es'}, at least two are needed"
         )
@@ -65,8 +79,8 @@ def validate_task(task: Task, source: str | None = None) -> Task:
     optional = {"general": task.general, "general_query": task.general_query}
     parts |= {name: part for name, part in optional.items() if part is not None}
     for name, part in parts.items():
-        wrong += _wrong_with(name, part)
-    for name in ("support", "query"):
+        wrong += _wrong_with(name, part, task.classifies)
+    for name in ("support", "query") if task.classifies else ():
         y = parts[name].y
         if isinstance(y, torch.Tensor) and y.dim() == 1 and len(y) and y.dtype == torch.int64:
             if int(y.min()) < 0 or int(y.max()) >= len(task.classes):
@@ -98,7 +112,7 @@ def _differences(parts: Mapping[str, Examples]) -> list[str]:
     return wrong
 
 
-def _wrong_with(name: str, part: Examples) -> list[str]:
+def _wrong_with(name: str, part: Examples, classifies: bool) -> list[str]:
     if not part.x.tensors:
         return [f"{name} has no inputs"]
     if not _are_tensors(part):
@@ -106,17 +120,19 @@ def _wrong_with(name: str, part: Examples) -> list[str]:
         return [f"{name} has {' and '.join(kinds)}, expected tensors"]
     if any(each.dim() == 0 or len(each) == 0 for each in part.x):
         return [f"{name} is empty"]
-    return [wrong for port, x in part.x.tensors.items() if (wrong := _wrong_with_port(name, port, x, part.y))]
+    found = [_wrong_with_port(name, port, x, part.y, classifies) for port, x in part.x.tensors.items()]
+    return [each for each in found if each]
 
 
 def _are_tensors(part: Examples) -> bool:
     return all(isinstance(each, torch.Tensor) for each in (*part.x, part.y))
 
 
-def _wrong_with_port(name: str, port: str, x: torch.Tensor, y: torch.Tensor) -> str | None:
-    if x.dim() < 2 or y.dim() != 1 or len(x) != len(y):
-        return f"{name} has {port} of shape {tuple(x.shape)}, y of {tuple(y.shape)}; expected (N, ...) and (N,)"
-    if x.dtype != torch.float32 or y.dtype != torch.int64:
+def _wrong_with_port(name: str, port: str, x: torch.Tensor, y: torch.Tensor, classifies: bool) -> str | None:
+    if x.dim() < 2 or (classifies and y.dim() != 1) or len(x) != len(y):
+        wanted = "(N,)" if classifies else "as many"
+        return f"{name} has {port} of shape {tuple(x.shape)}, y of {tuple(y.shape)}; expected (N, ...) and {wanted}"
+    if x.dtype != torch.float32 or (classifies and y.dtype != torch.int64):
         return f"{name} has {port} of {x.dtype} and y of {y.dtype}, expected torch.float32 and torch.int64"
     bad = ~torch.isfinite(x).flatten(1).all(1)
     return f"{name} has NaN or infinity in {int(bad.sum())} of {len(bad)} inputs" if bad.any() else None

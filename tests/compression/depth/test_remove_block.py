@@ -117,7 +117,7 @@ def test_what_is_left_trains_on_a_board() -> None:
     removed = nn.Sequential(_without(network, *_blocks("bottleneck").values()), nn.Linear(12, 2)).eval()
     names = ("1.weight", "1.bias")
     x, y = network.x, torch.arange(2)
-    gradient = trace_gradient(removed, names, inputs_of(x), y, Classification(2)).module()
+    gradient = trace_gradient(removed, names, inputs_of(x), y, Classification()).module()
     losses, logits, *_ = gradient(x, y, torch.ones(2), *[removed.get_parameter(name).detach() for name in names])
     torch.testing.assert_close(logits, removed(x))
     torch.testing.assert_close(losses, F.cross_entropy(removed(x), y, reduction="none"))
