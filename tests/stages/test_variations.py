@@ -117,4 +117,4 @@ def test_images_are_mirrored_where_the_dense_network_knows_them_so(
 )
 def test_names_are_not_shaken(place: Workplace, model: str, task: str, expected: float) -> None:
     request = Request(f"my_package.halves:{model}", f"my_package.halves:{task}", **PLAIN)
-    assert jitter(stages.load(request, place.target, Watch(Silent()))) == expected
+    assert jitter(stages.load(request, place.target, Watch(Silent()))) == {"x": expected}

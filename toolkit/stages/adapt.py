@@ -57,7 +57,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             bundle.digest,
             job.task.support,
             steps=request.adapt_steps,
-            jitter=jitter(job),
+            jitter=next(iter(jitter(job).values())),
             threads=threads,
             seed=request.seed,
             on_event=on_event,
