@@ -5,7 +5,12 @@ import os
 
 import numpy as np
 
-_TYPES: "dict[str, np.dtype]" = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_TYPES: "dict[str, np.dtype]" = {
+    "F32": np.dtype("<f4"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "BOOL": np.dtype("?"),
+}
 _ALIGNMENT = 8
 
 

@@ -7,6 +7,7 @@
 #include "failure.hpp"
 #include "program.hpp"
 #include "random.hpp"
+#include "release.hpp"
 #include "sha256.hpp"
 #include "threads.hpp"
 #include "timing.hpp"
@@ -39,13 +40,21 @@ Json measure(const Json& spec, const Json& entry) {
   if (entry.contains("holes"))
     for (const auto& [name, shape] : entry["holes"].items()) holes.push_back({name, random_values(shape, random)});
   std::vector<Tensor> inputs;
-  for (const Json& shape : entry.at("inputs")) inputs.push_back(random_values(shape, random));
+  for (const Json& shape : entry.value("inputs", Json::array())) inputs.push_back(random_values(shape, random));
   const bool in_int8 = entry.value("input_type", "float32") == "int8";
   std::vector<std::vector<std::int8_t>> steps(inputs.size());
   std::vector<View> views;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (in_int8) steps[i] = steps_of(inputs[i]);
     views.push_back({inputs[i].shape, inputs[i].values, steps[i]});
+  }
+  Tensors given;
+  std::vector<Shape> shapes;
+  if (entry.contains("example")) {
+    given = read_tensors(entry["example"].at("path").get<std::string>());
+    const auto names = entry["example"].at("names").get<std::vector<std::string>>();
+    shapes.resize(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) views.push_back(example(given.at(names[i]), 0, shapes[i]));
   }
   const std::int64_t started = now_ns();
   Program program(path, std::move(holes));
