@@ -280,9 +280,7 @@ def _time(board: Board, job: Job, networks: list[nn.Module]) -> list[float]:
         keys.append(program_key(graph))
         if keys[-1] not in times and keys[-1] not in programs:
             shapes = {name: tuple(value.shape) for name, value in serving_tensors(split.backbone, head).items()}
-            programs[keys[-1]] = Timeable(
-                job.runtime.export(graph, holes), tuple(job.example.tensors["x"].shape), shapes
-            )
+            programs[keys[-1]] = Timeable(job.runtime.export(graph, holes), job.example, shapes)
     if programs:
         target = board.target
         found = time_steadily(

@@ -196,7 +196,7 @@ def _time(bench: Bench, programs: list[bytes]) -> list[Measurement]:
     """Each whole program on the board."""
     clock = bench.target.family.clock
     timeables = {
-        str(index): Timeable(Program(program, Nodes(0, 0, 0)), tuple(bench.job.example.tensors["x"].shape), {})
+        str(index): Timeable(Program(program, Nodes(0, 0, 0)), bench.job.example, {})
         for index, program in enumerate(programs)
     }
     with hold(bench.target) as home:

@@ -98,7 +98,7 @@ def _program(model: str, job: Job, selection: Selection) -> Timeable:
         kept.with_suffix(".holes").write_text(json.dumps(program.holes))
         kept.write_bytes(program.data)
     holes = tuple(json.loads(kept.with_suffix(".holes").read_text()))
-    return Timeable(Program(kept.read_bytes(), Nodes(0, 0, 0), holes), tuple(job.example.tensors["x"].shape), shapes)
+    return Timeable(Program(kept.read_bytes(), Nodes(0, 0, 0), holes), job.example, shapes)
 
 
 def _truncated(job: Job, name: str) -> Spectrum:

@@ -2,7 +2,7 @@
 
 import torch
 
-from toolkit.inputs import Inputs, Port, inputs_of, join
+from toolkit.inputs import Inputs, Port, differentiable, inputs_of, join
 
 _TEXT = Inputs({"ids": torch.arange(12).reshape(4, 3), "mask": torch.ones(4, 3)})
 
@@ -36,3 +36,15 @@ def test_one_tensor_is_the_port_x() -> None:
 def test_what_is_no_float_cannot_be_shaken() -> None:
     assert list(_TEXT.floats()) == ["mask"]
     assert _TEXT.with_tensors({"mask": torch.zeros(4, 3)}).tensors["ids"] is _TEXT.tensors["ids"]
+
+
+def test_gradients_come_back_to_floats_alone() -> None:
+    x = differentiable(_TEXT)
+    (x.tensors["ids"] * x.tensors["mask"]).sum().backward()
+    assert torch.equal(x.tensors["mask"].grad, _TEXT.tensors["ids"].float())
+    assert not _TEXT.tensors["mask"].requires_grad
+
+
+def test_what_has_four_dimensions_and_no_names_may_be_an_image() -> None:
+    x = Inputs({"photo": torch.zeros(2, 3, 8, 8), "labels": torch.zeros(2, 1, 8, 8).long(), "age": torch.zeros(2, 1)})
+    assert list(x.images()) == ["photo"]

@@ -66,7 +66,9 @@ class Inputs:
         return Inputs({**self.tensors, **changed})
 
 
-# What users may give: one tensor is the port `x`.
+# What one tensor without a name is called.
+ONE_TENSOR = "x"
+# What users may give.
 Given = Inputs | torch.Tensor | Mapping[str, torch.Tensor]
 
 
@@ -74,7 +76,7 @@ def inputs_of(given: Given) -> Inputs:
     """What a user gives as the inputs of examples."""
     if isinstance(given, Inputs):
         return given
-    return Inputs(dict(given) if isinstance(given, Mapping) else {"x": given})
+    return Inputs(dict(given) if isinstance(given, Mapping) else {ONE_TENSOR: given})
 
 
 def differentiable(x: Inputs) -> Inputs:

@@ -110,11 +110,15 @@ def test_inputs_that_are_not_the_programs(release: Path, tmp_path: Path) -> None
     manifest = json.loads((release / "manifest.json").read_text())
     holes = {name: list(tensors[name].shape) for name in manifest["infer"]["holes"]}
 
-    def bench(inputs: list[list[int]], holes: dict[str, list[int]]) -> Said:
-        entry = {"id": "p", "path": path, "inputs": inputs, "holes": holes}
+    def bench(inputs: list[list[int]], holes: dict[str, list[int]], **more: Any) -> Said:
+        entry = {"id": "p", "path": path, "inputs": inputs, "holes": holes, **more}
         return run_verb(tmp_path, "bench", {"runtime": "executorch", "threads": 1, **timing(), "programs": [entry]})
 
     assert bench([[1, 12]], holes).status == 0
+    own = str(release / "acceptance.safetensors")
+    assert bench([], holes, example={"path": own, "names": ["inputs.x"]}).status == 0
+    _fails(bench([], holes, example={"path": own, "names": ["outputs.logits"]}), "input 0 is 1 x 12, 1 x 3 given")
+    _fails(bench([], holes, example={"path": own, "names": ["inputs.y"]}), "no tensor 'inputs.y'")
     _fails(bench([], holes), "takes 1 inputs, 0 given")
     _fails(bench([[1, 12], [1]], holes), "takes 1 inputs, 2 given")
     _fails(bench([[1, 13]], holes), "input 0 is 1 x 12, 1 x 13 given")

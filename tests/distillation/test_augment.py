@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from toolkit.augmentation import Augmentation, parse_augmentation
 from toolkit.distillation import augment_for
 from toolkit.errors import BadInput
-from toolkit.inputs import inputs_of
+from toolkit.inputs import Inputs, inputs_of
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -69,6 +69,17 @@ def test_left_out_it_moves_images_and_nothing_else() -> None:
 def test_none_leaves_everything() -> None:
     images = torch.randn(8, 1, 16, 16)
     assert torch.equal(_varied(parse_augmentation("none"), images, _generator()), images)
+
+
+def test_images_of_one_example_move_together_and_nothing_moves_what_is_no_number() -> None:
+    image = torch.rand(64, 3, 16, 16, generator=_generator(1))
+    x = Inputs({"image": image, "shown": image[:, :1], "ids": torch.arange(64)[:, None], "labels": image[:, :1] > 0.5})
+    varied = augment_for(("crop", "mirror"), x)(x, _generator())
+    assert not torch.equal(varied.tensors["image"], image)
+    assert torch.equal(varied.tensors["image"][:, :1], varied.tensors["shown"])
+    noisy = augment_for(("noise",), x)(x, _generator())
+    for name in ("ids", "labels"):
+        assert varied.tensors[name] is noisy.tensors[name] is x.tensors[name]
 
 
 def test_the_order_of_its_parts_does_not_matter() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.runtimes.examples import drawn
 
 
@@ -14,11 +15,11 @@ from toolkit.runtimes.examples import drawn
 )
 def test_so_many_are_drawn(shape: tuple[int, ...], count: int) -> None:
     examples = torch.arange(shape[0], dtype=torch.float32).reshape(-1, *[1] * (len(shape) - 1)).expand(shape)
-    found = drawn(examples)
+    [found] = drawn(inputs_of(examples))
     assert found.shape == (count, *shape[1:])
     places = found.flatten(1)[:, 0]
     assert places.tolist() == sorted(set(places.tolist()))
-    assert torch.equal(found, drawn(examples))
+    assert torch.equal(found, *drawn(inputs_of(examples)))
     if count < shape[0]:  # from all of them: of the last fifth, too
         assert places.max() >= 0.8 * shape[0]
 
@@ -26,11 +27,11 @@ def test_so_many_are_drawn(shape: tuple[int, ...], count: int) -> None:
 @pytest.mark.parametrize("examples", [torch.zeros(0, 3), torch.zeros(3, 0)])
 def test_without_an_example_there_is_nothing_to_draw(examples: torch.Tensor) -> None:
     with pytest.raises(BadInput, match="holds no example"):
-        drawn(examples)
+        drawn(inputs_of(examples))
 
 
 def test_examples_that_are_no_numbers_are_counted() -> None:
     examples = torch.zeros(5, 3)
     examples[1, 2], examples[4, 0] = float("nan"), float("-inf")
     with pytest.raises(BadInput, match="2 of 5 examples hold NaN or infinite values"):
-        drawn(examples)
+        drawn(inputs_of(examples))

@@ -67,7 +67,7 @@ def _reached(model: nn.Module, example: Inputs, layers: dict[str, Dense]) -> dic
                 raise BadInput(
                     "no gradient passes through the model",
                     where=f"model {type(model).__name__}",
-                    next="Keep its forward in torch, without numpy, detach() and no_grad().",
+                    next="Keep its forward in torch, without numpy, detach() or no_grad(); give numbers as floats.",
                 )
             traced = {name: each for name, each in outputs.items() if each.requires_grad}
             found = torch.autograd.grad(result, list(traced.values()), allow_unused=True) if traced else ()

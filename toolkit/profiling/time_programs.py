@@ -1,15 +1,18 @@
 """Time programs on a board, through the agent, each in a process of its own there."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from safetensors.torch import save
 
 from toolkit.devices import Agent, call, check, scratch
+from toolkit.devices.home import push_bytes
 from toolkit.errors import BoardError
+from toolkit.inputs import Inputs
 from toolkit.profiling.measurement import Measurement
 from toolkit.runtimes import Program, Runtime
 from toolkit.targets import Clock
@@ -34,10 +37,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Timeable:
-    """A program with the shapes that it is timed on."""
+    """A program, the inputs that it is timed on, or the shape of some that the board draws, and shapes of its holes."""
 
     program: Program
-    input_shape: tuple[int, ...]
+    inputs: Inputs | tuple[int, ...]
     hole_shapes: dict[str, tuple[int, ...]]
 
 
@@ -81,12 +84,13 @@ def time_programs(
 
     with scratch(agent.home, "bench") as folder:
         check(agent.home.run(f"mkdir {agent.home.within(folder)}"), "making room", agent.home.where)
+        given = _push_inputs(agent, folder, programs.values())
         entries = [
-            _push_program(agent, f"{folder}/{index}{runtime.suffix}", name, timeable)
+            _push_program(agent, f"{folder}/{index}{runtime.suffix}", name, timeable, given)
             for index, (name, timeable) in enumerate(programs.items())
         ]
         if reference:
-            first = _push_program(agent, f"{folder}/reference{runtime.suffix}", _REFERENCE[0], reference)
+            first = _push_program(agent, f"{folder}/reference{runtime.suffix}", _REFERENCE[0], reference, {})
             entries = [first, *entries, first | {"id": _REFERENCE[1]}]
         spec = {"runtime": runtime.name, "threads": threads, **(calls or timing()), "programs": entries}
         done = call(agent, "bench", spec, on_event=on_event, timeout_s=300.0 + 60.0 * len(entries))
@@ -107,7 +111,18 @@ def _measurement(event: dict[str, Any], where: str) -> Measurement:
         raise BoardError(f"its agent measured what cannot be ({said})", where=where, next="Run again.") from None
 
 
-def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> dict[str, Any]:
+def _push_inputs(agent: Agent, folder: str, programs: Iterable[Timeable]) -> dict[Inputs, str]:
+    """Send what programs are timed on, once where several are timed on the same: files on the board."""
+    distinct = {each.inputs: each.inputs for each in programs if isinstance(each.inputs, Inputs)}
+    sent = {each: f"{folder}/inputs-{index}" for index, each in enumerate(distinct)}
+    for each, remote in sent.items():
+        push_bytes(agent.home, save({name: value.contiguous() for name, value in each.tensors.items()}), remote)
+    return sent
+
+
+def _push_program(
+    agent: Agent, remote: str, name: str, timeable: Timeable, given: Mapping[Inputs, str]
+) -> dict[str, Any]:
     """Send one program; returns its entry in the bench's specification."""
     with tempfile.TemporaryDirectory() as local:
         file = Path(local, "program")
@@ -117,8 +132,14 @@ def _push_program(agent: Agent, remote: str, name: str, timeable: Timeable) -> d
     return {
         "id": name,
         "path": remote,
-        "inputs": [timeable.input_shape],
+        **_described(timeable.inputs, given),
         "input_type": program.input_type,
         "holes": {hole: timeable.hole_shapes[hole] for hole in program.holes},
         "quantised_holes": list(program.quantised_holes),
     }
+
+
+def _described(inputs: Inputs | tuple[int, ...], given: Mapping[Inputs, str]) -> dict[str, Any]:
+    if isinstance(inputs, Inputs):
+        return {"example": {"path": given[inputs], "names": list(inputs.tensors)}}
+    return {"inputs": [inputs]}

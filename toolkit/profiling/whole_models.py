@@ -166,7 +166,7 @@ def _graph(model: Untimed) -> Graph:
 def _timeable(runtime: Runtime, named: _Named) -> Timeable:
     graph, holes = named.graph or _graph(named.model)
     quantisation = named.model.quantisation and of_served(named.model.quantisation)
-    return Timeable(runtime.export(graph, holes, quantisation), tuple(next(iter(named.model.x)).shape), named.shapes)
+    return Timeable(runtime.export(graph, holes, quantisation), named.model.x, named.shapes)
 
 
 def _is_timed(named: _Named, profile: Profile, agent: Agent | None) -> bool:

@@ -37,9 +37,7 @@ def export_learning(
     was exported: by the gradients of its formulas. Where its gradient has no counterpart in the runtime, the head
     learns by itself: that needs no gradient of the backbone. Raises BadInput where not even that can be had.
     """
-    network = nn.Sequential()
-    network.add_module("backbone", backbone)
-    network.add_module("head", head)
+    network = _Whole(backbone, head)
     size = batch_size(inputs)
     batch = inputs[:size], targets[:size]
     every = trainable_names(backbone, head)
@@ -63,6 +61,19 @@ def export_learning(
         target=inputs_of({"y": targets}).ports[0],
         hindrance=hindrance,
     )
+
+
+class _Whole(nn.Module):
+    """Both under the names that trainables have."""
+
+    def __init__(self, backbone: nn.Module, head: Reader) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.backbone(*inputs))
+        return outputs
 
 
 def batch_size(inputs: Inputs) -> int:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -55,9 +56,9 @@ class Job:
     fixed: dict[str, nn.Linear | nn.Conv2d] = field(default_factory=dict)
     precision: AskedPrecision = "fp32"
 
-    @property
+    @cached_property
     def example(self) -> Inputs:
-        """The inputs of one example."""
+        """The inputs of one example; always the same object, by which graphs are known again."""
         return self.task.support.x[:1]
 
     @property
@@ -90,6 +91,8 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         model = load_model(request.model, watch.progress.advance)
         apart = take_apart(model, task.support.x, vectors=task.classifies)
         model, network, layers = apart.model, apart.network, apart.layers
+        for note in apart.notes:
+            watch.note(note)
         _tell_what_is_odd(task, network, watch)
         _tell_dense(network.backbone, layers, watch)
         _check_targets(task, network)

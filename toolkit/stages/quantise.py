@@ -28,6 +28,7 @@ from toolkit.stages.load import Job
 _GENERAL = 256
 # A network for large images takes seconds for all of them, and a dozen programs are timed.
 _TIMED_WITH = 8
+_TINY = 1e-30
 _METHODS: tuple[Ranges, ...] = get_args(Ranges)
 
 
@@ -118,7 +119,7 @@ def _true_loss(job: Job) -> Callable[[nn.Module], float]:
 def _farthest(x: Inputs) -> torch.Tensor:
     """Of each example the value farthest from zero, for what is usual among the values of its port: (N,)."""
     farthest = [each.flatten(1).abs().amax(1) for each in x.floats().values()]
-    return torch.stack([each / each.mean() for each in farthest] or [torch.zeros(len(x))]).amax(0)
+    return torch.stack([each / each.mean().clamp_min(_TINY) for each in farthest] or [torch.zeros(len(x))]).amax(0)
 
 
 def _order(examples: int) -> torch.Tensor:

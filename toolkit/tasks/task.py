@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from toolkit.errors import BadInput
-from toolkit.inputs import Given, Inputs, inputs_of
+from toolkit.inputs import ONE_TENSOR, Given, Inputs, inputs_of
 from toolkit.objectives import CLASSIFICATION, Classification, Objective
+
+# Numbers, names of things (of tokens, say), and what is there or not.
+_TYPES = (torch.float32, torch.int64, torch.int32, torch.bool)
 
 
 @dataclass(frozen=True, init=False)
@@ -98,17 +101,16 @@ def validate_task(task: Task, source: str | None = None) -> Task:
 
 def _differences(parts: Mapping[str, Examples]) -> list[str]:
     """What one part has another of than the others: names, and the shape and type of what has the same name."""
-    filled = [part.x for part in parts.values() if _are_tensors(part) and all(map(torch.numel, part.x))]
-    names = {tuple(sorted(x.tensors)) for x in filled}
+    filled = [part.x for part in parts.values() if part.x.tensors and _are_tensors(part) and part.y.numel()]
+    names = {tuple(x.tensors) for x in filled}
     if len(names) > 1:
-        return [f"inputs have different names: {' and '.join(', '.join(each) for each in sorted(names))}"]
+        return [f"inputs have different names, or another order: {'; '.join(map(', '.join, sorted(names)))}"]
     wrong = []
     for name in filled[0].tensors if filled else ():
         of_port = [x.tensors[name] for x in filled]
         for what, found in (("shapes", {tuple(x.shape[1:]) for x in of_port}), ("types", {x.dtype for x in of_port})):
             if len(found) > 1:
-                whose = "inputs" if name == "x" else name
-                wrong.append(f"{whose} have different {what}: {', '.join(sorted(map(str, found)))}")
+                wrong.append(f"inputs{_of(name)} have different {what}: {', '.join(sorted(map(str, found)))}")
     return wrong
 
 
@@ -124,15 +126,21 @@ def _wrong_with(name: str, part: Examples, classifies: bool) -> list[str]:
     return [each for each in found if each]
 
 
+def _of(port: str) -> str:
+    """Which ones, but for those that were given without a name."""
+    return "" if port == ONE_TENSOR else f" {port}"
+
+
 def _are_tensors(part: Examples) -> bool:
-    return all(isinstance(each, torch.Tensor) for each in (*part.x, part.y))
+    return all(isinstance(each, torch.Tensor) for each in (*part.x.tensors.values(), part.y))
 
 
 def _wrong_with_port(name: str, port: str, x: torch.Tensor, y: torch.Tensor, classifies: bool) -> str | None:
     if x.dim() < 2 or (classifies and y.dim() != 1) or len(x) != len(y):
         wanted = "(N,)" if classifies else "as many"
         return f"{name} has {port} of shape {tuple(x.shape)}, y of {tuple(y.shape)}; expected (N, ...) and {wanted}"
-    if x.dtype != torch.float32 or (classifies and y.dtype != torch.int64):
-        return f"{name} has {port} of {x.dtype} and y of {y.dtype}, expected torch.float32 and torch.int64"
+    if x.dtype not in _TYPES or (classifies and y.dtype != torch.int64):
+        known = ", ".join(str(each).removeprefix("torch.") for each in _TYPES)
+        return f"{name} has {port} of {x.dtype} and y of {y.dtype}; expected one of {known}, and torch.int64"
     bad = ~torch.isfinite(x).flatten(1).all(1)
-    return f"{name} has NaN or infinity in {int(bad.sum())} of {len(bad)} inputs" if bad.any() else None
+    return f"{name} has NaN or infinity in {int(bad.sum())} of {len(bad)} inputs{_of(port)}" if bad.any() else None

@@ -34,9 +34,13 @@ _CALLS, _TURN_MS = 30, 30.0
 def sample(board: Board, bundle: Bundle) -> Samples:
     """Time the release as installed, not as adapted. Raises BoardError."""
     target, manifest = board.target, bundle.manifest
+    folder = release_folder(board.home, bundle.digest)
     release = {
-        "path": f"{release_folder(board.home, bundle.digest)}/{manifest['infer']['program']}",
-        "inputs": [[1, *port["shape"]] for port in manifest["inputs"]],
+        "path": f"{folder}/{manifest['infer']['program']}",
+        "example": {
+            "path": f"{folder}/acceptance.safetensors",
+            "names": [f"inputs.{port['name']}" for port in manifest["inputs"]],
+        },
         "holes": _hole_shapes(bundle),
         "quantised_holes": manifest["infer"].get("quantised_holes", []),
     }

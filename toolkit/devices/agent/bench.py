@@ -9,6 +9,7 @@ from .conditions import conditions, conditions_at_work
 from .digests import sha256
 from .quantise import quantise
 from .runtime import bring_in, load
+from .tensors import read_arrays
 
 _CALLS_AT_LEAST = 10
 _PACED_CALLS = 20
@@ -17,9 +18,11 @@ _PACED_S = 5
 
 
 def bench(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: runtime, threads, warmups, runs, budget_ms, programs: [{id, path, inputs: [shape], holes}].
+    """`spec`: runtime, threads, warmups, runs, budget_ms, programs: [{id, path, holes} and inputs or example].
 
-    A program may also say `input_type`, float32 unless it does, and which `quantised_holes` it has.
+    `inputs` are shapes, filled with random values of `input_type`, float32 unless it says so; `example` has the `path`
+    of a tensors file and the `names` of those that are given, in order, the first of each. A program may also say which
+    `quantised_holes` it has.
     Emits one `measured` line a program, with the peak memory of a process that runs nothing else. `budget_ms` bounds
     the time one program is repeated for: big ones get fewer runs. With `rate_hz` each is also called that often a
     second, and idle between.
@@ -36,7 +39,7 @@ def bench(spec, emit):  # type: ignore[no-untyped-def]
 
 
 def measure(spec, program):  # type: ignore[no-untyped-def]
-    """Load and time one program on random inputs (and random holes where no values are given)."""
+    """Load and time one program on its example or random inputs, with random holes."""
     random = np.random.default_rng(0)
 
     def values(shape):  # type: ignore[no-untyped-def]
@@ -49,7 +52,11 @@ def measure(spec, program):  # type: ignore[no-untyped-def]
     started = time.perf_counter()
     run = load(spec["runtime"], program["path"], holes, spec["threads"])
     load_ms = (time.perf_counter() - started) * 1e3
-    inputs = [_of_type(values(shape), program.get("input_type", "float32")) for shape in program["inputs"]]
+    if "example" in program:
+        given = read_arrays(program["example"]["path"])
+        inputs = [given[name][:1] for name in program["example"]["names"]]
+    else:
+        inputs = [_of_type(values(shape), program.get("input_type", "float32")) for shape in program["inputs"]]
     return {"id": program["id"], "load_ms": load_ms, "sha256": sha256(program["path"]), **timed(run, inputs, spec)}
 
 

@@ -7,6 +7,7 @@
 #include "failure.hpp"
 #include "program.hpp"
 #include "random.hpp"
+#include "release.hpp"
 #include "sha256.hpp"
 #include "threads.hpp"
 #include "timing.hpp"
@@ -40,13 +41,21 @@ Json measure(const Json& spec, const Json& entry) {
   if (entry.contains("holes"))
     for (const auto& [name, shape] : entry["holes"].items()) holes.push_back({name, random_values(shape, random)});
   std::vector<Tensor> inputs;
-  for (const Json& shape : entry.at("inputs")) inputs.push_back(random_values(shape, random));
+  for (const Json& shape : entry.value("inputs", Json::array())) inputs.push_back(random_values(shape, random));
   const bool in_int8 = entry.value("input_type", "float32") == "int8";
   std::vector<Array> steps;
   if (in_int8)
     for (const Tensor& each : inputs) steps.push_back(steps_of(each));
   std::vector<View> views;
   for (std::size_t i = 0; i < inputs.size(); ++i) views.push_back(in_int8 ? view(steps[i]) : view(inputs[i]));
+  Tensors given;
+  std::vector<Array> example;
+  if (entry.contains("example")) {
+    const std::size_t first[] = {0};
+    given = read_tensors(entry["example"].at("path").get<std::string>());
+    for (const Json& name : entry["example"].at("names")) example.push_back(rows_of(given.any(name.get<std::string>()), first));
+    for (const Array& each : example) views.push_back(view(each));
+  }
   const std::int64_t started = now_ns();
   Program program(path, std::move(holes));
   const double load_ms = static_cast<double>(now_ns() - started) / 1e6;
