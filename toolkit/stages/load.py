@@ -18,7 +18,8 @@ from toolkit.compression import (
 from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
-from toolkit.models import Network, load_model
+from toolkit.models import Network
+from toolkit.origins import identity, load_model
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
@@ -80,7 +81,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
-        apart = take_apart(load_model(request.model, watch.progress.advance), task.support.x)
+        apart = take_apart(load_model(request.named_model, watch.progress.advance, watch.note), task.support.x)
         model, network, layers = apart.model, apart.network, apart.layers
         _tell_what_is_odd(task, network, watch)
         _tell_dense(network.backbone, layers, watch)
@@ -98,7 +99,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             dense_head=dense_head,
             allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
-            key=digest(*state, *data, task.classes, start, repr(model), code_of(model)),
+            key=digest(*state, *data, task.classes, start, repr(model), code_of(model), identity(request.model)),
             groups=removable(find_groups, request.channels, network.backbone, task.support.x[:1], watch)
             if offered.channels
             else {},
