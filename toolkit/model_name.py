@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from toolkit.errors import BadInput
 
-HUGGING_FACE = "hf:"
-EXPORTED = ".pt2"
+_HUGGING_FACE, _EXPORTED = "hf:", ".pt2"
 # The first is a file of safetensors, the others are what `torch.save` wrote.
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
-HF_TASKS = ("image-classification", "text-classification", "audio-classification")
+# What a Hugging Face directory's model may be for.
+HfTask = Literal["image-classification", "text-classification", "audio-classification"]
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,23 @@ class NamedModel:
 
     name: str
     weights: Path | None = None
-    hf_task: str | None = None
+    hf_task: HfTask | None = None
     trust_remote_code: bool = False
 
 
 def is_hugging_face(model: str) -> bool:
     """A directory, as `save_pretrained` writes it: hf:DIR."""
-    return model.startswith(HUGGING_FACE)
+    return model.startswith(_HUGGING_FACE)
+
+
+def directory_of(model: str) -> Path:
+    """DIR of hf:DIR."""
+    return Path(model.removeprefix(_HUGGING_FACE)).expanduser()  # a shell leaves hf:~/DIR as it is
 
 
 def is_exported(model: str) -> bool:
     """A file that `torch.export.save` wrote."""
-    return model.endswith(EXPORTED)
+    return model.endswith(_EXPORTED)
 
 
 def require_model_options(model: NamedModel) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from toolkit.augmentation import Augmentation
 from toolkit.choice import Precision
 from toolkit.errors import BadInput
-from toolkit.model_name import NamedModel
+from toolkit.model_name import HfTask, NamedModel
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 
 # Allocators that can choose channels and blocks beside ranks: the others take every row of a cost table for a layer of
@@ -59,7 +59,7 @@ class Request:
     recovery_rate: float | None = None
     precision: AskedPrecision = "auto"
     weights: Path | None = None
-    hf_task: str | None = None
+    hf_task: HfTask | None = None
     trust_remote_code: bool = False
 
     @property

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from toolkit.cli.completion import complete_settings, complete_targets
+from toolkit.model_name import HfTask
 
 TargetName = Annotated[
     str,
@@ -31,8 +32,8 @@ Weights = Annotated[
     Path | None,
     typer.Option("--weights", metavar="FILE", help="Of a factory: .safetensors, .pt, .pth.", rich_help_panel="What"),
 ]
-HfTask = Annotated[
-    Literal["image-classification", "text-classification", "audio-classification"] | None,
+TaskOfDirectory = Annotated[
+    HfTask | None,
     typer.Option("--hf-task", metavar="TASK", help="Of hf:DIR: image-classification, ...", rich_help_panel="What"),
 ]
 TrustRemoteCode = Annotated[

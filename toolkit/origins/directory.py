@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import BadInput, first_line
-from toolkit.model_name import HUGGING_FACE
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Directory:
     @property
     def where(self) -> str:
         """As the user named it."""
-        return f"{HUGGING_FACE}{self.path}"
+        return f"hf:{self.path}"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -30,7 +29,7 @@ class Directory:
 
 def read_directory(path: Path, trusted: bool) -> Directory:
     """Raises BadInput if there is none, or its config.json cannot be read."""
-    where = f"{HUGGING_FACE}{path}"
+    where = f"hf:{path}"
     save = "Name a directory that save_pretrained wrote, with config.json and weights."
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))

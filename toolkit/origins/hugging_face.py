@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from toolkit.errors import BadInput, first_line
-from toolkit.model_name import HF_TASKS
+from toolkit.model_name import HfTask
 from toolkit.origins.directory import Directory, read_directory
 from toolkit.origins.few import few
 from toolkit.origins.processors import of_floats
 from toolkit.quiet import quiet
 
 # By task: the automatic class, and where transformers list the architectures that it makes.
-_AUTO = {
+_AUTO: dict[HfTask, tuple[str, str]] = {
     "image-classification": (
         "AutoModelForImageClassification",
         "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
@@ -33,7 +33,7 @@ _AUTO = {
 _LOADED = {"dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}
 
 
-def load_directory(path: Path, asked: str | None, trusted: bool, note: Callable[[str], None]) -> nn.Module:
+def load_directory(path: Path, asked: HfTask | None, trusted: bool, note: Callable[[str], None]) -> nn.Module:
     """Its model, behind what its processor does to images or recordings, for the task that was `asked` for or is its.
 
     Raises BadInput if it is no such directory, no classifier, quantised, needs code that is not `trusted`, or its
@@ -88,7 +88,7 @@ def _require_ours(directory: Directory, transformers: Any) -> None:
         )
 
 
-def _task_of(directory: Directory, transformers: Any) -> str:
+def _task_of(directory: Directory, transformers: Any) -> HfTask:
     """By the architecture, or by the automatic class that its own code is for."""
     architectures = directory.config.get("architectures") or []
     mapped = directory.config.get("auto_map") or {}
@@ -99,7 +99,7 @@ def _task_of(directory: Directory, transformers: Any) -> str:
     raise BadInput(
         f"is no classifier ({', '.join(architectures) or 'its config.json names no architecture'})",
         where=directory.where,
-        next=f"Give a classifier, or --hf-task {' | '.join(HF_TASKS)}, which puts a new head on it.",
+        next=f"Give a classifier, or --hf-task {' | '.join(_AUTO)}, which puts a new head on it.",
     )
 
 

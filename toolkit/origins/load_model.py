@@ -10,7 +10,7 @@ from torch import nn
 from toolkit.cache import digest
 from toolkit.errors import BadInput
 from toolkit.factories import call_factory
-from toolkit.model_name import HUGGING_FACE, NamedModel, is_exported, is_hugging_face
+from toolkit.model_name import NamedModel, directory_of, is_exported, is_hugging_face
 from toolkit.origins.exported import load_exported
 from toolkit.origins.hugging_face import load_directory
 from toolkit.origins.weights import put_weights
@@ -28,7 +28,7 @@ def load_model(
     """
     spec = named.name
     if is_hugging_face(spec):
-        model = load_directory(Path(spec.removeprefix(HUGGING_FACE)), named.hf_task, named.trust_remote_code, note)
+        model = load_directory(directory_of(spec), named.hf_task, named.trust_remote_code, note)
     elif is_exported(spec):
         model = load_exported(Path(spec))
     else:
@@ -51,6 +51,6 @@ def identity(spec: str) -> str:
     if is_exported(spec):
         return digest(Path(spec).read_bytes())
     if is_hugging_face(spec):
-        files = sorted(Path(spec.removeprefix(HUGGING_FACE)).glob("*.json"))
+        files = sorted(directory_of(spec).glob("*.json"))
         return digest(version("transformers"), *(part for file in files for part in (file.name, file.read_bytes())))
     return digest(spec.partition("?")[2])

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from toolkit.errors import BadInput, first_line
+from toolkit.model_name import HfTask
 from toolkit.origins.classifiers import AudioClassifier, ImageClassifier, Scale, TextClassifier
 from toolkit.origins.directory import Directory
 from toolkit.quiet import quiet
@@ -13,7 +14,7 @@ from toolkit.quiet import quiet
 _FILES = ("preprocessor_config.json", "processor_config.json")
 
 
-def of_floats(directory: Directory, task: str, model: nn.Module, note: Callable[[str], None]) -> nn.Module:
+def of_floats(directory: Directory, task: HfTask, model: nn.Module, note: Callable[[str], None]) -> nn.Module:
     """The directory's `model` for that task, as a function of one float tensor; `note` is told what it takes.
 
     Raises BadInput for a processor that cannot be loaded, or text without an id that pads it.
@@ -83,7 +84,7 @@ def _processor(directory: Directory, kind: str) -> Any:
         ) from None
 
 
-_KINDS = {
+_KINDS: dict[HfTask, Callable[[Directory, nn.Module, Callable[[str], None]], nn.Module]] = {
     "image-classification": _of_images,
     "text-classification": _of_text,
     "audio-classification": _of_recordings,
