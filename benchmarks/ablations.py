@@ -63,7 +63,9 @@ from toolkit.compression.damping import damped
 from toolkit.compression.policy import compress_nested
 from toolkit.compression.subspaces import singular_subspaces, top_eigenvectors
 from toolkit.distillation import augment_for, estimate_statistics, recover
-from toolkit.models import load_model, split_head
+from toolkit.model_name import NamedModel
+from toolkit.models import split_head
+from toolkit.origins import load_model
 from toolkit.profiling.candidates import layer_choices
 from toolkit.recipe import Recipe, parse_recipe
 from toolkit.sources import code_digest
@@ -126,7 +128,7 @@ class Subject:
     @cached_property
     def network(self) -> Any:
         """Backbone and head."""
-        return split_head(load_model(MODELS[self.name][0]), self.task.support.x[:1])
+        return split_head(load_model(NamedModel(MODELS[self.name][0])), self.task.support.x[:1])
 
     @cached_property
     def general(self) -> Examples:

@@ -1,7 +1,6 @@
 """Any module with a vector of outputs is a backbone and, where it ends in a Linear, a head."""
 
 from collections import OrderedDict
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from torch import nn
 
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
-from toolkit.models import SparesItsInput, load_model, require_answers, spare_input, split_head
+from toolkit.models import SparesItsInput, require_answers, spare_input, split_head
 
 
 class HeadFirst(nn.Module):
@@ -121,57 +120,6 @@ def test_a_model_that_does_not_fit_the_task_is_refused(model: nn.Module, x: torc
     with pytest.raises(BadInput) as caught:
         split_head(model.eval(), inputs_of(x))
     assert said in caught.value.what
-    assert len(str(caught.value).splitlines()) <= 2
-
-
-_FACTORIES = """
-import torch
-from torch import nn
-
-def good():
-    return nn.Sequential(nn.Linear(2, 2), nn.Dropout()).half().train()
-
-def nan():
-    model = nn.Linear(2, 2)
-    model.weight.data[0, 1] = float("nan")
-    return model
-
-def infinite_buffer():
-    model = nn.BatchNorm1d(2)
-    model.running_var[:] = float("inf")
-    return model
-
-def weights():
-    return nn.Linear(2, 2).state_dict()
-"""
-
-
-@pytest.fixture
-def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "my_models.py").write_text(_FACTORIES)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return "my_models"
-
-
-def test_a_model_comes_in_eval_and_single_precision(factories: str) -> None:
-    model = load_model(f"{factories}:good")
-    assert not any(module.training for module in model.modules())
-    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("nan", "1 values of 'weight' are NaN or infinite"),
-        ("infinite_buffer", "2 values of 'running_var' are NaN or infinite"),
-        ("weights", "returned OrderedDict, not a model"),
-        ("weights", "Return a torch.nn.Module."),
-    ],
-)
-def test_what_is_no_usable_model_is_refused(factories: str, name: str, said: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        load_model(f"{factories}:{name}")
-    assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
 
 

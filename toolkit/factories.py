@@ -1,4 +1,4 @@
-"""Call what the user named as `package.module:function`."""
+"""Call what the user named as `package.module:function`, or `package.module:function?width=32`."""
 
 import importlib
 import inspect
@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from toolkit.errors import BadInput, DeployError
+from toolkit.factory_arguments import read_arguments, split_arguments
 
 Product = TypeVar("Product")
 
 
 def call_factory(spec: str, kind: str, product: type[Product], **offered: object) -> Product:
-    """Import and call the factory, with those of `offered` that its signature names.
+    """Import and call the factory with the arguments of `spec`, and those of `offered` that its signature names.
 
-    Raises BadInput if the module or the name is missing, is no factory, raises, or makes no `product`.
+    Raises BadInput if the module or the name is missing, is no factory, takes no such arguments, raises, or makes no
+    `product`.
     """
-    module_name, _, name = spec.partition(":")
+    path, given = split_arguments(spec)
+    module_name, _, name = path.partition(":")
     example = f"Give the {kind} as package.module:factory, e.g. toolkit.examples.digits:{kind}."
     if not module_name or not name or module_name.startswith("."):
         raise BadInput(f"'{spec}' names no factory", next=example)
@@ -45,18 +48,18 @@ def call_factory(spec: str, kind: str, product: type[Product], **offered: object
         state = "has no" if factory is None else "has no callable"
         raise BadInput(f"{module_name} {state} '{name}'", where=spec, next=example)
     accepted = _parameters(factory)
+    arguments = read_arguments(accepted, given, offered, spec)
+    arguments |= {key: value for key, value in offered.items() if key in accepted}
     missing = [
         each.name
         for each in accepted.values()
-        if each.default is each.empty and each.name not in offered and each.kind not in _OPEN_ENDED
+        if each.default is each.empty and each.name not in arguments and each.kind not in _OPEN_ENDED
     ]
     if missing:
-        known = f", but for {', '.join(offered)}" if offered else ""
-        raise BadInput(
-            f"wants {', '.join(missing)}", where=spec, next=f"Name a function that is called without arguments{known}."
-        )
+        said = "&".join(f"{each}=..." for each in [*given, *missing])
+        raise BadInput(f"wants {', '.join(missing)}", where=spec, next=f"Give them: '{path}?{said}'.")
     try:
-        made = factory(**{key: value for key, value in offered.items() if key in accepted})
+        made = factory(**arguments)
     except DeployError:
         raise
     except (Exception, SystemExit) as error:
@@ -92,6 +95,8 @@ _OPEN_ENDED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def _parameters(factory: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
     try:
-        return inspect.signature(factory).parameters
+        return inspect.signature(factory, eval_str=True).parameters
     except ValueError:  # some builtins have none
         return {}
+    except Exception:  # an annotation in quotes names what is imported for type checkers alone
+        return inspect.signature(factory).parameters

@@ -2,16 +2,13 @@
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from toolkit.errors import BadInput, first_line
-from toolkit.factories import call_factory
 from toolkit.inputs import Inputs
-from toolkit.plain import make_plain
 from toolkit.surroundings import is_touched
 
 # What a forward raises that does not suit its input, its own modules or the exporter.
@@ -35,23 +32,6 @@ class Network:
 
 # What reads features: outputs that no Linear ends in are read as they are.
 Reader = nn.Linear | nn.Identity
-
-
-def load_model(spec: str, on_progress: Callable[[int, int], None] | None = None) -> nn.Module:
-    """Build the model with the user's factory, plain, in eval mode on the CPU.
-
-    Raises BadInput if the factory is missing, returns something else, or what cannot travel (see `make_plain`), or the
-    weights hold NaN or infinity.
-    """
-    model = make_plain(call_factory(spec, "model", nn.Module, on_progress=on_progress), spec)
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise BadInput(
-                f"{int((~torch.isfinite(tensor)).sum())} values of '{name}' are NaN or infinite",
-                where=spec,
-                next="Load a checkpoint that was saved before training diverged.",
-            )
-    return model
 
 
 class SparesItsInput(nn.Module):

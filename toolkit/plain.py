@@ -23,7 +23,7 @@ def make_plain(model: nn.Module, where: str) -> nn.Module:
     masks become what they compute in eval mode. Raises BadInput for TorchScript, layers that are quantised or prepared
     for it, and layers whose size is not known yet.
     """
-    model = _unwrapped(model)
+    model = unwrapped(model)
     for name, module in model.named_modules():
         _refuse(name, module, where)
     model.eval()
@@ -35,13 +35,14 @@ def make_plain(model: nn.Module, where: str) -> nn.Module:
     return model.float().cpu()
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Without what `torch.compile` and `DataParallel` put around the model and its parts."""
     for name, child in list(model.named_children()):
-        setattr(model, name, _unwrapped(child))
+        setattr(model, name, unwrapped(child))
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return model.module
     compiled = getattr(model, "_orig_mod", None)
-    return _unwrapped(compiled) if isinstance(compiled, nn.Module) else model
+    return unwrapped(compiled) if isinstance(compiled, nn.Module) else model
 
 
 def _refuse(name: str, module: nn.Module, where: str) -> None:

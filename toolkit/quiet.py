@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 # Says all at DEBUG, which nobody hears who does not ask for it.
 SAID = logging.getLogger("toolkit.quiet")
-_LOGGERS = ("", "torch", "torch.onnx", "onnxscript", "executorch", "torchao")
+_LOGGERS = ("", "torch", "torch.onnx", "onnxscript", "executorch", "torchao", "transformers")
 
 
 @contextlib.contextmanager

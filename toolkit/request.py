@@ -7,6 +7,7 @@ from typing import Literal
 from toolkit.augmentation import Augmentation
 from toolkit.choice import Precision
 from toolkit.errors import BadInput
+from toolkit.model_name import HfTask, NamedModel
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 
 # Allocators that can choose channels and blocks beside ranks: the others take every row of a cost table for a layer of
@@ -26,6 +27,8 @@ AskedPrecision = Literal["auto"] | Precision
 class Request:
     """Model, task and how to treat them. Factories as `package.module:function`; a task may also be a path.
 
+    `model` may also be an exported program or a Hugging Face directory; `NamedModel` tells of `weights`, `hf_task` and
+    `trust_remote_code`.
     `runtime` None is the first of the target's that its board can run.
     `policy` is a trained policy for the allocator of that name. `sign` is an ed25519 private key for boards that demand
     signed releases; `recovery_steps` None are `USUAL_RECOVERY_STEPS`, and fewer of a large network; `profile_budget_s`
@@ -55,6 +58,14 @@ class Request:
     augment: Augmentation | None = None
     recovery_rate: float | None = None
     precision: AskedPrecision = "auto"
+    weights: Path | None = None
+    hf_task: HfTask | None = None
+    trust_remote_code: bool = False
+
+    @property
+    def named_model(self) -> NamedModel:
+        """What the model is loaded from."""
+        return NamedModel(self.model, self.weights, self.hf_task, self.trust_remote_code)
 
     @property
     def offered(self) -> "Offered":

@@ -6,13 +6,14 @@ import pytest
 
 from toolkit.cli.arguments import request_of
 from toolkit.errors import BadInput
+from toolkit.model_name import NamedModel
 from toolkit.request import Request
 
 BY_POLICY = ("allocation.allocator=policy",)
 
 
 def request(model: str, *sets: str) -> Request:
-    return request_of(model, Request.task, None, "fp32", 5, 0, None, sets)
+    return request_of(NamedModel(model), Request.task, None, "fp32", 5, 0, None, sets)
 
 
 def test_the_bundled_example_comes_with_its_policy_and_no_other_model_does() -> None:
@@ -35,5 +36,16 @@ def test_a_policy_of_ones_own_comes_first(tmp_path: Path) -> None:
 
 def test_an_allocator_of_ranks_alone_takes_no_other_precision() -> None:
     with pytest.raises(BadInput) as caught:
-        request_of(Request.model, Request.task, None, "int8", 5, 0, None, ("allocation.allocator=uniform",))
+        request_of(NamedModel(Request.model), Request.task, None, "int8", 5, 0, None, ("allocation.allocator=uniform",))
     assert caught.value.where == "--precision int8"
+
+
+def test_what_is_said_beside_a_model_reaches_it_or_is_refused() -> None:
+    named = NamedModel("hf:a", hf_task="text-classification", trust_remote_code=True)
+    asked = request_of(named, Request.task, None, "fp32", 5, 0, None, None)
+    assert asked.model == "hf:a"
+    assert asked.named_model == named
+    with pytest.raises(BadInput, match="no effect"):
+        request_of(
+            NamedModel("mine:model", hf_task="text-classification"), Request.task, None, "fp32", 5, 0, None, None
+        )

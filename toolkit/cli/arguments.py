@@ -8,6 +8,7 @@ from typing import TypeVar
 from toolkit import examples
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
+from toolkit.model_name import NamedModel, require_model_options
 from toolkit.request import AskedPrecision, Overrides, Request, require_conflicts, require_precision
 from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
@@ -17,7 +18,7 @@ _OF_THE_EXAMPLE = Path(examples.__file__).with_name("digits_policy.safetensors")
 
 
 def request_of(
-    model: str,
+    model: NamedModel,
     task: str,
     runtime: str | None,
     precision: AskedPrecision,
@@ -27,6 +28,7 @@ def request_of(
     sets: Sequence[str] | None,
 ) -> Request:
     """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
+    require_model_options(model)
     settings = read_settings(config, sets or ())
     require_precision(settings.allocation.allocator, precision)
     if settings.compression.channels:
@@ -34,7 +36,10 @@ def request_of(
     if settings.compression.depth:
         require_conflicts(settings.allocation.allocator, "depth")
     return Request(
-        model=model,
+        model=model.name,
+        weights=model.weights,
+        hf_task=model.hf_task,
+        trust_remote_code=model.trust_remote_code,
         task=task,
         runtime=runtime,
         precision=precision,
@@ -46,7 +51,7 @@ def request_of(
         adapt_steps=settings.adaptation.steps,
         sign=settings.release.sign,
         profile_budget_s=settings.profiling.budget,
-        policy=_policy(settings, model),
+        policy=_policy(settings, model.name),
         curve=settings.compression.curve,
         channels=settings.compression.channels,
         depth=settings.compression.depth,

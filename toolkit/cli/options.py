@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from toolkit.cli.completion import complete_settings, complete_targets
+from toolkit.model_name import HfTask
 
 TargetName = Annotated[
     str,
@@ -20,12 +21,32 @@ HostAddress = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")]
 Model = Annotated[
     str,
-    typer.Option(metavar="FACTORY", help="package.module:function that returns an nn.Module.", rich_help_panel="What"),
+    typer.Option(
+        metavar="MODEL",
+        help="pkg:factory?width=32, FILE.pt2, hf:DIR.",
+        show_default=False,  # the examples below say so
+        rich_help_panel="What",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Of a factory: .safetensors, .pt, .pth.", rich_help_panel="What"),
+]
+TaskOfDirectory = Annotated[
+    HfTask | None,
+    typer.Option("--hf-task", metavar="TASK", help="Of hf:DIR: image-classification, ...", rich_help_panel="What"),
+]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run the code that hf:DIR brings.", rich_help_panel="What")
 ]
 TaskSource = Annotated[
     str,
     typer.Option(
-        "--task", metavar="TASK", help="Folder class/*.png|wav|npy, .npz, or factory.", rich_help_panel="What"
+        "--task",
+        metavar="TASK",
+        help="Folder class/*.png|wav|npy, .npz, or factory.",
+        show_default=False,
+        rich_help_panel="What",
     ),
 ]
 Shots = Annotated[int, typer.Option(min=1, metavar="N", help="Support examples a class.", rich_help_panel="What")]

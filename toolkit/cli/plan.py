@@ -29,10 +29,14 @@ from toolkit.cli.options import (
     Size,
     Speedup,
     TargetName,
+    TaskOfDirectory,
     TaskSource,
+    TrustRemoteCode,
+    Weights,
 )
 from toolkit.cli.runs import run_folder
 from toolkit.errors import BadInput
+from toolkit.model_name import NamedModel
 from toolkit.request import Request
 from toolkit.targets import load_target
 
@@ -49,6 +53,9 @@ def plan(
     target: TargetName = "host",
     host: HostAddress = None,
     model: Model = Request.model,
+    weights: Weights = None,
+    hf_task: TaskOfDirectory = None,
+    trust_remote_code: TrustRemoteCode = False,
     task: TaskSource = Request.task,
     shots: Shots = 5,
     latency: Latency = None,
@@ -71,8 +78,9 @@ def plan(
     if offline and estimate:
         raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
     board = load_target(target, host)
+    named = NamedModel(model, weights, hf_task, trust_remote_code)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
+    request = request_of(named, task, runtime, precision, shots, seed, config, sets)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)
         return

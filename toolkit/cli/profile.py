@@ -23,9 +23,13 @@ from toolkit.cli.options import (
     Sets,
     Shots,
     TargetName,
+    TaskOfDirectory,
     TaskSource,
+    TrustRemoteCode,
+    Weights,
 )
 from toolkit.errors import BadInput
+from toolkit.model_name import NamedModel
 from toolkit.request import Request
 from toolkit.targets import load_target
 from toolkit.units import format_bytes, format_milliseconds
@@ -53,6 +57,9 @@ def profile(
     target: TargetName = "host",
     host: HostAddress = None,
     model: Model = Request.model,
+    weights: Weights = None,
+    hf_task: TaskOfDirectory = None,
+    trust_remote_code: TrustRemoteCode = False,
     task: TaskSource = Request.task,
     shots: Shots = 5,
     runtime: RuntimeName = None,
@@ -68,7 +75,8 @@ def profile(
         _difference(*diff, as_json)
         return
     board = load_target(target, host)
-    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
+    named = NamedModel(model, weights, hf_task, trust_remote_code)
+    request = request_of(named, task, runtime, precision, shots, seed, config, sets)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     with our_progress(cache_folder() / LOG) as progress:

@@ -25,17 +25,20 @@ from toolkit.cli.options import (
     Size,
     Speedup,
     TargetName,
+    TaskOfDirectory,
     TaskSource,
+    TrustRemoteCode,
+    Weights,
 )
 from toolkit.cli.runs import run_folder
 from toolkit.devices.releases.signature import require_signing_key
 from toolkit.errors import BudgetError
+from toolkit.model_name import NamedModel
 from toolkit.request import Request
 from toolkit.targets import load_target
 
 EPILOG = (
     "Examples:  [bold]deploy --target host[/bold]   (the bundled example)\n\n"
-    "[bold]deploy --target host --latency 2ms --size 5MB --json[/bold]\n\n"
     "[bold]deploy --target host --keep-accuracy 0.98 --set recovery.rate=5e-3[/bold]\n\n"
     "[bold]deploy --target emulated-pi --runtime executorch[/bold]"
 )
@@ -45,6 +48,9 @@ def run(
     target: TargetName = "host",
     host: HostAddress = None,
     model: Model = Request.model,
+    weights: Weights = None,
+    hf_task: TaskOfDirectory = None,
+    trust_remote_code: TrustRemoteCode = False,
     task: TaskSource = Request.task,
     shots: Shots = 5,
     latency: Latency = None,
@@ -62,8 +68,9 @@ def run(
 ) -> None:
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
+    named = NamedModel(model, weights, hf_task, trust_remote_code)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
+    request = request_of(named, task, runtime, precision, shots, seed, config, sets)
     if request.sign:
         require_signing_key(request.sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before

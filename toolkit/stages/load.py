@@ -20,8 +20,9 @@ from toolkit.compression.dual import without_general_data
 from toolkit.devices.install_agent import require_tools
 from toolkit.errors import BadInput
 from toolkit.inputs import Inputs
-from toolkit.models import Network, Reader, load_model
+from toolkit.models import Network, Reader
 from toolkit.objectives import Objective
+from toolkit.origins import identity, load_model
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
@@ -88,7 +89,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()
-        model = load_model(request.model, watch.progress.advance)
+        model = load_model(request.named_model, watch.progress.advance, watch.note)
         apart = take_apart(model, task.support.x, vectors=task.classifies)
         model, network, layers = apart.model, apart.network, apart.layers
         for note in apart.notes:
@@ -109,7 +110,16 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             dense_head=dense_head,
             allocator=choose_allocator(request, network, layers, task, dense_head),
             runtime=runtime,
-            key=digest(*state, *data, task.classes, str(task.objective), start, repr(model), code_of(model)),
+            key=digest(
+                *state,
+                *data,
+                task.classes,
+                str(task.objective),
+                start,
+                repr(model),
+                code_of(model),
+                identity(request.model),
+            ),
             groups=removable(find_groups, request.channels, network.backbone, task.support.x[:1], watch)
             if offered.channels
             else {},
