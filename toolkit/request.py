@@ -7,6 +7,7 @@ from typing import Literal
 from toolkit.augmentation import Augmentation
 from toolkit.choice import Precision
 from toolkit.errors import BadInput
+from toolkit.reading import AS_IT_IS, Reading
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 
 # Allocators that can choose channels and blocks beside ranks: the others take every row of a cost table for a layer of
@@ -34,7 +35,7 @@ class Request:
     `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None varies examples in
     ways that the dense network does not mind; `recovery_rate` is the highest learning rate of recovery, and None gives
     each tensor one by its size; `precision` auto offers the allocator every precision that the board gains from, if it
-    can choose one.
+    can choose one; `reading` is what becomes of the task's files.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -55,6 +56,7 @@ class Request:
     augment: Augmentation | None = None
     recovery_rate: float | None = None
     precision: AskedPrecision = "auto"
+    reading: Reading = AS_IT_IS
 
     @property
     def offered(self) -> "Offered":

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.cli.arguments import request_of
+from toolkit.cli.arguments import reading_of, request_of
 from toolkit.errors import BadInput
+from toolkit.reading import Reading
 from toolkit.request import Request
 
 BY_POLICY = ("allocation.allocator=policy",)
@@ -37,3 +38,20 @@ def test_an_allocator_of_ranks_alone_takes_no_other_precision() -> None:
     with pytest.raises(BadInput) as caught:
         request_of(Request.model, Request.task, None, "int8", 5, 0, None, ("allocation.allocator=uniform",))
     assert caught.value.where == "--precision int8"
+
+
+def test_options_and_settings_say_together_how_files_are_read() -> None:
+    files = reading_of("120x160", None)
+    made = request_of(Request.model, "pictures", None, "auto", 5, 0, None, ("task.mean=0.5",), files)
+    assert made.reading == Reading(image_size=(120, 160), mean=(0.5,))
+    assert request(Request.model).reading == Request.reading
+
+
+def test_an_option_that_makes_no_sense_is_named() -> None:
+    for option, make in (
+        ("--image-size", lambda: reading_of("big", None)),
+        ("--sample-rate", lambda: reading_of(None, "16kHz")),
+    ):
+        with pytest.raises(BadInput) as caught:
+            make()
+        assert caught.value.where == option

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from toolkit import examples
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
+from toolkit.reading import AS_IT_IS, Reading, parse_image_size, parse_sample_rate
 from toolkit.request import AskedPrecision, Overrides, Request, require_conflicts, require_precision
 from toolkit.settings import Settings
 from toolkit.units import parse_bytes, parse_milliseconds
@@ -25,6 +27,7 @@ def request_of(
     seed: int,
     config: Path | None,
     sets: Sequence[str] | None,
+    files: Reading = AS_IT_IS,
 ) -> Request:
     """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
     settings = read_settings(config, sets or ())
@@ -52,6 +55,15 @@ def request_of(
         depth=settings.compression.depth,
         augment=settings.recovery.augment,
         recovery_rate=settings.recovery.rate,
+        reading=replace(files, **dict(settings.task)),
+    )
+
+
+def reading_of(image_size: str | None, sample_rate: str | None) -> Reading:
+    """What options say of the task's files; settings say the rest. Raises BadInput."""
+    return Reading(
+        image_size=_quantity("--image-size", image_size, parse_image_size),
+        sample_rate_hz=_quantity("--sample-rate", sample_rate, parse_sample_rate),
     )
 
 

@@ -10,23 +10,27 @@ from toolkit.cli.completion import complete_settings, complete_targets
 TargetName = Annotated[
     str,
     typer.Option(
-        "--target", "-t", metavar="NAME", help="Board; `deploy targets` lists them.", autocompletion=complete_targets
+        "--target", "-t", metavar="NAME", help="Board; see `deploy targets`.", autocompletion=complete_targets
     ),
 ]
 HostAddress = Annotated[
     str | None,
-    typer.Option("--host", metavar="ADDRESS", help="Where it is: [USER@]HOST[:PORT], adb:SERIAL, /dev/ttyUSB0."),
+    typer.Option("--host", metavar="ADDRESS", help="[USER@]HOST[:PORT], adb:SERIAL, /dev/ttyUSB0."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")]
 Model = Annotated[
     str,
-    typer.Option(metavar="FACTORY", help="package.module:function that returns an nn.Module.", rich_help_panel="What"),
+    typer.Option(metavar="FACTORY", help="package.module:function of an nn.Module.", rich_help_panel="What"),
 ]
 TaskSource = Annotated[
     str,
-    typer.Option(
-        "--task", metavar="TASK", help="Folder class/*.png|wav|npy, .npz, or factory.", rich_help_panel="What"
-    ),
+    typer.Option("--task", metavar="TASK", help="Folder class/*.png|wav|npy, .npz, factory.", rich_help_panel="What"),
+]
+ImageSize = Annotated[
+    str | None, typer.Option(metavar="N|HxW", help="Scale and crop images to so many pixels.", rich_help_panel="What")
+]
+SampleRate = Annotated[
+    str | None, typer.Option(metavar="HZ", help="Bring recordings to this rate.", rich_help_panel="What")
 ]
 Shots = Annotated[int, typer.Option(min=1, metavar="N", help="Support examples a class.", rich_help_panel="What")]
 Latency = Annotated[
@@ -74,7 +78,7 @@ PrecisionName = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=2**32 - 1, metavar="N", help="Seeds all draws and training.", rich_help_panel="How"),
+    typer.Option(min=0, max=2**32 - 1, metavar="N", help="Of draws and training.", rich_help_panel="How"),
 ]
 Estimate = Annotated[
     bool,

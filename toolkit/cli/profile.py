@@ -9,16 +9,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cache import cache_folder
-from toolkit.cli.arguments import request_of
+from toolkit.cli.arguments import reading_of, request_of
 from toolkit.cli.chatter import LOG, our_progress
 from toolkit.cli.console import stdout
 from toolkit.cli.options import (
     AsJson,
     ConfigFile,
     HostAddress,
+    ImageSize,
     Model,
     PrecisionName,
     RuntimeName,
+    SampleRate,
     Seed,
     Sets,
     Shots,
@@ -54,6 +56,8 @@ def profile(
     host: HostAddress = None,
     model: Model = Request.model,
     task: TaskSource = Request.task,
+    image_size: ImageSize = None,
+    sample_rate: SampleRate = None,
     shots: Shots = 5,
     runtime: RuntimeName = None,
     precision: PrecisionName = Request.precision,
@@ -68,7 +72,8 @@ def profile(
         _difference(*diff, as_json)
         return
     board = load_target(target, host)
-    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
+    files = reading_of(image_size, sample_rate)
+    request = request_of(model, task, runtime, precision, shots, seed, config, sets, files)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     with our_progress(cache_folder() / LOG) as progress:

@@ -5,13 +5,14 @@ from pathlib import Path
 import typer
 
 from toolkit.cli import errors, render
-from toolkit.cli.arguments import overrides_of, request_of
+from toolkit.cli.arguments import overrides_of, reading_of, request_of
 from toolkit.cli.chatter import LOG, our_progress
 from toolkit.cli.console import stdout
 from toolkit.cli.options import (
     AsJson,
     ConfigFile,
     HostAddress,
+    ImageSize,
     KeepAccuracy,
     Latency,
     Memory,
@@ -19,6 +20,7 @@ from toolkit.cli.options import (
     PrecisionName,
     Runs,
     RuntimeName,
+    SampleRate,
     Seed,
     Sets,
     Shots,
@@ -36,8 +38,7 @@ from toolkit.targets import load_target
 EPILOG = (
     "Examples:  [bold]deploy --target host[/bold]   (the bundled example)\n\n"
     "[bold]deploy --target host --latency 2ms --size 5MB --json[/bold]\n\n"
-    "[bold]deploy --target host --keep-accuracy 0.98 --set recovery.rate=5e-3[/bold]\n\n"
-    "[bold]deploy --target emulated-pi --runtime executorch[/bold]"
+    "[bold]deploy --target host --keep-accuracy 0.98 --set recovery.rate=5e-3[/bold]"
 )
 
 
@@ -46,6 +47,8 @@ def run(
     host: HostAddress = None,
     model: Model = Request.model,
     task: TaskSource = Request.task,
+    image_size: ImageSize = None,
+    sample_rate: SampleRate = None,
     shots: Shots = 5,
     latency: Latency = None,
     speedup: Speedup = None,
@@ -63,7 +66,8 @@ def run(
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    request = request_of(model, task, runtime, precision, shots, seed, config, sets)
+    files = reading_of(image_size, sample_rate)
+    request = request_of(model, task, runtime, precision, shots, seed, config, sets, files)
     if request.sign:
         require_signing_key(request.sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
