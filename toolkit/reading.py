@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from toolkit.errors import BadInput
 
@@ -14,13 +15,15 @@ RATES_HZ = range(100, 384_001)
 class Reading:
     """None leaves it as it lies there.
 
-    `image_size` is (height, width) in pixels; `sample_rate_hz` and `seconds` are of recordings; `mean` and `std` are of
-    a channel each, or one of all.
+    `image_size` is (height, width) in pixels; `sample_rate_hz` and `seconds` are of recordings; `tokenizer` is a
+    file or folder, `tokens` the most of a text; `mean` and `std` are of a channel each, or one of all.
     """
 
     image_size: tuple[int, int] | None = None
     sample_rate_hz: int | None = None
     seconds: float | None = None
+    tokenizer: Path | None = None
+    tokens: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
@@ -28,7 +31,7 @@ class Reading:
 AS_IT_IS = Reading()
 
 # How the user says it.
-_SAID = {"image_size": "--image-size", "sample_rate_hz": "--sample-rate"}
+_SAID = {"image_size": "--image-size", "sample_rate_hz": "--sample-rate", "tokenizer": "--tokenizer"}
 
 
 def require_of_use(reading: Reading, useful: Collection[str], source: str, kind: str) -> None:

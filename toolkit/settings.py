@@ -91,6 +91,12 @@ class TaskFiles(_Section):
         le=600,
         description="Recordings are cut or padded with silence to this length; by default padded to the longest one.",
     )
+    tokens: _Steps | None = Field(
+        default=None,
+        ge=1,
+        le=65536,
+        description="Texts are cut to so many tokens; by default 128, and no more than the longest text has.",
+    )
 
 
 class Allocation(_Section):
@@ -199,6 +205,7 @@ _TAKES = {
     "task.mean": "numbers joined with commas",
     "task.std": "numbers above 0, joined with commas",
     "task.seconds": "a number above 0, at most 600",
+    "task.tokens": "a whole number, 1 to 65536",
     "allocation.policy": "a file",
     "compression.channels": "true | false",
     "compression.depth": "true | false",

@@ -41,7 +41,7 @@ def test_an_allocator_of_ranks_alone_takes_no_other_precision() -> None:
 
 
 def test_options_and_settings_say_together_how_files_are_read() -> None:
-    files = reading_of("120x160", None)
+    files = reading_of("120x160", None, None)
     made = request_of(Request.model, "pictures", None, "auto", 5, 0, None, ("task.mean=0.5",), files)
     assert made.reading == Reading(image_size=(120, 160), mean=(0.5,))
     assert request(Request.model).reading == Request.reading
@@ -49,8 +49,8 @@ def test_options_and_settings_say_together_how_files_are_read() -> None:
 
 def test_an_option_that_makes_no_sense_is_named() -> None:
     for option, make in (
-        ("--image-size", lambda: reading_of("big", None)),
-        ("--sample-rate", lambda: reading_of(None, "16kHz")),
+        ("--image-size", lambda: reading_of("big", None, None)),
+        ("--sample-rate", lambda: reading_of(None, "16kHz", None)),
     ):
         with pytest.raises(BadInput) as caught:
             make()

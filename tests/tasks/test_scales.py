@@ -116,7 +116,7 @@ def test_what_has_no_effect_is_refused(tmp_path: Path) -> None:
     images, arrays = _images(tmp_path / "images"), _npz(tmp_path / "a.npz", _PIXELS)
     for source, reading, option in (
         (images, Reading(sample_rate_hz=8000), "--sample-rate"),
-        (images, Reading(seconds=5.0), "task.seconds"),
+        (images, Reading(tokens=5), "task.tokens"),
         (arrays, Reading(image_size=(2, 2)), "--image-size"),
         (Path("toolkit.examples.digits:task"), Reading(std=(1.0,)), "task.std"),
     ):

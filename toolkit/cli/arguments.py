@@ -59,11 +59,12 @@ def request_of(
     )
 
 
-def reading_of(image_size: str | None, sample_rate: str | None) -> Reading:
+def reading_of(image_size: str | None, sample_rate: str | None, tokenizer: Path | None) -> Reading:
     """What options say of the task's files; settings say the rest. Raises BadInput."""
     return Reading(
         image_size=_quantity("--image-size", image_size, parse_image_size),
         sample_rate_hz=_quantity("--sample-rate", sample_rate, parse_sample_rate),
+        tokenizer=tokenizer and tokenizer.expanduser(),
     )
 
 

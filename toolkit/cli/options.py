@@ -24,13 +24,17 @@ Model = Annotated[
 ]
 TaskSource = Annotated[
     str,
-    typer.Option("--task", metavar="TASK", help="Folder class/*.png|wav|npy, .npz, factory.", rich_help_panel="What"),
+    typer.Option("--task", metavar="TASK", help="Folder class/*, .npz, .csv, .jsonl, factory.", rich_help_panel="What"),
 ]
 ImageSize = Annotated[
     str | None, typer.Option(metavar="N|HxW", help="Scale and crop images to so many pixels.", rich_help_panel="What")
 ]
 SampleRate = Annotated[
     str | None, typer.Option(metavar="HZ", help="Bring recordings to this rate.", rich_help_panel="What")
+]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Of texts: folder, or tokenizer.json.", rich_help_panel="What"),
 ]
 Shots = Annotated[int, typer.Option(min=1, metavar="N", help="Support examples a class.", rich_help_panel="What")]
 Latency = Annotated[

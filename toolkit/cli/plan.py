@@ -32,6 +32,7 @@ from toolkit.cli.options import (
     Speedup,
     TargetName,
     TaskSource,
+    Tokenizer,
 )
 from toolkit.cli.runs import run_folder
 from toolkit.errors import BadInput
@@ -54,6 +55,7 @@ def plan(
     task: TaskSource = Request.task,
     image_size: ImageSize = None,
     sample_rate: SampleRate = None,
+    tokenizer: Tokenizer = None,
     shots: Shots = 5,
     latency: Latency = None,
     speedup: Speedup = None,
@@ -76,7 +78,7 @@ def plan(
         raise BadInput("exclude each other", where="--offline and --estimate", next="Choose one.")
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    files = reading_of(image_size, sample_rate)
+    files = reading_of(image_size, sample_rate, tokenizer)
     request = request_of(model, task, runtime, precision, shots, seed, config, sets, files)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)

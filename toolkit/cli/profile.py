@@ -26,6 +26,7 @@ from toolkit.cli.options import (
     Shots,
     TargetName,
     TaskSource,
+    Tokenizer,
 )
 from toolkit.errors import BadInput
 from toolkit.request import Request
@@ -58,6 +59,7 @@ def profile(
     task: TaskSource = Request.task,
     image_size: ImageSize = None,
     sample_rate: SampleRate = None,
+    tokenizer: Tokenizer = None,
     shots: Shots = 5,
     runtime: RuntimeName = None,
     precision: PrecisionName = Request.precision,
@@ -72,7 +74,7 @@ def profile(
         _difference(*diff, as_json)
         return
     board = load_target(target, host)
-    files = reading_of(image_size, sample_rate)
+    files = reading_of(image_size, sample_rate, tokenizer)
     request = request_of(model, task, runtime, precision, shots, seed, config, sets, files)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 

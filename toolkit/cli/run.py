@@ -28,6 +28,7 @@ from toolkit.cli.options import (
     Speedup,
     TargetName,
     TaskSource,
+    Tokenizer,
 )
 from toolkit.cli.runs import run_folder
 from toolkit.devices.releases.signature import require_signing_key
@@ -49,6 +50,7 @@ def run(
     task: TaskSource = Request.task,
     image_size: ImageSize = None,
     sample_rate: SampleRate = None,
+    tokenizer: Tokenizer = None,
     shots: Shots = 5,
     latency: Latency = None,
     speedup: Speedup = None,
@@ -66,7 +68,7 @@ def run(
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    files = reading_of(image_size, sample_rate)
+    files = reading_of(image_size, sample_rate, tokenizer)
     request = request_of(model, task, runtime, precision, shots, seed, config, sets, files)
     if request.sign:
         require_signing_key(request.sign)

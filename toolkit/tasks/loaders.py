@@ -1,4 +1,4 @@
-"""Tasks from where people keep them: a folder, a `.npz`, or a Python factory."""
+"""Tasks from where people keep them: a folder, a `.npz`, a table, or a Python factory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,9 @@ from toolkit.errors import BadInput
 from toolkit.factories import call_factory
 from toolkit.reading import AS_IT_IS, Reading, require_of_use
 from toolkit.tasks.folder import task_from_folder
+from toolkit.tasks.labelled_rows import task_from_table
 from toolkit.tasks.npz import task_from_npz
+from toolkit.tasks.table import TABLES
 from toolkit.tasks.task import Task, validate_task
 
 
@@ -29,6 +31,8 @@ def load_task(
         task = task_from_folder(path, shots, seed, reading, on_note)
     elif path.suffix == ".npz" and path.exists():
         task = task_from_npz(path, shots, seed, reading, on_note)
+    elif path.suffix.lower() in TABLES and path.exists():
+        task = task_from_table(path, shots, seed, reading, on_note)
     elif ":" in source and not path.exists():
         require_of_use(reading, (), source, "a factory, which returns what the model gets")
         task = call_factory(source, "task", Task, shots=shots, seed=seed)
@@ -36,6 +40,7 @@ def load_task(
         raise BadInput(
             "there is no such task" if not path.exists() else "this is no task",
             where=source,
-            next="Give a folder with one sub-folder a class, a .npz with x and y, or package.module:factory.",
+            next="Give a folder with one sub-folder a class, a .npz with x and y, a .csv or .jsonl with labels, "
+            "or package.module:factory.",
         )
     return validate_task(task, source)
