@@ -84,6 +84,7 @@ class Overrides:
     """Limits from the command line; None leaves the target's default. `keep_accuracy` is a share of the dense one.
 
     `speedup` says instead of `latency_ms` how many times as fast as the dense model the compact one has to be.
+    `min_accuracy` is the least share of examples that a release must classify correctly.
     """
 
     latency_ms: float | None = None
@@ -91,6 +92,7 @@ class Overrides:
     size_bytes: int | None = None
     keep_accuracy: float | None = None
     speedup: float | None = None
+    min_accuracy: float | None = None
 
 
 def require_precision(allocator: str, precision: AskedPrecision) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.cli.arguments import reading_of, request_of
+from toolkit.cli.arguments import overrides_of, reading_of, request_of
 from toolkit.errors import BadInput
 from toolkit.reading import Reading
 from toolkit.request import Request
@@ -51,6 +51,7 @@ def test_an_option_that_makes_no_sense_is_named() -> None:
     for option, make in (
         ("--image-size", lambda: reading_of("big", None, None)),
         ("--sample-rate", lambda: reading_of(None, "16kHz", None)),
+        ("--min-accuracy", lambda: overrides_of(None, None, None, None, None, "85")),
     ):
         with pytest.raises(BadInput) as caught:
             make()

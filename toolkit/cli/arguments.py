@@ -12,7 +12,7 @@ from toolkit.errors import BadInput
 from toolkit.reading import AS_IT_IS, Reading, parse_image_size, parse_sample_rate
 from toolkit.request import AskedPrecision, Overrides, Request, require_conflicts, require_precision
 from toolkit.settings import Settings
-from toolkit.units import parse_bytes, parse_milliseconds
+from toolkit.units import parse_bytes, parse_milliseconds, parse_share
 
 T = TypeVar("T")
 _OF_THE_EXAMPLE = Path(examples.__file__).with_name("digits_policy.safetensors")
@@ -69,7 +69,12 @@ def reading_of(image_size: str | None, sample_rate: str | None, tokenizer: Path 
 
 
 def overrides_of(
-    latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None, speedup: float | None
+    latency: str | None,
+    memory: str | None,
+    size: str | None,
+    keep_accuracy: float | None,
+    speedup: float | None,
+    min_accuracy: str | None = None,
 ) -> Overrides:
     """Raises BadInput unless each has a sense, and they have one together."""
     if keep_accuracy is not None and not 0 <= keep_accuracy <= 1:  # not: NaN, too
@@ -90,6 +95,7 @@ def overrides_of(
         _quantity("--size", size, parse_bytes),
         keep_accuracy,
         speedup,
+        _quantity("--min-accuracy", min_accuracy, parse_share),
     )
 
 

@@ -55,6 +55,9 @@ KeepAccuracy = Annotated[
     float | None,
     typer.Option(metavar="SHARE", help="Fastest to keep this share of accuracy: 0.98.", rich_help_panel="Budget"),
 ]
+MinAccuracy = Annotated[
+    str | None, typer.Option(metavar="SHARE", help="Activate nothing less accurate: 85%.", rich_help_panel="Budget")
+]
 DrawFrontier = Annotated[
     bool,
     typer.Option(

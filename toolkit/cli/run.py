@@ -16,6 +16,7 @@ from toolkit.cli.options import (
     KeepAccuracy,
     Latency,
     Memory,
+    MinAccuracy,
     Model,
     PrecisionName,
     Runs,
@@ -57,6 +58,7 @@ def run(
     memory: Memory = None,
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
+    min_accuracy: MinAccuracy = None,
     runtime: RuntimeName = None,
     precision: PrecisionName = Request.precision,
     seed: Seed = 0,
@@ -67,7 +69,7 @@ def run(
 ) -> None:
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
-    overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
+    overrides = overrides_of(latency, memory, size, keep_accuracy, speedup, min_accuracy)
     files = reading_of(image_size, sample_rate, tokenizer)
     request = request_of(model, task, runtime, precision, shots, seed, config, sets, files)
     if request.sign:
