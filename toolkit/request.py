@@ -35,7 +35,7 @@ class Request:
     `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None varies examples in
     ways that the dense network does not mind; `recovery_rate` is the highest learning rate of recovery, and None gives
     each tensor one by its size; `precision` auto offers the allocator every precision that the board gains from, if it
-    can choose one; `reading` is what becomes of the task's files.
+    can choose one; `reading` is what becomes of the task's files; without `adapt` the board does not learn.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -57,6 +57,7 @@ class Request:
     recovery_rate: float | None = None
     precision: AskedPrecision = "auto"
     reading: Reading = AS_IT_IS
+    adapt: bool = True
 
     @property
     def offered(self) -> "Offered":

@@ -42,9 +42,11 @@ def test_an_allocator_of_ranks_alone_takes_no_other_precision() -> None:
 
 def test_options_and_settings_say_together_how_files_are_read() -> None:
     files = reading_of("120x160", None, None)
-    made = request_of(Request.model, "pictures", None, "auto", 5, 0, None, ("task.mean=0.5",), files)
+    made = request_of(Request.model, "pictures", None, "auto", 5, 0, None, ("task.mean=0.5",), files, adapt=False)
     assert made.reading == Reading(image_size=(120, 160), mean=(0.5,))
+    assert not made.adapt
     assert request(Request.model).reading == Request.reading
+    assert request(Request.model).adapt
 
 
 def test_an_option_that_makes_no_sense_is_named() -> None:

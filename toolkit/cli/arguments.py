@@ -28,6 +28,8 @@ def request_of(
     config: Path | None,
     sets: Sequence[str] | None,
     files: Reading = AS_IT_IS,
+    *,
+    adapt: bool = True,
 ) -> Request:
     """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
     settings = read_settings(config, sets or ())
@@ -56,6 +58,7 @@ def request_of(
         augment=settings.recovery.augment,
         recovery_rate=settings.recovery.rate,
         reading=replace(files, **dict(settings.task)),
+        adapt=adapt,
     )
 
 

@@ -58,6 +58,7 @@ KeepAccuracy = Annotated[
 MinAccuracy = Annotated[
     str | None, typer.Option(metavar="SHARE", help="Activate nothing less accurate: 85%.", rich_help_panel="Budget")
 ]
+NoAdapt = Annotated[bool, typer.Option("--no-adapt", help="The board does not learn.", rich_help_panel="How")]
 DrawFrontier = Annotated[
     bool,
     typer.Option(

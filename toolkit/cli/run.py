@@ -18,6 +18,7 @@ from toolkit.cli.options import (
     Memory,
     MinAccuracy,
     Model,
+    NoAdapt,
     PrecisionName,
     Runs,
     RuntimeName,
@@ -61,6 +62,7 @@ def run(
     min_accuracy: MinAccuracy = None,
     runtime: RuntimeName = None,
     precision: PrecisionName = Request.precision,
+    no_adapt: NoAdapt = False,
     seed: Seed = 0,
     config: ConfigFile = None,
     sets: Sets = None,
@@ -71,7 +73,7 @@ def run(
     board = load_target(target, host)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup, min_accuracy)
     files = reading_of(image_size, sample_rate, tokenizer)
-    request = request_of(model, task, runtime, precision, shots, seed, config, sets, files)
+    request = request_of(model, task, runtime, precision, shots, seed, config, sets, files, adapt=not no_adapt)
     if request.sign:
         require_signing_key(request.sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before

@@ -31,8 +31,14 @@ class Adapted:
 
 
 def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: Request, watch: Watch) -> Adapted | None:
-    """Train cores and head on the board; None for a release that is not in service. Raises BoardError."""
+    """Train cores and head on the board. Raises BoardError.
+
+    None for a release that is not in service, and where the user does not want it.
+    """
     if verified.refusals:
+        return None
+    if not request.adapt:
+        watch.note("the board learns nothing in this run (--no-adapt)")
         return None
     with watch.stage("adapt"):
         curve: list[CurvePoint] = []
