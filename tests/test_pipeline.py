@@ -331,6 +331,38 @@ def test_where_nothing_smaller_fits_the_refusal_stands(first: Deployment, shared
     assert shared.releases()["current"] == before["current"]
 
 
+def test_a_release_that_is_less_accurate_than_asked_for_is_not_activated(first: Deployment, shared: Workplace) -> None:
+    """Noise has no classes to tell apart: of twelve queries in three classes nothing gets all right, and some a few."""
+    np.savez(shared.folder / "noise.npz", x=np.random.default_rng(0).normal(size=(27, 1, 8, 8)), y=np.arange(27) % 3)
+    asked = (*WHAT, "--task", "noise.npz", *FEW_STEPS, *ROOMY, "--size", "30KB", "--no-adapt", "--json")
+    before = shared.releases()
+    refused = shared.deploy(*asked, "--min-accuracy", "100%")
+    assert refused.returncode == 4
+    assert shared.releases() == before
+    result = one_object(refused.stdout)
+    found = result["accuracy"]["task_compact"]["value"]
+    assert [each["missed"] for each in result["refusals"]] == ["accuracy"]
+    assert f"accuracy is {found:.1%}" in refusal(refused)
+    assert "below --min-accuracy 100.0%" in refusal(refused)
+    taken = shared.deploy(*asked, "--min-accuracy", "1%")
+    assert taken.returncode == 0
+    assert shared.releases()["current"] == one_object(taken.stdout)["release"] == result["release"]
+
+
+def test_a_board_that_is_not_to_learn_does_not(first: Deployment, shared: Workplace) -> None:
+    progress, request = Recorded(), replace(REQUEST, adapt=False)
+    result = pipeline.deploy(request, shared.target, SMALL, progress, shared.folder / "runs" / "no-adapt")
+    assert result.active
+    assert result.adaptation is None
+    assert result.accuracy is not None
+    assert (result.accuracy.task_adapted, result.accuracy.task_compact.ran_on) == (None, "host")
+    assert "adapt" not in progress.started
+    assert any("learns nothing in this run (--no-adapt)" in note for note in result.notes)
+    assert (
+        "learns nothing in this run (--no-adapt)" in (shared.folder / "runs" / "no-adapt" / "report.html").read_text()
+    )
+
+
 def test_what_a_disturbed_moment_measured_refuses_nothing(first: Deployment, shared: Workplace) -> None:
     """The stored profile says thirty times what the board takes: it is found out, and measured again."""
     with pytest.raises(BudgetError) as caught:

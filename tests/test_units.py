@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import BadInput
-from toolkit.units import format_bytes, format_milliseconds, parse_bytes, parse_milliseconds
+from toolkit.units import format_bytes, format_milliseconds, parse_bytes, parse_milliseconds, parse_share
 
 
 @given(st.integers(1, 10**15))
@@ -18,6 +18,13 @@ def test_bytes_round_trip_to_three_digits(size: int) -> None:
 @given(st.floats(1e-9, 1e9))
 def test_milliseconds_round_trip_to_three_digits(value: float) -> None:
     assert parse_milliseconds(format_milliseconds(value)) == pytest.approx(value, rel=0.005)
+
+
+def test_a_share_may_be_a_percentage() -> None:
+    assert [parse_share(text) for text in ("0.85", "85%", " 85 % ", "0", "1", "100%")] == [0.85, 0.85, 0.85, 0, 1, 1]
+    for text in ("", "%", "85", "101%", "-1%", "nan", "inf", "a half"):
+        with pytest.raises(BadInput, match=r"0\.85, or 85%"):
+            parse_share(text)
 
 
 @given(st.text() | st.from_regex(r"\A[0-9.eE+-]{1,400} ?[kKmMgGuUiIsSbB]{0,4}\Z"))

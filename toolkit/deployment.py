@@ -198,7 +198,7 @@ class NodeCounts(_Record):
 class Refusal(_Record):
     """Why the board's acceptance refused the release: what it missed, and by how much in words."""
 
-    missed: Literal["outputs", "latency", "memory", "size"]
+    missed: Literal["outputs", "latency", "memory", "size", "accuracy"]
     reason: str
 
 

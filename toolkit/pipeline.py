@@ -168,5 +168,6 @@ def release(
     if smaller_tries:
         planned = stages.give_way(planned, verified, watch)
         verified = judged(verified, bundle.inference_bytes, planned.budget)
+    verified = stages.hold_accuracy(job, compact, verified, overrides.min_accuracy)
     stages.conclude(board, bundle, verified, watch)
     return Released(job, board, planned, compact, bundle, verified)

@@ -8,6 +8,7 @@ from toolkit.augmentation import Augmentation
 from toolkit.choice import Precision
 from toolkit.errors import BadInput
 from toolkit.model_name import HfTask, NamedModel
+from toolkit.reading import AS_IT_IS, Reading
 from toolkit.recipe import DEFAULT_RECIPE, Recipe
 
 # Allocators that can choose channels and blocks beside ranks: the others take every row of a cost table for a layer of
@@ -37,7 +38,7 @@ class Request:
     `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None varies examples in
     ways that the dense network does not mind; `recovery_rate` is the highest learning rate of recovery, and None gives
     each tensor one by its size; `precision` auto offers the allocator every precision that the board gains from, if it
-    can choose one.
+    can choose one; `reading` is what becomes of the task's files; without `adapt` the board does not learn.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -67,6 +68,9 @@ class Request:
         """What the model is loaded from."""
         return NamedModel(self.model, self.weights, self.hf_task, self.trust_remote_code)
 
+    reading: Reading = AS_IT_IS
+    adapt: bool = True
+
     @property
     def offered(self) -> "Offered":
         """What the allocator chooses from beside ranks."""
@@ -93,6 +97,7 @@ class Overrides:
     """Limits from the command line; None leaves the target's default. `keep_accuracy` is a share of the dense one.
 
     `speedup` says instead of `latency_ms` how many times as fast as the dense model the compact one has to be.
+    `min_accuracy` is the least share of examples that a release must classify correctly.
     """
 
     latency_ms: float | None = None
@@ -100,6 +105,7 @@ class Overrides:
     size_bytes: int | None = None
     keep_accuracy: float | None = None
     speedup: float | None = None
+    min_accuracy: float | None = None
 
 
 def require_precision(allocator: str, precision: AskedPrecision) -> None:

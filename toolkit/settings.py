@@ -4,13 +4,15 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from toolkit.augmentation import Augmentation, parse_augmentation
 from toolkit.errors import BadInput
+from toolkit.reading import parse_numbers
 from toolkit.recipe import Recipe, parse_recipe
 from toolkit.request import Request
 from toolkit.units import parse_milliseconds
@@ -20,7 +22,7 @@ Curve = Literal["jactus", "activation", "magnitude", "random", "dual"]
 T = TypeVar("T")
 
 
-def _text(parse: Callable[[str], T], kind: type) -> BeforeValidator:
+def _text(parse: Callable[[str], T], kind: type | UnionType) -> BeforeValidator:
     """Reads text as `parse` does, in pydantic's words where it cannot."""
 
     def read(value: object) -> object:
@@ -43,17 +45,58 @@ def _number(value: object) -> object:
     return value
 
 
+def _channels(value: object) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if not numbers or not all(map(_is_float32, numbers)):
+        raise PydanticCustomError("no_numbers", "numbers are expected")
+    return tuple(map(float, numbers))
+
+
+def _is_float32(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2.0**128
+
+
+def _positive(numbers: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    if numbers is not None and min(numbers) <= 0:
+        raise PydanticCustomError("not_positive", "numbers above 0 are expected")
+    return numbers
+
+
 def _seconds(text: str) -> float:
     return math.inf if text.strip() in ("0", "0s") else parse_milliseconds(text) / 1e3
 
 
 _Steps = Annotated[int, BeforeValidator(_number)]
 _Rate = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+_Channels = Annotated[tuple[float, ...], BeforeValidator(_channels), _text(parse_numbers, list | int | float)]
 _File = Annotated[Path, _text(lambda text: Path(text).expanduser(), Path)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TaskFiles(_Section):
+    """What becomes of the task's files on their way to the model."""
+
+    mean: _Channels | None = Field(
+        default=None, description="This is subtracted from inputs: one number for each channel, or one for all."
+    )
+    std: Annotated[_Channels | None, AfterValidator(_positive)] = Field(
+        default=None, description="Inputs are then divided by this."
+    )
+    seconds: _Rate | None = Field(
+        default=None,
+        gt=0,
+        le=600,
+        description="Recordings are cut or padded with silence to this length; by default padded to the longest one.",
+    )
+    tokens: _Steps | None = Field(
+        default=None,
+        ge=1,
+        le=65536,
+        description="Texts are cut to so many tokens; by default 128, and no more than the longest text has.",
+    )
 
 
 class Allocation(_Section):
@@ -138,6 +181,7 @@ class Release(_Section):
 class Settings(_Section):
     """All of them, by section."""
 
+    task: TaskFiles = TaskFiles()
     allocation: Allocation = Allocation()
     compression: Compression = Compression()
     recovery: Recovery = Recovery()
@@ -158,6 +202,10 @@ class Setting:
 
 # What a pattern of pydantic's does not tell.
 _TAKES = {
+    "task.mean": "numbers joined with commas",
+    "task.std": "numbers above 0, joined with commas",
+    "task.seconds": "a number above 0, at most 600",
+    "task.tokens": "a whole number, 1 to 65536",
     "allocation.policy": "a file",
     "compression.channels": "true | false",
     "compression.depth": "true | false",

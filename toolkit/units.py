@@ -20,6 +20,18 @@ def parse_milliseconds(text: str) -> float:
     return _parse(text, _MILLISECONDS, "5ms")
 
 
+def parse_share(text: str) -> float:
+    """`0.85` and `85%` -> 0.85. Raises BadInput unless it is 0 to 1."""
+    digits = text.strip().removesuffix("%")
+    try:
+        share = float(digits) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:  # not: NaN, too
+        raise BadInput(f"'{text}' is no share", next="Write 0 to 1, or a percentage: 0.85, or 85%.")
+    return share
+
+
 def format_interval(value: float, low: float, high: float | None) -> str:
     """A predicted time with how far it may be off, `0.362 ms ±3 %`, if it may be; a lower bound as `over 0.362 ms`."""
     if high is None:

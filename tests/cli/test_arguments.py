@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.cli.arguments import request_of
+from toolkit.cli.arguments import overrides_of, reading_of, request_of
 from toolkit.errors import BadInput
 from toolkit.model_name import NamedModel
+from toolkit.reading import Reading
 from toolkit.request import Request
 
 BY_POLICY = ("allocation.allocator=policy",)
@@ -49,3 +50,25 @@ def test_what_is_said_beside_a_model_reaches_it_or_is_refused() -> None:
         request_of(
             NamedModel("mine:model", hf_task="text-classification"), Request.task, None, "fp32", 5, 0, None, None
         )
+
+
+def test_options_and_settings_say_together_how_files_are_read() -> None:
+    files = reading_of("120x160", None, None)
+    made = request_of(
+        NamedModel(Request.model), "pictures", None, "auto", 5, 0, None, ("task.mean=0.5",), files, adapt=False
+    )
+    assert made.reading == Reading(image_size=(120, 160), mean=(0.5,))
+    assert not made.adapt
+    assert request(Request.model).reading == Request.reading
+    assert request(Request.model).adapt
+
+
+def test_an_option_that_makes_no_sense_is_named() -> None:
+    for option, make in (
+        ("--image-size", lambda: reading_of("big", None, None)),
+        ("--sample-rate", lambda: reading_of(None, "16kHz", None)),
+        ("--min-accuracy", lambda: overrides_of(None, None, None, None, None, "85")),
+    ):
+        with pytest.raises(BadInput) as caught:
+            make()
+        assert caught.value.where == option

@@ -68,6 +68,23 @@ def test_every_error_of_both_is_told_at_once(tmp_path: Path) -> None:
     assert "--set" in str(error.where)
 
 
+@pytest.mark.parametrize("written", ['"0.5,0.25"', "[0.5, 0.25]"])
+def test_numbers_of_channels_are_a_list_or_joined_with_commas(tmp_path: Path, written: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f"[task]\nmean = {written}\nstd = 2\n")
+    task = read_settings(file, ()).task
+    assert (task.mean, task.std) == ((0.5, 0.25), (2.0,))
+    assert read_settings(file, ["task.mean=0.5"]).task.mean == (0.5,)
+
+
+@pytest.mark.parametrize("value", ["true", "[]", "[[1]]", "[1, true]", "nan", "inf", "1" + "0" * 400, '"a"', '"1;2"'])
+def test_what_is_no_number_of_a_channel_is_refused(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f"[task]\nmean = {value}\n")
+    assert "task.mean cannot be" in refused(file).what
+    assert "it takes numbers above 0" in refused(None, "task.std=1,0").what
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "2", "much", ""])
 def test_a_number_that_cannot_be_is_answered_with_what_can(tmp_path: Path, value: str) -> None:
     assert "recovery.rate cannot be" in refused(None, f"recovery.rate={value}").what

@@ -13,6 +13,8 @@ def advice(result: Deployment) -> str:
     missed = {each.missed for each in result.refusals}
     if "outputs" in missed:
         return "No budget mends that: train with a lower recovery.rate (--set), or try the other runtime."
+    if "accuracy" in missed:
+        return "Give it more latency or bytes, or more steps (--set recovery.steps=N), or lower --min-accuracy."
     if missed != {"latency"}:
         return "Raise the budget, or give a smaller model."
     latency = result.latency_ms

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,9 +10,10 @@ from toolkit import examples
 from toolkit.cli.configuration import read_settings
 from toolkit.errors import BadInput
 from toolkit.model_name import NamedModel, require_model_options
+from toolkit.reading import AS_IT_IS, Reading, parse_image_size, parse_sample_rate
 from toolkit.request import AskedPrecision, Overrides, Request, require_conflicts, require_precision
 from toolkit.settings import Settings
-from toolkit.units import parse_bytes, parse_milliseconds
+from toolkit.units import parse_bytes, parse_milliseconds, parse_share
 
 T = TypeVar("T")
 _OF_THE_EXAMPLE = Path(examples.__file__).with_name("digits_policy.safetensors")
@@ -26,6 +28,9 @@ def request_of(
     seed: int,
     config: Path | None,
     sets: Sequence[str] | None,
+    files: Reading = AS_IT_IS,
+    *,
+    adapt: bool = True,
 ) -> Request:
     """The request, checked as far as it can be before anything is loaded. Raises BadInput."""
     require_model_options(model)
@@ -57,11 +62,27 @@ def request_of(
         depth=settings.compression.depth,
         augment=settings.recovery.augment,
         recovery_rate=settings.recovery.rate,
+        reading=replace(files, **dict(settings.task)),
+        adapt=adapt,
+    )
+
+
+def reading_of(image_size: str | None, sample_rate: str | None, tokenizer: Path | None) -> Reading:
+    """What options say of the task's files; settings say the rest. Raises BadInput."""
+    return Reading(
+        image_size=_quantity("--image-size", image_size, parse_image_size),
+        sample_rate_hz=_quantity("--sample-rate", sample_rate, parse_sample_rate),
+        tokenizer=tokenizer and tokenizer.expanduser(),
     )
 
 
 def overrides_of(
-    latency: str | None, memory: str | None, size: str | None, keep_accuracy: float | None, speedup: float | None
+    latency: str | None,
+    memory: str | None,
+    size: str | None,
+    keep_accuracy: float | None,
+    speedup: float | None,
+    min_accuracy: str | None = None,
 ) -> Overrides:
     """Raises BadInput unless each has a sense, and they have one together."""
     if keep_accuracy is not None and not 0 <= keep_accuracy <= 1:  # not: NaN, too
@@ -82,6 +103,7 @@ def overrides_of(
         _quantity("--size", size, parse_bytes),
         keep_accuracy,
         speedup,
+        _quantity("--min-accuracy", min_accuracy, parse_share),
     )
 
 

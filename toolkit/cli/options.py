@@ -11,12 +11,12 @@ from toolkit.model_name import HfTask
 TargetName = Annotated[
     str,
     typer.Option(
-        "--target", "-t", metavar="NAME", help="Board; `deploy targets` lists them.", autocompletion=complete_targets
+        "--target", "-t", metavar="NAME", help="Board; see `deploy targets`.", autocompletion=complete_targets
     ),
 ]
 HostAddress = Annotated[
     str | None,
-    typer.Option("--host", metavar="ADDRESS", help="Where it is: [USER@]HOST[:PORT], adb:SERIAL, /dev/ttyUSB0."),
+    typer.Option("--host", metavar="ADDRESS", help="[USER@]HOST[:PORT], adb:SERIAL, /dev/ttyUSB0."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")]
 Model = Annotated[
@@ -44,10 +44,18 @@ TaskSource = Annotated[
     typer.Option(
         "--task",
         metavar="TASK",
-        help="Folder class/*.png|wav|npy, .npz, or factory.",
+        help="Folder, .npz, .csv, .jsonl, or factory.",
         show_default=False,
         rich_help_panel="What",
     ),
+]
+ImageSize = Annotated[str | None, typer.Option(metavar="N|HxW", help="Scale and crop images.", rich_help_panel="What")]
+SampleRate = Annotated[
+    str | None, typer.Option(metavar="HZ", help="Bring recordings to this rate.", rich_help_panel="What")
+]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Of texts: folder, or tokenizer.json.", rich_help_panel="What"),
 ]
 Shots = Annotated[int, typer.Option(min=1, metavar="N", help="Support examples a class.", rich_help_panel="What")]
 Latency = Annotated[
@@ -68,6 +76,10 @@ KeepAccuracy = Annotated[
     float | None,
     typer.Option(metavar="SHARE", help="Fastest to keep this share of accuracy: 0.98.", rich_help_panel="Budget"),
 ]
+MinAccuracy = Annotated[
+    str | None, typer.Option(metavar="SHARE", help="Activate nothing less accurate: 85%.", rich_help_panel="Budget")
+]
+NoAdapt = Annotated[bool, typer.Option("--no-adapt", help="The board does not learn.", rich_help_panel="How")]
 DrawFrontier = Annotated[
     bool,
     typer.Option(
@@ -95,7 +107,7 @@ PrecisionName = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=2**32 - 1, metavar="N", help="Seeds all draws and training.", rich_help_panel="How"),
+    typer.Option(min=0, max=2**32 - 1, metavar="N", help="Of draws and training.", rich_help_panel="How"),
 ]
 Estimate = Annotated[
     bool,

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from toolkit.cli import render
-from toolkit.cli.arguments import overrides_of, request_of
+from toolkit.cli.arguments import overrides_of, reading_of, request_of
 from toolkit.cli.chatter import LOG, our_progress
 from toolkit.cli.console import stdout
 from toolkit.cli.frontier import draw
@@ -15,6 +15,7 @@ from toolkit.cli.options import (
     DrawFrontier,
     Estimate,
     HostAddress,
+    ImageSize,
     KeepAccuracy,
     Latency,
     Memory,
@@ -23,6 +24,7 @@ from toolkit.cli.options import (
     PrecisionName,
     Runs,
     RuntimeName,
+    SampleRate,
     Seed,
     Sets,
     Shots,
@@ -31,6 +33,7 @@ from toolkit.cli.options import (
     TargetName,
     TaskOfDirectory,
     TaskSource,
+    Tokenizer,
     TrustRemoteCode,
     Weights,
 )
@@ -57,6 +60,9 @@ def plan(
     hf_task: TaskOfDirectory = None,
     trust_remote_code: TrustRemoteCode = False,
     task: TaskSource = Request.task,
+    image_size: ImageSize = None,
+    sample_rate: SampleRate = None,
+    tokenizer: Tokenizer = None,
     shots: Shots = 5,
     latency: Latency = None,
     speedup: Speedup = None,
@@ -80,7 +86,8 @@ def plan(
     board = load_target(target, host)
     named = NamedModel(model, weights, hf_task, trust_remote_code)
     overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    request = request_of(named, task, runtime, precision, shots, seed, config, sets)
+    files = reading_of(image_size, sample_rate, tokenizer)
+    request = request_of(named, task, runtime, precision, shots, seed, config, sets, files)
     if frontier:
         draw(request, board, overrides, runs, offline=offline, as_json=as_json)
         return

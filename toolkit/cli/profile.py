@@ -9,22 +9,25 @@ from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cache import cache_folder
-from toolkit.cli.arguments import request_of
+from toolkit.cli.arguments import reading_of, request_of
 from toolkit.cli.chatter import LOG, our_progress
 from toolkit.cli.console import stdout
 from toolkit.cli.options import (
     AsJson,
     ConfigFile,
     HostAddress,
+    ImageSize,
     Model,
     PrecisionName,
     RuntimeName,
+    SampleRate,
     Seed,
     Sets,
     Shots,
     TargetName,
     TaskOfDirectory,
     TaskSource,
+    Tokenizer,
     TrustRemoteCode,
     Weights,
 )
@@ -61,6 +64,9 @@ def profile(
     hf_task: TaskOfDirectory = None,
     trust_remote_code: TrustRemoteCode = False,
     task: TaskSource = Request.task,
+    image_size: ImageSize = None,
+    sample_rate: SampleRate = None,
+    tokenizer: Tokenizer = None,
     shots: Shots = 5,
     runtime: RuntimeName = None,
     precision: PrecisionName = Request.precision,
@@ -76,7 +82,8 @@ def profile(
         return
     board = load_target(target, host)
     named = NamedModel(model, weights, hf_task, trust_remote_code)
-    request = request_of(named, task, runtime, precision, shots, seed, config, sets)
+    files = reading_of(image_size, sample_rate, tokenizer)
+    request = request_of(named, task, runtime, precision, shots, seed, config, sets, files)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before
 
     with our_progress(cache_folder() / LOG) as progress:

@@ -5,20 +5,24 @@ from pathlib import Path
 import typer
 
 from toolkit.cli import errors, render
-from toolkit.cli.arguments import overrides_of, request_of
+from toolkit.cli.arguments import overrides_of, reading_of, request_of
 from toolkit.cli.chatter import LOG, our_progress
 from toolkit.cli.console import stdout
 from toolkit.cli.options import (
     AsJson,
     ConfigFile,
     HostAddress,
+    ImageSize,
     KeepAccuracy,
     Latency,
     Memory,
+    MinAccuracy,
     Model,
+    NoAdapt,
     PrecisionName,
     Runs,
     RuntimeName,
+    SampleRate,
     Seed,
     Sets,
     Shots,
@@ -27,6 +31,7 @@ from toolkit.cli.options import (
     TargetName,
     TaskOfDirectory,
     TaskSource,
+    Tokenizer,
     TrustRemoteCode,
     Weights,
 )
@@ -39,8 +44,7 @@ from toolkit.targets import load_target
 
 EPILOG = (
     "Examples:  [bold]deploy --target host[/bold]   (the bundled example)\n\n"
-    "[bold]deploy --target host --keep-accuracy 0.98 --set recovery.rate=5e-3[/bold]\n\n"
-    "[bold]deploy --target emulated-pi --runtime executorch[/bold]"
+    "[bold]deploy --target host --keep-accuracy 0.98 --set recovery.rate=5e-3[/bold]"
 )
 
 
@@ -52,14 +56,19 @@ def run(
     hf_task: TaskOfDirectory = None,
     trust_remote_code: TrustRemoteCode = False,
     task: TaskSource = Request.task,
+    image_size: ImageSize = None,
+    sample_rate: SampleRate = None,
+    tokenizer: Tokenizer = None,
     shots: Shots = 5,
     latency: Latency = None,
     speedup: Speedup = None,
     memory: Memory = None,
     size: Size = None,
     keep_accuracy: KeepAccuracy = None,
+    min_accuracy: MinAccuracy = None,
     runtime: RuntimeName = None,
     precision: PrecisionName = Request.precision,
+    no_adapt: NoAdapt = False,
     seed: Seed = 0,
     config: ConfigFile = None,
     sets: Sets = None,
@@ -69,8 +78,9 @@ def run(
     """Measure the board, make the model fit it, install it there, prove it, and let the board learn."""
     board = load_target(target, host)
     named = NamedModel(model, weights, hf_task, trust_remote_code)
-    overrides = overrides_of(latency, memory, size, keep_accuracy, speedup)
-    request = request_of(named, task, runtime, precision, shots, seed, config, sets)
+    overrides = overrides_of(latency, memory, size, keep_accuracy, speedup, min_accuracy)
+    files = reading_of(image_size, sample_rate, tokenizer)
+    request = request_of(named, task, runtime, precision, shots, seed, config, sets, files, adapt=not no_adapt)
     if request.sign:
         require_signing_key(request.sign)
     from toolkit import pipeline  # torch takes seconds to import: bad input is refused before

@@ -24,7 +24,7 @@ _PAUSE_S = 1.0
 class Refusal:
     """What a release missed, and by how much in words."""
 
-    missed: Literal["outputs", "latency", "memory", "size"]
+    missed: Literal["outputs", "latency", "memory", "size", "accuracy"]
     reason: str
 
 

@@ -6,6 +6,7 @@ from toolkit.stages.budget import budget
 from toolkit.stages.choose_runtime import choose_runtime
 from toolkit.stages.compress import compress
 from toolkit.stages.export import export
+from toolkit.stages.floor import hold_accuracy
 from toolkit.stages.forecast import forecast, remember
 from toolkit.stages.frontier import frontier
 from toolkit.stages.give_way import give_way, renew_default
@@ -32,6 +33,7 @@ __all__ = [
     "forecast",
     "frontier",
     "give_way",
+    "hold_accuracy",
     "imagine",
     "install",
     "load",

@@ -32,8 +32,14 @@ class Adapted:
 
 
 def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: Request, watch: Watch) -> Adapted | None:
-    """Let the board learn; None for a release that is not in service, or cannot. Raises BoardError."""
+    """Let the board learn. Raises BoardError.
+
+    None for a release that is not in service or cannot learn, and where the user does not want it.
+    """
     if verified.refusals or not bundle.learns:
+        return None
+    if not request.adapt:
+        watch.note("the board learns nothing in this run (--no-adapt)")
         return None
     with watch.stage("adapt"):
         curve: list[CurvePoint] = []

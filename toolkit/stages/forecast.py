@@ -13,7 +13,8 @@ _BUNDLED = "three to four minutes on two idle cores, with the example's own trai
 def forecast(request: Request, target: Target) -> str:
     """One line. What was done before is in the cache, so the last time is an upper bound unless the board is slower."""
     model = "the bundled example" if request.model == Request.model else request.model
-    what = f"Measure {target.name}, make {model} fit, install it, prove it on the board, let it learn there"
+    last = "prove it on the board, let it learn there" if request.adapt else "and prove it on the board"
+    what = f"Measure {target.name}, make {model} fit, install it, {last}"
     seconds = _last(_file(request, target))
     if seconds is not None:
         return f"{what}: {seconds:.0f} s or less, as last time; what is cached is not done again."

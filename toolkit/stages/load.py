@@ -85,7 +85,9 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         runtime.check()
         if not offline:
             require_tools(target, runtime.agent)
-        task = load_task(request.task, shots=request.shots, seed=request.seed)
+        task = load_task(
+            request.task, shots=request.shots, seed=request.seed, reading=request.reading, on_note=watch.note
+        )
         _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured
             raise without_general_data()

@@ -2,7 +2,8 @@
 
 from toolkit.tasks.complexity import Complexity, complexity_of
 from toolkit.tasks.episodes import Episode, draw_episodes, episode_task
-from toolkit.tasks.loaders import load_task, split_support
+from toolkit.tasks.loaders import load_task
+from toolkit.tasks.split import split_support
 from toolkit.tasks.task import Examples, Task, validate_task
 
 __all__ = [

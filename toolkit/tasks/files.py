@@ -9,6 +9,8 @@ from PIL import Image, ImageOps
 from scipy.io import wavfile
 
 from toolkit.errors import BadInput, first_line
+from toolkit.reading import AS_IT_IS, Reading
+from toolkit.tasks.resample import of_length, resampled
 
 IMAGES, RECORDINGS, ARRAYS = (".png", ".jpg", ".jpeg"), (".wav",), (".npy",)
 SUFFIXES = (*IMAGES, *RECORDINGS, *ARRAYS)
@@ -18,25 +20,26 @@ _BACKGROUND = (255, 255, 255, 255)
 
 @dataclass(frozen=True)
 class Example:
-    """Its values, float32, and, of a recording, samples a second."""
+    """Its values, and, of a recording, samples a second."""
 
     values: np.ndarray
     rate_hz: int | None = None
 
 
-def read_example(file: Path) -> Example:
-    """An image as (C, H, W) in 0..1, a recording as (1, samples) in -1..1, an array as it is.
+def read_example(file: Path, reading: Reading = AS_IT_IS) -> Example:
+    """An image as (C, H, W) in 0..1, a recording as (1, samples) in -1..1, both float32; an array as it is.
 
     Images stand as their camera held them (EXIF); what is transparent is white; of several channels of a recording the
-    mean is taken. Raises BadInput for a file that cannot be read, and for a recording without samples.
+    mean is taken. `reading` says of which size, rate and length they become. Raises BadInput for a file that cannot be
+    read, and for a recording without samples.
     """
     try:
         if file.suffix.lower() in ARRAYS:
             return Example(_array(file))
         if file.suffix.lower() in RECORDINGS:
-            return _recording(file)
+            return _of_rate_and_length(_recording(file), reading)
         with Image.open(file) as image:
-            return Example(_pixels(ImageOps.exif_transpose(image)))
+            return Example(_pixels(ImageOps.exif_transpose(image), reading.image_size))
     except BadInput:
         raise
     except Exception as error:  # decoders raise what they like on damaged bytes
@@ -49,7 +52,7 @@ def _array(file: Path) -> np.ndarray:
     array = np.load(file, allow_pickle=False)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
         raise ValueError("it is not one array of numbers")
-    return array.astype(np.float32)
+    return array
 
 
 def _recording(file: Path) -> Example:
@@ -66,11 +69,30 @@ def _recording(file: Path) -> Example:
     return Example(values.reshape(len(values), -1).mean(1)[None], rate_hz)
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _of_rate_and_length(recorded: Example, reading: Reading) -> Example:
+    values, rate_hz = recorded.values, recorded.rate_hz
+    assert rate_hz is not None
+    if reading.sample_rate_hz is not None:
+        values, rate_hz = resampled(values, rate_hz, reading.sample_rate_hz), reading.sample_rate_hz
+    if reading.seconds is not None:
+        values = of_length(values, round(reading.seconds * rate_hz))
+    return Example(values, rate_hz)
+
+
+def _pixels(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
     if image.mode.startswith("I;16"):
-        return np.asarray(image, np.float32)[None] / 65535
+        return np.asarray(_of_size(image.convert("F"), size), np.float32)[None] / 65535
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image).convert("RGB")
-    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.float32) / 255
+    image = _of_size(image if image.mode in ("L", "RGB") else image.convert("RGB"), size)
+    pixels = np.asarray(image, np.float32) / 255
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _of_size(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
+    """Its centre, of that (height, width)'s proportions, scaled by means over all pixels that become one."""
+    if size is None:
+        return image
+    height, width = size
+    return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
