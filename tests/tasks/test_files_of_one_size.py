@@ -61,8 +61,8 @@ def test_a_folder_of_any_sizes_is_read_at_one(tmp_path: Path) -> None:
     assert caught.value.next is not None
     assert "--image-size" in caught.value.next
     task = load_task(str(tmp_path), shots=1, seed=0, reading=Reading(image_size=(12, 16)))
-    assert task.query.x.shape == (4, 1, 12, 16)
-    assert task.query.x.numpy() == pytest.approx(0.2, abs=1e-6)
+    assert task.query.x.tensors["x"].shape == (4, 1, 12, 16)
+    assert task.query.x.tensors["x"].numpy() == pytest.approx(0.2, abs=1e-6)
 
 
 def test_a_resampled_tone_is_the_same_tone(tmp_path: Path) -> None:
@@ -87,7 +87,9 @@ def test_a_folder_of_mixed_rates_is_read_at_one(tmp_path: Path) -> None:
         load_task(str(tmp_path), shots=1, seed=0)
     assert caught.value.next is not None
     assert "--sample-rate" in caught.value.next
-    assert load_task(str(tmp_path), shots=1, seed=0, reading=Reading(sample_rate_hz=8000)).query.x.shape == (4, 1, 4000)
+    assert load_task(str(tmp_path), shots=1, seed=0, reading=Reading(sample_rate_hz=8000)).query.x.tensors[
+        "x"
+    ].shape == (4, 1, 4000)
 
 
 @pytest.mark.parametrize(("seconds", "samples"), [(0.25, 4000), (0.75, 12_000)])

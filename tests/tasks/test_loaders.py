@@ -258,7 +258,7 @@ def test_a_fifth_of_the_general_data_of_an_npz_is_held_out(tmp_path: Path) -> No
     [
         ({}, "has no array x and y (it has none)"),
         ({"x": _X, "labels": _Y}, "has no array y (it has x, labels)"),
-        ({"x": _X, "y": _Y.astype(float)}, "y is float64: labels are integers or names"),
+        ({"x": _X, "y": _Y.astype(float)}, "y is float64 and holds whole numbers alone"),
         ({"x": _X, "y": _Y[:5]}, "y is int64 (5,)"),
         ({"x": _X, "y": np.array(0)}, "y is int64 ()"),
         ({"x": np.array(0.0), "y": _Y}, "x is float64 ()"),
@@ -270,7 +270,8 @@ def test_a_fifth_of_the_general_data_of_an_npz_is_held_out(tmp_path: Path) -> No
         ({"x": _X + np.nan, "y": _Y}, "support has NaN or infinity in 2 of 2 inputs"),
         ({"x": _X, "y": np.arange(6)}, "class 0 has 1 example(s)"),
         ({"x": _X, "y": np.eye(3)[[0, 1, 2] * 2]}, "Of one-hot labels save y.argmax(1)."),
-        ({"x": _X, "y": np.ones((6, 2), int)}, "Several labels an example"),
+        ({"x": _X, "y": np.array([["a", "b"]] * 6)}, "y is <U1 (6, 2); expected labels (N,), values (N, K)"),
+        ({"x": _X, "y": np.full((6, 1), np.nan)}, "y holds NaN or infinity"),
         ({"x": _X, "y": _Y, "general_x": _X}, "has general_x alone"),
         ({"x": _X, "y": _Y, "general_x": _X, "general_y": np.array(["a"] * 6)}, "general_y is <U1"),
         ({"x": _X, "y": _Y, "general_x": _X[:, :2], "general_y": _Y}, "inputs have different shapes"),

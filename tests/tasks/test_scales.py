@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from toolkit.errors import BadInput
+from toolkit.inputs import join
 from toolkit.reading import AS_IT_IS, Reading
 from toolkit.tasks import Task, load_task, split_support
 
@@ -50,8 +51,8 @@ def test_bytes_have_one_scale_from_every_source(tmp_path: Path) -> None:
     }
     read = {name: _read(source) for name, source in sources.items()}
     for task, _ in read.values():
-        assert torch.allclose(task.query.x, _SHARES.expand(4, 1, 2, 2))
-        assert torch.allclose(task.support.x, _SHARES.expand(2, 1, 2, 2))
+        assert torch.allclose(task.query.x.tensors["x"], _SHARES.expand(4, 1, 2, 2))
+        assert torch.allclose(task.support.x.tensors["x"], _SHARES.expand(2, 1, 2, 2))
     assert read["images"][1] == []
     for name in ("arrays", "npz"):
         [note] = read[name][1]
@@ -66,7 +67,7 @@ def test_other_numbers_are_what_they_are(tmp_path: Path, dtype: type) -> None:
         _npz(tmp_path / "a.npz", _PIXELS.astype(dtype)),
     ):
         task, notes = _read(source)
-        assert task.query.x[0].tolist() == _PIXELS.tolist()
+        assert task.query.x.tensors["x"][0].tolist() == _PIXELS.tolist()
         assert notes == []
 
 
@@ -76,7 +77,7 @@ def test_general_bytes_have_the_same_scale(tmp_path: Path) -> None:
     task, _ = _read(source)
     assert task.general is not None
     assert task.general_query is not None
-    together = torch.cat([task.general.x, task.general_query.x])[:, 0, 0, 0]
+    together = join([task.general.x, task.general_query.x]).tensors["x"][:, 0, 0, 0]
     assert together.sort().values.tolist() == pytest.approx((np.arange(60) / 255).tolist())
 
 
@@ -93,16 +94,16 @@ def test_two_scales_are_not_mixed(tmp_path: Path) -> None:
 
 def test_a_factory_that_splits_its_own_arrays_keeps_their_values() -> None:
     support, query = split_support(np.stack([_PIXELS] * 6), _Y, shots=1, seed=0, where="here")
-    assert support.x[0].tolist() == query.x[0].tolist() == _PIXELS.tolist()
+    assert support.x.tensors["x"][0].tolist() == query.x.tensors["x"][0].tolist() == _PIXELS.tolist()
 
 
 def test_inputs_are_normalised_by_channel(tmp_path: Path) -> None:
     coloured = np.stack([_PIXELS, _PIXELS, _PIXELS])
     reading = Reading(mean=(0.0, 0.2, 1.0), std=(1.0, 2.0, 0.5))
     task, _ = _read(_npz(tmp_path / "a.npz", coloured), reading)
-    assert torch.allclose(task.query.x[0], torch.stack([_SHARES, (_SHARES - 0.2) / 2, (_SHARES - 1) * 2]))
+    assert torch.allclose(task.query.x.tensors["x"][0], torch.stack([_SHARES, (_SHARES - 0.2) / 2, (_SHARES - 1) * 2]))
     task, _ = _read(_images(tmp_path / "images"), Reading(mean=(0.5,), std=(0.5,)))
-    assert torch.allclose(task.query.x[0], 2 * _SHARES[None] - 1)
+    assert torch.allclose(task.query.x.tensors["x"][0], 2 * _SHARES[None] - 1)
 
 
 def test_means_of_other_channels_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from toolkit.errors import BadInput
+from toolkit.inputs import join
 from toolkit.reading import AS_IT_IS, Reading
 from toolkit.tasks import Task, load_task
 
@@ -58,8 +59,8 @@ def test_texts_become_padded_token_ids(tmp_path: Path, tokenizer: Path) -> None:
     for source in (table, lines):
         task = _read(source, Reading(tokenizer=tokenizer))
         assert (task.name, task.classes) == ("say", ("music", "weather"))
-        assert (task.query.x.dtype, task.query.x.shape) == (torch.float32, (2, 3))
-        rows = torch.cat([task.support.x, task.query.x]).int().tolist()
+        assert (task.query.x.tensors["x"].dtype, task.query.x.tensors["x"].shape) == (torch.int64, (2, 3))
+        rows = join([task.support.x, task.query.x]).tensors["x"].int().tolist()
         assert sorted(rows) == [[1, 4, 0], [2, 2, 0], [3, 0, 0], [4, 4, 4]]
         labels = torch.cat([task.support.y, task.query.y]).tolist()
         assert [label for row, label in zip(rows, labels, strict=True) if 4 in row] == [0, 0]
@@ -71,7 +72,7 @@ def test_long_texts_are_cut(tmp_path: Path, tokenizer: Path) -> None:
     for tokens, length in ((None, 128), (2, 2), (1000, 500)):
         reading = Reading(tokenizer=tokenizer, tokens=tokens)
         task = load_task(str(file), shots=1, seed=0, reading=reading, on_note=notes.append)
-        assert task.query.x.shape == (2, length)
+        assert task.query.x.tensors["x"].shape == (2, length)
     assert ["task.tokens" in note for note in notes] == [True, True, False]
 
 
@@ -79,15 +80,17 @@ def test_numbers_are_what_they_are_and_classes_in_their_order(tmp_path: Path) ->
     rows = [("width", "label", "height"), *((each, label, each / 2) for label in (10, 9, 2) for each in (1, -2.5))]
     task = _read(_csv(tmp_path / "a.csv", rows))
     assert task.classes == ("2", "9", "10")
-    x = torch.cat([task.support.x, task.query.x])
+    x = join([task.support.x, task.query.x]).tensors["x"]
     assert sorted(x.tolist()) == [[-2.5, -1.25]] * 3 + [[1.0, 0.5]] * 3
     task = _read(tmp_path / "a.csv", Reading(mean=(1.0, 0.0), std=(2.0,)))
-    assert sorted(torch.cat([task.support.x, task.query.x]).tolist()) == [[-1.75, -0.625]] * 3 + [[0.0, 0.25]] * 3
+    assert (
+        sorted(join([task.support.x, task.query.x]).tensors["x"].tolist()) == [[-1.75, -0.625]] * 3 + [[0.0, 0.25]] * 3
+    )
 
 
 def test_numbers_may_be_lines_of_json(tmp_path: Path) -> None:
     file = _jsonl(tmp_path / "a.jsonl", [{"label": label, "a": 1, "b": 2.5} for label in "xxyy"])
-    assert _read(file).query.x.tolist() == [[1.0, 2.5]] * 2
+    assert _read(file).query.x.tensors["x"].tolist() == [[1.0, 2.5]] * 2
 
 
 def test_a_mark_of_byte_order_and_blank_lines_are_no_content(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from toolkit.stages.quantise import computing_as
 
 
 def hold_accuracy(job: Job, compact: Compacted, accepted: Accepted, least: float | None) -> Accepted:
-    """With one more reason to refuse where the compact model, as the board computes it, is right less often.
+    """With one more reason to refuse where the compact model, as the board computes it, scores less.
 
     `least` is a share of held-out examples of the general classes if the task has them, else of its queries, before
     the board learns.
@@ -26,7 +26,8 @@ def hold_accuracy(job: Job, compact: Compacted, accepted: Accepted, least: float
     if accuracy >= least:
         return accepted
     dense = _accuracy(job, job.network.backbone, job.dense_head)
-    reason = f"accuracy is {accuracy:.1%} (dense {dense:.1%}) on {shown_on(job)}, below --min-accuracy {least:.1%}"
+    found = f"{job.objective.measure} is {accuracy:.1%} (dense {dense:.1%}) on {shown_on(job)}"
+    reason = f"{found}, below --min-accuracy {least:.1%}"
     return replace(accepted, refusals=(*accepted.refusals, Refusal("accuracy", reason)))
 
 
@@ -34,5 +35,5 @@ def hold_accuracy(job: Job, compact: Compacted, accepted: Accepted, least: float
 def _accuracy(job: Job, backbone: nn.Module, head: nn.Module) -> float:
     examples = job.task.general_query or job.task.query
     features = features_of(backbone, examples.x)
-    logits = head(features) if examples is job.task.query else job.general_logits(features)
-    return float((logits.argmax(1) == examples.y).float().mean())
+    outputs = head(features) if examples is job.task.query else job.general_logits(features)
+    return float(job.objective.score(outputs, examples.y).mean())

@@ -13,7 +13,7 @@ from toolkit.tasks.split import draw_support
 from toolkit.tasks.table import Row, read_rows
 from toolkit.tasks.task import Task
 from toolkit.tasks.tokens import MOST_TOKENS, token_ids
-from toolkit.tasks.values import scaled_examples_of
+from toolkit.tasks.values import examples_of, scaled_examples_of
 
 # What columns are called: the first that there is.
 _TEXT, _LABEL = ("text", "sentence"), ("label", "intent")
@@ -42,13 +42,11 @@ def task_from_table(path: Path, shots: int, seed: int, reading: Reading, on_note
     classes = sorted(set(labels), key=int if all(map(_is_whole, labels)) else str)
     index = {name: position for position, name in enumerate(classes)}
     y = np.array([index[name] for name in labels])
-    support, query = draw_support(y, shots=shots, seed=seed, where=str(path), classes=classes)
-    return Task(
-        path.stem,
-        tuple(classes),
-        scaled_examples_of(x, y, support, reading, str(path)),
-        scaled_examples_of(x, y, query, reading, str(path)),
+    support, query = (
+        scaled_examples_of(x, y, rows, reading, str(path)) if text is None else examples_of(x, y, rows, np.int64)
+        for rows in draw_support(y, shots=shots, seed=seed, where=str(path), classes=classes)
     )
+    return Task(path.stem, tuple(classes), support, query)
 
 
 def _require_tokenizer_for_texts(path: Path, column: str | None, reading: Reading) -> None:

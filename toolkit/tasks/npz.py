@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import BadInput
+from toolkit.objectives import Classification
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.archive import SAVE_IT, array_names, read_arrays
 from toolkit.tasks.split import draw_support, draw_to_judge_on
-from toolkit.tasks.task import Task
+from toolkit.tasks.targets import Targets, read_targets
+from toolkit.tasks.task import Examples, Task
 from toolkit.tasks.values import BYTES_ARE_SHARES, scaled_examples_of
 
+# Without classes there are so many times `shots` examples to learn from.
+_WITHOUT_CLASSES = 10
 _WANTED, _GENERAL = ("x", "y"), ("general_x", "general_y")
 
 
@@ -23,64 +27,54 @@ def task_from_npz(path: Path, shots: int, seed: int, reading: Reading, on_note: 
         said = f"has no array {' and '.join(missing)} (it has {', '.join(there) or 'none'})"
         raise BadInput(said, where=str(path), next=SAVE_IT)
     arrays = read_arrays(path, (*_WANTED, *_GENERAL))
-    x, y = arrays["x"], _labels_of(arrays["y"], path)
-    if x.dtype.kind not in "fiu" or y.dtype.kind not in "biuU" or x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+    x, y = arrays["x"], arrays["y"]
+    if x.dtype.kind not in "fiu" or x.ndim < 2 or y.ndim == 0 or len(x) != len(y):
         raise BadInput(
-            f"x is {x.dtype} {x.shape} and y is {y.dtype} {y.shape}; expected numbers (N, ...) and labels (N,)",
+            f"x is {x.dtype} {x.shape} and y is {y.dtype} {y.shape}; expected numbers (N, ...) and as many targets",
             where=str(path),
-            next=_of_rows(y) if y.ndim == 2 else SAVE_IT,
+            next=SAVE_IT,
         )
     if len(x) == 0:
-        raise BadInput("is empty", where=str(path), next="Give at least two classes with a few examples each.")
+        raise BadInput("is empty", where=str(path), next="Give a few examples, of at least two classes.")
     if x.dtype == np.uint8:
         on_note(f"{path} {BYTES_ARE_SHARES}")
-    names, labels = np.unique(y, return_inverse=True)
-    classes = tuple(map(str, names))
-    support, query = draw_support(labels, shots=shots, seed=seed, where=str(path), classes=classes)
-    parts = [scaled_examples_of(x, labels, rows, reading, str(path)) for rows in (support, query)]
+    targets = read_targets(y, str(path))
+    named = isinstance(targets.objective, Classification)
+    drawn = shots if named else shots * _WITHOUT_CLASSES
+    rows = draw_support(
+        targets.strata, shots=drawn, seed=seed, where=str(path), classes=targets.classes if named else ("of all",)
+    )
+    support, query = (scaled_examples_of(x, targets.y, part, reading, str(path)) for part in rows)
+    general: Examples | None = None
+    general_query: Examples | None = None
     if any(name in arrays for name in _GENERAL):
-        general_x, general_y = _general(arrays, path)
+        general_x, general_y = _general(arrays, path, targets)
         judging = draw_to_judge_on(len(general_y), seed)
         learning = np.setdiff1d(np.arange(len(general_y)), judging)
-        for rows in (learning, judging) if len(judging) else (learning,):
-            parts.append(scaled_examples_of(general_x, general_y, rows, reading, str(path)))
-    return Task(path.stem, classes, *parts)
+        general = scaled_examples_of(general_x, general_y, learning, reading, str(path))
+        if len(judging):
+            general_query = scaled_examples_of(general_x, general_y, judging, reading, str(path))
+    return Task(path.stem, targets.classes, support, query, general, general_query, targets.objective)
 
 
-def _labels_of(y: np.ndarray, path: Path) -> np.ndarray:
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.dtype.kind == "f" and y.ndim == 1:
-        raise BadInput(
-            f"y is {y.dtype}: labels are integers or names, and targets of a regression cannot be learned",
-            where=str(path),
-            next="If they are classes, save y.astype(int).",
-        )
-    return y
-
-
-def _of_rows(y: np.ndarray) -> str:
-    """What to do about labels of two dimensions: rows with one label each can be numbers."""
-    is_one_hot = y.dtype.kind in "biuf" and bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all())
-    if is_one_hot:
-        return "Of one-hot labels save y.argmax(1)."
-    return "Several labels an example cannot be learned: save one label (N,)."
-
-
-def _general(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _general(arrays: dict[str, np.ndarray], path: Path, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
+    """General labels of a classification index the model's own outputs; other targets are of the task's kind."""
     there = [name for name in _GENERAL if name in arrays]
     if len(there) == 1:
         raise BadInput(f"has {there[0]} alone", where=str(path), next="Save both general_x and general_y.")
     x, y = (arrays[name] for name in _GENERAL)
-    if x.dtype.kind not in "fiu" or y.dtype.kind not in "iu":
+    classifies = isinstance(targets.objective, Classification)
+    if not classifies and y.ndim > 0:
+        y = read_targets(y, str(path)).y
+    if x.dtype.kind not in "fiu" or (classifies and y.dtype.kind not in "iu"):
         raise BadInput(
             f"general_x is {x.dtype} and general_y is {y.dtype}; expected numbers and integers",
             where=str(path),
             next="General labels index the model's own outputs.",
         )
-    if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+    if x.ndim < 2 or y.ndim != targets.y.ndim or len(x) != len(y):
         raise BadInput(
-            f"general_x is {x.shape} and general_y is {y.shape}; expected (N, ...) and (N,)",
+            f"general_x is {x.shape} and general_y is {y.shape}; expected (N, ...) and what y is",
             where=str(path),
             next=SAVE_IT.replace("x=..., y=...", "general_x=..., general_y=..."),
         )
@@ -90,4 +84,4 @@ def _general(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.
             where=str(path),
             next="Save both in one dtype.",
         )
-    return x, y
+    return x, y.astype(targets.y.dtype)

@@ -20,6 +20,7 @@ def split_support(
     Values of x (N, *input_shape) stay what they are, in float32.
     """
     support, query = draw_support(y, shots=shots, seed=seed, where=where, classes=classes)
+    y = y.astype(np.int64)
     return examples_of(x, y, support), examples_of(x, y, query)
 
 

@@ -9,6 +9,7 @@ from toolkit.errors import BadInput
 from toolkit.inputs import ONE_TENSOR, Given, Inputs, inputs_of
 from toolkit.objectives import CLASSIFICATION, Classification, Objective
 
+_TOGETHER = 1024
 # Numbers, names of things (of tokens, say), and what is there or not.
 _TYPES = (torch.float32, torch.int64, torch.int32, torch.bool)
 
@@ -142,5 +143,6 @@ def _wrong_with_port(name: str, port: str, x: torch.Tensor, y: torch.Tensor, cla
     if x.dtype not in _TYPES or (classifies and y.dtype != torch.int64):
         known = ", ".join(str(each).removeprefix("torch.") for each in _TYPES)
         return f"{name} has {port} of {x.dtype} and y of {y.dtype}; expected one of {known}, and torch.int64"
-    bad = ~torch.isfinite(x).flatten(1).all(1)
+    # A part at a time: what it takes to look is a multiple of what is looked at.
+    bad = torch.cat([~torch.isfinite(rows).flatten(1).all(1) for rows in x.split(_TOGETHER)])
     return f"{name} has NaN or infinity in {int(bad.sum())} of {len(bad)} inputs{_of(port)}" if bad.any() else None

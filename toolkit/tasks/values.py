@@ -11,16 +11,16 @@ _BYTES_TOGETHER = 2**24
 BYTES_ARE_SHARES = "holds bytes (uint8): they reach the model as 0 to 1, as pixels of image files do"
 
 
-def examples_of(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Examples:
-    """The `rows` of x (N, *input_shape) and y (N,), in that order; values stay what they are.
+def examples_of(x: np.ndarray, y: np.ndarray, rows: np.ndarray, dtype: type[np.generic] = np.float32) -> Examples:
+    """The `rows` of x (N, *input_shape), in that dtype, and of y (N, ...), in that order; values stay what they are.
 
     x may be mapped from a file: no other row is read, and nothing is in memory twice.
     """
-    values = np.empty((len(rows), *x.shape[1:]), np.float32)
+    values = np.empty((len(rows), *x.shape[1:]), dtype)
     together = max(1, _BYTES_TOGETHER // max(1, values[:1].nbytes))
     for start in range(0, len(rows), together):
         values[start : start + together] = x[rows[start : start + together]]
-    return Examples(torch.from_numpy(values), torch.from_numpy(y[rows].astype(np.int64)))
+    return Examples(torch.from_numpy(values), torch.from_numpy(y[rows]))
 
 
 def scaled_examples_of(x: np.ndarray, y: np.ndarray, rows: np.ndarray, reading: Reading, where: str) -> Examples:
