@@ -123,7 +123,7 @@ class Profiling(_Section):
     budget: Annotated[float | None, _text(_seconds, type(None))] = Field(
         default=None,
         description="Measuring what can also be predicted may take so long, e.g. 90s; 0: as long as it pays. By "
-        "default a minute, and on an emulated board as long as it pays.",
+        "default a minute, a third of it for a large network, and on an emulated board as long as it pays.",
     )
 
 

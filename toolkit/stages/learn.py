@@ -1,6 +1,7 @@
 """Gather all that allocation decides on: the choices, their cost on this board and their worth."""
 
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from toolkit import profiling
 from toolkit.choice import DENSE, Choice, Selection, all_dense
@@ -10,6 +11,7 @@ from toolkit.profiling.latency_model import LatencyModel, fit_latency_model
 from toolkit.profiling.signature import signature_of
 from toolkit.stages.channels import with_channels
 from toolkit.stages.depth import with_blocks
+from toolkit.stages.effort import wholes_worth_timing
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
@@ -57,7 +59,7 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     worth = with_channels(job, worth, {name: smaller[name] for name in job.groups}, seed, watch)
     worth = with_blocks(job, worth, seed, watch)
     worth = with_rounding(job, worth, profile.parts, profile.precisions.arithmetics, seed, watch)
-    choices = list(worth_timing(worth.gains, costs, seed))
+    choices = list(islice(worth_timing(worth.gains, costs, seed), wholes_worth_timing(job)))
     wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
     spread = profiling.p95_over_median(
         board.target.family.clock,
