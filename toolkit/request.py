@@ -19,6 +19,7 @@ WITH_PRECISION = ("exact", "greedy", "search")
 
 # Where nobody asks for others, of networks that are not large.
 USUAL_RECOVERY_STEPS = 400
+USUAL_ADAPT_STEPS = 40
 
 # What the allocator may choose from: whatever the board gains from, or one precision for all that can run in it.
 AskedPrecision = Literal["auto"] | Precision
@@ -32,13 +33,13 @@ class Request:
     `trust_remote_code`.
     `runtime` None is the first of the target's that its board can run.
     `policy` is a trained policy for the allocator of that name. `sign` is an ed25519 private key for boards that demand
-    signed releases; `recovery_steps` None are `USUAL_RECOVERY_STEPS`, and fewer of a large network; `profile_budget_s`
-    bounds the time spent on layers that can be predicted, and None leaves that to the board's clock; `curve` names what
-    makes one component worth more than another; `channels` offers the allocator channels to remove, beside ranks,
-    `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None varies examples in
-    ways that the dense network does not mind; `recovery_rate` is the highest learning rate of recovery, and None gives
-    each tensor one by its size; `precision` auto offers the allocator every precision that the board gains from, if it
-    can choose one; `reading` is what becomes of the task's files; without `adapt` the board does not learn.
+    signed releases; `recovery_steps` and `adapt_steps` None are the usual ones, and fewer of a large network;
+    `profile_budget_s` bounds the time spent on layers that can be predicted, and None leaves that to the board's clock;
+    `curve` names what makes one component worth more than another; `channels` offers the allocator channels to remove,
+    beside ranks, `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None
+    varies examples in ways that the dense network does not mind; `recovery_rate` is the highest learning rate of recovery, and
+    None gives each tensor one by its size; `precision` auto offers the allocator every precision that the board gains
+    from, if it can choose one; `reading` is what becomes of the task's files; without `adapt` the board does not learn.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -49,7 +50,7 @@ class Request:
     seed: int = 0
     recovery_steps: int | None = None
     distill: Recipe = DEFAULT_RECIPE
-    adapt_steps: int = 40
+    adapt_steps: int | None = None
     sign: Path | None = None
     profile_budget_s: float | None = None
     policy: Path | None = None

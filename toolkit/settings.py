@@ -14,7 +14,7 @@ from toolkit.augmentation import Augmentation, parse_augmentation
 from toolkit.errors import BadInput
 from toolkit.reading import parse_numbers
 from toolkit.recipe import Recipe, parse_recipe
-from toolkit.request import Request
+from toolkit.request import USUAL_ADAPT_STEPS, Request
 from toolkit.units import parse_milliseconds
 
 Allocator = Literal["exact", "greedy", "policy", "search", "uniform", "magnitude", "random"]
@@ -157,7 +157,11 @@ class Recovery(_Section):
 class Adaptation(_Section):
     """How the board learns."""
 
-    steps: _Steps = Field(default=Request.adapt_steps, ge=1, description="The board trains for so many steps.")
+    steps: _Steps | None = Field(
+        default=None,
+        ge=1,
+        description=f"The board trains for so many steps; by default {USUAL_ADAPT_STEPS}, fewer of a large network.",
+    )
 
 
 class Profiling(_Section):
@@ -166,7 +170,7 @@ class Profiling(_Section):
     budget: Annotated[float | None, _text(_seconds, type(None))] = Field(
         default=None,
         description="Measuring what can also be predicted may take so long, e.g. 90s; 0: as long as it pays. By "
-        "default a minute, and on an emulated board as long as it pays.",
+        "default a minute, a third of it for a large network, and on an emulated board as long as it pays.",
     )
 
 
@@ -210,6 +214,7 @@ _TAKES = {
     "compression.channels": "true | false",
     "compression.depth": "true | false",
     "recovery.steps": "a whole number, at least 0",
+    "adaptation.steps": "a whole number, at least 1",
     "recovery.rate": "a number, 1e-06 to 1",
     "recovery.distill": "kd, features, gradient or task; beta, beta-terms or beta-instances; cores, factors or network",
     "recovery.augment": "noise, shift, crop, mirror; or none",

@@ -139,7 +139,7 @@ def test_methods_are_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["name"] for each in found["settings"]] == NAMES
     assert set(found["methods"]) == set(METHODS)
     defaults = {each["name"]: each["default"] for each in found["settings"]}
-    assert (defaults["adaptation.steps"], defaults["recovery.steps"]) == ("40", None)
+    assert (defaults["adaptation.steps"], defaults["recovery.steps"]) == (None, None)
 
 
 def test_an_interruption_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:

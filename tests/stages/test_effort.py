@@ -1,4 +1,4 @@
-"""A large network is trained for as long as a small one by default: fewer steps, of fewer examples."""
+"""A large network is trained for as long as a small one by default, and less of it is measured."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,11 +8,23 @@ import torch
 from workplace import MODEL, PLAIN, TASK, inside, make_workplace
 
 from toolkit import stages
+from toolkit.choice import all_dense, keep, rank
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch
-from toolkit.stages.effort import Effort, loss_examples, macs, recovery_effort
+from toolkit.stages.effort import (
+    Effort,
+    counts_worth_a_loss,
+    is_large,
+    layers_worth_s,
+    learning_steps,
+    loss_examples,
+    macs,
+    ranks_worth_a_loss,
+    recovery_effort,
+)
 from toolkit.stages.load import Job
+from toolkit.stages.whole_models import FASTEST, fewer
 
 # Of the small network: a 3 x 3 convolution to 16 channels at 4 x 4 positions, 256 x 32, 32 x 32.
 _SMALL = 16 * 9 * 16 + 256 * 32 + 32 * 32
@@ -60,3 +72,36 @@ def test_losses_are_measured_on_fewer_examples_of_a_large_network(job: Job) -> N
     assert loss_examples(job) == 256
     assert loss_examples(_of_size(job, 65_536_000)) == 152
     assert loss_examples(_of_size(job, 1_800_000_000)) == 32
+
+
+@pytest.mark.parametrize(
+    ("multiplications", "ranks", "counts"),
+    [
+        (130_000_000, (8, 32, 56), (8, 24, 40, 56)),  # a ResNet-56 for 32 x 32: ends and a middle, and every other
+        (279_000_000, (8, 56), (8, 32, 56)),  # a MobileNetV2 for 224 x 224
+    ],
+)
+def test_fewer_losses_of_a_large_network_are_measured(
+    job: Job, multiplications: int, ranks: tuple[int, ...], counts: tuple[int, ...]
+) -> None:
+    sized, sizes = _of_size(job, multiplications), range(8, 57, 8)
+    layers = {"layer": tuple(map(rank, sizes)), "narrow": (rank(8),), "dense": ()}
+    assert ranks_worth_a_loss(sized, layers) == {"layer": tuple(map(rank, ranks)), "narrow": (rank(8),), "dense": ()}
+    groups = {"group": tuple(map(keep, sizes))}
+    assert counts_worth_a_loss(sized, groups) == {"group": tuple(map(keep, counts))}
+
+
+def test_fewer_models_and_layers_of_a_large_network_are_timed(job: Job) -> None:
+    large = _of_size(job, 1_800_000_000)
+    assert (is_large(job), layers_worth_s(job)) == (False, 60.0)
+    assert (is_large(large), layers_worth_s(large)) == (True, 20.0)
+    candidates = [(label, all_dense({})) for label in ("first", "second", "third", FASTEST, "random 1")]
+    assert [label for label, _ in fewer(candidates)] == ["first", "second", FASTEST]
+
+
+def test_a_board_learns_a_large_network_in_fewer_steps(job: Job) -> None:
+    """4.5e12 over 4 trainings, of 4 passes: ResNet-18 from 15 examples, and from 1."""
+    large = _of_size(job, 1_800_000_000)
+    many = replace(large, task=replace(large.task, support=large.task.support[[0] * 15]))
+    assert (learning_steps(job, None), learning_steps(job, 7)) == (40, 7)
+    assert (learning_steps(large, None), learning_steps(many, None), learning_steps(many, 60)) == (40, 10, 60)

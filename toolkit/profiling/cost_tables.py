@@ -1,5 +1,6 @@
 """From measurements to the cost table that an allocator sees, and what a process needs in memory."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -60,8 +61,8 @@ def cost_table(
     complete = all(str(_signature(each)) in profile.rows for each in pieces)
     predictor = None if complete else fit_predictor(profile.rows)
 
-    def time_of(piece: Piece) -> LayerTime:
-        signature = _signature(piece)
+    @functools.cache  # pieces of one signature are many, and each prediction takes milliseconds
+    def time_by(signature: Signature) -> LayerTime:
         time = layer_time(profile.rows, predictor, signature)
         if time is None:
             raise BadInput(
@@ -70,6 +71,9 @@ def cost_table(
                 next="Measure it: `deploy profile` with this --target, --model and --task.",
             )
         return time
+
+    def time_of(piece: Piece) -> LayerTime:
+        return time_by(_signature(piece))
 
     table: dict[str, dict[Choice, Cost]] = {}
     layers_ms, layers_bytes = 0.0, 0

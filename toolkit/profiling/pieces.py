@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from toolkit.choice import DENSE, REMOVED, Choice, Precision
+from toolkit.choice import DENSE, REMOVED, Choice, Precision, keep
 from toolkit.compression import ChannelGroup, RankedChannels, ResidualBlock, compress
 from toolkit.inputs import Inputs
 from toolkit.profiling.candidates import group_choices, layer_choices
@@ -71,14 +71,21 @@ def group_part(
 ) -> Part:
     """A group's layers in `model` as it is, and with each candidate number of channels left; `x` is one example."""
     ranked = {group.name: RankedChannels(group, tuple(range(group.channels)))}  # time does not depend on which
-    pieces: dict[Choice, dict[str, Piece]] = {}
-    for choice in group_choices(group.channels, multiple, tuple(arithmetics)):
-        cut = compress(model, ranked, {group.name: choice})
+    choices = group_choices(group.channels, multiple, tuple(arithmetics))
+
+    def narrowed(size: int | None) -> dict[str, Piece]:
+        cut = compress(model, ranked, {group.name: DENSE if size is None else keep(size)})
         shapes = input_shapes(cut, group.layers, x)
-        dense, arithmetic = Choice(precision=choice.precision), arithmetics[choice.precision]
-        pieces[choice] = {
-            name: Piece(_layer(cut, name), shapes[name], dense, choice != DENSE, arithmetic) for name in group.layers
+        return {name: Piece(_layer(cut, name), shapes[name], narrowed=size is not None) for name in group.layers}
+
+    by_size = {size: narrowed(size) for size in dict.fromkeys(choice.size for choice in choices)}
+    pieces = {
+        choice: {
+            name: replace(piece, choice=Choice(precision=choice.precision), arithmetic=arithmetics[choice.precision])
+            for name, piece in by_size[choice.size].items()
         }
+        for choice in choices
+    }
     return Part(group.name, pieces, group.layers)
 
 

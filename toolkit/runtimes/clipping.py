@@ -22,8 +22,9 @@ def extremes(rows: torch.Tensor, ranges: Ranges) -> torch.Tensor:
     outside = 0 if ranges == "minmax" else int(_OUTSIDE * rows.shape[1])
     if outside == 0:
         return torch.stack([rows.amin(1), rows.amax(1)], 1)
-    kept = rows.shape[1] - outside
-    return torch.stack([rows.kthvalue(1 + outside, 1).values, rows.kthvalue(kept, 1).values], 1)
+    # A few extremes are found many times as fast as a place among all values.
+    lowest, highest = (rows.topk(1 + outside, 1, largest=largest).values for largest in (False, True))
+    return torch.stack([lowest[:, -1], highest[:, -1]], 1)
 
 
 def limits(found: torch.Tensor, ranges: Ranges) -> torch.Tensor:

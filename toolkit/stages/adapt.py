@@ -11,6 +11,7 @@ from toolkit.objectives import Objective
 from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
+from toolkit.stages.effort import learning_steps
 from toolkit.stages.jitter import jitter
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
@@ -45,10 +46,11 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
         curve: list[CurvePoint] = []
         losses: list[float] = []
         folds = 0
+        steps = learning_steps(job, request.adapt_steps)
 
         def on_event(event: dict[str, Any]) -> None:
             nonlocal folds
-            total = (folds + 1) * request.adapt_steps
+            total = (folds + 1) * steps
             if event["event"] == "folds":
                 folds = event["folds"]
             elif event["event"] == "curve":
@@ -56,7 +58,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
                 watch.progress.advance(event["step"] * folds, total)
             elif event["event"] == "step":
                 losses.append(event["loss"])
-                watch.progress.advance(folds * request.adapt_steps + event["step"], total)
+                watch.progress.advance(folds * steps + event["step"], total)
 
         threads = board.target.threads
         said = adapt_on_device(
@@ -65,7 +67,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             job.task.support.x,
             job.task.support.y,
             job.task.strata,
-            steps=request.adapt_steps,
+            steps=steps,
             jitter=jitter(job),
             threads=threads,
             seed=request.seed,

@@ -18,6 +18,7 @@ from toolkit.compression import (
 )
 from toolkit.kept import open_kept
 from toolkit.sources import code_digest
+from toolkit.stages.effort import counts_worth_a_loss
 from toolkit.stages.load import Job
 from toolkit.stages.watch import Watch
 from toolkit.stages.worth import Worth, calibration, recall_losses
@@ -31,13 +32,15 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[Choice, ...]],
     """`worth` with the channels of every group in order, and what keeping each of `counts` of them alone gains.
 
     A gain is what cutting to the fewest costs, less what cutting to that many does: true losses, in nats as those of
-    layers, of every other number measured and of those in between drawn from these. Orders are kept for the next time,
-    and losses one by one.
+    layers, measured of some numbers (`counts_worth_a_loss`) and drawn from these of those in between. Orders are kept
+    for the next time, and losses one by one.
     """
     if not counts:
         return worth
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.worth", "toolkit.stages.statistics", __name__)
+    code = code_digest(
+        *packages, "toolkit.stages.effort", "toolkit.stages.worth", "toolkit.stages.statistics", __name__
+    )
 
     key = digest(job.key, job.groups, seed, code)
 
@@ -49,7 +52,7 @@ def with_channels(job: Job, worth: Worth, counts: dict[str, tuple[Choice, ...]],
     folder, ordered_before = cached("channels", key, order)
     orders = json.loads((folder / "orders.json").read_text(encoding="utf-8"))
     channels = {name: RankedChannels(job.groups[name], tuple(orders[name])) for name in counts}
-    measured = {name: tuple(sorted({*sorted(of)[::2], max(of)})) for name, of in counts.items()}
+    measured = counts_worth_a_loss(job, counts)
     losses, known_before = recall_losses(open_kept("true-loss", key), job, dict(channels), measured, seed, watch)
     watch.was_cached = watch.was_cached and ordered_before and known_before
     gains = dict(worth.gains)

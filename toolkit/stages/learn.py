@@ -10,12 +10,13 @@ from toolkit.profiling.latency_model import LatencyModel, fit_latency_model
 from toolkit.profiling.signature import signature_of
 from toolkit.stages.channels import with_channels
 from toolkit.stages.depth import with_blocks
+from toolkit.stages.effort import is_large
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
 from toolkit.stages.rounding import with_rounding
 from toolkit.stages.watch import Watch
-from toolkit.stages.whole_models import FASTEST, Whole, dense_forms, time_wholes, worth_timing
+from toolkit.stages.whole_models import FASTEST, Whole, dense_forms, fewer, time_wholes, worth_timing
 from toolkit.stages.worth import Worth, weigh
 from toolkit.targets import Clock
 
@@ -58,6 +59,7 @@ def learn(board: Known, job: Job, profile: Profiled, curve: str, seed: int, watc
     worth = with_blocks(job, worth, seed, watch)
     worth = with_rounding(job, worth, profile.parts, profile.precisions.arithmetics, seed, watch)
     choices = list(worth_timing(worth.gains, costs, seed))
+    choices = fewer(choices) if is_large(job) else choices
     wholes, profile = time_wholes(board, job, profile, worth.parts, choices, watch)
     spread = profiling.p95_over_median(
         board.target.family.clock,

@@ -14,6 +14,7 @@ from toolkit.stages.choose_runtime import asked_forms
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
 from toolkit.stages.quantise import (
+    NEGLIGIBLE,
     best_ranges,
     calibration_examples,
     has_ranges,
@@ -26,8 +27,6 @@ from toolkit.units import format_milliseconds
 
 # Of the dense network's time in fp32: one that takes more in another precision gains nothing that a measurement shows.
 _GAINS = 0.97
-# Nats an example: a network that loses no more in int8 predicts the same.
-_NEGLIGIBLE = 1e-3
 # A form that loses less than half as much may take a quarter more time.
 _HALF, _QUARTER_MORE = 0.5, 1.25
 
@@ -119,7 +118,7 @@ def _may_find_ranges_itself(job: Job) -> bool:
 
 
 def _loses(job: Job, form: Arithmetic) -> bool:
-    return has_ranges(form) and least_loss(job, form) > _NEGLIGIBLE
+    return has_ranges(form) and least_loss(job, form) > NEGLIGIBLE
 
 
 def _better(job: Job, fixed: Arithmetic | None, found: _Found, watch: Watch) -> Arithmetic | None:

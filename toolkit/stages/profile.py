@@ -20,15 +20,12 @@ from toolkit.profiling.estimate import estimate as roofline
 from toolkit.profiling.signature import signature_of
 from toolkit.profiling.variants import Variants
 from toolkit.stages.choose_runtime import asked_forms
+from toolkit.stages.effort import layers_worth_s
 from toolkit.stages.load import Job
 from toolkit.stages.precisions import ALL_FP32, Precisions, choose_precisions
 from toolkit.stages.probe import Absent, Known
 from toolkit.stages.watch import Watch
 from toolkit.units import format_milliseconds
-
-# Where a clock is noisy, a single layer is soon as well known by a prediction as by another measurement: whole models,
-# which are timed later, say more. All layers dense are timed whatever it takes.
-_USUAL_BUDGET_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def _unless_faster_now(board: Known, job: Job, found: Profiled, watch: Watch, bu
 def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, budget_s: float | None) -> Profiled:
     """The same, given what was measured before."""
     if budget_s is None and board.target.family.clock == "wall":
-        budget_s = _USUAL_BUDGET_S
+        budget_s = layers_worth_s(job)
     shapes = profiling.input_shapes(job.network.backbone, {**job.layers, **job.fixed}, job.example)
     precisions, now = _precisions(board, job, kept, path, watch)
     parts = _parts(job, shapes, board.target.family.rank_multiple, precisions.arithmetics)

@@ -13,8 +13,9 @@ from toolkit.kept import keep, open_kept
 from toolkit.profiling import Arithmetics, Part
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
+from toolkit.stages.effort import is_large
 from toolkit.stages.load import Job
-from toolkit.stages.quantise import best_ranges, calibration_examples
+from toolkit.stages.quantise import NEGLIGIBLE, best_ranges, calibration_examples, least_loss
 from toolkit.stages.watch import Watch
 from toolkit.stages.worth import Worth, true_loss
 
@@ -45,12 +46,17 @@ def with_rounding(
 
 
 def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int, watch: Watch) -> dict[str, float]:
-    """True loss of the dense network with that layer alone rounded, nats an example."""
+    """True loss of the dense network with that layer alone rounded, nats an example.
+
+    Of a large network that loses nothing in that precision no layer is asked alone: each loses an equal share.
+    """
     layers = [*job.layers, *job.fixed]
     arithmetic = arithmetics[precision]
+    if is_large(job) and (lost := least_loss(job, arithmetic)) <= NEGLIGIBLE:
+        return dict.fromkeys(layers, max(0.0, lost) / len(layers))
     whole = Quantisation(arithmetic, calibration_examples(job), best_ranges(job, arithmetic))
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
-    code = code_digest(*packages, "toolkit.stages.quantise", "toolkit.stages.worth", __name__)
+    code = code_digest(*packages, "toolkit.stages.effort", "toolkit.stages.quantise", "toolkit.stages.worth", __name__)
     kept = open_kept("rounding", digest(job.key, str(arithmetic), whole.ranges, seed, code))
     missing = [name for name in layers if name not in kept.known]
     if missing:

@@ -1,7 +1,7 @@
 """Whole compact models timed on the board: they teach what sums of layers miss, and show what latency buys."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress as compress_by
 
@@ -22,6 +22,8 @@ _SHARES = (0.15, 0.4, 0.7)
 # Allocations of no allocator's taste: they teach each kind of layer apart from the others.
 _RANDOM = 2
 _WHOLE = 0.5
+# Of a large network no more correct the cost table.
+_FEW = 3
 FASTEST = "fastest"
 
 
@@ -75,6 +77,13 @@ def compact_model(job: Job, profile: Profiled, spectra: Spectra, selection: Sele
         job.example,
         quantisation=quantisation and only_timed(quantisation),
     )
+
+
+def fewer(candidates: Sequence[tuple[str, Selection]]) -> list[tuple[str, Selection]]:
+    """What tells most where each whole model takes long: the fastest, and the first others."""
+    fastest = [each for each in candidates if each[0] == FASTEST]
+    others = [each for each in candidates if each[0] != FASTEST]
+    return [*others[: _FEW - len(fastest)], *fastest]
 
 
 def worth_timing(gains: dict[str, GainCurve], costs: CostTable, seed: int) -> Iterator[tuple[str, Selection]]:

@@ -18,7 +18,6 @@ from toolkit.compression import (
     ResidualBlock,
     Spectra,
     Spectrum,
-    choices_to_measure,
     corrected_gains,
     gain_curve,
     matrix,
@@ -28,7 +27,7 @@ from toolkit.distillation import ENOUGH
 from toolkit.inputs import Inputs
 from toolkit.kept import Kept, keep, open_kept
 from toolkit.sources import code_digest
-from toolkit.stages.effort import loss_examples, rows_of
+from toolkit.stages.effort import loss_examples, ranks_worth_a_loss, rows_of
 from toolkit.stages.load import Job
 from toolkit.stages.spectra import draw_spectra
 from toolkit.stages.statistics import renew_statistics
@@ -65,7 +64,7 @@ def weigh(job: Job, choices: dict[str, tuple[Choice, ...]], curve: str, seed: in
     from.
     """
     spectra, drawn_before = draw_spectra(job, curve, calibration(job, seed), seed)
-    measured = {name: choices_to_measure(of_layer) for name, of_layer in choices.items()}
+    measured = ranks_worth_a_loss(job, choices)
     packages = "toolkit.compression", "toolkit.distillation", "toolkit.adaptation.heads"
     code = code_digest(
         *packages, "toolkit.stages.effort", "toolkit.stages.spectra", "toolkit.stages.statistics", __name__
