@@ -1,7 +1,7 @@
 """Reading: what becomes of a task's files on their way to the network, as far as the user says."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from toolkit.errors import BadInput
@@ -26,6 +26,11 @@ class Reading:
     tokens: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+    def or_usual(self, usual: "Reading", useful: Collection[str]) -> "Reading":
+        """The same with what is not said taken from `usual`, as far as it is of use."""
+        missing = [name for name in useful if getattr(self, name) is None]
+        return replace(self, **{name: getattr(usual, name) for name in missing})
 
 
 AS_IT_IS = Reading()

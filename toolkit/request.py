@@ -37,9 +37,10 @@ class Request:
     `profile_budget_s` bounds the time spent on layers that can be predicted, and None leaves that to the board's clock;
     `curve` names what makes one component worth more than another; `channels` offers the allocator channels to remove,
     beside ranks, `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None
-    varies examples in ways that the dense network does not mind; `recovery_rate` is the highest learning rate of recovery, and
-    None gives each tensor one by its size; `precision` auto offers the allocator every precision that the board gains
-    from, if it can choose one; `reading` is what becomes of the task's files; without `adapt` the board does not learn.
+    varies examples in ways that the dense network does not mind; `recovery_rate` is the highest learning rate
+    of recovery, and None gives each tensor one by its size; `precision` auto offers the allocator every precision that
+    the board gains from, if it can choose one; `reading` is what becomes of the task's files; without `adapt` the board
+    does not learn.
     """
 
     model: str = "toolkit.examples.digits:model"

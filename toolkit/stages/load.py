@@ -23,6 +23,7 @@ from toolkit.inputs import Inputs
 from toolkit.models import Network, Reader
 from toolkit.objectives import Objective
 from toolkit.origins import identity, load_model
+from toolkit.origins.usual_reading import usual_reading
 from toolkit.profiling.anatomy import code_of
 from toolkit.request import AskedPrecision, Request, require_conflicts
 from toolkit.runtimes import RUNTIMES, Runtime
@@ -86,7 +87,12 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
         if not offline:
             require_tools(target, runtime.agent)
         task = load_task(
-            request.task, shots=request.shots, seed=request.seed, reading=request.reading, on_note=watch.note
+            request.task,
+            shots=request.shots,
+            seed=request.seed,
+            reading=request.reading,
+            usual=usual_reading(request.model),
+            on_note=watch.note,
         )
         _check_images(request, task)
         if request.curve == "dual" and task.general is None:  # said before anything is measured

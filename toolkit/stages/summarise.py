@@ -32,6 +32,7 @@ from toolkit.stages.compress import Compacted
 from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned
 from toolkit.stages.probe import Known
+from toolkit.stages.quantise import computing_as
 from toolkit.stages.tell import (
     DEPLOYED,
     tell_of_a_loss,
@@ -250,13 +251,17 @@ def _accuracy_table(job: Job, made: Made) -> AccuracyTable:
             logits = (job.dense_head if dense else compact.head)(features)
         return _score(job, logits, examples, data, ran_on="host")
 
+    def compact_on_host(examples: Examples, data: str) -> Accuracy:
+        with computing_as(compact.backbone, compact.quantisation):
+            return on_host(compact.backbone, examples, False, data)
+
     return AccuracyTable(
         general_dense=on_host(job.network.backbone, general, True, "held-out general classes") if general else None,
-        general_compact=on_host(compact.backbone, general, False, "held-out general classes") if general else None,
+        general_compact=compact_on_host(general, "held-out general classes") if general else None,
         task_dense=on_host(job.network.backbone, query, True, on_query),
         task_compact=_score(job, adapted.logits_before, adapted.queries, on_query, ran_on="device")
         if adapted
-        else on_host(compact.backbone, query, False, on_query),
+        else compact_on_host(query, on_query),
         task_adapted=_score(job, adapted.logits_after, adapted.queries, on_query, ran_on="device") if adapted else None,
     )
 

@@ -20,8 +20,13 @@ _KINDS = (
 )
 
 
-def task_from_folder(folder: Path, shots: int, seed: int, reading: Reading, on_note: Callable[[str], None]) -> Task:
-    """Support and query. Raises BadInput that says what is wrong with the folder, or which file."""
+def task_from_folder(
+    folder: Path, shots: int, seed: int, reading: Reading, usual: Reading, on_note: Callable[[str], None]
+) -> Task:
+    """Support and query, read as the user says, else as is `usual` for the model.
+
+    Raises BadInput that says what is wrong with the folder, or which file.
+    """
     classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     files = [
         (file, index)
@@ -40,6 +45,7 @@ def task_from_folder(folder: Path, shots: int, seed: int, reading: Reading, on_n
     for suffixes, kind, useful in _KINDS:
         if paths[0].suffix.lower() in suffixes:
             require_of_use(reading, (*useful, "mean", "std"), str(folder), kind)
+            reading = reading.or_usual(usual, useful)
     x = np.stack(_of_one_shape(paths, [read_example(file, reading) for file in paths]))
     if x.dtype == np.uint8:
         on_note(f"{folder} {BYTES_ARE_SHARES}")

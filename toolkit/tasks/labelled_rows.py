@@ -21,7 +21,9 @@ _SHOWN = 8
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def task_from_table(path: Path, shots: int, seed: int, reading: Reading, on_note: Callable[[str], None]) -> Task:
+def task_from_table(
+    path: Path, shots: int, seed: int, reading: Reading, usual: Reading, on_note: Callable[[str], None]
+) -> Task:
     """Support and query; classes in the order of their names, or of their numbers. Raises BadInput."""
     rows = read_rows(path)
     first = next(rows, None)
@@ -35,6 +37,7 @@ def task_from_table(path: Path, shots: int, seed: int, reading: Reading, on_note
             where=str(path),
             next="Name the column of classes label, and that of texts text; without texts, all others are numbers.",
         )
+    reading = reading if text is None else reading.or_usual(usual, ("tokenizer",))
     _require_tokenizer_for_texts(path, text, reading)
     value = partial(_numbers_of, path, others) if text is None else partial(_text_of, path, text)
     labels, values = zip(*((_label_of(path, label, row), value(row)) for row in chain([first], rows)), strict=True)

@@ -19,20 +19,21 @@ def load_task(
     shots: int,
     seed: int,
     reading: Reading = AS_IT_IS,
+    usual: Reading = AS_IT_IS,
     on_note: Callable[[str], None] = lambda said: None,
 ) -> Task:
     """Read and validate the task. From files, `shots` examples a class become the support, the rest query.
 
-    `on_note` hears what the user should know of how values are read. Raises BadInput that says what is wrong with the
-    source.
+    Files are read as `reading` says, and where that says nothing as is `usual` for the model. `on_note` hears what the
+    user should know of how values are read. Raises BadInput that says what is wrong with the source.
     """
     path = Path(source)
     if path.is_dir():
-        task = task_from_folder(path, shots, seed, reading, on_note)
+        task = task_from_folder(path, shots, seed, reading, usual, on_note)
     elif path.suffix == ".npz" and path.exists():
         task = task_from_npz(path, shots, seed, reading, on_note)
     elif path.suffix.lower() in TABLES and path.exists():
-        task = task_from_table(path, shots, seed, reading, on_note)
+        task = task_from_table(path, shots, seed, reading, usual, on_note)
     elif ":" in source and not path.exists():
         require_of_use(reading, (), source, "a factory, which returns what the model gets")
         task = call_factory(source, "task", Task, shots=shots, seed=seed)

@@ -14,7 +14,7 @@ MOST_TOKENS = 128
 
 
 def token_ids(texts: Sequence[str], tokenizer: Path, most: int) -> np.ndarray:
-    """(N, T) float32, as all inputs; T is the longest text's number of tokens, at most `most`.
+    """(N, T) int64; T is the longest text's number of tokens, at most `most`.
 
     Longer texts are cut, shorter ones end in the tokenizer's padding. `tokenizer` is a `tokenizer.json`, or a folder
     that `transformers` reads; nothing is downloaded. Raises BadInput.
@@ -24,7 +24,7 @@ def token_ids(texts: Sequence[str], tokenizer: Path, most: int) -> np.ndarray:
     try:
         with quiet():
             encode = _folder(tokenizer, most) if tokenizer.is_dir() else _file(tokenizer, most)
-            return np.array(encode(list(texts)), np.float32)
+            return np.array(encode(list(texts)), np.int64)
     except BadInput:
         raise
     except ImportError as error:
