@@ -77,10 +77,10 @@ def test_a_release_is_verified_there(there: There, tmp_path: Path) -> None:
 
 def test_it_learns_there_and_serves_what_it_learned(there: There, tmp_path: Path) -> None:
     x, y = there.made.x.numpy(), np.arange(6, dtype=np.int64) % 3
-    save_file({"x": x, "y": y}, tmp_path / "support")
+    save_file({"inputs.x": x, "targets.y": y, "strata": y}, tmp_path / "support")
     there.device.push(tmp_path / "support", f"{ROOT}/support")
     paths = {"release": f"{ROOT}/release", "support": f"{ROOT}/support", "adapted": f"{ROOT}/adapted"}
-    events = there.run(tmp_path, "adapt", {**paths, "steps": 10, "lr": 3e-3, "jitter": 0.0, "seed": 0, "threads": 1})
+    events = there.run(tmp_path, "adapt", {**paths, "steps": 10, "lr": 3e-3, "jitter": {}, "seed": 0, "threads": 1})
     assert events[-1]["event"] == "done", events[-1]
     assert events[-1]["accepted"]
     assert [event["step"] for event in events if event["event"] == "step"] == list(range(1, 11))
@@ -90,7 +90,7 @@ def test_it_learns_there_and_serves_what_it_learned(there: There, tmp_path: Path
         done = there.run(tmp_path, "infer", {**spec, "adapted": adapted})[-1]
         assert done["event"] == "done", done
         there.device.pull(f"{ROOT}/logits", tmp_path / "logits")
-        logits.append(load_file(tmp_path / "logits")["logits"])
+        logits.append(load_file(tmp_path / "logits")["outputs.logits"])
     np.testing.assert_allclose(logits[0], there.made.expected().numpy(), atol=1e-5)
     assert np.abs(logits[1] - logits[0]).max() > 1e-4
 
