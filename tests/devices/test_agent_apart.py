@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from workplace import CHECKOUT
+
+from toolkit.devices.python_agent import pack_agent
 
 _BOTH = """
 import json, sys
@@ -43,3 +46,15 @@ def test_a_fork_that_dies_ends_the_agent_in_the_same_way(how: str, status: int) 
     text = _BOTH.replace("{devices!r}", repr(str(CHECKOUT / "toolkit/devices"))) + script
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (status, "")
+
+
+def test_a_program_that_no_runtime_loads_is_said_at_once(tmp_path: Path) -> None:
+    """ONNX Runtime has a thread of its own once it is imported, for which a fork waited at its end without end."""
+    (tmp_path / "agent.pyz").write_bytes(pack_agent())
+    (tmp_path / "program.onnx").write_bytes(b"no model")
+    program = {"id": "one", "path": str(tmp_path / "program.onnx"), "inputs": [[1, 4]]}
+    (tmp_path / "spec.json").write_text(json.dumps({"runtime": "onnxruntime", "threads": 1, "programs": [program]}))
+    command = [sys.executable, "agent.pyz", "bench", "spec.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["event"] == "error"

@@ -21,7 +21,7 @@ _SOURCES = Path(__file__).parent / "agent"
 def install_python_agent(home: Home, target: Target) -> Agent:
     """Put this version of the agent there. Raises BoardError if the board has no Python."""
     python = board_python(target)
-    data = _archive()
+    data = pack_agent()
     digest = hashlib.sha256(data).hexdigest()
     archive = home.at("agent", f"{digest[:16]}.pyz")
     if home.device.run(f"command -v {shell_path(python)}").status != 0:
@@ -41,12 +41,22 @@ def with_site(agent: Agent, site: str) -> Agent:
     return replace(agent, command=f"PYTHONPATH={shlex.quote(site)} {agent.command}")
 
 
-def _archive() -> bytes:
+# Left without tidying up: ONNX Runtime waits at an exit for a thread of its own, which a fork of the agent has not.
+_MAIN = """import os, sys
+from agent.main import main
+status = main(sys.argv[1:])
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(status)
+"""
+
+
+def pack_agent() -> bytes:
     """The agent's sources as a runnable zip, the same bytes for the same sources."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         entries = {f"agent/{path.name}": path.read_text(encoding="utf-8") for path in sorted(_SOURCES.glob("*.py"))}
-        entries["__main__.py"] = "import sys\nfrom agent.main import main\nsys.exit(main(sys.argv[1:]))\n"
+        entries["__main__.py"] = _MAIN
         for name, text in entries.items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
     return buffer.getvalue()
