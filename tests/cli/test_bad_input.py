@@ -267,7 +267,7 @@ X, Y = np.zeros((18, 1, 8, 8), np.float32), np.repeat([0, 1, 2], 6)
         ({"x": X.reshape(18, 64, 1, 1), "y": Y}, "(1, 64, 1, 1)"),
         ({"x": X + np.nan, "y": Y}, "NaN"),
         ({"x": X}, "has no array y"),
-        ({"x": X, "y": Y[:9]}, "labels (N,)"),
+        ({"x": X, "y": Y[:9]}, "as many targets"),
     ],
     ids=["one class", "empty", "shape", "nan", "no labels", "lengths"],
 )

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.models import require_answers
 from toolkit.origins.exported import load_exported
 from toolkit.plain import make_plain
@@ -72,7 +73,7 @@ def test_layers_come_back_by_their_names_and_answer_alike(tmp_path: Path) -> Non
 def test_it_goes_the_way_of_other_models(tmp_path: Path) -> None:
     """Its head is parted from it, its layers may become compact, and it learns."""
     x = torch.randn(4, 1, 8, 8)
-    apart = take_apart(make_plain(load_exported(save(convnet(), x, tmp_path / "a.pt2")), "a.pt2"), x)
+    apart = take_apart(make_plain(load_exported(save(convnet(), x, tmp_path / "a.pt2")), "a.pt2"), inputs_of(x))
     assert set(apart.layers) == {"0", "6"}
     assert apart.network.head is not None
     assert apart.network.head.out_features == 5

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from toolkit.errors import BadInput
+from toolkit.inputs import inputs_of
 from toolkit.model_name import NamedModel
 from toolkit.origins import load_model
 from toolkit.stages.take_apart import take_apart
@@ -108,7 +109,7 @@ def test_a_classifier_of_images_answers_as_it_did_and_can_be_taken_apart(kind: s
     loaded, notes = load(tmp_path)
     torch.testing.assert_close(loaded(x), model(x).logits)
     assert "no preprocessor_config.json" in notes[0]
-    assert take_apart(loaded, x).layers
+    assert take_apart(loaded, inputs_of(x)).layers
 
 
 @pytest.mark.parametrize("kind", TEXTS)
@@ -121,7 +122,7 @@ def test_a_classifier_of_text_reads_ids_and_sees_no_padding(kind: str, tmp_path:
     expected = model(input_ids=ids, attention_mask=(ids != 0).long()).logits
     torch.testing.assert_close(loaded(ids.float()), expected)
     torch.testing.assert_close(loaded(ids[:1, :5].float()), expected[:1])  # as without what pads it
-    apart = take_apart(loaded, ids.float())
+    apart = take_apart(loaded, inputs_of(ids))
     assert apart.layers
     assert apart.network.head is not None
 

@@ -13,8 +13,10 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from toolkit.compression import CompactConv2d, CompactLinear
+from toolkit.devices.agent.conditions import text
 from toolkit.devices.agent.quantise import quantise
 from toolkit.devices.agent.runtime import load
+from toolkit.devices.agent.saturation import saturates
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, export_with_holes, onnxruntime
@@ -83,6 +85,8 @@ def _session(model: nn.Module, program: Program, folder: Path) -> tuple[ort.Infe
     """
     options = ort.SessionOptions()
     options.add_session_config_entry("session.qdqisint8allowed", "1")
+    if saturates(text("/proc/cpuinfo")):  # as the agent loads it
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(folder / "optimised.onnx")
     filled = _filled(model, program)
