@@ -76,12 +76,17 @@ def group_part(
     def narrowed(size: int | None) -> dict[str, Piece]:
         cut = compress(model, ranked, {group.name: DENSE if size is None else keep(size)})
         shapes = input_shapes(cut, group.layers, x)
-        return {name: Piece(_layer(cut, name), shapes[name], narrowed=size is not None) for name in group.layers}
+        return {name: Piece(_layer(cut, name), shapes[name]) for name in group.layers}
 
     by_size = {size: narrowed(size) for size in dict.fromkeys(choice.size for choice in choices)}
     pieces = {
         choice: {
-            name: replace(piece, choice=Choice(precision=choice.precision), arithmetic=arithmetics[choice.precision])
+            name: replace(
+                piece,
+                choice=Choice(precision=choice.precision),
+                narrowed=choice != DENSE,
+                arithmetic=arithmetics[choice.precision],
+            )
             for name, piece in by_size[choice.size].items()
         }
         for choice in choices

@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from toolkit import profiling
-from toolkit.errors import BadInput
+from toolkit.devices.agent_client import AgentError
+from toolkit.errors import BadInput, DeployError
 from toolkit.profiling import ONLY_FP32, Arithmetics, NotStored, Profile, Untimed, WholeModel
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 from toolkit.stages.choose_runtime import asked_forms
@@ -27,6 +28,8 @@ from toolkit.units import format_milliseconds
 
 # Of the dense network's time in fp32: one that takes more in another precision gains nothing that a measurement shows.
 _GAINS = 0.97
+# Runtimes say much: so many characters of it.
+_TOLD = 200
 # A form that loses less than half as much may take a quarter more time.
 _HALF, _QUARTER_MORE = 0.5, 1.25
 
@@ -88,10 +91,10 @@ def choose_precisions(
 
 def _timed(
     board: Known, job: Job, forms: Sequence[Arithmetic], profile: Profile, path: Path, watch: Watch
-) -> tuple[_Found, Profile, BadInput | None]:
+) -> tuple[_Found, Profile, DeployError | None]:
     """The dense network in each of them, as far as it can be had so; and what hindered the last that it cannot."""
     found: _Found = {}
-    failed: BadInput | None = None
+    failed: DeployError | None = None
     if forms:
         watch.progress.note(f"timing the dense network in {' and '.join(map(str, forms))}")
     for form in forms:
@@ -99,9 +102,9 @@ def _timed(
             [timed], profile = profiling.time_models(
                 board.agent, job.runtime, [in_precision(job, form)], profile, path, on_note=watch.note
             )
-        except BadInput as error:
+        except (BadInput, AgentError) as error:  # a board's runtime may not load what was exported for it
             if not isinstance(error, NotStored):
-                watch.note(f"{form} is not offered: {error.what}")
+                watch.note(f"{form} is not offered: {error.what[:_TOLD]}")
             failed = error
             continue
         found[form] = timed

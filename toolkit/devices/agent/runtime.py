@@ -36,29 +36,17 @@ def load(runtime: str, path: str, holes: Mapping[str, np.ndarray], threads: int)
 def _load_onnxruntime(path: str, holes: Mapping[str, np.ndarray], threads: int) -> Program:
     import onnxruntime as ort
 
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if saturates(text("/proc/cpuinfo")):
+        # Other kernels, slower and exact; a processor with VNNI is fast and exact without them.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in holes.values()]
-
-    def session_of(exact: bool):  # type: ignore[no-untyped-def]
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        if exact:
-            # Other kernels, slower and exact; a processor with VNNI is fast and exact without them.
-            options.add_session_config_entry("session.x64quantprecision", "1")
-        if values:
-            options.add_external_initializers(list(holes), values)
-        providers = ["CPUExecutionProvider"]
-        return ort.InferenceSession(path, options, providers=providers, disabled_optimizers=_NOT_WANTED)
-
-    saturating = saturates(text("/proc/cpuinfo"))
-    try:
-        session = session_of(saturating)
-    except Exception:
-        if not saturating:
-            raise
-        # ONNX Runtime (1.31) cannot rewrite every graph for those kernels: attention between signed activations.
-        session = session_of(False)
+    if values:
+        options.add_external_initializers(list(holes), values)
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"], disabled_optimizers=_NOT_WANTED)
     names = [each.name for each in session.get_inputs()]
 
     def run(inputs: Sequence[np.ndarray]) -> "list[np.ndarray]":
