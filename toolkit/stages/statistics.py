@@ -7,6 +7,7 @@ crops of images padded with zeros, on which it was trained, 0.25: the dense netw
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import nn
@@ -24,6 +25,8 @@ from toolkit.stages.load import Job
 _JUDGED = 256
 # In which ways images may have been moved; of equals the first.
 _MOVES: tuple[Augmentation, ...] = ((), ("shift",), ("crop",))
+# Nats: less is the rounding of a sum, and equal.
+_ROUNDING = 1e-6
 
 
 def renew_statistics(job: Job, backbone: nn.Module, x: Inputs) -> None:
@@ -44,7 +47,8 @@ def moved_in_training(job: Job) -> Augmentation:
     kept = open_kept(
         "statistics", digest(job.key, code_digest("toolkit.distillation", "toolkit.adaptation.heads", __name__))
     )
-    return min(_MOVES, key=lambda move: keep(kept, "+".join(move), lambda: _lost(job, x, _varied(x, move))))
+    lost = {move: keep(kept, "+".join(move), partial(_lost, job, x, _varied(x, move))) for move in _MOVES}
+    return min(_MOVES, key=lambda move: max(lost[move], _ROUNDING))
 
 
 def is_cut(chosen: Mapping[str, Choice]) -> bool:
