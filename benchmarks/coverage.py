@@ -20,7 +20,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -175,15 +174,14 @@ def _deploy(case: Case, runtime: str) -> tuple[int | None, float, str, str]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # with all that it started it ends at the limit
         ) as process:
             try:
                 out, said = process.communicate(timeout=_LIMIT_S)
-                return process.returncode, time.monotonic() - started, out, said
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                out, said = process.communicate()
+                process.terminate()  # it ends what it has started on its board
+                _, said = process.communicate()
                 return None, time.monotonic() - started, "", said
+            return process.returncode, time.monotonic() - started, out, said
 
 
 def _told(result: dict[str, Any]) -> dict[str, Any]:
