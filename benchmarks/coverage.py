@@ -133,7 +133,7 @@ def _cell(case: Case, runtime: str) -> dict[str, Any]:
         "traceback": "Traceback (most recent call last)" in said or "─ Traceback" in said,
         "learned": False,
     }
-    if out.strip():
+    if exit_code == 0:
         row |= _told(json.loads(out))
     row["learned"] = exit_code == 0 and row.get("active", False) and row.get("adapted") is not None
     kept.write_text(json.dumps(row), encoding="utf-8")
