@@ -144,3 +144,25 @@ def test_fp16_keeps_its_ends_and_its_holes_in_float32(name: str, tmp_path: Path)
     # The head reads its holes, and gives the output, as they are.
     [last] = [node for node in made.graph.node if made.graph.output[0].name in node.output]
     assert (last.op_type, list(last.input[1:])) == ("Gemm", list(holes))
+
+
+def test_two_layers_that_stay_fp32_may_read_one_tensor_of_fp16(tmp_path: Path) -> None:
+    """As queries, keys and values do. ONNX Runtime's converter gave both one name for its cast."""
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.left, self.right = nn.Linear(6, 8), nn.Linear(8, 3), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(x).relu()
+            return self.left(x).sigmoid() * self.right(x)
+
+    torch.manual_seed(0)
+    model, x = Two().eval(), inputs_of(torch.randn(1, 6))
+    quantisation = Quantisation(_FP16, x, fp32_layers=frozenset({"left", "right"}))
+    program = onnxruntime.export(export_with_holes(model, x, ()), (), quantisation)
+    given = loaded(onnxruntime, program, tmp_path)([each.numpy() for each in x])[0]
+    with torch.no_grad():
+        expected = model(*x).numpy()
+    np.testing.assert_allclose(given, expected, atol=1e-2 * float(np.abs(expected).max()))

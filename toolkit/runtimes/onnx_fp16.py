@@ -20,8 +20,18 @@ def to_fp16(
         made: onnx.ModelProto = convert_float_to_float16(
             model, keep_io_types=list(float32), node_block_list=blocked or None
         )
+    _cast_once(made)
     _end_round_trips(made)
     return made
+
+
+def _cast_once(model: onnx.ModelProto) -> None:
+    """The converter (1.31) casts a tensor once for each fp32 layer that reads it, under one name: no valid graph."""
+    made: set[str] = set()
+    for node in [each for each in model.graph.node if each.op_type == "Cast"]:
+        if node.output[0] in made:
+            model.graph.node.remove(node)
+        made.add(node.output[0])
 
 
 def _end_round_trips(model: onnx.ModelProto) -> None:
