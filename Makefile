@@ -16,7 +16,7 @@ SELECT ?= unit or loop or native or board
 # How pytest ends where it selects no test.
 NONE := 5
 
-test: .venv/dev  ## install, then run what needs nothing but Python: within ten minutes on two cores
+test: .venv/dev  ## install, then run what needs nothing but Python: a quarter of an hour on two cores
 	$(IN_TWO) -m "(unit or loop) and not slow"
 
 # One board serves one process.
