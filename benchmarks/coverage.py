@@ -133,8 +133,9 @@ def _cell(case: Case, runtime: str) -> dict[str, Any]:
         "traceback": "Traceback (most recent call last)" in said or "─ Traceback" in said,
         "learned": False,
     }
-    if exit_code == 0:
-        row |= _told(json.loads(out))
+    result = json.loads(out) if out.strip() else {}
+    if "allocation" in result:  # also of a release that the board refused; an error has a form of its own
+        row |= _told(result)
     row["learned"] = exit_code == 0 and row.get("active", False) and row.get("adapted") is not None
     kept.write_text(json.dumps(row), encoding="utf-8")
     print(

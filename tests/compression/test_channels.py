@@ -9,10 +9,12 @@ import torch.nn.functional as F
 from networks import build
 from torch import nn
 
+from benchmarks.models.coverage.listeners import crnn
 from benchmarks.models.resnet import ResNet, with_convolved_shortcuts
 from toolkit.choice import keep
 from toolkit.compression import ChannelGroup, RankedChannels, channel_groups, compress, rank_channels
 from toolkit.compression.channels.find import holds
+from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 
@@ -122,6 +124,12 @@ def test_channels_that_the_graph_couples_wrongly_are_not_offered(network: type[n
     groups, failed = channel_groups(network().eval(), inputs_of(torch.randn(1, 3, 8, 8)))
     assert groups == {}
     assert "stem" in failed
+
+
+def test_a_network_whose_groups_the_library_cannot_follow_is_refused() -> None:
+    """Of convolutions before a GRU it loses count only when it looks for groups."""
+    with pytest.raises(BadInput, match="cannot follow"):
+        channel_groups(crnn().eval(), inputs_of(torch.randn(1, 1, 32, 32)))
 
 
 def test_scales_of_zero_let_no_group_pass() -> None:

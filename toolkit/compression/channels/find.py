@@ -81,12 +81,15 @@ def draw_graph(model: nn.Module, example: Inputs) -> Any:
             warnings.simplefilter("ignore")  # what it guesses of parameters without a module, the check shows
             return torch_pruning.DependencyGraph().build_dependency(model, example_inputs=tuple(example))
     except (*MISFIT, NotImplementedError) as error:
-        first = first_line(error)
-        raise BadInput(
-            f"Torch-Pruning cannot follow its channels: {first}",
-            where="model",
-            next="Leave them: --set compression.channels=false.",
-        ) from error
+        raise _not_followed(error) from error
+
+
+def _not_followed(error: Exception) -> BadInput:
+    return BadInput(
+        f"Torch-Pruning cannot follow its channels: {first_line(error)}",
+        where="model",
+        next="Leave them: --set compression.channels=false.",
+    )
 
 
 def _coupled(model: nn.Module, example: Inputs) -> Iterator[ChannelGroup]:
@@ -96,7 +99,11 @@ def _coupled(model: nn.Module, example: Inputs) -> Iterator[ChannelGroup]:
     model = copy.deepcopy(model).requires_grad_(True)
     names: dict[Any, str] = {module: name for name, module in model.named_modules()}
     reading = (torch_pruning.prune_conv_in_channels, torch_pruning.prune_linear_in_channels)
-    for group in draw_graph(model, example).get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]):
+    try:  # not before it looks for groups does it miss what a flattened image or a recurrent layer made of them
+        groups = list(draw_graph(model, example).get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
+    except MISFIT as error:
+        raise _not_followed(error) from error
+    for group in groups:
         root = group[0].dep.target.module
         channels = len(group[0].idxs)
         cuts = []
