@@ -58,3 +58,14 @@ def test_a_program_that_no_runtime_loads_is_said_at_once(tmp_path: Path) -> None
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert json.loads(done.stdout.splitlines()[-1])["event"] == "error"
+
+
+def test_a_runtime_brings_no_thread_and_writes_nothing_into_a_home(tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry would (1.31): on a board nobody asked for it."""
+    script = "import os\nfrom agent.runtime import bring_in\nbring_in('onnxruntime')\n"
+    text = _BOTH.replace("{devices!r}", repr(str(CHECKOUT / "toolkit/devices"))) + script
+    text += "print(len(os.listdir('/proc/self/task')))\n"
+    alone = {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", text], env=alone, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ A program may have holes: tensors that the board can replace (folded cores, the 
 external initializers, constant and packed like any other weight. ExecuTorch has an agent of its own (`runner/`).
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ from .saturation import saturates
 
 # It rounds the weights of layers between int8 ones, per tensor, also where those shall stay in fp32.
 _NOT_WANTED = ["WeightBiasQuantization"]
+
+# Else it starts a thread and writes a device's id and a database into its user's home, once it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Program = Callable[[Sequence[np.ndarray]], "list[np.ndarray]"]
 
