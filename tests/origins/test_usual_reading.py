@@ -45,8 +45,10 @@ def test_images_are_brought_to_that_size_unless_another_is_asked_for(tmp_path: P
     (tmp_path / "preprocessor_config.json").write_text('{"size": 12}')
     usual = usual_reading(f"hf:{tmp_path}")
     for reading, side in ((AS_IT_IS, 12), (Reading(image_size=(8, 8)), 8)):
-        task = load_task(str(tmp_path / "task"), shots=1, seed=0, reading=reading, usual=usual)
+        notes: list[str] = []
+        task = load_task(str(tmp_path / "task"), shots=1, seed=0, reading=reading, usual=usual, on_note=notes.append)
         assert task.support.x.ports[0].shape == (3, side, side)
+        assert ["12 x 12 pixels" in each for each in notes] == ([True] if side == 12 else [])
 
 
 def test_texts_are_read_by_its_tokenizer(tmp_path: Path) -> None:

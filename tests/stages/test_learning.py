@@ -1,5 +1,6 @@
 """A board trains as much of a network as its runtime can have a gradient of; the head at least."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from torch import nn
 
 from tests.choices import ranks
 from toolkit.compression import best_approximations, components_of, compress, matrix
+from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
+from toolkit.objectives import Classification
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import trainable_names
 from toolkit.runtimes.learning import Learning
-from toolkit.stages.learning import HEAD, batch_size
+from toolkit.stages.learning import HEAD, batch_size, export_learning
 
 
 class Masked(nn.Module):
@@ -96,3 +99,18 @@ def test_where_the_runtime_has_no_gradient_the_head_learns_alone(tmp_path: Path)
 )
 def test_batches_are_as_large_as_memory_allows(examples: int, shape: tuple[int, ...], size: int) -> None:
     assert batch_size(inputs_of(torch.empty(examples, *shape))) == size
+
+
+@dataclass(frozen=True)
+class Leaves(Classification):
+    """Scores by what is no torch operation."""
+
+    def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([float(outputs.numpy().max())])
+
+
+def test_an_objective_that_no_runtime_can_score_by_is_said() -> None:
+    torch.manual_seed(0)
+    backbone, head, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU()).eval(), nn.Linear(8, 3), torch.randn(6, 4)
+    with pytest.raises(BadInput, match="cannot score by Leaves"):
+        export_learning(onnxruntime, backbone, head, "pretrained", inputs_of(x), torch.arange(6) % 3, Leaves())

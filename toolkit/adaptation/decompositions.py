@@ -19,7 +19,7 @@ _AlongAxis = Callable[[torch.Tensor], torch.Tensor]
 
 
 def decompositions() -> dict[Any, Callable[..., Any]]:
-    """What the trace of a train step replaces, by operator."""
+    """What the trace of a gradient replaces, by operator."""
     return {
         **core_aten_decompositions(),
         _aten.convolution_backward.default: _convolution_backward,

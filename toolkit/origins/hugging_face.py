@@ -45,7 +45,9 @@ def load_directory(path: Path, asked: HfTask | None, trusted: bool, note: Callab
             import transformers
     except ImportError:
         raise BadInput(
-            "needs transformers", where=directory.where, next="pip install 'edge-deploy-toolkit[hf]'"
+            "needs transformers",
+            where=directory.where,
+            next="In the checkout: .venv/bin/pip install -c constraints.txt -e '.[hf]'.",
         ) from None
     _require_ours(directory, transformers)
     task = asked or _task_of(directory, transformers)

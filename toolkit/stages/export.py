@@ -1,4 +1,4 @@
-"""Stage 6: the bundle: inference program, train step, tensors, acceptance outputs, manifest."""
+"""Stage 6: the bundle: inference program, those to learn by, tensors, acceptance outputs, manifest."""
 
 from dataclasses import replace
 from pathlib import Path

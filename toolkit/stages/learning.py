@@ -43,15 +43,14 @@ def export_learning(
     every = trainable_names(backbone, head)
     trainables, gradient, hindrance = _gradient(runtime, network.eval(), every, *batch, objective)
     values = [network.get_parameter(name).detach() for name in trainables]
-    with torch.no_grad():
-        judge = trace_judge(objective, network(*batch[0]), batch[1])
+    judge = _judge(runtime, network, *batch, objective)
     starting = None
     if start == "prototype" and isinstance(head, nn.Linear):
         starting = trace_prototypes(head.in_features, head.out_features, len(inputs))
     return Learning(
         gradient=gradient,
         update=runtime.export(trace_update(values), ()),
-        judge=runtime.export(judge, ()),
+        judge=judge,
         start=runtime.export(starting, ()) if starting is not None else None,
         batch=size,
         most=len(inputs),
@@ -106,6 +105,20 @@ def _gradient(
         return trainables, program, hindrance
     why = hindrance or "it has neither compact layers nor a last nn.Linear"
     raise BadInput(f"{runtime.name} can train nothing of it: {why}", where="model", next="Give another --runtime.")
+
+
+@torch.no_grad()
+def _judge(
+    runtime: Runtime, network: nn.Module, inputs: Inputs, targets: torch.Tensor, objective: Objective
+) -> Program:
+    try:
+        return runtime.export(trace_judge(objective, network(*inputs), targets), ())
+    except Exception as error:  # an objective may be the user's: what it raises, as what tracers do, is anything
+        raise BadInput(
+            f"{runtime.name} cannot score by {type(objective).__name__}: {first_line(error)}",
+            where="task.objective",
+            next="Write score and judgement as torch operations alone.",
+        ) from None
 
 
 def _attempts(

@@ -45,7 +45,9 @@ def task_from_folder(
     for suffixes, kind, useful in _KINDS:
         if paths[0].suffix.lower() in suffixes:
             require_of_use(reading, (*useful, "mean", "std"), str(folder), kind)
-            reading = reading.or_usual(usual, useful)
+            own, reading = reading, reading.or_usual(usual, useful)
+            if reading != own:  # pixels and samples change: whoever did not ask for it hears of it
+                on_note(f"{folder} is {kind}: they are brought to what the model's directory names ({_named(reading)})")
     x = np.stack(_of_one_shape(paths, [read_example(file, reading) for file in paths]))
     if x.dtype == np.uint8:
         on_note(f"{folder} {BYTES_ARE_SHARES}")
@@ -57,6 +59,11 @@ def task_from_folder(
         scaled_examples_of(x, labels, support, reading, str(folder)),
         scaled_examples_of(x, labels, query, reading, str(folder)),
     )
+
+
+def _named(reading: Reading) -> str:
+    size, rate_hz = reading.image_size, reading.sample_rate_hz
+    return f"{size[0]} x {size[1]} pixels" if size else f"{rate_hz} samples a second"
 
 
 def _require_one_kind(files: list[Path]) -> None:
