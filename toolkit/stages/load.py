@@ -179,8 +179,8 @@ def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], w
     if kinds:
         watch.note(
             f"{', '.join(f'{count} {kind}' for kind, count in kinds.items())} stay dense: only nn.Linear and nn.Conv2d "
-            "(groups=1), or what is rewritten as such, that run as modules, without hooks and each with a weight of its "
-            "own, can become compact"
+            "(groups=1), or what is rewritten as such, that run as modules, without hooks and each with a weight of "
+            "its own, can become compact"
         )
 
 
