@@ -76,13 +76,18 @@ def test_nan_in_a_file_of_weights_is_blamed_on_the_file(factories: str, tmp_path
 
 
 def test_what_results_depend_on_beside_weights_and_modules(tmp_path: Path) -> None:
-    """The arguments of a factory, the operators of a program, the settings of a directory."""
+    """The arguments of a factory and the operators of a program."""
     assert identity("mine:model?scale=1") != identity("mine:model?scale=2")
-    program, directory = tmp_path / "a.pt2", tmp_path / "hf"
+    program = tmp_path / "a.pt2"
     program.write_bytes(b"one")
     before = identity(str(program))
     program.write_bytes(b"other")
     assert identity(str(program)) != before
+
+
+def test_results_depend_on_the_settings_of_a_directory(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    directory = tmp_path / "hf"
     directory.mkdir()
     (directory / "config.json").write_text("{}")
     before = identity(f"hf:{directory}")
