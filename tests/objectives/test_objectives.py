@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from learning import loaded_program
 from sklearn.metrics import f1_score, jaccard_score, r2_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from toolkit.adaptation.learning_graphs import trace_judge
-from toolkit.objectives import IGNORED, Classification, Labelling, MultiLabel, Objective, Regression
+from toolkit.objectives import IGNORED, Boxes, Classification, Embedding, Labelling, MultiLabel, Objective, Regression
+from toolkit.objectives.overlap import generalised_overlap, overlap
 from toolkit.runtimes import onnxruntime
 
 Example = tuple[Objective, torch.Tensor, torch.Tensor]
@@ -42,7 +44,26 @@ def _values(random: torch.Generator) -> Example:
     return Regression.of(targets), targets + torch.randn(9, 2, generator=random), targets
 
 
-EXAMPLES = [_classification, _segmentation, _tagging, _labels, _values]
+def _vectors(random: torch.Generator) -> Example:
+    gallery, labels = torch.randn(12, 8, generator=random), torch.arange(12) % 5
+    return Embedding.of(gallery, labels), torch.randn(7, 8, generator=random), torch.arange(7) % 5
+
+
+def _detection(random: torch.Generator) -> Example:
+    centres, sides = (
+        0.2 + 0.6 * torch.rand(3, 2, 30, generator=random),
+        0.1 + 0.2 * torch.rand(3, 2, 30, generator=random),
+    )
+    outputs = torch.cat([100 * centres, 50 * sides, 2 * torch.randn(3, 2, 30, generator=random)], 1)
+    outputs[:, 2:4] *= torch.tensor([2.0, 1.0])[:, None]
+    objective = Boxes(classes=2, objects=30, sides=(100.0, 50.0))
+    outputs[:, :2] *= torch.tensor([1.0, 0.5])[:, None]
+    targets = objective.answers(outputs)
+    targets[:, 0, 0] = 1 - targets[:, 0, 0]
+    return objective, outputs, targets
+
+
+EXAMPLES = [_classification, _segmentation, _tagging, _labels, _values, _vectors, _detection]
 Make = Callable[[torch.Generator], Example]
 
 
@@ -98,6 +119,13 @@ def test_targets_that_fit_are_not_found_wrong(example: Example) -> None:
         (MultiLabel(), (6, 3), torch.zeros(6, 2), "(N, 3) is expected"),
         (Regression((1.0,)), (6, 2), torch.zeros(6, 1), "gives (2,) an example, 1 value(s)"),
         (Regression((1.0,)), (6, 1), torch.full((6, 1), torch.nan), "NaN or infinity"),
+        (Boxes(2, 3), (6, 5, 9), torch.zeros(6, 3, 5), "(4 + 2 classes, places) is expected"),
+        (Boxes(2, 3), (6, 6, 9), torch.zeros(6, 2, 5), "(N, 3, 5) is expected"),
+        (Boxes(2, 3), (6, 6, 9), torch.full((6, 3, 5), 2.0), "other than -1 and 0..1"),
+        (Boxes(2, 3), (6, 6, 9), torch.tensor([0, 320.0, 320, 40, 40]).expand(6, 3, 5), "no shares"),
+        (Embedding(((1.0, 0.0),), (0,)), (6, 3), torch.zeros(6, dtype=torch.int64), "the gallery holds vectors of 2"),
+        (Embedding(((1.0, 0.0),), (0,)), (6, 2), torch.zeros(6), "one label each of torch.int64"),
+        (Embedding(((1.0, 0.0),), (0,)), (6, 2), torch.arange(6), "nothing of label 1, 2, 3, 4, 5"),
     ],
 )
 def test_targets_that_do_not_fit_are_told(
@@ -135,3 +163,74 @@ def test_regression_is_scored_by_scikit_learns_r2() -> None:
 
 def test_a_value_that_never_differs_has_a_scale() -> None:
     assert Regression.of(torch.tensor([[1.0, 2.0], [1.0, 4.0]])).scales == (1.0, 1.0)
+
+
+def test_retrieval_is_scikit_learns_nearest_neighbour_by_the_cosine() -> None:
+    random = torch.Generator().manual_seed(0)
+    gallery, labels = 5 * torch.randn(40, 6, generator=random), torch.arange(40) % 9
+    outputs, targets = torch.randn(50, 6, generator=random), torch.arange(50) % 9
+    objective = Embedding.of(gallery, labels)
+    neighbours = KNeighborsClassifier(1, metric="cosine").fit(gallery, labels)
+    assert objective.answers(outputs).tolist() == neighbours.predict(outputs).tolist()
+    found = float(objective.score(outputs, targets).mean())
+    assert found == pytest.approx(neighbours.score(outputs, targets), abs=1e-6)
+
+
+def test_a_gallery_of_one_vector_a_label_is_cross_entropy_of_cosines() -> None:
+    random = torch.Generator().manual_seed(0)
+    gallery, outputs, targets = (
+        torch.randn(5, 6, generator=random),
+        torch.randn(9, 6, generator=random),
+        torch.arange(9) % 5,
+    )
+    cosines = F.normalize(outputs) @ F.normalize(gallery).T
+    expected = F.cross_entropy(cosines / 0.1, targets, reduction="none")
+    torch.testing.assert_close(
+        Embedding.of(gallery, torch.arange(5)).loss(outputs, targets), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+def _three_boxes() -> torch.Tensor:
+    """Of pixels in an image of 100 x 50, and probabilities: one, its double, and another of the second class."""
+    places = [[20.0, 20, 20, 20, 0.9, 0.1], [22.0, 20, 20, 20, 0.8, 0.1], [70.0, 30, 20, 20, 0.2, 0.7]]
+    return torch.tensor(places).T[None]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "f1"),
+    [
+        ((0, 0.2, 0.4, 0.2, 0.4), (1, 0.7, 0.6, 0.2, 0.4), 1.0),
+        ((0, 0.2, 0.4, 0.2, 0.4), (0, 0.7, 0.6, 0.2, 0.4), 0.5),  # of another class
+        (
+            (0, 0.27, 0.4, 0.2, 0.4),
+            (1, 0.7, 0.6, 0.2, 0.4),
+            0.5,
+        ),  # covered to 13/27 by what is found, and by its double more
+        ((0, 0.2, 0.4, 0.2, 0.4), (-1, -1, -1, -1, -1), 2 / 3),
+        ((-1, -1, -1, -1, -1), (-1, -1, -1, -1, -1), 0.0),
+    ],
+)
+def test_boxes_are_scored_by_what_is_found_of_their_class_without_doubles(
+    first: tuple[float, ...], second: tuple[float, ...], f1: float
+) -> None:
+    objective = Boxes(classes=2, objects=2, sides=(100.0, 50.0), probabilities=True)
+    assert float(objective.score(_three_boxes(), torch.tensor([[first, second]]))) == pytest.approx(f1)
+
+
+def test_a_gradient_of_the_loss_moves_boxes_to_their_objects() -> None:
+    objective, targets = Boxes(classes=2, objects=1), torch.tensor([[[1.0, 0.5, 0.5, 0.2, 0.2]]])
+    outputs = torch.cat([torch.rand(1, 4, 9, generator=torch.Generator().manual_seed(0)), torch.zeros(1, 2, 9)], 1)
+    outputs.requires_grad_(True)
+    optimizer = torch.optim.Adam([outputs], 0.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        objective.loss(outputs, targets).mean().backward()
+        optimizer.step()
+    assert float(objective.score(outputs, targets)) == 1
+
+
+def test_overlaps_are_those_of_areas() -> None:
+    """Boxes of 4 x 4 that share 2 x 4; and two that touch nowhere, in a box of 10 x 4."""
+    a, b, c = (torch.tensor([x, 2.0, 4, 4]) for x in (2.0, 4, 8))
+    assert float(overlap(a, b)) == pytest.approx(8 / 24)
+    assert float(generalised_overlap(a, c)) == pytest.approx(-8 / 40)
