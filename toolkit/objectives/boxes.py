@@ -20,9 +20,9 @@ class Boxes:
     """Outputs (N, 4 + classes, places) hold boxes and logits of classes, targets (N, objects, 5) classes and boxes.
 
     A box is its centre x and y, width and height: of targets as shares of the image, of outputs in units of which the
-    image has `sides` (width, height). Rows of class -1 fill up targets. YOLO detectors write pixels, and `probabilities`
-    instead of logits. The score is F1 of each image, at an overlap of 0.5, of the boxes that are given at least
-    `confidence`, after those are dropped that double a likelier one of their class.
+    image has `sides` (width, height). Rows of class -1 fill up targets. YOLO detectors write pixels, and
+    `probabilities` instead of logits. The score is F1 of each image, at an overlap of 0.5, of the boxes that are given
+    at least `confidence`, after those are dropped that double a likelier one of their class.
     """
 
     classes: int

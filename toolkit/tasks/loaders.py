@@ -6,6 +6,7 @@ from pathlib import Path
 from toolkit.errors import BadInput
 from toolkit.factories import call_factory
 from toolkit.reading import AS_IT_IS, Reading, require_of_use
+from toolkit.tasks.annotated import is_annotated, task_from_annotated
 from toolkit.tasks.folder import task_from_folder
 from toolkit.tasks.labelled_rows import task_from_table
 from toolkit.tasks.npz import task_from_npz
@@ -28,7 +29,9 @@ def load_task(
     user should know of how values are read. Raises BadInput that says what is wrong with the source.
     """
     path = Path(source)
-    if path.is_dir():
+    if path.is_dir() and is_annotated(path):
+        task = task_from_annotated(path, shots, seed, reading, usual, on_note)
+    elif path.is_dir():
         task = task_from_folder(path, shots, seed, reading, usual, on_note)
     elif path.suffix == ".npz" and path.exists():
         task = task_from_npz(path, shots, seed, reading, on_note)
@@ -41,7 +44,7 @@ def load_task(
         raise BadInput(
             "there is no such task" if not path.exists() else "this is no task",
             where=source,
-            next="Give a folder with one sub-folder a class, a .npz with x and y, a .csv or .jsonl with labels, "
-            "or package.module:factory.",
+            next="Give a folder with one sub-folder a class, or with images and masks or boxes, a .npz with x and y, "
+            "a .csv or .jsonl with labels, or package.module:factory.",
         )
     return validate_task(task, source)

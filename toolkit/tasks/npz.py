@@ -9,13 +9,11 @@ from toolkit.errors import BadInput
 from toolkit.objectives import Classification
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.archive import SAVE_IT, array_names, read_arrays
-from toolkit.tasks.split import draw_support, draw_to_judge_on
+from toolkit.tasks.split import WITHOUT_CLASSES, draw_support, draw_to_judge_on
 from toolkit.tasks.targets import Targets, read_targets
 from toolkit.tasks.task import Examples, Task
 from toolkit.tasks.values import BYTES_ARE_SHARES, scaled_examples_of
 
-# Without classes there are so many times `shots` examples to learn from.
-_WITHOUT_CLASSES = 10
 _WANTED, _GENERAL = ("x", "y"), ("general_x", "general_y")
 
 
@@ -40,7 +38,7 @@ def task_from_npz(path: Path, shots: int, seed: int, reading: Reading, on_note: 
         on_note(f"{path} {BYTES_ARE_SHARES}")
     targets = read_targets(y, str(path))
     named = isinstance(targets.objective, Classification)
-    drawn = shots if named else shots * _WITHOUT_CLASSES
+    drawn = shots if named else shots * WITHOUT_CLASSES
     rows = draw_support(
         targets.strata, shots=drawn, seed=seed, where=str(path), classes=targets.classes if named else ("of all",)
     )

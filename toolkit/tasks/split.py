@@ -8,6 +8,8 @@ from toolkit.errors import BadInput
 from toolkit.tasks.task import Examples
 from toolkit.tasks.values import examples_of
 
+# Without classes there are so many times `shots` examples to learn from.
+WITHOUT_CLASSES = 10
 # One general example in five is held out, where there are enough for that to say something.
 _ONE_IN, _ENOUGH_TO_SHARE = 5, 50
 

@@ -1,0 +1,178 @@
+"""Folders of images with masks or boxes: what is read goes where its image goes, and what is wrong is named."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from toolkit.errors import BadInput
+from toolkit.objectives import IGNORED, Boxes, Labelling
+from toolkit.reading import AS_IT_IS, Reading
+from toolkit.tasks import Task, load_task
+
+_COUNT = 12  # ten to learn from at one shot, and two queries
+
+
+def _save(file: Path, pixels: np.ndarray) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(file)
+    return file
+
+
+def _images(folder: Path, height: int = 10, width: int = 20) -> list[Path]:
+    pixels = np.zeros((height, width, 3), np.uint8)
+    return [_save(folder / "images" / f"{index:02}.png", pixels + index) for index in range(_COUNT)]
+
+
+def _loaded(folder: Path, reading: Reading = AS_IT_IS) -> Task:
+    return load_task(str(folder), shots=1, seed=0, reading=reading)
+
+
+def _masked(folder: Path) -> None:
+    for image in _images(folder):
+        mask = np.zeros((10, 20), np.uint8)
+        mask[:, 10:] = 1
+        mask[0, 0] = 255
+        _save(folder / "masks" / image.name, mask)
+
+
+def test_a_mask_is_a_class_for_each_pixel(tmp_path: Path) -> None:
+    _masked(tmp_path)
+    (tmp_path / "classes.txt").write_text("road\nsky\n")
+    task = _loaded(tmp_path)
+    assert (task.objective, task.classes) == (Labelling(), ("road", "sky"))
+    assert (len(task.support), len(task.query)) == (10, 2)
+    assert task.support.x.tensors["x"].shape == (10, 3, 10, 20)
+    y = task.support.y[0]
+    assert y[0, 0] == IGNORED
+    assert [y[5, 9], y[5, 10]] == [0, 1]
+
+
+def test_a_mask_is_cropped_and_scaled_with_its_image_and_holds_no_classes_between(tmp_path: Path) -> None:
+    _masked(tmp_path)
+    y = _loaded(tmp_path, Reading(image_size=(30, 30))).support.y
+    assert y.shape[1:] == (30, 30)
+    assert set(y.unique().tolist()) == {0, 1}
+    assert bool((y[:, :, :14] == 0).all())
+    assert bool((y[:, :, 16:] == 1).all())
+
+
+def _yolo(folder: Path, lines: str = "1 0.25 0.5 0.1 0.2\n0 0.5 0.5 0.5 1\n") -> None:
+    for image in _images(folder):
+        file = folder / "labels" / f"{image.stem}.txt"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(lines)
+    (folder / "labels" / "00.txt").unlink()
+
+
+def _coco(folder: Path) -> None:
+    images = [{"id": 7 * index, "file_name": file.name} for index, file in enumerate(_images(folder))]
+    categories = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}]
+    boxes = [
+        {"image_id": image["id"], "category_id": of, "bbox": box}
+        for image in images[1:]
+        for of, box in ((90, [4, 4, 2, 2]), (3, [5, 0, 10, 10]))
+    ]
+    crowd = {"image_id": 0, "category_id": 3, "bbox": [0, 0, 1, 1], "iscrowd": 1}
+    content = {"images": images, "categories": categories, "annotations": [*boxes, crowd]}
+    (folder / "annotations.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("write", [_yolo, _coco])
+def test_boxes_are_shares_of_their_image_and_rows_are_filled_up(tmp_path: Path, write) -> None:
+    """Both write the same boxes: of 2 x 2 pixels at (5, 5), and of the middle half."""
+    write(tmp_path)
+    task = _loaded(tmp_path)
+    assert task.objective == Boxes(2, 2, (20.0, 10.0), probabilities=True)
+    assert task.classes == (("cat", "dog") if write is _coco else ("0", "1"))
+    y = torch.cat([task.support.y, task.query.y])
+    empty = (y == -1).all(-1).all(-1)
+    assert int(empty.sum()) == 1
+    expected = torch.tensor([[1, 0.25, 0.5, 0.1, 0.2], [0, 0.5, 0.5, 0.5, 1]])
+    torch.testing.assert_close(y[~empty], expected.expand(_COUNT - 1, 2, 5))
+
+
+def test_boxes_are_cropped_with_their_image_and_what_lies_outside_is_gone(tmp_path: Path) -> None:
+    """Of 20 x 10 pixels the middle 10 x 10 stay: the box at x = 0.25 straddles their edge, half of it is left."""
+    _yolo(tmp_path, "1 0.25 0.5 0.1 0.2\n0 0.5 0.5 0.5 1\n0 0.1 0.5 0.1 0.1\n")
+    y = _loaded(tmp_path, Reading(image_size=(40, 40))).query.y
+    expected = torch.tensor([[1, 0.05, 0.5, 0.1, 0.2], [0, 0.5, 0.5, 1, 1]])
+    torch.testing.assert_close(y[-1], expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("1 0.5 0.5 0.1", "line 1 is no box: '1 0.5 0.5 0.1'"),
+        ("one 0.5 0.5 0.1 0.1", "line 1 is no box"),
+        ("1 320 240 20 20", "line 1 is no box"),
+        ("0.5 0.5 0.5 0.1 0.1", "line 1 is no box"),
+        ("-1 0.5 0.5 0.1 0.1", "line 1 is no box"),
+        ("nan 0.5 0.5 0.1 0.1", "line 1 is no box"),
+    ],
+)
+def test_a_line_that_is_no_box_is_named(tmp_path: Path, line: str, said: str) -> None:
+    _yolo(tmp_path, line)
+    with pytest.raises(BadInput, match=said) as caught:
+        _loaded(tmp_path)
+    assert caught.value.where == str(tmp_path / "labels" / "01.txt")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("{", "no annotations as COCO writes them: JSONDecodeError"), ("{}", "KeyError"), ("[]", "TypeError")],
+)
+def test_a_file_that_is_no_coco_is_named(tmp_path: Path, content: str, said: str) -> None:
+    _images(tmp_path)
+    (tmp_path / "annotations.json").write_text(content)
+    with pytest.raises(BadInput, match=said):
+        _loaded(tmp_path)
+
+
+def test_an_image_that_coco_does_not_know_is_named(tmp_path: Path) -> None:
+    _coco(tmp_path)
+    extra = _save(tmp_path / "images" / "new.png", np.zeros((10, 20, 3), np.uint8))
+    with pytest.raises(BadInput, match=r"annotations\.json does not know it") as caught:
+        _loaded(tmp_path)
+    assert caught.value.where == str(extra)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (np.zeros((10, 20, 3), np.uint8), "has colours"),
+        (np.zeros((20, 10), np.uint8), "is 10 x 20 pixels, its image 20 x 10"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_named(tmp_path: Path, pixels: np.ndarray, said: str) -> None:
+    _masked(tmp_path)
+    _save(tmp_path / "masks" / "03.png", pixels)
+    with pytest.raises(BadInput, match=said):
+        _loaded(tmp_path)
+
+
+def test_missing_and_damaged_masks_are_named(tmp_path: Path) -> None:
+    _masked(tmp_path)
+    (tmp_path / "masks" / "03.png").write_bytes(b"none")
+    with pytest.raises(BadInput, match="cannot be read"):
+        _loaded(tmp_path)
+    (tmp_path / "masks" / "03.png").unlink()
+    with pytest.raises(BadInput, match=r"has no mask 03\.png"):
+        _loaded(tmp_path)
+
+
+def test_too_few_names_of_classes_are_told(tmp_path: Path) -> None:
+    _masked(tmp_path)
+    (tmp_path / "classes.txt").write_text("road\n")
+    with pytest.raises(BadInput, match="names 1 classes, and 1 is used as one"):
+        _loaded(tmp_path)
+
+
+def test_masks_and_boxes_at_once_are_refused(tmp_path: Path) -> None:
+    _masked(tmp_path)
+    _coco(tmp_path)
+    with pytest.raises(BadInput, match=r"has both masks and annotations\.json"):
+        _loaded(tmp_path)
