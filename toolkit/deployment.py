@@ -214,6 +214,8 @@ class Deployment(_Record):
     runtime_version: str
     seed: int
     model: str
+    weights: str | None = Field(default=None, description="the file that a factory's model was filled from")
+    hf_task: str | None = Field(default=None, description="what a Hugging Face directory's model was asked to be for")
     task: str
     classes: tuple[str, ...]
     measure: str = Field(default="accuracy", description="what every accuracy in here is, unless it is the share right")

@@ -65,13 +65,13 @@ class Request:
     hf_task: HfTask | None = None
     trust_remote_code: bool = False
 
+    reading: Reading = AS_IT_IS
+    adapt: bool = True
+
     @property
     def named_model(self) -> NamedModel:
         """What the model is loaded from."""
         return NamedModel(self.model, self.weights, self.hf_task, self.trust_remote_code)
-
-    reading: Reading = AS_IT_IS
-    adapt: bool = True
 
     @property
     def offered(self) -> "Offered":

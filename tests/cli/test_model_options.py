@@ -62,7 +62,7 @@ def test_a_factory_with_arguments_and_weights_is_deployed(filled: Workplace) -> 
     done = filled.deploy(*_RUN, *options, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["model"] == "my_package.sized:model?width=32"
+    assert (result["model"], result["weights"]) == ("my_package.sized:model?width=32", "w.pt")
     # 64 x 32 + 32 of the layer that is 32 wide, 32 x 3 + 3 of a head for three classes
     assert result["parameters_compact"] < result["parameters_dense"] == 2179
 

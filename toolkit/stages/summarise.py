@@ -107,6 +107,8 @@ def summarise(
         runtime_version=board.runtime_version,
         seed=request.seed,
         model=request.model,
+        weights=None if request.weights is None else str(request.weights),
+        hf_task=request.hf_task,
         task=job.task.name,
         classes=job.task.classes,
         measure=job.objective.measure,

@@ -4,6 +4,7 @@ pytest loads it wherever this package is installed, so what is heavy is imported
 """
 
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -12,6 +13,7 @@ from toolkit.testing import options
 
 if TYPE_CHECKING:
     from toolkit.devices import Home
+    from toolkit.model_name import HfTask
     from toolkit.targets import Target
     from toolkit.testing.deployed import Deployed
     from toolkit.testing.openmetrics import Regression
@@ -28,6 +30,8 @@ class Deploy(Protocol):
         model: str,
         task: str,
         *,
+        weights: "str | Path | None" = None,
+        hf_task: "HfTask | None" = None,
         latency: str | None = None,
         memory: str | None = None,
         size: str | None = None,
@@ -78,6 +82,7 @@ def device(target: "Target") -> "Iterator[Home]":
 @pytest.fixture(scope="session")
 def deployed(target: "Target", device: "Home") -> Deploy:
     """Deploys a model for a test: plan, compress, export, install, verify on the board."""
+    from toolkit.model_name import NamedModel, require_model_options
     from toolkit.request import Overrides, Request
     from toolkit.testing.board import of_tests, sentences
     from toolkit.testing.deployed import deploy_for_test
@@ -89,6 +94,8 @@ def deployed(target: "Target", device: "Home") -> Deploy:
         model: str,
         task: str,
         *,
+        weights: "str | Path | None" = None,
+        hf_task: "HfTask | None" = None,
         latency: str | None = None,
         memory: str | None = None,
         size: str | None = None,
@@ -97,7 +104,17 @@ def deployed(target: "Target", device: "Home") -> Deploy:
         seed: int = Request.seed,
     ) -> "Deployed":
         with sentences():
-            request = Request(model, task, runtime, recovery_steps=recovery_steps, seed=seed)
+            named = NamedModel(model, None if weights is None else Path(weights), hf_task)
+            require_model_options(named)
+            request = Request(
+                model,
+                task,
+                runtime,
+                recovery_steps=recovery_steps,
+                seed=seed,
+                weights=named.weights,
+                hf_task=named.hf_task,
+            )
             overrides = Overrides(
                 None if latency is None else parse_milliseconds(latency),
                 None if memory is None else parse_bytes(memory),
