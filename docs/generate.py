@@ -1,6 +1,7 @@
-"""Write `docs/cli.md` from the command line itself and `docs/results.md` from `benchmarks/results/*.json`.
+"""Write `docs/cli.md` from the command line itself, `docs/results.md` from `benchmarks/results/*.json`, and
+`docs/agent-protocol.json` from what host and agents hold to.
 
-python docs/generate.py            # writes both (`make docs`)
+python docs/generate.py            # writes them (`make docs`)
 python docs/generate.py --check    # says which of them is stale, exit status 1 (`make docs-check`)
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import typer.main
 
 from toolkit.cli.app import app
+from toolkit.devices import protocol
 from toolkit.methods import METHODS
 from toolkit.settings import all_settings
 
@@ -77,7 +79,12 @@ def results_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"cli.md": cli_page, "results.md": results_page}
+def protocol_page() -> str:
+    """JSON schemas of what each verb of an agent is given and says."""
+    return json.dumps(protocol.schema(), indent=1) + "\n"
+
+
+PAGES = {"cli.md": cli_page, "results.md": results_page, "agent-protocol.json": protocol_page}
 
 
 def main() -> None:

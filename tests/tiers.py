@@ -20,7 +20,7 @@ def tier_of(item: pytest.Item) -> str:
     used = set(getattr(item, "fixturenames", ()))
     if not item.path.is_relative_to(TESTS) or item.get_closest_marker("board") or used & BOARD_FIXTURES:
         return "board"
-    if used & NATIVE_FIXTURES:
+    if item.get_closest_marker("native") or used & NATIVE_FIXTURES:
         return "native"
     if item.path.relative_to(TESTS).parts[0] in LOOP_FOLDERS or used & LOOP_FIXTURES:
         return "loop"

@@ -77,9 +77,19 @@ def test_a_verb_that_fails_is_one_board_error(agent: Agent, place: Workplace) ->
     assert place.left_behind() == []
 
 
-def test_an_unknown_verb_is_one_board_error(agent: Agent) -> None:
-    with pytest.raises(BoardError, match="agent dance: ValueError: unknown verb: dance"):
-        call(agent, "dance")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"event": "done"}', "done.machine: Field required"),
+        ('{"event": "done", "machine": 8}', "done.machine: Input should be a valid string"),
+        ('{"event": "sung"}', "a facts says nothing called sung"),
+    ],
+)
+def test_an_answer_that_is_not_in_the_protocol_is_one_board_error(
+    agent: Agent, tmp_path: Path, line: str, said: str
+) -> None:
+    with pytest.raises(BoardError, match=f"agent facts answered what its protocol does not have: {said}"):
+        probe(dataclasses.replace(agent, command=printing(tmp_path, line)))
 
 
 @pytest.mark.board
@@ -112,14 +122,18 @@ def printing(tmp_path: Path, *lines: str) -> str:
 def test_what_libraries_print_is_passed_over(agent: Agent, tmp_path: Path) -> None:
     noise = ["2024-01-01 W something", "{", '{"loss": 1.0}', '{"event": 7}', "[1]", "\x00", '{"a":' * 100_000]
     seen: list[dict[str, Any]] = []
-    command = printing(tmp_path, *noise, '{"event": "step", "n": 1}', *noise, '{"event": "done", "answer": 42}')
-    assert call(dataclasses.replace(agent, command=command), "x", on_event=seen.append) == {"answer": 42}
-    assert seen == [{"event": "step", "n": 1}]
+    row = {"event": "measured", "id": "a", "load_ms": 1.0, "sha256": "", "peak_bytes": None}
+    row |= {"median_ms": 1.0, "p95_ms": 1.0, "min_ms": 1.0, "runs": 1, "warmups": 0, "busy_share": 1.0}
+    end = {"conditions": {"before": {}, "after": {}}}
+    command = printing(tmp_path, *noise, json.dumps(row), *noise, json.dumps({"event": "done", **end}))
+    spec = {"runtime": "x", "threads": 1, "warmups": 0, "runs": 1, "budget_ms": 1.0, "programs": []}
+    assert call(dataclasses.replace(agent, command=command), "bench", spec, on_event=seen.append) == end
+    assert seen == [row]
 
 
 def test_an_agent_that_ends_without_a_result_is_one_board_error(agent: Agent, tmp_path: Path) -> None:
-    with pytest.raises(BoardError, match="agent x ended without a result"):
-        call(dataclasses.replace(agent, command=printing(tmp_path, "hello")), "x")
+    with pytest.raises(BoardError, match="agent facts ended without a result"):
+        probe(dataclasses.replace(agent, command=printing(tmp_path, "hello")))
 
 
 @given(st.binary())

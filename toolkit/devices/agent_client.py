@@ -10,6 +10,7 @@ from typing import Any
 from toolkit.devices.device import check
 from toolkit.devices.facts import DeviceFacts
 from toolkit.devices.home import Home, push_bytes, scratch
+from toolkit.devices.protocol import VERBS, wrong_with
 from toolkit.errors import BoardError
 
 # A specification travels within the command, which saves two ways there and back. Linux limits an argument to 128 KiB,
@@ -47,22 +48,25 @@ def call(
     """
     result: dict[str, Any] = {}
     failed: dict[str, Any] = {}
+    strange: list[str] = []
     home = agent.home
 
     def on_line(line: bytes) -> None:
         event = parse_event(line)
         if event is None:
             return
-        if event["event"] == "done":
-            result.update(event)
-        elif event["event"] == "error":
+        if event["event"] == "error":
             failed.update(event)
+        elif wrong := wrong_with(verb, event):
+            strange.append(wrong)
+        elif event["event"] == "done":
+            result.update(event)
         elif on_event:
             on_event(event)
 
     command = f"{agent.command} {verb}"
     with ExitStack() as stack:
-        text = json.dumps(spec or {})
+        text = json.dumps(VERBS[verb].spec.model_validate(spec or {}).model_dump(mode="json", exclude_unset=True))
         if len(text) < _INLINE_BYTES:
             command += f" /proc/self/fd/0 <<'SPEC'\n{text}\nSPEC"
         else:
@@ -85,6 +89,8 @@ def call(
             next="Free memory on the board, or lower --memory.",
         )
     check(completed, f"agent {verb}", home.where)
+    if strange:
+        raise AgentError(f"agent {verb} answered what its protocol does not have: {strange[0]}", where=home.where)
     if not result:
         raise AgentError(f"agent {verb} ended without a result", where=home.where)
     return {key: value for key, value in result.items() if key != "event"}

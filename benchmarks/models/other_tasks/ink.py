@@ -23,10 +23,10 @@ class UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(2)
-        self.down1, self.down2, self.bottom = _twice(1, 24), _twice(24, 48), _twice(48, 96)
-        self.grow2, self.grow1 = nn.ConvTranspose2d(96, 48, 2, 2), nn.ConvTranspose2d(48, 24, 2, 2)
-        self.up2, self.up1 = _twice(96, 48), _twice(48, 24)
-        self.head = nn.Conv2d(24, 2, 1)
+        self.down1, self.down2, self.bottom = _twice(1, 16), _twice(16, 32), _twice(32, 64)
+        self.grow2, self.grow1 = nn.ConvTranspose2d(64, 32, 2, 2), nn.ConvTranspose2d(32, 16, 2, 2)
+        self.up2, self.up1 = _twice(64, 32), _twice(32, 16)
+        self.head = nn.Conv2d(16, 2, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of paper and ink."""

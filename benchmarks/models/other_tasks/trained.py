@@ -12,7 +12,7 @@ from torch import nn
 from toolkit.cache import cached, digest
 from toolkit.tasks import Examples
 
-_BATCH, _RATE = 64, 3e-3
+_BATCH, _RATE = 32, 3e-3
 OnProgress = Callable[[int, int], None] | None
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

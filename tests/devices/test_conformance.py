@@ -1,0 +1,164 @@
+"""Both agents, the Python and the native one, are given the same and say the same: what `protocol.py` has, no more."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from native import Made, Said, make_release, run_verb
+from safetensors.numpy import load_file, save_file
+from workplace import Workplace, local_agent
+
+from toolkit.devices.agent_client import parse_event
+from toolkit.devices.protocol import VERBS, wrong_with
+from toolkit.runtimes import RUNTIMES
+
+_TIMING = {"warmups": 1, "runs": 3, "budget_ms": 50.0}
+AGENTS = {"python": "onnxruntime", "native": "executorch"}
+Say = Callable[[str, dict[str, Any] | None], Said]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An agent, how to speak with it, a release for it, and a folder for files."""
+
+    name: str
+    say: Say
+    made: Made
+    folder: Path
+
+    @property
+    def release(self) -> dict[str, Any]:
+        return {"release": str(self.made.bundle.folder), "threads": 1}
+
+    def file(self, **arrays: np.ndarray) -> str:
+        """A file of tensors, `inputs_x` for `inputs.x`."""
+        save_file({name.replace("_", ".", 1): array for name, array in arrays.items()}, self.folder / "given")
+        return str(self.folder / "given")
+
+
+@pytest.fixture(scope="module", params=["python", pytest.param("native", marks=pytest.mark.native)])
+def released(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Made]:
+    """An agent's name, and a release for it."""
+    if request.param == "native":
+        request.getfixturevalue("compiler")
+    folder = tmp_path_factory.mktemp("made")
+    return request.param, make_release(folder / "release", "mlp", RUNTIMES[AGENTS[request.param]])
+
+
+@pytest.fixture
+def tried(released: tuple[str, Made], request: pytest.FixtureRequest, tmp_path: Path) -> Tried:
+    name, made = released
+    folder = shutil.copytree(made.bundle.folder, tmp_path / "release")
+    made = replace(made, bundle=replace(made.bundle, folder=folder))
+    if name == "native":
+        return Tried(name, lambda verb, spec: run_verb(tmp_path, verb, spec), made, tmp_path)
+    place: Workplace = request.getfixturevalue("place")
+    command = local_agent(place).command
+
+    def say(verb: str, spec: dict[str, Any] | None) -> Said:
+        (tmp_path / "spec.json").write_text(json.dumps(spec))
+        line = f"{command} {verb}" + ("" if spec is None else f" '{tmp_path / 'spec.json'}'")
+        done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, timeout=300)
+        events = [parse_event(line) for line in done.stdout.splitlines()]
+        return Said(done.returncode, [event for event in events if event], done.stderr.decode())
+
+    return Tried(name, say, made, tmp_path)
+
+
+def _said(tried: Tried, verb: str, spec: dict[str, Any] | None) -> Said:
+    """What it says, after the specification and every line of it were held against the protocol."""
+    VERBS[verb].spec.model_validate(spec or {})
+    said = tried.say(verb, spec)
+    assert said.status == 0, said
+    assert said.last["event"] == "done"
+    assert [wrong_with(verb, event) for event in said.events] == [None] * len(said.events)
+    return said
+
+
+def test_facts(tried: Tried) -> None:
+    assert AGENTS[tried.name] in _said(tried, "facts", None).last["runtimes"]
+
+
+def test_bench(tried: Tried) -> None:
+    """On random values, on integers, and on the first row of an example; also at an application's rate."""
+    manifest, tensors = tried.made.bundle.manifest, load_file(tried.made.bundle.folder / "tensors.safetensors")
+    path = str(tried.made.bundle.folder / manifest["infer"]["program"])
+    holes = {name: list(tensors[name].shape) for name in manifest["infer"]["holes"]}
+    x = tried.made.x.numpy()
+    example = {"path": tried.file(a_input=x), "names": ["a.input"]}
+    programs = [
+        {"id": "random", "path": path, "holes": holes, "inputs": [[1, *x.shape[1:]]]},
+        {"id": "example", "path": path, "holes": holes, "example": example},
+    ]
+    spec = {"runtime": AGENTS[tried.name], "threads": 1, **_TIMING, "programs": programs}
+    said = _said(tried, "bench", {**spec, "rate_hz": 200.0})
+    assert [event["event"] for event in said.events] == ["measured", "measured", "done"]
+    assert [row["id"] for row in said.of("measured")] == ["random", "example"]
+    assert all(0 < row["min_ms"] <= row["median_ms"] <= row["p95_ms"] for row in said.of("measured"))
+    assert {row["paced_rate_hz"] for row in said.of("measured")} == {200.0}
+    assert "paced_rate_hz" not in _said(tried, "bench", spec).of("measured")[0]
+
+
+def test_infer(tried: Tried) -> None:
+    given = {"adapted": None, "inputs": tried.file(inputs_x=tried.made.x.numpy()), "outputs": str(tried.folder / "out")}
+    assert _said(tried, "infer", {**tried.release, **given}).last["examples"] == len(tried.made.x)
+    outputs = load_file(tried.folder / "out")
+    np.testing.assert_allclose(outputs["outputs.logits"], tried.made.expected().numpy(), atol=1e-5)
+
+
+def test_verify(tried: Tried) -> None:
+    spec = {**tried.release, "digest": tried.made.bundle.digest, **_TIMING}
+    whole = _said(tried, "verify", spec).last
+    assert whole["corrupt"] == []
+    assert 0 <= whole["max_relative_difference"] <= tried.made.bundle.tolerance
+    (tried.made.bundle.folder / "tensors.safetensors").write_bytes(b"none")
+    assert _said(tried, "verify", spec).last == {"event": "done", "corrupt": ["tensors.safetensors"]}
+
+
+def _adapt(tried: Tried, count: int) -> Said:
+    random = np.random.default_rng(0)
+    y = np.arange(count) % 3
+    x = random.normal(size=(count, *tried.made.x.shape[1:])).astype(np.float32) + y.reshape(
+        -1, *[1] * (tried.made.x.ndim - 1)
+    )
+    support = tried.file(inputs_x=x.astype(np.float32), targets_y=y, strata=y)
+    learning = {"support": support, "adapted": str(tried.folder / "adapted"), "steps": 6, "lr": 1e-2}
+    return _said(tried, "adapt", {**tried.release, **learning, "jitter": {"x": 0.1}, "seed": 0})
+
+
+def test_adapt(tried: Tried) -> None:
+    """Fifteen examples, five a class: in five folds, judged before, after five steps and after the last."""
+    said = _adapt(tried, 15)
+    events = [(event["event"], event.get("step")) for event in said.events]
+    judged = [("folds", None), ("curve", 0), ("curve", 5), ("curve", 6)]
+    learned = [("step", step) for step in range(1, 7)] if said.last["accepted"] else []
+    assert events == [*judged, *learned, ("done", None)]
+    assert (said.last["folds"], said.last["steps"]) == (5, 6)
+    assert (tried.folder / "adapted").exists() == said.last["accepted"]
+
+
+def test_adapt_with_nothing_to_judge_by(tried: Tried) -> None:
+    done = _adapt(tried, 3).last
+    assert (done["folds"], done["accepted"], done["held_out"]) == (1, False, None)
+    assert done["reason"] == "one example of a class: nothing can be held out to judge by"
+
+
+@pytest.mark.parametrize(
+    ("verb", "spec", "kind", "message"),
+    [
+        ("dance", {}, "ValueError", "unknown verb: dance"),
+        ("infer", {}, "KeyError", "release"),
+        ("bench", {"runtime": "abacus", "programs": []}, "ValueError", "unknown runtime: abacus"),
+    ],
+)
+def test_what_it_cannot_do_it_says(tried: Tried, verb: str, spec: dict[str, Any], kind: str, message: str) -> None:
+    said = tried.say(verb, spec)
+    assert said.status == 1
+    assert (said.last["event"], said.last["kind"]) == ("error", kind)
+    assert message in said.last["message"]
