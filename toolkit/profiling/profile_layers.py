@@ -28,11 +28,12 @@ def profile_layers(
     *,
     budget_s: float | None = None,
     on_note: Callable[[str], None] = lambda text: None,
+    on_moment: Callable[[str], None] = lambda text: None,
 ) -> Profile:
     """The profile with what it takes to know every variant: a spread over each layer, then what is hard to predict.
 
     Stops when all are sure or `budget_s` is spent; all layers dense are timed in any case. Only what was not
-    measured before is; saved after each batch.
+    measured before is; saved after each batch. `on_note` hears what a result should tell, `on_moment` what passes.
     """
     started = time.monotonic()
     timed = 0
@@ -65,7 +66,7 @@ def profile_layers(
             programs,
             layer_timing(profile.clock),
             on_row=on_row,
-            on_note=on_note,
+            on_note=on_moment,
         )
         timed += len(batch)
         profile = profile.with_rows(found.rows, {}, found.batch)

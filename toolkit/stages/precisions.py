@@ -100,7 +100,7 @@ def _timed(
     for form in forms:
         try:
             [timed], profile = profiling.time_models(
-                board.agent, job.runtime, [in_precision(job, form)], profile, path, on_note=watch.note
+                board.agent, job.runtime, [in_precision(job, form)], profile, path, on_note=watch.progress.note
             )
         except (BadInput, AgentError) as error:  # a board's runtime may not load what was exported for it
             if not isinstance(error, NotStored):

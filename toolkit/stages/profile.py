@@ -117,13 +117,16 @@ def measure(board: Known, job: Job, kept: Profile, path: Path, watch: Watch, bud
             watch.progress.advance,
             budget_s=None if budget_s == math.inf else budget_s,
             on_note=watch.note,
+            on_moment=watch.progress.note,
         )
     borders = _borders(job, shapes) if len(precisions.arithmetics) > 1 else ()
     if board.agent is not None and borders:
         conversions = profiling.conversions_of(borders, precisions.arithmetics)
-        now = profiling.profile_conversions(board.agent, job.runtime, conversions, now, path, on_note=watch.note)
+        now = profiling.profile_conversions(
+            board.agent, job.runtime, conversions, now, path, on_note=watch.progress.note
+        )
     (minute, dense), now = profiling.time_models(
-        board.agent, job.runtime, [_minute(), dense_model(job)], now, path, on_note=watch.note
+        board.agent, job.runtime, [_minute(), dense_model(job)], now, path, on_note=watch.progress.note
     )
     _tell(now, variants, dense, watch)
     memory = profiling.memory_model(minute, dense, largest_activation_bytes(job.layers, shapes))
@@ -160,7 +163,9 @@ def estimate(board: Absent, job: Job, watch: Watch) -> Profiled:
 def _precisions(board: Known, job: Job, kept: Profile, path: Path, watch: Watch) -> tuple[Precisions, Profile]:
     if not (job.layers or job.fixed) or not asked_forms(job.runtime, job.precision):
         return ALL_FP32, kept
-    [dense], now = profiling.time_models(board.agent, job.runtime, [dense_model(job)], kept, path, on_note=watch.note)
+    [dense], now = profiling.time_models(
+        board.agent, job.runtime, [dense_model(job)], kept, path, on_note=watch.progress.note
+    )
     return choose_precisions(board, job, dense, now, path, watch)
 
 

@@ -38,7 +38,7 @@ def recheck(board: Known, job: Job, learned: Learned, watch: Watch, budget_s: fl
         list(models.values()),
         before.without(set(keys.values())),
         learned.profile.path,
-        on_note=watch.note,
+        on_note=watch.progress.note,
     )
     most = max(_LEAST_DRIFT, learned.spread)
     for (name, key), model in zip(keys.items(), timed, strict=True):

@@ -61,7 +61,7 @@ def time_wholes(
         stored = [profiling.is_stored(model, profile.profile) for model in models]
         choices, models = list(compress_by(choices, stored)), list(compress_by(models, stored))
     timed, now = profiling.time_models(
-        board.agent, job.runtime, models, profile.profile, profile.path, on_note=watch.note
+        board.agent, job.runtime, models, profile.profile, profile.path, on_note=watch.progress.note
     )
     wholes = [Whole(label, selection, model) for (label, selection), model in zip(choices, timed, strict=True)]
     watch.was_cached = watch.was_cached and now is profile.profile
