@@ -10,7 +10,14 @@ _HUGGING_FACE, _EXPORTED = "hf:", ".pt2"
 # The first is a file of safetensors, the others are what `torch.save` wrote.
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 # What a Hugging Face directory's model may be for.
-HfTask = Literal["image-classification", "text-classification", "audio-classification"]
+HfTask = Literal[
+    "image-classification",
+    "image-segmentation",
+    "object-detection",
+    "text-classification",
+    "token-classification",
+    "audio-classification",
+]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch import nn
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.model_name import NamedModel
+from toolkit.objectives import Boxes, Labelling
 from toolkit.origins import load_model
 from toolkit.stages.take_apart import take_apart
 
@@ -127,6 +128,44 @@ def test_a_classifier_of_text_reads_ids_and_sees_no_padding(kind: str, tmp_path:
     assert apart.network.head is not None
 
 
+def test_a_model_for_tokens_answers_for_each(tmp_path: Path) -> None:
+    model = make("BertForTokenClassification", vocab_size=50, num_labels=3, **SIZES)
+    model.save_pretrained(tmp_path)
+    loaded, _ = load(tmp_path)
+    ids = torch.randint(2, 50, (4, 7))
+    torch.testing.assert_close(loaded(ids), model(input_ids=ids).logits)
+    assert Labelling(classes_last=True).wrong_with(loaded(ids).shape, ids % 3) is None
+
+
+def test_a_segmenter_answers_for_each_pixel_as_its_processor_draws_it_up(tmp_path: Path) -> None:
+    sizes = {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32], "num_attention_heads": [1, 1, 2, 2]}
+    model = make("SegformerForSemanticSegmentation", num_labels=3, decoder_hidden_size=16, **sizes)
+    model.save_pretrained(tmp_path)
+    loaded, _ = load(tmp_path)
+    x = torch.rand(2, 3, 32, 64)
+    processor = transformers.SegformerImageProcessor()
+    expected = processor.post_process_semantic_segmentation(model(x), [(32, 64)] * 2)
+    assert loaded(x).shape == (2, 3, 32, 64)
+    assert torch.equal(loaded(x).argmax(1), torch.stack(expected))
+
+
+def test_a_detector_writes_pixels_and_probabilities(tmp_path: Path) -> None:
+    """The reference is the library's own reading of the outputs."""
+    patches = {"image_size": [32, 64], "patch_size": 16, "num_detection_tokens": 5}
+    model = make("YolosForObjectDetection", num_labels=3, **patches, **SIZES)
+    model.save_pretrained(tmp_path)
+    loaded, _ = load(tmp_path)
+    x = torch.rand(2, 3, 32, 64)
+    found = loaded(x)
+    assert Boxes(3, 4, (64.0, 32.0), probabilities=True).wrong_with(found.shape, torch.full((2, 4, 5), -1.0)) is None
+    processor = transformers.YolosImageProcessor()
+    for mine, theirs in zip(found, processor.post_process_object_detection(model(x), 0.0, [(32, 64)] * 2), strict=True):
+        torch.testing.assert_close(mine[4:].amax(0), theirs["scores"])
+        centres, sides = mine[:2], mine[2:4]
+        corners = torch.cat([centres - sides / 2, centres + sides / 2]).T
+        torch.testing.assert_close(corners, theirs["boxes"], rtol=1e-4, atol=1e-4)
+
+
 def test_a_classifier_of_recordings_reads_them_as_its_extractor_scales_them(tmp_path: Path) -> None:
     model = make("Wav2Vec2ForSequenceClassification", num_labels=3, **SIZES, **WAVES, **ENDS)
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
@@ -187,7 +226,7 @@ def test_half_precision_comes_in_single(tmp_path: Path) -> None:
 
 def test_a_body_without_a_head_is_refused_or_gets_a_new_one(tmp_path: Path) -> None:
     make("BertModel", vocab_size=50, **SIZES).save_pretrained(tmp_path)
-    assert "is no classifier (BertModel)" in refusal(tmp_path)
+    assert "is for no task that is known (BertModel)" in refusal(tmp_path)
     loaded, notes = load(tmp_path, hf_task="text-classification")
     assert "no weights for 2 tensors (classifier.bias, classifier.weight)" in notes[0]
     assert loaded(torch.ones(2, 5)).shape == (2, 2)
@@ -223,7 +262,7 @@ def _configure(**changes: Any) -> Callable[[Path], None]:
         (lambda folder: (folder / "model.safetensors").write_bytes(b"junk"), "cannot be loaded"),
         (_drop, "has no weights for 1 tensors (classifier.bias)"),
         (_reshape, "has 1 weights of another shape than its config.json says (classifier.weight (5, 16) for (3, 16))"),
-        (_configure(architectures=["BertForTokenClassification"]), "is no classifier (BertForTokenClassification)"),
+        (_configure(architectures=["BertForMaskedLM"]), "is for no task that is known (BertForMaskedLM)"),
         (_configure(architectures=None), "names no architecture"),
         (_configure(model_type="new", auto_map={"AutoModel": "x.X"}), "needs code of its own"),
         (_configure(quantization_config={"quant_method": "gptq"}), "is quantised already"),

@@ -1,40 +1,28 @@
-"""Hugging Face's classifiers as functions of one float tensor: images, token ids or a recording -> logits."""
-
-from dataclasses import dataclass
+"""Hugging Face's classifiers as functions of one tensor: images, token ids or a recording -> logits."""
 
 import torch
 from torch import nn
 
-
-@dataclass(frozen=True)
-class Scale:
-    """What an image processor does to pixels in 0..1: `(x - mean) / std`, by channel, after turning RGB if `flips`."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    flips: bool = False
+from toolkit.origins.pixels import Pixels
 
 
 class ImageClassifier(nn.Module):
     """Images (N, 3, H, W) or grey ones (N, 1, H, W), in 0..1 -> logits (N, classes)."""
 
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __init__(self, model: nn.Module, scale: Scale) -> None:
+    def __init__(self, model: nn.Module, pixels: Pixels) -> None:
         super().__init__()
-        self.model, self.flips = model, scale.flips
-        self.register_buffer("mean", torch.tensor(scale.mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(scale.std).view(-1, 1, 1))
+        self.model, self.pixels = model, pixels
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of normalised pixels."""
-        x = (x - self.mean) / self.std
-        return self.model(pixel_values=x.flip(1) if self.flips else x).logits
+        return self.model(pixel_values=self.pixels(x)).logits
 
 
 class TextClassifier(nn.Module):
-    """Token ids (N, tokens), float32 as all of a task's inputs, padded with `padding` -> logits (N, classes)."""
+    """Token ids (N, tokens), float32 as all of a task's inputs, padded with `padding` -> logits (N, classes).
+
+    Of a model for tokens (N, tokens, classes).
+    """
 
     def __init__(self, model: nn.Module, padding: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The classifier of a Hugging Face directory, by the automatic class that its config.json asks for."""
+"""The model of a Hugging Face directory, by the automatic class that its config.json asks for."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,9 +20,21 @@ _AUTO: dict[HfTask, tuple[str, str]] = {
         "AutoModelForImageClassification",
         "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
     ),
+    "image-segmentation": (
+        "AutoModelForSemanticSegmentation",
+        "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES",
+    ),
+    "object-detection": (
+        "AutoModelForObjectDetection",
+        "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES",
+    ),
     "text-classification": (
         "AutoModelForSequenceClassification",
         "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+    ),
+    "token-classification": (
+        "AutoModelForTokenClassification",
+        "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
     ),
     "audio-classification": (
         "AutoModelForAudioClassification",
@@ -36,8 +48,8 @@ _LOADED = {"dtype": torch.float32, "output_loading_info": True, "ignore_mismatch
 def load_directory(path: Path, asked: HfTask | None, trusted: bool, note: Callable[[str], None]) -> nn.Module:
     """Its model, behind what its processor does to images or recordings, for the task that was `asked` for or is its.
 
-    Raises BadInput if it is no such directory, no classifier, quantised, needs code that is not `trusted`, or its
-    weights are of other shapes, or missing; those of a task that was asked for are new, and told.
+    Raises BadInput if it is no such directory, for no task of these, quantised, needs code that is not `trusted`, or
+    its weights are of other shapes, or missing; those of a task that was asked for are new, and told.
     """
     directory = read_directory(path, trusted)
     try:
@@ -99,9 +111,9 @@ def _task_of(directory: Directory, transformers: Any) -> HfTask:
         if classes & set(architectures) or kind in mapped:
             return task
     raise BadInput(
-        f"is no classifier ({', '.join(architectures) or 'its config.json names no architecture'})",
+        f"is for no task that is known ({', '.join(architectures) or 'its config.json names no architecture'})",
         where=directory.where,
-        next=f"Give a classifier, or --hf-task {' | '.join(_AUTO)}, which puts a new head on it.",
+        next=f"Give --hf-task {' | '.join(_AUTO)}, which puts a new head on it.",
     )
 
 

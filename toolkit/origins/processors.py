@@ -7,10 +7,13 @@ from torch import nn
 
 from toolkit.errors import BadInput, first_line
 from toolkit.model_name import HfTask
-from toolkit.origins.classifiers import AudioClassifier, ImageClassifier, Scale, TextClassifier
+from toolkit.origins.classifiers import AudioClassifier, ImageClassifier, TextClassifier
 from toolkit.origins.directory import Directory
+from toolkit.origins.finders import Detector, Segmenter
+from toolkit.origins.pixels import Pixels, Scale
 from toolkit.quiet import quiet
 
+_Wrap = Callable[[Directory, nn.Module, Callable[[str], None]], nn.Module]
 _FILES = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -22,16 +25,21 @@ def of_floats(directory: Directory, task: HfTask, model: nn.Module, note: Callab
     return _KINDS[task](directory, model, note)
 
 
-def _of_images(directory: Directory, model: nn.Module, note: Callable[[str], None]) -> nn.Module:
-    channels = int(getattr(model.config, "num_channels", 3))
-    processor = _processor(directory, "AutoImageProcessor")
-    if processor is None:
-        note(f"{directory.where} has no {_FILES[0]}: images go into the model as they are, in 0..1")
-        return ImageClassifier(model, Scale((0.0,) * channels, (1.0,) * channels))
-    sizes = getattr(processor, "crop_size", None) or getattr(processor, "size", None) or {}
-    size = " x ".join(str(value) for value in dict(sizes).values() if value)
-    note(f"{directory.where} takes images in 0..1, which it normalises; its processor made them {size} pixels large")
-    return ImageClassifier(model, _scale(processor, channels))
+def _of_images(kind: Callable[[nn.Module, Pixels], nn.Module]) -> _Wrap:
+    def wrap(directory: Directory, model: nn.Module, note: Callable[[str], None]) -> nn.Module:
+        channels = int(getattr(model.config, "num_channels", 3))
+        processor = _processor(directory, "AutoImageProcessor")
+        if processor is None:
+            note(f"{directory.where} has no {_FILES[0]}: images go into the model as they are, in 0..1")
+            return kind(model, Pixels(Scale((0.0,) * channels, (1.0,) * channels)))
+        sizes = getattr(processor, "crop_size", None) or getattr(processor, "size", None) or {}
+        size = " x ".join(str(value) for value in dict(sizes).values() if value)
+        note(
+            f"{directory.where} takes images in 0..1, which it normalises; its processor made them {size} pixels large"
+        )
+        return kind(model, Pixels(_scale(processor, channels)))
+
+    return wrap
 
 
 def _scale(processor: Any, channels: int) -> Scale:
@@ -84,8 +92,11 @@ def _processor(directory: Directory, kind: str) -> Any:
         ) from None
 
 
-_KINDS: dict[HfTask, Callable[[Directory, nn.Module, Callable[[str], None]], nn.Module]] = {
-    "image-classification": _of_images,
+_KINDS: dict[HfTask, _Wrap] = {
+    "image-classification": _of_images(ImageClassifier),
+    "image-segmentation": _of_images(Segmenter),
+    "object-detection": _of_images(Detector),
     "text-classification": _of_text,
+    "token-classification": _of_text,
     "audio-classification": _of_recordings,
 }
