@@ -1,6 +1,7 @@
 """Which networks go all the way? Forty models, small and random, deployed to this machine in both runtimes.
 
     PYTHONPATH=. python benchmarks/coverage.py                       # 80 cells, some hours
+    PYTHONPATH=. python benchmarks/coverage.py --runtime onnxruntime # 40 of them
     PYTHONPATH=. python benchmarks/coverage.py --only bert --runtime executorch  # one of them: kept, no figures
     PYTHONPATH=. python benchmarks/coverage.py --quick               # four models
 
@@ -61,7 +62,7 @@ memory_fraction = 0.25
 
 
 def main() -> None:
-    """Deploy, print, write results/coverage.json (or coverage-quick.json) unless the cells are only some."""
+    """Deploy, print, write results/coverage-<runtime>.json (or coverage-quick-...) unless the models are only some."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"{', '.join(_QUICK)}")
     parser.add_argument("--only", nargs="+", choices=[case.name for case in ALL], metavar="NAME", help="these models")
@@ -69,20 +70,14 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.monotonic()
     names = arguments.only or (_QUICK if arguments.quick else [case.name for case in ALL])
-    runtimes = [arguments.runtime] if arguments.runtime else list(RUNTIMES)
-    rows = [_cell(case, runtime) for case in ALL if case.name in names for runtime in runtimes]
-    if not arguments.only and not arguments.runtime:
-        quick = arguments.quick
-        write(
-            f"coverage{'-quick' if quick else ''}",
-            _figures(rows, "quick_" if quick else ""),
-            rows,
-            seeds=[0],
-            started=started,
-        )
+    for runtime in [arguments.runtime] if arguments.runtime else list(RUNTIMES):
+        rows = [_cell(case, runtime) for case in ALL if case.name in names]
+        if not arguments.only:
+            name, prefix = ("coverage-quick", "quick_") if arguments.quick else ("coverage", "")
+            write(f"{name}-{runtime}", _figures(rows, prefix, runtime), rows, seeds=[0], started=started)
 
 
-def _figures(rows: list[dict[str, Any]], prefix: str) -> dict[str, Figure]:
+def _figures(rows: list[dict[str, Any]], prefix: str, runtime: str) -> dict[str, Figure]:
     wanted = [row for row in rows if row["to_be_refused_for"] is None]
     learned = [row for row in rows if row["learned"]]
     others = [row for row in rows if not row["learned"]]
@@ -92,8 +87,7 @@ def _figures(rows: list[dict[str, Any]], prefix: str) -> dict[str, Figure]:
     tracebacks = sum(row["traceback"] for row in rows)
     median = statistics.median(row["seconds"] for row in learned) if learned else float("nan")
     slowest = max(row["seconds"] for row in rows)
-    models = len({row["model"] for row in wanted})
-    how = f"{models} models that can be deployed, in {len(RUNTIMES)} runtimes, all defaults"
+    how = f"{len(wanted)} models that can be deployed, {runtime}, all defaults"
     return {
         f"{prefix}cells_that_learn": Figure(share, f">= {_SHARE}", share >= _SHARE, how),
         f"{prefix}others_refused_within_15_s": Figure(
