@@ -17,7 +17,7 @@ from benchmarks.models.other_tasks.trained import OnProgress, trained
 from toolkit.objectives import Regression
 from toolkit.tasks import Examples, Task
 
-_STEPS, _TRAINING, _TESTS = 1500, 20_000, 1000
+_STEPS, _TRAINING, _TESTS = 5000, 40_000, 1000
 _MOST, _ASKEW = 60.0, 15.0
 _OBJECTIVE = Regression((_MOST / 3**0.5,))
 
