@@ -54,3 +54,15 @@ def test_wild_examples_count_for_nothing_in_a_percentile() -> None:
     wild[7, 1, 2, 3], wild[9] = 1e6, -1e6
     assert _error(wild, "percentile", x) < 0.05
     assert _error(wild, "minmax", x) > 0.5
+
+
+def test_no_pattern_of_training_is_traced_before_a_layer_is_quantised(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each takes a quarter of a second, and there are twelve: half of what the export of one layer took.
+    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer_utils
+
+    def trace(*arguments: object) -> None:
+        raise AssertionError("a pattern of batch normalisation in training was traced")
+
+    monkeypatch.setattr(xnnpack_quantizer_utils, "_get_aten_graph_module_for_pattern", trace)
+    x = torch.randn(4, 3, 8, 8)
+    assert _error(x, "minmax", x) < 0.05
