@@ -66,3 +66,26 @@ def test_no_pattern_of_training_is_traced_before_a_layer_is_quantised(monkeypatc
     monkeypatch.setattr(xnnpack_quantizer_utils, "_get_aten_graph_module_for_pattern", trace)
     x = torch.randn(4, 3, 8, 8)
     assert _error(x, "minmax", x) < 0.05
+
+
+class _Placed(nn.Module):
+    """Reads rows of a table by their number, as GPT-2 reads positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.layer = nn.Embedding(10, 6), nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x + self.table(2 * torch.arange(4) + 1))
+
+
+def test_integers_stay_integers() -> None:
+    torch.manual_seed(0)
+    model, x = _Placed().eval(), torch.randn(8, 4, 6)
+    with torch.no_grad():
+        module = torch.export.export(model, (x[:1],)).module()
+        nodes = {node.name for node in pt2e.weighted_nodes(module)}
+        with quiet():
+            converted = pt2e.quantise(module, nodes, Quantisation(Arithmetic("int8", "signed"), inputs_of(x)))
+        found, expected = converted(x[:1]), model(x[:1])
+    assert float((found - expected).norm() / expected.norm()) < 0.05
