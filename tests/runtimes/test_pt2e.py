@@ -69,17 +69,18 @@ def test_no_pattern_of_training_is_traced_before_a_layer_is_quantised(monkeypatc
 
 
 class _Placed(nn.Module):
-    """Reads rows of a table by their number, as GPT-2 reads positions."""
+    """Reads rows of a table by their number, as GPT-2 reads positions, and joins keys to none that it knew before."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table, self.layer = nn.Embedding(10, 6), nn.Linear(6, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layer(x + self.table(2 * torch.arange(4) + 1))
+        placed = x + self.table(2 * torch.arange(4) + 1)
+        return self.layer(torch.cat([torch.tensor([]), placed], -2))
 
 
-def test_integers_stay_integers() -> None:
+def test_positions_stay_integers_and_a_cache_may_be_empty() -> None:
     torch.manual_seed(0)
     model, x = _Placed().eval(), torch.randn(8, 4, 6)
     with torch.no_grad():

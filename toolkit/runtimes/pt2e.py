@@ -106,6 +106,7 @@ def quantise(module: GraphModule, int8: Set[str], quantisation: Quantisation) ->
 
     _keep_integers(module)
     left = _left_in_fp32(module, int8)
+    _leave_joined(module, left)
     quantizer = XNNPACKQuantizer()
     # Torch folds batch normalisation before it quantises; to search for what is left of it, each of twelve patterns is
     # traced at every call: half of what a layer's export takes.
@@ -165,6 +166,19 @@ def _keep_integers(module: GraphModule) -> None:
         if node.target in _OF_NUMBERS and numbers and not node.meta["val"].is_floating_point():
             node.target = _OF_NUMBERS[node.target]
     module.recompile()
+
+
+def _leave_joined(module: GraphModule, left: Set[str]) -> None:
+    """The quantiser filters all but concatenations: those that stay in fp32 must look as if it had been there.
+
+    One may join what is empty, as a cache of keys is at first, and that has no range.
+    """
+    from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
+    from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
+
+    for node in module.graph.nodes:
+        if node.target is _aten.cat.default and node.name in left:
+            node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(_annotated=True)
 
 
 def _left_in_fp32(module: GraphModule, int8: Set[str]) -> set[str]:
