@@ -5,6 +5,10 @@ import torch.nn.functional as F
 
 from toolkit.objectives import CLASSIFICATION
 
+# Features whose squares add up to less say nothing that a head could read. A share of so little has no use: a first
+# step of training changes them by many times what they are, and gradients beyond float32 follow.
+_NOTHING = 1e-20
+
 
 def kd(student_logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
     """KL from teacher to student, both softened, times T^2 (Hinton et al. 2015). (N, classes) -> ()."""
@@ -15,13 +19,14 @@ def feature_error(student_features: torch.Tensor, teacher_features: torch.Tensor
     """Squared error of each example's features, as a share of the teacher's variance in the batch. (N, ...) -> (N,).
 
     A hint from the layer before the head (Romero et al. 2015, FitNets, section 2.2): it asks for no class, so that it
-    serves a head that is made anew of a few examples, as ours is on the board.
+    serves a head that is made anew of a few examples, as ours is on the board. Dead features err by 0.
     """
     student_features, teacher_features = student_features.flatten(1), teacher_features.flatten(1)
     spread = teacher_features.var(0, correction=0).sum()
     # Of one example, or of equal ones, there is no variance: then a share of what they are.
-    scale = torch.where(spread > 0, spread, teacher_features.square().sum(1).mean()).clamp_min(1e-30)
-    return (student_features - teacher_features).square().sum(1) / scale
+    scale = torch.where(spread > 0, spread, teacher_features.square().sum(1).mean())
+    each = (student_features - teacher_features).square().sum(1) / scale.clamp_min(_NOTHING)
+    return torch.where(scale > _NOTHING, each, torch.zeros_like(each))
 
 
 def misdirection(student_gradient: torch.Tensor, teacher_gradient: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,6 @@ import torch
 from torch import fx, nn
 from torch._ops import OpOverload
 from torch.export import ExportedProgram
-from torch.export.pt2_archive import constants as archive
 
 from toolkit.errors import BadInput, first_line
 from toolkit.origins.graph_layers import with_layers
@@ -24,12 +23,6 @@ _EXPORT = (
 # Which argument says that the operator trains.
 _SWITCHES: dict[Any, int] = {torch.ops.aten.dropout.default: 2, torch.ops.aten.batch_norm.default: 5}
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-# What a program of one machine is made of, and what is a Python object; the rest are tensors and text.
-_REFUSED = (
-    (archive.AOTINDUCTOR_DIR, "was compiled for one kind of machine"),
-    (archive.CONSTANTS_DIR + archive.CUSTOM_OBJ_FILENAME_PREFIX, "holds objects, and nothing is unpickled"),
-    (archive.CONSTANTS_DIR + archive.OPAQUE_OBJ_FILENAME_PREFIX, "holds objects, and nothing is unpickled"),
-)
 
 
 def load_exported(file: Path) -> nn.Module:
@@ -62,9 +55,21 @@ def _require_tensors(file: Path) -> None:
         raise BadInput("there is no such file", where=str(file), next="Name what torch.export.save wrote.") from None
     except (OSError, zipfile.BadZipFile):
         raise BadInput("is no exported program", where=str(file), next=_EXPORT) from None
-    for part, state in _REFUSED:
+    for part, state in _refused():
         if any(part in name for name in names):
             raise BadInput(state, where=str(file), next=_EXPORT)
+
+
+def _refused() -> tuple[tuple[str, str], ...]:
+    """What a program of one machine is made of, and what is a Python object; the rest are tensors and text."""
+    # Torch's compiler comes with it, for seconds: a deployment that is refused for another reason waits for neither.
+    from torch.export.pt2_archive import constants as archive
+
+    return (
+        (archive.AOTINDUCTOR_DIR, "was compiled for one kind of machine"),
+        (archive.CONSTANTS_DIR + archive.CUSTOM_OBJ_FILENAME_PREFIX, "holds objects, and nothing is unpickled"),
+        (archive.CONSTANTS_DIR + archive.OPAQUE_OBJ_FILENAME_PREFIX, "holds objects, and nothing is unpickled"),
+    )
 
 
 @contextmanager

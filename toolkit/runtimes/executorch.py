@@ -14,6 +14,7 @@ from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet
 from toolkit.runtimes import pte_holes
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
+from toolkit.runtimes.many_exports import prepare_for_many_exports
 from toolkit.runtimes.program import Nodes, Program, export_with_holes, layer_holes
 from toolkit.runtimes.pte_conversion import conversion
 from toolkit.runtimes.pte_int8 import int8_graph
@@ -67,6 +68,7 @@ def _lower(graph: ExportedProgram) -> "EdgeProgramManager":
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
+    prepare_for_many_exports()
     pte_holes.leave_outside(graph)
     return to_edge_transform_and_lower(graph, partitioner=[XnnpackPartitioner()])
 

@@ -15,6 +15,7 @@ from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation, number_type
+from toolkit.runtimes.many_exports import prepare_for_many_exports
 from toolkit.runtimes.onnx_conversions import conversion, cut_conversions
 from toolkit.runtimes.onnx_fp16 import to_fp16
 from toolkit.runtimes.onnx_holes import name_holes, supply_at_load
@@ -139,6 +140,7 @@ def _exported(graph: ExportedProgram) -> onnx.ModelProto:
     try:
         with quiet():
             read_conversions_once()
+            prepare_for_many_exports()
             exported = torch.onnx.export(graph, dynamo=True, verbose=False)
     except torch.onnx.OnnxExporterError as error:
         missing = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", f"{error} {error.__cause__}")

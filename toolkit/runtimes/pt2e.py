@@ -60,6 +60,8 @@ _MOVING = {
     _aten.clone.default,
     _aten.contiguous.default,
 }
+# The same operators as the quantiser does not touch them.
+_OF_NUMBERS = {_aten.add.Tensor: _aten.add.Scalar, _aten.mul.Tensor: _aten.mul.Scalar}
 # The finest scale of a weight: a channel of zeros must have one, and the library's own (2 ** -12) is coarse for the
 # weights of wide layers.
 _FINEST_WEIGHT = 2.0**-20
@@ -102,8 +104,13 @@ def quantise(module: GraphModule, int8: Set[str], quantisation: Quantisation) ->
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+    _keep_integers(module)
     left = _left_in_fp32(module, int8)
+    _leave_joined(module, left)
     quantizer = XNNPACKQuantizer()
+    # Torch folds batch normalisation before it quantises; to search for what is left of it, each of twelve patterns is
+    # traced at every call: half of what a layer's export takes.
+    quantizer.SUPPORTED_PATTERNS = [each for each in quantizer.SUPPORTED_PATTERNS if not each.is_qat]
     quantizer.set_global(_configuration(quantisation.arithmetic, quantisation.ranges))
     quantizer.set_filter_function(lambda node: node.name not in left)
     with torch.no_grad():
@@ -150,6 +157,28 @@ def _configuration(arithmetic: Arithmetic, ranges: Ranges) -> "QuantizationConfi
     observer = ClippingObserver.with_args(ranges=ranges, eps=2.0**-12)
     activation = dataclasses.replace(chosen.input_activation, observer_or_fake_quant_ctr=observer)
     return dataclasses.replace(chosen, input_activation=activation, output_activation=activation)
+
+
+def _keep_integers(module: GraphModule) -> None:
+    """The quantiser makes a float of every number that is added or multiplied: positions would name rows no more."""
+    for node in module.graph.nodes:
+        numbers = [each for each in node.args if not isinstance(each, Node)]
+        if node.target in _OF_NUMBERS and numbers and not node.meta["val"].is_floating_point():
+            node.target = _OF_NUMBERS[node.target]
+    module.recompile()
+
+
+def _leave_joined(module: GraphModule, left: Set[str]) -> None:
+    """The quantiser filters all but concatenations: those that stay in fp32 must look as if it had been there.
+
+    One may join what is empty, as a cache of keys is at first, and that has no range.
+    """
+    from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
+    from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
+
+    for node in module.graph.nodes:
+        if node.target is _aten.cat.default and node.name in left:
+            node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(_annotated=True)
 
 
 def _left_in_fp32(module: GraphModule, int8: Set[str]) -> set[str]:
