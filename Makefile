@@ -1,6 +1,8 @@
 # Two commands do all set-up on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# With it each start of `deploy` compiles torch anew, which takes longer than most tests do.
+unexport PYTHONDONTWRITEBYTECODE
 BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-client openssl qemu-utils adb g++-aarch64-linux-gnu
 
 .PHONY: demo test test-all lint docs docs-check lab clean
