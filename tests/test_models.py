@@ -223,16 +223,23 @@ def test_a_head_without_a_bias_gets_one_of_zeros() -> None:
     torch.testing.assert_close(network.head(network.backbone(x)), model(x))
 
 
-@pytest.mark.parametrize("last", [nn.Conv2d(4, 2, 1), nn.Flatten()])
-def test_outputs_of_any_shape_are_features_where_no_vectors_are_wanted(last: nn.Module) -> None:
-    model, x = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), last).eval(), torch.randn(1, 1, 6, 6)
+def test_outputs_of_any_shape_are_features_where_no_vectors_are_wanted() -> None:
+    model, x = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten()).eval(), torch.randn(1, 1, 6, 6)
     network = split_head(model, inputs_of(x), vectors=False)
     assert network.head is None
     torch.testing.assert_close(network.backbone(x), model(x))
 
 
-def test_a_head_of_places_is_found_where_no_vectors_are_wanted() -> None:
-    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval(), torch.randn(1, 7, 4)
+@pytest.mark.parametrize(
+    ("model", "x"),
+    [
+        (nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)), torch.randn(1, 7, 4)),
+        (nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 1)), torch.randn(1, 4, 6, 6)),
+        (nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3, bias=False)), torch.randn(1, 4, 6, 6)),
+    ],
+    ids=["of tokens", "of pixels", "of pixels, without bias"],
+)
+def test_a_head_of_places_is_found_where_no_vectors_are_wanted(model: nn.Module, x: torch.Tensor) -> None:
     network = split_head(model, inputs_of(x), vectors=False)
     assert network.head is not None
     torch.testing.assert_close(network.head(network.backbone(x)), model(x))

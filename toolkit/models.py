@@ -21,17 +21,17 @@ _OWN_FAULTS = (NotImplementedError, KeyError, AttributeError)
 class Network:
     """`head(backbone(*x))`; `backbone` maps inputs x of N examples to features (N, feature_size).
 
-    `head` is the last layer, of a classifier that over its general classes, or None where the model does not end in a
-    Linear: then its outputs are the features.
+    `head` is the last layer, of a classifier that over its general classes, of a network for pixels a Conv2d. It is
+    None where the model ends in neither: then its outputs are the features.
     """
 
     backbone: nn.Module
-    head: nn.Linear | None
+    head: nn.Linear | nn.Conv2d | None
     feature_size: int
 
 
-# What reads features: outputs that no Linear ends in are read as they are.
-Reader = nn.Linear | nn.Identity
+# What reads features: outputs that no such layer ends in are read as they are.
+Reader = nn.Linear | nn.Conv2d | nn.Identity
 
 
 class SparesItsInput(nn.Module):
@@ -119,17 +119,18 @@ def _alike(some: torch.Tensor, others: torch.Tensor) -> bool:
 
 @torch.no_grad()
 def split_head(model: nn.Module, example: Inputs, *, vectors: bool = True) -> Network:
-    """Part the model at its last Linear. `example` are the inputs of one example.
+    """Part the model at its last Linear, or Conv2d unless it gives `vectors`. `example` are the inputs of one example.
 
     Raises BadInput if the model does not take that input, or does not give one tensor: where `vectors`, one an example.
     """
-    if isinstance(model, nn.Linear):
+    kinds = nn.Linear if vectors else (nn.Linear, nn.Conv2d)
+    if isinstance(model, kinds):
         model = nn.Sequential(OrderedDict(features=nn.Identity(), head=model))
     called: list[str] = []
     handles = [
         module.register_forward_hook(lambda *_, name=name: called.append(name))
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear)
+        if isinstance(module, kinds)
     ]
     try:
         output = model(*example)
@@ -160,7 +161,7 @@ def split_head(model: nn.Module, example: Inputs, *, vectors: bool = True) -> Ne
         backbone = copy.deepcopy(model)
         head = backbone.get_submodule(name)
         parent, _, attribute = name.rpartition(".")
-        if not isinstance(head, nn.Linear) or is_touched(head):
+        if not isinstance(head, nn.Linear | nn.Conv2d) or is_touched(head):
             continue
         setattr(backbone.get_submodule(parent), attribute, nn.Identity())
         try:
@@ -169,14 +170,14 @@ def split_head(model: nn.Module, example: Inputs, *, vectors: bool = True) -> Ne
         except MISFIT:
             ends_here = False  # not the last layer: what follows wants its output's size, or its weight
         if ends_here and _is_last(model, name, example, output):
-            return Network(backbone, _with_bias(head), features.shape[-1])
+            return Network(backbone, _with_bias(head), features[0].numel())
     return Network(copy.deepcopy(model), None, output[0].numel())
 
 
-def _with_bias(head: nn.Linear) -> nn.Linear:
+def _with_bias(head: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:
     """A board learns a bias, too: of a head without one it starts from zero."""
     if head.bias is None:
-        head.bias = nn.Parameter(torch.zeros(head.out_features), requires_grad=head.weight.requires_grad)
+        head.bias = nn.Parameter(torch.zeros(len(head.weight)), requires_grad=head.weight.requires_grad)
     return head
 
 

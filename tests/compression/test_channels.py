@@ -42,6 +42,19 @@ class Mixed(nn.Module):
         return self.reader(self.stem(x).softmax(1)).mean((2, 3))
 
 
+class Attends(nn.Module):
+    """Heads of eight channels: half of sixteen are one head, fifteen are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.last = (nn.Linear(6, 16), nn.Linear(6, 16), nn.Linear(6, 16), nn.Linear(16, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (layer(x).view(len(x), x.shape[1], -1, 8).transpose(1, 2) for layer in (self.q, self.k, self.v))
+        attended = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return self.last(attended.transpose(1, 2).flatten(2)).mean(1)
+
+
 def separable() -> tuple[nn.Module, torch.Tensor]:
     """Depthwise-separable convolutions, and a linear layer that reads the last maps pixel by pixel."""
     torch.manual_seed(0)
@@ -124,6 +137,12 @@ def test_channels_that_the_graph_couples_wrongly_are_not_offered(network: type[n
     groups, failed = channel_groups(network().eval(), inputs_of(torch.randn(1, 3, 8, 8)))
     assert groups == {}
     assert "stem" in failed
+
+
+def test_channels_of_which_only_whole_heads_may_go_are_not_offered() -> None:
+    groups, failed = channel_groups(Attends().eval(), inputs_of(torch.randn(1, 5, 6)))
+    assert not groups
+    assert failed
 
 
 def test_a_network_whose_groups_the_library_cannot_follow_is_refused() -> None:

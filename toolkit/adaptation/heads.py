@@ -37,7 +37,7 @@ def head_start(network: Network, task: Task) -> HeadStart:
     """
     if not task.classifies:
         return "pretrained"
-    if network.head is None or network.head.out_features != len(task.classes):
+    if network.head is None or len(network.head.weight) != len(task.classes):
         return "prototype"
     classes = len(task.classes)
     pretrained = network.head(features_of(network.backbone, task.support.x)).argmax(1) == task.support.y

@@ -72,10 +72,13 @@ class Served(nn.Module):
         self.head = head
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Outputs, of a classifier logits over the task's classes, and the features they were read from."""
+        """Outputs, of a classifier logits over the task's classes, and the features they were read from.
+
+        Features of pixels are many times what is read from them, and nobody's.
+        """
         features = self.backbone(*inputs)
-        if isinstance(self.head, nn.Identity):
-            return (features,)
+        if not isinstance(self.head, nn.Linear):
+            return (self.head(features),)
         return self.head(features), features
 
 
@@ -93,7 +96,7 @@ def trainable_names(backbone: nn.Module, head: Reader) -> tuple[str, ...]:
 
 
 def _of_head(head: Reader) -> tuple[str, ...]:
-    return HEAD if isinstance(head, nn.Linear) else ()
+    return () if isinstance(head, nn.Identity) else HEAD
 
 
 def inference_graph(backbone: nn.Module, head: Reader, x: Inputs) -> tuple[ExportedProgram, tuple[str, ...]]:

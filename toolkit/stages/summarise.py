@@ -95,7 +95,7 @@ def summarise(
     single = {each.layer: each.predicted_ms for each in choices if each.choice in ("dense", "compact")}
     tell_of_impossible_times(single, watch)
     if made is None:
-        outputs = job.network.head.out_features if job.network.head else len(job.task.classes)
+        outputs = len(job.network.head.weight) if job.network.head else len(job.task.classes)
         if job.task.classifies:
             tell_of_a_prediction(sum(each.loss_nats for each in choices), outputs, watch)
     return Deployment(

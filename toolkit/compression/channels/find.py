@@ -51,18 +51,25 @@ def channel_groups(model: nn.Module, example: Inputs) -> tuple[dict[str, Channel
 
 @torch.no_grad()
 def holds(model: nn.Module, group: ChannelGroup, example: Inputs) -> bool:
-    """Whether `model` without every other channel of the group computes what it computes with them read as zero."""
+    """Whether `model` without every other channel, and without one, computes what it does with them read as zero.
+
+    Attention takes any number of whole heads: half of the channels may be one, all but one are none.
+    """
     if not all(_can_be_cut(model, cut) for cut in group.cuts):
         return False
     order = (*range(0, group.channels, 2), *range(1, group.channels, 2))
-    kept = (group.channels + 1) // 2
-    zeroed = shaken(model)
-    removed = copy.deepcopy(zeroed)
+    half = (group.channels + 1) // 2
+    whole = shaken(model)
+    return all(_holds(whole, RankedChannels(group, order), kept, example) for kept in {half, group.channels - 1})
+
+
+def _holds(model: nn.Module, ranked: RankedChannels, kept: int, example: Inputs) -> bool:
+    group, zeroed, removed = ranked.group, copy.deepcopy(model), copy.deepcopy(model)
     readers = [cut for cut in group.cuts if cut.side == "inputs"]
     try:
-        remove_channels(removed, RankedChannels(group, order), kept)
+        remove_channels(removed, ranked, kept)
         for cut in readers:
-            places = [place for channel in order[kept:] for place in cut.places[channel]]
+            places = [place for channel in ranked.order[kept:] for place in cut.places[channel]]
             zeroed.get_submodule(cut.module).weight[:, places] = 0  # type: ignore[operator]
         expected, made = zeroed(*example), removed(*example)
     except MISFIT:
