@@ -155,7 +155,9 @@ def split_head(model: nn.Module, example: Inputs, *, vectors: bool = True) -> Ne
         raise BadInput(
             f"its output is {shape}, expected {'logits (N, classes)' if vectors else 'one tensor (N, ...)'}",
             where="model",
-            next="Wrap it so that it returns one tensor.",
+            next="Give one vector an example, or a task for each place of an example."
+            if isinstance(output, torch.Tensor)
+            else "Wrap it so that it returns one tensor.",
         )
     for name in dict.fromkeys(reversed(called)):
         backbone = copy.deepcopy(model)

@@ -1,7 +1,9 @@
 """Folders of images with masks or boxes: what is read goes where its image goes, and what is wrong is named."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +114,8 @@ def test_boxes_are_cropped_with_their_image_and_what_lies_outside_is_gone(tmp_pa
         ("0.5 0.5 0.5 0.1 0.1", "line 1 is no box"),
         ("-1 0.5 0.5 0.1 0.1", "line 1 is no box"),
         ("nan 0.5 0.5 0.1 0.1", "line 1 is no box"),
+        ("1 0.5 0.5 0 0.1", "line 1 is no box"),
+        ("99999999 0.5 0.5 0.1 0.1", "line 1 is no box"),
     ],
 )
 def test_a_line_that_is_no_box_is_named(tmp_path: Path, line: str, said: str) -> None:
@@ -123,7 +127,14 @@ def test_a_line_that_is_no_box_is_named(tmp_path: Path, line: str, said: str) ->
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("{", "no annotations as COCO writes them: JSONDecodeError"), ("{}", "KeyError"), ("[]", "TypeError")],
+    [
+        ("{", "no annotations as COCO writes them: JSONDecodeError"),
+        ("{}", "KeyError"),
+        ("[]", "TypeError"),
+        ("[" * 100_000, "RecursionError"),
+        ('{"images": [{"id": [], "file_name": "a"}], "categories": [], "annotations": []}', "TypeError"),
+    ],
+    ids=["cut off", "empty", "a list", "deep", "an id that is a list"],
 )
 def test_a_file_that_is_no_coco_is_named(tmp_path: Path, content: str, said: str) -> None:
     _images(tmp_path)
@@ -138,6 +149,110 @@ def test_an_image_that_coco_does_not_know_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"annotations\.json does not know it") as caught:
         _loaded(tmp_path)
     assert caught.value.where == str(extra)
+
+
+def _edited(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
+    """What `_coco` writes, otherwise."""
+    _coco(folder)
+    content = json.loads((folder / "annotations.json").read_text())
+    edit(content)
+    (folder / "annotations.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda all_of: all_of["annotations"][3].update(image_id="7"), "annotation 3 is of image '7'"),
+        (lambda all_of: all_of["annotations"][3].update(category_id=4), "annotation 3 is of image 14 and category 4"),
+        (lambda all_of: all_of["annotations"][3].update(bbox=[1, 1, -2, 2]), "the bbox of annotation 3"),
+        (lambda all_of: all_of["annotations"][3].update(bbox=[1, 1, 2]), "the bbox of annotation 3"),
+        (lambda all_of: all_of["annotations"][3].pop("category_id"), "annotation 3: KeyError"),
+        (lambda all_of: all_of["images"][3].update(id=0), "have one id or one name"),
+        (lambda all_of: all_of["categories"][1].update(id=90), "have one id or one name"),
+        (lambda all_of: all_of["images"][3].update(width=640, height=480), "is 20 x 10 pixels, and 640 x 480 in"),
+        (lambda all_of: all_of["annotations"].clear(), "shows no box in any image"),
+    ],
+)
+def test_annotations_that_belong_nowhere_are_refused(tmp_path: Path, edit: Callable[..., Any], said: str) -> None:
+    _edited(tmp_path, edit)
+    with pytest.raises(BadInput, match=said):
+        _loaded(tmp_path)
+
+
+def test_classes_of_the_model_that_coco_does_not_have_are_named_beside_it(tmp_path: Path) -> None:
+    _coco(tmp_path)
+    (tmp_path / "classes.txt").write_text("dog\ncow\ncat\n")
+    task = _loaded(tmp_path)
+    assert task.classes == ("dog", "cow", "cat")
+    assert set(task.support.y[..., 0].unique().tolist()) == {-1, 0, 2}
+
+
+def test_texts_that_are_named_as_no_image_are_refused(tmp_path: Path) -> None:
+    _yolo(tmp_path)
+    for file in (tmp_path / "labels").iterdir():
+        file.rename(file.with_name(f"of_{file.name}"))
+    with pytest.raises(BadInput, match="has no file named as an image"):
+        _loaded(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["wörld\nsky\n".encode("latin-1"), "a\nb\n".encode("utf-16")])
+def test_names_that_are_no_utf_8_are_refused(tmp_path: Path, text: bytes) -> None:
+    _masked(tmp_path)
+    (tmp_path / "classes.txt").write_bytes(text)
+    with pytest.raises(BadInput, match="cannot be read") as caught:
+        _loaded(tmp_path)
+    assert caught.value.where == str(tmp_path / "classes.txt")
+
+
+def test_what_windows_and_macos_leave_in_files_and_folders_is_no_harm(tmp_path: Path) -> None:
+    _yolo(tmp_path)
+    for file in list((tmp_path / "labels").iterdir()):
+        file.rename(file.with_suffix(".TXT"))
+    (tmp_path / "labels" / "01.TXT").write_bytes(b"\xef\xbb\xbf1 0.25 0.5 0.1 0.2\r\n")
+    (tmp_path / "images" / "._01.png").write_bytes(b"none")
+    (tmp_path / "classes.txt").write_bytes("\ufeffcat\r\ndog\r\n".encode())
+    task = _loaded(tmp_path)
+    assert task.classes == ("cat", "dog")
+    assert len(task.support) + len(task.query) == _COUNT
+
+
+def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
+    _yolo(tmp_path)
+    _save(tmp_path / "images" / "03.jpg", np.zeros((10, 20, 3), np.uint8))
+    with pytest.raises(BadInput, match=r"has the name of 03\.jpg"):
+        _loaded(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "said"), [(255, "has no other class than 0"), (0, "has no other class than 0")])
+def test_masks_of_one_class_are_refused(tmp_path: Path, value: int, said: str) -> None:
+    for image in _images(tmp_path):
+        mask = np.zeros((10, 20), np.uint8)
+        mask[:, 10:] = value
+        _save(tmp_path / "masks" / image.name, mask)
+    with pytest.raises(BadInput, match=said):
+        _loaded(tmp_path)
+
+
+def test_classes_may_be_called_images_and_labels(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        for index in range(3):
+            _save(tmp_path / name / f"{index}.png", np.zeros((8, 8), np.uint8))
+    assert load_task(str(tmp_path), shots=1, seed=0).classes == ("images", "labels")
+
+
+def test_too_few_images_say_how_many_shots_they_are_enough_for(tmp_path: Path) -> None:
+    _masked(tmp_path)
+    with pytest.raises(BadInput, match="--shots 2 takes 20") as caught:
+        load_task(str(tmp_path), shots=2, seed=0)
+    assert caught.value.next == "Add examples, or lower --shots to 1."
+
+
+def test_the_size_that_a_model_brings_is_told(tmp_path: Path) -> None:
+    _masked(tmp_path)
+    notes: list[str] = []
+    task = load_task(str(tmp_path), shots=1, seed=0, usual=Reading(image_size=(8, 8)), on_note=notes.append)
+    assert task.support.x.tensors["x"].shape[2:] == (8, 8)
+    assert "scaled and cropped to 8 x 8 pixels" in notes[0]
 
 
 @pytest.mark.parametrize(

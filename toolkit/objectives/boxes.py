@@ -35,7 +35,9 @@ class Boxes:
     def wrong_with(self, outputs: torch.Size, targets: torch.Tensor) -> str | None:
         """See `Objective`."""
         if len(outputs) != 3 or outputs[1] != 4 + self.classes:
-            return f"the model gives {tuple(outputs[1:])} an example, (4 + {self.classes} classes, places) is expected"
+            wanted = f"(4 + {self.classes} classes, places) is expected"
+            named = "a folder names all classes of the model in classes.txt"
+            return f"the model gives {tuple(outputs[1:])} an example, {wanted} ({named})"
         if targets.dtype != torch.float32 or tuple(targets.shape[1:]) != (self.objects, 5):
             wanted = f"torch.float32 (N, {self.objects}, 5)"
             return f"targets are {targets.dtype} {tuple(targets.shape)}, {wanted} is expected"

@@ -27,6 +27,8 @@ class Labelling:
         if len(outputs) < 3:
             return f"the model gives {tuple(outputs[1:])} an example, logits for each of several places are expected"
         places = tuple(size for index, size in enumerate(outputs[1:], 1) if index != axis)
+        if not self.classes_last and targets.shape[1:] == outputs[1:-1]:
+            return f"the model gives {tuple(outputs[1:])} an example, its classes last: Labelling(classes_last=True)"
         return wrong_labels(targets, outputs[axis], places, IGNORED)
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from toolkit.errors import BadInput, first_line
+from toolkit.few import few
 from toolkit.model_name import HfTask
 from toolkit.origins.directory import Directory, read_directory
-from toolkit.origins.few import few
 from toolkit.origins.processors import of_floats
 from toolkit.quiet import quiet
 
@@ -68,6 +68,11 @@ def load_directory(path: Path, asked: HfTask | None, trusted: bool, note: Callab
             kind = getattr(transformers, _AUTO[task][0])
             model, info = kind.from_pretrained(path, **_LOADED, **directory.options)
     except Exception as error:  # the library, and code of others in it, raises whatever a directory leads it to
+        if "Unrecognized configuration class" in str(error):
+            model_type = directory.config.get("model_type", "model of this kind")
+            raise BadInput(
+                f"no {model_type} is for {task}", where=directory.where, next="Choose another --hf-task."
+            ) from None
         raise BadInput(
             f"cannot be loaded for {task}: {first_line(error)}",
             where=directory.where,

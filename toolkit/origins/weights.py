@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from toolkit.errors import BadInput, first_line
+from toolkit.few import few
 from toolkit.model_name import WEIGHTS
-from toolkit.origins.few import few
 
 # Where checkpoints of training keep the state dict, and what wrappers put before every name.
 _KEYS = ("state_dict", "model_state_dict", "model")

@@ -45,7 +45,7 @@ def profile_layers(
             affordable = int(left_s / (budget_s - left_s) * timed) if timed else _TRIAL
             needed = sum(key in first for key in spread(variants)[: necessary(variants)])
             if wanted and max(needed, affordable) < 1:
-                on_note(f"{budget_s:g} s are spent: {len(wanted)} programs are predicted with less certainty")
+                on_note(f"{budget_s:g} s are spent: programs predicted with less certainty: {len(wanted)}")
             wanted = wanted[: max(0, needed, affordable)]
         if not wanted:
             return profile

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from toolkit.adaptation import head_start, task_head
+from toolkit.adaptation import features_of, head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.cache import digest
 from toolkit.compression import (
@@ -34,6 +34,9 @@ from toolkit.stages.take_apart import TRIED, take_apart
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
+
+# Examples that the dense model is scored on at once, and a score of what it was not trained for.
+_SCORED, _KNOWS_NOTHING = 64, 0.01
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
             watch.note(note)
         _tell_what_is_odd(task, network, watch)
         _tell_dense(network.backbone, layers, watch)
-        _check_targets(task, network)
+        _check_targets(task, network, watch)
         start = head_start(network, task)
         dense_head = task_head(start, network, network.backbone, task)
         state = [value.numpy().tobytes() for value in model.state_dict().values()]
@@ -178,16 +181,19 @@ def _tell_dense(backbone: nn.Module, layers: dict[str, nn.Linear | nn.Conv2d], w
             kinds[type(module).__name__] += 1
     if kinds:
         watch.note(
-            f"{', '.join(f'{count} {kind}' for kind, count in kinds.items())} stay dense: only nn.Linear and nn.Conv2d "
-            "(groups=1), or what is rewritten as such, that run as modules, without hooks and each with a weight of "
-            "its own, can become compact"
+            f"dense in any case: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}. Linear layers, "
+            "convolutions (groups=1) and attention can become compact, if each runs as a module, without hooks, and "
+            "has a weight of its own"
         )
 
 
 @torch.no_grad()
-def _check_targets(task: Task, network: Network) -> None:
-    """Of general data they are of the network's own outputs; of a task only where no new head is made for it."""
-    outputs = network.backbone(*task.support.x[:1])
+def _check_targets(task: Task, network: Network, watch: Watch) -> None:
+    """Of general data they are of the network's own outputs; of a task only where no new head is made for it.
+
+    Where the dense model knows nothing of what it is asked, its outputs may mean something else: the user hears of it.
+    """
+    outputs = features_of(network.backbone, task.support.x[:_SCORED])
     outputs = outputs if network.head is None else network.head(outputs)
     parts = {"general": task.general, "general_query": task.general_query}
     if not task.classifies:
@@ -196,6 +202,13 @@ def _check_targets(task: Task, network: Network) -> None:
         if part is not None and (wrong := task.objective.wrong_with(outputs.shape, part.y)):
             raise BadInput(
                 f"{name} does not go with the model: {wrong}", where=f"task {task.name}", next=_NEXT[task.classifies]
+            )
+    if not task.classifies:
+        score = float(task.objective.score(outputs, task.support.y[:_SCORED]).mean())
+        if score < _KNOWS_NOTHING:
+            watch.note(
+                f"{task.objective.measure} of the dense model is {score:.1%} on what is to be learned from: if it was "
+                "trained for such tasks, look at the order of its classes, and at what its outputs are measured in"
             )
 
 

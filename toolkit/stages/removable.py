@@ -7,6 +7,7 @@ from torch import nn
 
 from toolkit.compression import ChannelGroup, ResidualBlock, Untraceable, channel_groups, residual_blocks
 from toolkit.errors import BadInput
+from toolkit.few import few
 from toolkit.inputs import Inputs
 from toolkit.stages.watch import Watch
 
@@ -40,8 +41,7 @@ def find_groups(backbone: nn.Module, example: Inputs, watch: Watch) -> dict[str,
     groups, failed = channel_groups(backbone, example)
     if failed:
         watch.note(
-            f"no channels are taken from {', '.join(failed)}: the head reads them, or what follows would not compute "
-            "the same without them as with zeros in their place"
+            f"all channels of {few(failed)} stay: the head reads them, or what follows would not work with fewer"
         )
     return groups
 
@@ -51,7 +51,7 @@ def find_blocks(backbone: nn.Module, example: Inputs, watch: Watch) -> dict[str,
     blocks, failed = residual_blocks(backbone, example)
     if failed:
         watch.note(
-            f"the residual blocks of {', '.join(failed)} stay: the network would not compute the same without them as "
+            f"the residual blocks of {few(failed)} stay: the network would not compute the same without them as "
             "with zeros for what they add"
         )
     return blocks

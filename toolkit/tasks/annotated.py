@@ -9,15 +9,14 @@ import numpy as np
 from toolkit.errors import BadInput
 from toolkit.objectives import Boxes, Labelling, Objective
 from toolkit.reading import Reading, require_of_use
-from toolkit.tasks.box_files import Marked, boxes_from_coco, boxes_from_yolo, filled_up
+from toolkit.tasks.box_files import boxes_from_coco, boxes_from_yolo, filled_up, read_text
 from toolkit.tasks.files import IMAGES, read_example
 from toolkit.tasks.masks import read_masks
-from toolkit.tasks.split import WITHOUT_CLASSES, draw_support
+from toolkit.tasks.split import draw_support_of_all
 from toolkit.tasks.task import Task
 from toolkit.tasks.values import scaled_examples_of
 
 _IMAGES, _MASKS, _YOLO, _COCO = "images", "masks", "labels", "annotations.json"
-_MARKS = (_MASKS, _YOLO, _COCO)
 _NAMES = "classes.txt"
 
 
@@ -32,7 +31,14 @@ class _Marks:
 
 def is_annotated(folder: Path) -> bool:
     """Whether it has `images`, and beside them what tells of them."""
-    return (folder / _IMAGES).is_dir() and any((folder / name).exists() for name in _MARKS)
+    return (folder / _IMAGES).is_dir() and bool(_marks_of(folder))
+
+
+def _marks_of(folder: Path) -> list[str]:
+    """Classes may be called as these folders are: then there is an image in each."""
+    kinds = {_MASKS: ".png", _YOLO: ".txt"}
+    of = [name for name, kind in kinds.items() if any(kind == each.suffix.lower() for each in folder.glob(f"{name}/*"))]
+    return [*of, *([_COCO] if (folder / _COCO).is_file() else [])]
 
 
 def task_from_annotated(
@@ -40,19 +46,38 @@ def task_from_annotated(
 ) -> Task:
     """Support of ten times `shots` images, and query. Raises BadInput that says which file is wrong."""
     require_of_use(reading, ("image_size", "mean", "std"), str(folder), "a folder of annotated images")
-    reading = reading.or_usual(usual, ("image_size",))
-    files = sorted(file for file in (folder / _IMAGES).iterdir() if file.suffix.lower() in IMAGES)
-    if not files:
-        raise BadInput("has no images", where=str(folder / _IMAGES), next=f"Put {', '.join(IMAGES)} files there.")
+    own, reading = reading, reading.or_usual(usual, ("image_size",))
+    if reading != own and reading.image_size:
+        size = " x ".join(map(str, reading.image_size))
+        on_note(f"{folder}: images are scaled and cropped to {size} pixels, which the model's directory names")
+    files = _files(folder / _IMAGES)
     x = _images(files, reading)
     marks = _marks(folder, files, reading, (x.shape[-1], x.shape[-2]))
     if isinstance(marks.objective, Boxes):
         on_note(f"{folder} holds boxes: the model is taken to write pixels and probabilities, as YOLO detectors do")
-    rows = draw_support(
-        np.zeros(len(files), np.int64), shots=shots * WITHOUT_CLASSES, seed=seed, where=str(folder), classes=("of all",)
-    )
+    rows = draw_support_of_all(len(files), shots=shots, seed=seed, where=str(folder))
     support, query = (scaled_examples_of(x, marks.y, part, reading, str(folder)) for part in rows)
     return Task(folder.name, marks.classes, support, query, objective=marks.objective)
+
+
+def _files(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith("."))
+    if not files:
+        raise BadInput(
+            "has no images",
+            where=str(folder),
+            next=f"Put {', '.join(IMAGES)} files there, not into folders of it: give one split (train, say) alone.",
+        )
+    by_stem: dict[str, Path] = {}
+    for file in files:
+        if file.stem in by_stem:
+            raise BadInput(
+                f"has the name of {by_stem[file.stem].name}: what is to be found would be the same in both",
+                where=str(file),
+                next="Rename one.",
+            )
+        by_stem[file.stem] = file
+    return files
 
 
 def _images(files: Sequence[Path], reading: Reading) -> np.ndarray:
@@ -71,31 +96,38 @@ def _images(files: Sequence[Path], reading: Reading) -> np.ndarray:
 
 
 def _marks(folder: Path, files: Sequence[Path], reading: Reading, sides: tuple[int, int]) -> _Marks:
-    there = [name for name in _MARKS if (folder / name).exists()]
+    there, names = _marks_of(folder), _names(folder)
     if len(there) > 1:
         raise BadInput(f"has both {' and '.join(there)}", where=str(folder), next="Leave what is to be learned.")
     if there == [_MASKS]:
         y = read_masks(folder / _MASKS, files, reading)
-        return _Marks(y, Labelling(), _named(folder, int(y.max()) + 1))
+        return _Marks(y, Labelling(), _named(folder, names, int(y.max()) + 1))
     if there == [_YOLO]:
         of_images = boxes_from_yolo(folder / _YOLO, files, reading)
         most = max((box[0] for boxes in of_images for box in boxes), default=-1.0)
-        return _boxes(of_images, _named(folder, int(most) + 1), sides)
-    return _boxes(*boxes_from_coco(folder / _COCO, files, reading), sides)
+        names = _named(folder, names, int(most) + 1)
+    else:
+        of_images, names = boxes_from_coco(folder / _COCO, files, reading, names)
+    if not any(of_images):
+        raise BadInput("shows no box in any image", where=str(folder / there[0]), next="Annotate the images.")
+    y, (width, height) = filled_up(of_images), sides
+    return _Marks(y, Boxes(len(names), y.shape[1], (float(width), float(height)), probabilities=True), names)
 
 
-def _boxes(of_images: list[Marked], classes: tuple[str, ...], sides: tuple[int, int]) -> _Marks:
-    y = filled_up(of_images)
-    width, height = sides
-    return _Marks(y, Boxes(len(classes), y.shape[1], (float(width), float(height)), probabilities=True), classes)
-
-
-def _named(folder: Path, count: int) -> tuple[str, ...]:
-    """The lines of `classes.txt`, if there is one, else numbers. Raises BadInput if it has fewer than are used."""
+def _names(folder: Path) -> tuple[str, ...] | None:
+    """The lines of `classes.txt`, if there is one."""
     if not (folder / _NAMES).exists():
+        return None
+    names = tuple(name.strip() for name in read_text(folder / _NAMES).splitlines() if name.strip())
+    if len(set(names)) < len(names):
+        raise BadInput("names a class twice", where=str(folder / _NAMES), next="Write one name a line.")
+    return names
+
+
+def _named(folder: Path, names: tuple[str, ...] | None, count: int) -> tuple[str, ...]:
+    """Names of that many classes, numbers where there are none. Raises BadInput if there are fewer than are used."""
+    if names is None:
         return tuple(map(str, range(count)))
-    names = tuple((folder / _NAMES).read_text(encoding="utf-8").split("\n"))
-    names = tuple(name.strip() for name in names if name.strip())
     if len(names) < count:
         raise BadInput(
             f"names {len(names)} classes, and {count - 1} is used as one, counted from 0",

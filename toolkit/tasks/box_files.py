@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,10 @@ from toolkit.reading import Reading
 
 # Of one image: class, centre x and y, width and height, the latter as shares of the image.
 Marked = list[tuple[float, ...]]
+# A share is written with so many digits that edges lie a little outside.
+_ROUNDING = 1e-3
+# A class beyond is a slip of the pen: the largest sets of labels have some 20,000.
+_MOST_CLASSES = 100_000
 
 
 def filled_up(of_images: Sequence[Marked]) -> np.ndarray:
@@ -28,64 +32,120 @@ def filled_up(of_images: Sequence[Marked]) -> np.ndarray:
 def boxes_from_yolo(folder: Path, images: Sequence[Path], reading: Reading) -> list[Marked]:
     """Of each image the lines `class x y width height` in the `.txt` of its name; without one, it shows nothing.
 
-    Raises BadInput that says which line is wrong.
+    Raises BadInput that says which line is wrong, and where no file has an image's name.
     """
-    return [_cropped(_lines(folder / f"{image.stem}.txt"), _size(image), reading) for image in images]
+    texts = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() == ".txt"}
+    if not any(image.stem in texts for image in images):
+        raise BadInput(
+            f"has no file named as an image: {images[0].stem}.txt, say",
+            where=str(folder),
+            next="Name each as its image.",
+        )
+    return [
+        _cropped(_lines(texts[image.stem]) if image.stem in texts else [], _size(image), reading) for image in images
+    ]
+
+
+def read_text(file: Path) -> str:
+    """A text in UTF-8, with or without a mark of its order of bytes. Raises BadInput."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot be read: {first_line(error)}", where=str(file), next="Save it as UTF-8.") from None
 
 
 def _lines(file: Path) -> Marked:
-    if not file.exists():
-        return []
-    boxes: Marked = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            box = tuple(float(part) for part in line.split())
-        except ValueError:
-            box = ()
-        right = len(box) == 5 and box[0] >= 0 and box[0] == math.floor(box[0])
-        if not right or not all(0 <= each <= 1 for each in box[1:]):
-            raise BadInput(
-                f"line {number} is no box: '{line.strip()[:60]}'",
-                where=str(file),
-                next="Write: class x y width height; x and y of the centre, all four as shares of the image.",
-            )
-        boxes.append(box)
-    return boxes
+    lines = enumerate(read_text(file).splitlines(), 1)
+    return [_box(file, number, line) for number, line in lines if line.strip()]
 
 
-def boxes_from_coco(file: Path, images: Sequence[Path], reading: Reading) -> tuple[list[Marked], tuple[str, ...]]:
-    """Of each image its boxes, and the names of the categories, in the order of their ids; crowds are left out.
-
-    Raises BadInput if it is no such file, or does not know an image.
-    """
+def _box(file: Path, number: int, line: str) -> tuple[float, ...]:
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        categories = sorted(content["categories"], key=lambda each: each["id"])
-        known = {Path(each["file_name"]).name: each["id"] for each in content["images"]}
-        labels = {each["id"]: index for index, each in enumerate(categories)}
-        marked: dict[Any, list[tuple[int, list[float]]]] = {}
-        for each in content["annotations"]:
-            if not each.get("iscrowd"):
-                left, top, width, height = map(float, each["bbox"])
-                box = [left, top, width, height]
-                marked.setdefault(each["image_id"], []).append((labels[each["category_id"]], box))
-        names = tuple(str(each["name"]) for each in categories)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        box = tuple(float(part) for part in line.split())
+    except ValueError:
+        box = ()
+    right = len(box) == 5 and 0 <= box[0] < _MOST_CLASSES and box[0] == math.floor(box[0])
+    if not right or not all(0 <= each <= 1 + _ROUNDING for each in box[1:]) or 0 in box[3:]:
         raise BadInput(
-            f"is no annotations as COCO writes them: {type(error).__name__}: {first_line(error)}",
+            f"line {number} is no box: '{line.strip()[:60]}'",
             where=str(file),
-            next="It needs images, categories, and annotations with image_id, category_id and bbox.",
-        ) from None
+            next="Write: class x y width height; x and y of the centre, all four as shares of the image.",
+        )
+    return box
+
+
+def boxes_from_coco(
+    file: Path, images: Sequence[Path], reading: Reading, named: Sequence[str] | None
+) -> tuple[list[Marked], tuple[str, ...]]:
+    """Of each image its boxes, and names of classes: those `named`, else its categories in the order of their ids.
+
+    Crowds are left out. Raises BadInput if it is no such file, does not know an image, or has an annotation of no image
+    or category, or without an area.
+    """
+    text = read_text(file)
+    try:
+        content = json.loads(text)
+        pictures = {each["id"]: each for each in content["images"]}
+        by_name = {Path(each["file_name"]).name: each for each in content["images"]}
+        categories = {each["id"]: str(each["name"]) for each in content["categories"]}
+        counts = [len(content[key]) for key in ("images", "categories")]
+        annotations = [each for each in content["annotations"] if not each.get("iscrowd")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _not_coco(file, f"{type(error).__name__}: {first_line(error)}") from None
+    if counts != [len(pictures), len(categories)] or len(by_name) != counts[0]:
+        raise _not_coco(file, "two images, or two categories, have one id or one name")
+    names = tuple(named or (categories[each] for each in sorted(categories)))
+    if absent := sorted(set(categories.values()) - set(names)):
+        raise BadInput(f"has categories that classes.txt does not name: {', '.join(absent[:5])}", where=str(file))
+    marked: dict[Any, list[tuple[int, list[float]]]] = {}
+    for number, each in enumerate(annotations):
+        label, box = _annotated(file, number, each, pictures, categories, names)
+        marked.setdefault(each["image_id"], []).append((label, box))
     found = []
     for image in images:
-        if image.name not in known:
+        if image.name not in by_name:
             raise BadInput(f"{file.name} does not know it", where=str(image), next="Remove it, or annotate it.")
-        size = _size(image)
-        boxes = [_as_shares(label, box, size) for label, box in marked.get(known[image.name], [])]
-        found.append(_cropped(boxes, size, reading))
+        said, size = by_name[image.name], _size(image)
+        if "width" in said and "height" in said and (said["width"], said["height"]) != size:
+            raise BadInput(
+                f"is {size[0]} x {size[1]} pixels, and {said['width']} x {said['height']} in {file.name}",
+                where=str(image),
+                next="Give the images that were annotated.",
+            )
+        found.append(_cropped([_as_shares(*each, size) for each in marked.get(said["id"], [])], size, reading))
     return found, names
+
+
+def _annotated(
+    file: Path,
+    number: int,
+    said: Any,
+    images: Mapping[Any, Any],
+    categories: Mapping[Any, str],
+    names: Sequence[str],
+) -> tuple[int, list[float]]:
+    """Class and box (left, top, width, height) of one annotation."""
+    try:
+        box = [float(each) for each in said["bbox"]]
+        image, category = said["image_id"], said["category_id"]
+        is_known = image in images and category in categories
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_coco(file, f"annotation {number}: {type(error).__name__}: {first_line(error)}") from None
+    if not is_known:
+        raise _not_coco(
+            file, f"annotation {number} is of image {image!r} and category {category!r}, one of which is not"
+        )
+    if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0:
+        raise _not_coco(file, f"the bbox of annotation {number} is {said['bbox']}: left, top, width, height are wanted")
+    return names.index(categories[category]), box
+
+
+def _not_coco(file: Path, wrong: str) -> BadInput:
+    return BadInput(
+        f"is no annotations as COCO writes them: {wrong}",
+        where=str(file),
+        next="It needs images, categories, and annotations with image_id, category_id and bbox.",
+    )
 
 
 def _size(image: Path) -> tuple[int, int]:

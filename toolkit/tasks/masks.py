@@ -19,12 +19,23 @@ def read_masks(folder: Path, images: Sequence[Path], reading: Reading) -> np.nda
 
     Raises BadInput for a mask that is missing, damaged, coloured, or of another size than its image.
     """
-    return np.stack([_mask(folder / f"{image.stem}.png", image, reading) for image in images])
+    masks = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() == ".png"}
+    if absent := [image for image in images if image.stem not in masks]:
+        raise BadInput(f"has no mask {absent[0].stem}.png", where=str(absent[0]), next=f"Put it into {folder}.")
+    y = np.stack([_mask(masks[image.stem], image, reading) for image in images])
+    present = sorted(set(np.unique(y).tolist()) - {IGNORED})
+    if len(present) < 2:
+        raise BadInput(
+            f"has no other class than {present[0]}, and {_VOID} counts for nothing"
+            if present
+            else "has no class at all",
+            where=str(folder),
+            next=f"Number classes from 0: of masks with 0 and {_VOID} make the latter 1.",
+        )
+    return y
 
 
 def _mask(file: Path, image: Path, reading: Reading) -> np.ndarray:
-    if not file.exists():
-        raise BadInput(f"has no mask {file.name}", where=str(image), next=f"Put it into {file.parent}.")
     try:
         with Image.open(image) as pictured, Image.open(file) as marks:
             upright, mask = ImageOps.exif_transpose(pictured), ImageOps.exif_transpose(marks)

@@ -9,7 +9,7 @@ from toolkit.errors import BadInput
 from toolkit.objectives import Classification
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.archive import SAVE_IT, array_names, read_arrays
-from toolkit.tasks.split import WITHOUT_CLASSES, draw_support, draw_to_judge_on
+from toolkit.tasks.split import draw_support, draw_support_of_all, draw_to_judge_on
 from toolkit.tasks.targets import Targets, read_targets
 from toolkit.tasks.task import Examples, Task
 from toolkit.tasks.values import BYTES_ARE_SHARES, scaled_examples_of
@@ -37,11 +37,10 @@ def task_from_npz(path: Path, shots: int, seed: int, reading: Reading, on_note: 
     if x.dtype == np.uint8:
         on_note(f"{path} {BYTES_ARE_SHARES}")
     targets = read_targets(y, str(path))
-    named = isinstance(targets.objective, Classification)
-    drawn = shots if named else shots * WITHOUT_CLASSES
-    rows = draw_support(
-        targets.strata, shots=drawn, seed=seed, where=str(path), classes=targets.classes if named else ("of all",)
-    )
+    if isinstance(targets.objective, Classification):
+        rows = draw_support(targets.y, shots=shots, seed=seed, where=str(path), classes=targets.classes)
+    else:
+        rows = draw_support_of_all(len(targets.y), shots=shots, seed=seed, where=str(path))
     support, query = (scaled_examples_of(x, targets.y, part, reading, str(path)) for part in rows)
     general: Examples | None = None
     general_query: Examples | None = None

@@ -9,7 +9,7 @@ from toolkit.tasks.task import Examples
 from toolkit.tasks.values import examples_of
 
 # Without classes there are so many times `shots` examples to learn from.
-WITHOUT_CLASSES = 10
+_WITHOUT_CLASSES = 10
 # One general example in five is held out, where there are enough for that to say something.
 _ONE_IN, _ENOUGH_TO_SHARE = 5, 50
 
@@ -46,6 +46,18 @@ def draw_support(
             )
         chosen[generator.permutation(members)[:shots]] = True
     return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+
+
+def draw_support_of_all(count: int, *, shots: int, seed: int, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of ten times `shots` of so many examples that have no class, and of all others. Raises BadInput."""
+    wanted, most = shots * _WITHOUT_CLASSES, (count - 1) // _WITHOUT_CLASSES
+    if count <= wanted:
+        raise BadInput(
+            f"has {count} example(s); without classes --shots {shots} takes {wanted}, which leaves none to query",
+            where=where,
+            next=f"Add examples, or lower --shots to {most}." if most else "Add examples: ten or fewer are too few.",
+        )
+    return draw_support(np.zeros(count, np.int64), shots=wanted, seed=seed, where=where)
 
 
 def draw_to_judge_on(count: int, seed: int) -> np.ndarray:

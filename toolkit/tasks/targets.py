@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from toolkit.errors import BadInput
-from toolkit.objectives import CLASSIFICATION, Classification, Labelling, MultiLabel, Objective, Regression
+from toolkit.objectives import CLASSIFICATION, Labelling, MultiLabel, Objective, Regression
 
 _SAVE = "numpy.savez(x=..., y=...)"
 
@@ -18,11 +18,6 @@ class Targets:
     y: np.ndarray
     objective: Objective
     classes: tuple[str, ...] = ()
-
-    @property
-    def strata(self) -> np.ndarray:
-        """(N,): of each of them as many examples are drawn to learn from."""
-        return self.y if isinstance(self.objective, Classification) else np.zeros(len(self.y), np.int64)
 
 
 def read_targets(y: np.ndarray, where: str) -> Targets:
