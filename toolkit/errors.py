@@ -12,6 +12,8 @@ _PREDICATES = (
 
 def first_line(error: Exception) -> str:
     """The first line of what a library said, or what it is called: libraries explain themselves over pages."""
+    if isinstance(error, KeyError):  # which says the key alone
+        return f"there is no {error}"
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 

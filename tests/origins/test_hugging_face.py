@@ -230,7 +230,7 @@ def test_a_body_without_a_head_is_refused_or_gets_a_new_one(tmp_path: Path) -> N
     loaded, notes = load(tmp_path, hf_task="text-classification")
     assert "no weights for 2 tensors (classifier.bias, classifier.weight)" in notes[0]
     assert loaded(torch.ones(2, 5)).shape == (2, 2)
-    assert "cannot be loaded for image-classification" in refusal(tmp_path, hf_task="image-classification")
+    assert "no bert is for image-classification" in refusal(tmp_path, hf_task="image-classification")
 
 
 def _drop(folder: Path) -> None:

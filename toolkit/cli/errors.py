@@ -16,6 +16,7 @@ from toolkit.errors import DeployError
 INTERRUPTED, TERMINATED = 130, 143
 # Options before any verb; others are those of `run`.
 _OF_DEPLOY = ("--help", "--version", "--install-completion", "--show-completion")
+_INSTALLS_NOTHING = {"plan", "profile", "frontier"}
 _GO_ON = "run the same command again to go on."
 
 
@@ -55,7 +56,9 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
         if "--json" in arguments:
             print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON.capitalize()}))
         go_unheard()
-        serves = "The board serves what it served before, or the new release if it had accepted that"
+        serves = "The board serves what it served before"
+        if not _INSTALLS_NOTHING & set(arguments[:1]):
+            serves += ", or the new release if it had accepted that"
         _console().print(f"Interrupted. {serves}; {_GO_ON}")
     return exit_code if isinstance(exit_code, int) else 0
 

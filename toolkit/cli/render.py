@@ -16,7 +16,7 @@ def allocation(console: Console, result: Deployment) -> None:
     if not result.allocation:
         return
     table = Table(title=f"Allocation ({result.allocator}, at most {result.bound_gap:.2%} below the best possible gain)")
-    table.add_column("layer")
+    table.add_column("layer", overflow="fold")  # what tells layers apart stands at the end of their names
     table.add_column("choice")
     table.add_column("rank", justify="right")
     table.add_column("predicted", justify="right")

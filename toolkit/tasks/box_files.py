@@ -91,7 +91,7 @@ def boxes_from_coco(
         counts = [len(content[key]) for key in ("images", "categories")]
         annotations = [each for each in content["annotations"] if not each.get("iscrowd")]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _not_coco(file, f"{type(error).__name__}: {first_line(error)}") from None
+        raise _not_coco(file, first_line(error)) from None
     if counts != [len(pictures), len(categories)] or len(by_name) != counts[0]:
         raise _not_coco(file, "two images, or two categories, have one id or one name")
     names = tuple(named or (categories[each] for each in sorted(categories)))
@@ -130,7 +130,7 @@ def _annotated(
         image, category = said["image_id"], said["category_id"]
         is_known = image in images and category in categories
     except (KeyError, TypeError, ValueError) as error:
-        raise _not_coco(file, f"annotation {number}: {type(error).__name__}: {first_line(error)}") from None
+        raise _not_coco(file, f"annotation {number}: {first_line(error)}") from None
     if not is_known:
         raise _not_coco(
             file, f"annotation {number} is of image {image!r} and category {category!r}, one of which is not"
