@@ -1,12 +1,16 @@
 """What the live board said of itself."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
 
 
 @dataclass(frozen=True)
 class DeviceFacts:
     """Hardware and software of one board; None where it could not be read."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # an agent says these, and no more
 
     machine: str
     cpu: str | None

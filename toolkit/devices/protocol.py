@@ -18,6 +18,8 @@ from pydantic import (
     ValidationError,
 )
 
+from toolkit.devices.facts import DeviceFacts
+
 _Shape = tuple[NonNegativeInt, ...]
 
 
@@ -156,24 +158,6 @@ class Step(_Record):
     loss: float | None
 
 
-class Facts(_Record):
-    """What the board is; null where it cannot be read."""
-
-    machine: str
-    cpu: str | None
-    cores: int
-    ram_bytes: int | None
-    ram_available_bytes: int | None
-    disk_free_bytes: int | None
-    os: str
-    kernel: str
-    libc: str | None
-    python: str | None
-    board: str | None
-    runtimes: dict[str, str]
-    conditions: dict[str, Any]
-
-
 class Version(_Record):
     """Of what was imported."""
 
@@ -248,7 +232,7 @@ class Verb:
 
 
 VERBS = {
-    "facts": Verb(_Nothing, Facts),
+    "facts": Verb(_Nothing, DeviceFacts),
     "bring_in": Verb(BringIn, Version),
     "bench": Verb(Bench, Benched, {"measured": Measured}),
     "infer": Verb(Infer, Inferred),
