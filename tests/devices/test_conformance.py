@@ -153,7 +153,7 @@ def test_adapt_with_nothing_to_judge_by(tried: Tried) -> None:
     ("verb", "spec", "kind", "message"),
     [
         ("dance", {}, "ValueError", "unknown verb: dance"),
-        ("infer", {}, "KeyError", "release"),
+        ("infer", {"threads": 1}, "KeyError", "release"),
         ("bench", {"runtime": "abacus", "programs": []}, "ValueError", "unknown runtime: abacus"),
     ],
 )
