@@ -16,10 +16,11 @@ from toolkit.adaptation import features_of
 from toolkit.augmentation import Augmentation
 from toolkit.cache import digest
 from toolkit.choice import Choice
-from toolkit.distillation import augment_for, estimate_statistics
+from toolkit.distillation import ENOUGH, augment_for, estimate_statistics
 from toolkit.inputs import Inputs
 from toolkit.kept import keep, open_kept
 from toolkit.sources import code_digest
+from toolkit.stages.effort import is_large
 from toolkit.stages.load import Job
 
 _JUDGED = 256
@@ -44,8 +45,13 @@ def moved_in_training(job: Job) -> Augmentation:
     x = (job.task.general or job.task.support).x
     if not x.images():
         return ()
+    if is_large(job):  # of which each image takes a tenth of a second, and has many more pixels to learn a mean from
+        x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:ENOUGH]]
     kept = open_kept(
-        "statistics", digest(job.key, code_digest("toolkit.distillation", "toolkit.adaptation.heads", __name__))
+        "statistics",
+        digest(
+            job.key, code_digest("toolkit.distillation", "toolkit.adaptation.heads", "toolkit.stages.effort", __name__)
+        ),
     )
     lost = {move: keep(kept, "+".join(move), partial(_lost, job, x, _varied(x, move))) for move in _MOVES}
     return min(_MOVES, key=lambda move: max(lost[move], _ROUNDING))
