@@ -5,7 +5,7 @@ message). Figures that are no number come as null or NaN. `docs/agent-protocol.j
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import (
     BaseModel,
@@ -60,7 +60,7 @@ class Program(_Record):
     path: str
     inputs: tuple[_Shape, ...] | None = None
     example: Example | None = None
-    input_type: Literal["float32", "int8", "uint8"] = "float32"
+    input_type: str = Field(default="float32", description="a NumPy type")
     holes: dict[str, _Shape] = Field(default={}, description="shapes of what fills each hole")
     quantised_holes: tuple[str, ...] = ()
 
