@@ -180,6 +180,13 @@ def test_size_and_memory_are_limits_of_their_own() -> None:
     assert (limits.latency_ms, limits.size_bytes, limits.peak_bytes) == (None, 2_500_000, 48_000_000)
 
 
+def test_what_is_predicted_and_not_kept_is_refused_by_what_was_measured() -> None:
+    """12 ms can be had by the predictions; on the board the allocation that they chose took 14."""
+    error = unreachable(budget(latency_ms=12.0), MODEL.costs, SHARE, "the fastest takes 14 ms", Limits(latency_ms=14.0))
+    assert error.sentence == "latency budget: no allocation keeps p95 within 12 ms: the fastest takes 14 ms"
+    assert error.next == "The nearest feasible is --latency 14.5ms; or give a smaller model."
+
+
 def nearest(given: Budget) -> str:
     with pytest.raises(BudgetError, match=r"no allocation") as caught:
         planned(given)

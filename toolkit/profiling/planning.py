@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from toolkit.choice import DENSE, Choice
-from toolkit.compression import CostTable, Limits, find_shortfall
+from toolkit.compression import CostTable, Limits, Shortfall, find_shortfall
 from toolkit.compression.feasibility import Resource
 from toolkit.errors import BudgetError
 from toolkit.profiling.budget import Budget
@@ -112,15 +112,18 @@ def unreachable(budget: Budget, costs: CostTable, share: float, said: str, least
 
     `said` is what the best allocation takes; `least` what the board says that limits have to be, its latency a p95.
     """
+    least = least or Limits()
     shortfall = find_shortfall(costs, plan_limits(budget, share))
-    assert shortfall is not None
+    if shortfall is None:  # what predictions promise, and the board did not keep
+        alone = tuple(each for each in _NAMES if getattr(least, each) is not None)
+        shortfall = Shortfall(alone=alone, nearest=least, raised=alone)
     given = {
         "latency_ms": budget.latency_ms and f"p95 within {format_milliseconds(budget.latency_ms.value)}",
         "size_bytes": budget.size_bytes and f"size within {format_bytes(budget.size_bytes.value)}",
         "peak_bytes": budget.peak_memory_bytes and f"peak memory within {format_bytes(budget.peak_memory_bytes.value)}",
     }
     wrong = [given[each] for each in shortfall.alone] or [each for each in given.values() if each]
-    options = _options(shortfall.nearest, shortfall.raised, share, least or Limits())
+    options = _options(shortfall.nearest, shortfall.raised, share, least)
     return BudgetError(
         f"no allocation keeps {' and '.join(map(str, wrong))}{'' if shortfall.alone else ' at once'}: {said}",
         where=f"{_NAMES[shortfall.alone[0]]} budget" if len(shortfall.alone) == 1 else "budget",
