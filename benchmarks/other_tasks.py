@@ -114,7 +114,9 @@ def _figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
             kept = row[f"{of}_compact"] / row[f"{of}_dense"] if f"{of}_compact" in row else float("nan")
             figures[f"{name}_{of}_kept"] = Figure(kept, f">= {_KEPT}", kept >= _KEPT, f"{how}, of the dense score")
         learned = row["task_adapted"] - row["task_compact"] if row.get("task_adapted") is not None else float("nan")
-        figures[f"{name}_learned_on_the_board"] = Figure(learned, ">= 0", learned >= 0, f"{how}, more after learning")
+        kept = bool(row.get("accepted")) and learned >= 0  # what is not accepted leaves the score as it was
+        said = f"{how}, more after learning; {'' if row.get('accepted') else 'not '}accepted by the board"
+        figures[f"{name}_learned_on_the_board"] = Figure(learned, "accepted, >= 0", kept, said)
     return figures
 
 

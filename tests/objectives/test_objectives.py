@@ -115,6 +115,7 @@ def test_targets_that_fit_are_not_found_wrong(example: Example) -> None:
         (Classification(), (6, 3), torch.zeros(6), "targets are torch.float32 (6,), one label each"),
         (Labelling(), (6, 3), torch.zeros(6, 3, dtype=torch.int64), "gives (3,) an example, logits for each"),
         (Labelling(), (6, 3, 8, 8), torch.zeros(6, 4, 4, dtype=torch.int64), "labels of 8 x 8 places"),
+        (Labelling(), (6, 7, 3), torch.zeros(6, 7, dtype=torch.int64), "Labelling(classes_last=True)"),
         (MultiLabel(), (6, 3), torch.full((6, 3), 0.5), "other than 0 and 1"),
         (MultiLabel(), (6, 3), torch.zeros(6, 2), "(N, 3) is expected"),
         (Regression((1.0,)), (6, 2), torch.zeros(6, 1), "gives (2,) an example, 1 value(s)"),

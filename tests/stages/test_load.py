@@ -7,8 +7,9 @@ from torch import nn
 from toolkit.compression import Untraceable, compressible_layers
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
+from toolkit.objectives import Boxes
 from toolkit.progress import Silent
-from toolkit.stages.load import _tell_dense, _tell_what_is_odd
+from toolkit.stages.load import _check_targets, _tell_dense, _tell_what_is_odd
 from toolkit.stages.removable import find_blocks, removable
 from toolkit.stages.watch import Watch
 from toolkit.tasks import Examples, Task
@@ -43,6 +44,23 @@ def test_what_nobody_means_is_told() -> None:
     assert "the same" in _odd(plain, torch.ones(4, 6))[0]
     assert "softmax" in _odd(nn.Sequential(plain, nn.Softmax(-1)), x)[0]
     assert "no nn.Linear" in _odd(nn.Sequential(plain, nn.ReLU()), x)[0]
+
+
+def test_a_dense_model_that_knows_nothing_of_its_task_is_told() -> None:
+    """A detector that writes shares of the image where pixels are asked for finds no box."""
+    boxes = torch.tensor([50.0, 25, 20, 20])
+    targets = torch.tensor([[[0, 0.5, 0.5, 0.2, 0.4]]])
+    for unit, notes in ((1.0, 0), (100.0, 1)):
+        found = torch.cat([boxes / unit, torch.tensor([0.9])])
+        model = nn.Sequential(nn.Linear(3, 5), nn.Unflatten(1, (5, 1)))
+        nn.init.zeros_(model[0].weight)
+        model[0].bias.data = found
+        examples, watch = Examples(torch.randn(4, 3), targets.expand(4, 1, 5)), Watch(Silent())
+        objective = Boxes(1, 1, (100.0, 50.0), probabilities=True)
+        task = Task("boxes", ("thing",), examples, examples, objective=objective)
+        _check_targets(task, split_head(model, inputs_of(torch.randn(1, 3)), vectors=False), watch)
+        assert len(watch.notes) == notes
+        assert all("F1 of boxes of the dense model is 0.0%" in note for note in watch.notes)
 
 
 class Branches(nn.Module):

@@ -169,6 +169,7 @@ def _edited(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
         (lambda all_of: all_of["annotations"][3].pop("category_id"), "annotation 3: there is no .category_id."),
         (lambda all_of: all_of["images"][3].update(id=0), "have one id or one name"),
         (lambda all_of: all_of["categories"][1].update(id=90), "have one id or one name"),
+        (lambda all_of: all_of["categories"][1].update(id="3"), "'<' not supported"),
         (lambda all_of: all_of["images"][3].update(width=640, height=480), "is 20 x 10 pixels, and 640 x 480 in"),
         (lambda all_of: all_of["annotations"].clear(), "shows no box in any image"),
     ],

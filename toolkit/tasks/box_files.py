@@ -90,13 +90,17 @@ def boxes_from_coco(
         categories = {each["id"]: str(each["name"]) for each in content["categories"]}
         counts = [len(content[key]) for key in ("images", "categories")]
         annotations = [each for each in content["annotations"] if not each.get("iscrowd")]
+        names = tuple(named or (categories[each] for each in sorted(categories)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _not_coco(file, first_line(error)) from None
     if counts != [len(pictures), len(categories)] or len(by_name) != counts[0]:
         raise _not_coco(file, "two images, or two categories, have one id or one name")
-    names = tuple(named or (categories[each] for each in sorted(categories)))
     if absent := sorted(set(categories.values()) - set(names)):
-        raise BadInput(f"has categories that classes.txt does not name: {', '.join(absent[:5])}", where=str(file))
+        raise BadInput(
+            f"has categories that classes.txt does not name: {', '.join(absent[:5])}",
+            where=str(file),
+            next="Write one name a line, of each class that the model knows.",
+        )
     marked: dict[Any, list[tuple[int, list[float]]]] = {}
     for number, each in enumerate(annotations):
         label, box = _annotated(file, number, each, pictures, categories, names)
