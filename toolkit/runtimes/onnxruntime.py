@@ -161,6 +161,7 @@ def _program(model: onnx.ModelProto, holes: tuple[str, ...], input_type: str = "
     supply_at_load(model, holes)
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
+    del model.graph.value_info[:]  # shapes of what lies between nodes, which every reader finds by itself
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the machine that exported
         node.doc_string = ""
