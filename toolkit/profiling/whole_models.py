@@ -22,9 +22,10 @@ from toolkit.profiling.profile_file import save_profile
 from toolkit.profiling.program_key import program_key, quantised_key
 from toolkit.profiling.steady import Patience, has_long_tail, time_steadily
 from toolkit.profiling.time_programs import Timeable, model_timing
-from toolkit.runtimes import Runtime
+from toolkit.runtimes import Program, Runtime
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.bundle import inference_graph, of_served, serving_tensors
+from toolkit.side_by_side import side_by_side
 from toolkit.sources import code_digest
 
 _BATCH = 8
@@ -89,7 +90,8 @@ def time_models(
             )
         calls = model_timing(profile.clock) | ({"rate_hz": profile.rate_hz} if profile.rate_hz else {})
         for start in range(0, len(missing), _BATCH):
-            batch = {key: _timeable(runtime, missing[key]) for key in list(missing)[start : start + _BATCH]}
+            keys = list(missing)[start : start + _BATCH]
+            batch = _timeables(runtime, {key: missing[key] for key in keys})
             tails = [key for key in batch if missing[key].model.judged_by_p95]
             found = time_steadily(
                 agent,
@@ -163,10 +165,18 @@ def _graph(model: Untimed) -> Graph:
     return drawn[1]
 
 
-def _timeable(runtime: Runtime, named: _Named) -> Timeable:
+def _timeables(runtime: Runtime, named: dict[str, _Named]) -> dict[str, Timeable]:
+    all_of = list(named.values())
+    programs = side_by_side(lambda index: _program(runtime, all_of[index]), len(all_of))
+    return {
+        key: Timeable(program, each.model.x, each.shapes)
+        for (key, each), program in zip(named.items(), programs, strict=True)
+    }
+
+
+def _program(runtime: Runtime, named: _Named) -> Program:
     graph, holes = named.graph or _graph(named.model)
-    quantisation = named.model.quantisation and of_served(named.model.quantisation)
-    return Timeable(runtime.export(graph, holes, quantisation), named.model.x, named.shapes)
+    return runtime.export(graph, holes, named.model.quantisation and of_served(named.model.quantisation))
 
 
 def _is_timed(named: _Named, profile: Profile, agent: Agent | None) -> bool:

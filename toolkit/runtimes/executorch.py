@@ -18,6 +18,7 @@ from toolkit.runtimes.many_exports import prepare_for_many_exports
 from toolkit.runtimes.program import Nodes, Program, export_with_holes, layer_holes
 from toolkit.runtimes.pte_conversion import conversion
 from toolkit.runtimes.pte_int8 import int8_graph
+from toolkit.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from executorch.exir import EdgeProgramManager
@@ -62,6 +63,13 @@ def _export_int8(graph: ExportedProgram, holes: tuple[str, ...], quantisation: Q
                     input_type=int8.input_type,
                 )
             impossible |= left
+
+
+def _prepare() -> None:
+    import executorch.backends.xnnpack.partition.xnnpack_partitioner
+    import executorch.exir  # noqa: F401 - imported for what they keep
+
+    prepare_for_many_exports()
 
 
 def _lower(graph: ExportedProgram) -> "EdgeProgramManager":
@@ -115,10 +123,10 @@ def export_layers(
 ) -> list[Program]:
     """Each layer as a file of its own, in its arithmetic (fp32 unless given); see `Runtime`."""
     check()
-    return [
-        _export_layer(layer, x, arithmetic)
-        for layer, x, arithmetic in zip(layers, inputs, arithmetics or [FP32] * len(layers), strict=True)
-    ]
+    all_of = list(zip(layers, inputs, arithmetics or [FP32] * len(layers), strict=True))
+    with quiet():
+        _prepare()  # what processes share is there before they are forked
+    return side_by_side(lambda index: _export_layer(*all_of[index]), len(all_of))
 
 
 def _export_layer(layer: nn.Module, x: torch.Tensor, arithmetic: Arithmetic) -> Program:

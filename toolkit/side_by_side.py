@@ -1,0 +1,78 @@
+"""Do the same for many, on all cores of this machine."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from typing import TypeVar
+
+import torch
+
+_Made = TypeVar("_Made")
+# Fewer are done sooner than processes are forked for them.
+_FEW = 4
+# A process that says nothing for so long has met what forking can do to it: others' work is then done here.
+_PATIENCE_S = 300.0
+
+
+def side_by_side(make: Callable[[int], _Made], count: int) -> list[_Made]:
+    """`[make(0), ..., make(count - 1)]`, made in forked processes where there are cores for them.
+
+    `make` may read all that this process holds, and what it changes there is lost; what it returns is pickled. Whatever
+    a process failed at is made once more in this one, which raises what there is to raise.
+    """
+    workers = min(_cores(), count)
+    found = _forked(make, count, workers) if workers > 1 and count >= _FEW else {}
+    return [found[index] if index in found else make(index) for index in range(count)]
+
+
+def _cores() -> int:
+    """Of which processes can be forked: on Linux alone, other systems' libraries forbid it."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+
+
+def _forked(make: Callable[[int], _Made], count: int, workers: int) -> dict[int, _Made]:
+    context = multiprocessing.get_context("fork")
+    gc.collect()  # garbage may have threads, which are not in the other process: its destructor would wait for them
+    ends = [context.Pipe(duplex=False) for _ in range(workers)]
+    processes = [
+        context.Process(target=_work, args=(make, range(first, count, workers), mine), daemon=True)
+        for first, (_, mine) in enumerate(ends)
+    ]
+    found: dict[int, _Made] = {}
+    try:
+        for process, (_, mine) in zip(processes, ends, strict=True):
+            process.start()
+            mine.close()
+        open_ends = [told for told, _ in ends]
+        while open_ends and (ready := wait(open_ends, _PATIENCE_S)):
+            for told in ready:
+                assert isinstance(told, Connection)
+                try:
+                    index, made = told.recv()
+                except EOFError:
+                    open_ends.remove(told)
+                else:
+                    found[index] = made
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    return found
+
+
+def _work(make: Callable[[int], _Made], indices: range, told: Connection) -> None:
+    """In a process of its own, on one thread: those that torch had are not in it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is interrupted ends this
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+    for index in indices:
+        try:
+            told.send((index, make(index)))
+        except OSError:
+            return  # nobody listens any more
+        except Exception:
+            continue  # it is made again, and raises, where somebody hears it
