@@ -9,6 +9,7 @@ from toolkit.cli import (
     connect,
     devices,
     doctor,
+    export,
     lab,
     methods,
     plan,
@@ -39,6 +40,7 @@ app.command("devices", epilog=devices.EPILOG)(devices.devices)
 app.command("connect", epilog=connect.EPILOG)(connect.connect)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
+app.command("export", epilog=export.EPILOG)(export.export)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
 app.command("unlock", epilog="Example: [bold]deploy unlock --target host[/bold]")(unlock.unlock)
 app.command("trust", epilog="Example: [bold]deploy trust release-key.pub --target emulated-pi[/bold]")(trust.trust)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -12,7 +13,7 @@ from torch.export import ExportedProgram
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet
-from toolkit.runtimes import pte_holes
+from toolkit.runtimes import pte_filled, pte_holes
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation
 from toolkit.runtimes.many_exports import prepare_for_many_exports
 from toolkit.runtimes.program import Nodes, Program, export_with_holes, layer_holes
@@ -154,6 +155,13 @@ def export_conversion(shape: Sequence[int], before: Arithmetic, after: Arithmeti
         graph = conversion(shape, to_int8=made)
         program = _written(_lower(graph), (), {})
     return dataclasses.replace(program, input_type="int8" if given else "float32")
+
+
+def fill(program: bytes, holes: Sequence[str], values: Mapping[str, np.ndarray], told: Mapping[str, str]) -> bytes:
+    """A `.pte` tells nothing beside; see `toolkit.runtimes.program.Runtime`."""
+    check()
+    with quiet():
+        return pte_filled.filled(program, holes, values)
 
 
 def check() -> None:

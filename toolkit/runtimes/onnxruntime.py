@@ -1,7 +1,7 @@
 """ONNX Runtime: export with torch's exporter; holes become external initializers that the board supplies at load."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,7 @@ from toolkit.quiet import quiet
 from toolkit.runtimes.arithmetic import FP32, Arithmetic, Quantisation, number_type
 from toolkit.runtimes.many_exports import prepare_for_many_exports
 from toolkit.runtimes.onnx_conversions import conversion, cut_conversions
+from toolkit.runtimes.onnx_filled import filled
 from toolkit.runtimes.onnx_fp16 import to_fp16
 from toolkit.runtimes.onnx_holes import name_holes, supply_at_load
 from toolkit.runtimes.onnx_int8 import to_int8
@@ -95,6 +96,11 @@ def export_layers(
 def export_conversion(shape: Sequence[int], before: Arithmetic, after: Arithmetic) -> Program:
     """What stands between a layer in one arithmetic and its neighbour in another, on a tensor of this shape."""
     return _program(conversion(shape, before, after), (), number_type(before))
+
+
+def fill(program: bytes, holes: Sequence[str], values: Mapping[str, np.ndarray], told: Mapping[str, str]) -> bytes:
+    """See `toolkit.runtimes.program.Runtime`."""
+    return filled(program, values, told)
 
 
 def _alone(

@@ -1,9 +1,10 @@
 """A program: one graph exported for one runtime, and the capability of exporting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -89,6 +90,16 @@ class Runtime(Protocol):
 
     def export_conversion(self, shape: Sequence[int], before: Arithmetic, after: Arithmetic) -> Program:
         """What turns a tensor of this shape from one arithmetic into another, alone."""
+        ...
+
+    def fill(
+        self, program: bytes, holes: Sequence[str], values: Mapping[str, np.ndarray], told: Mapping[str, str]
+    ) -> bytes:
+        """The program's file with its holes filled for good, for the runtime as everybody has it.
+
+        `values` are what `devices.agent.release.fill_holes` gives; `told` is kept where the format has a place for it.
+        Raises BadInput if the exporter is missing, and ValueError if something fits no hole.
+        """
         ...
 
 

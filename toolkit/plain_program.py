@@ -1,0 +1,80 @@
+"""A board's release as one plain file: every hole filled, for those who want no library of ours."""
+
+import json
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.devices.agent.release import fill_holes, load_tensors
+from toolkit.devices.home import Home
+from toolkit.devices.releases.fetch import choose, fetch, fetch_learned
+from toolkit.devices.releases.inventory import read_releases
+from toolkit.devices.releases.manifest import NAME
+from toolkit.errors import BadInput, BoardError
+from toolkit.runtimes import RUNTIMES
+from toolkit.runtimes.bundle import TENSORS
+
+
+@dataclass(frozen=True)
+class PlainProgram:
+    """A file that stock ONNX Runtime or ExecuTorch loads. Ports are dicts of name, dtype and shape of one example."""
+
+    release: str
+    runtime: str
+    adapted: bool
+    bytes: int
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    classes: list[str]
+
+
+def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bool = False) -> PlainProgram:
+    """Write what the board serves to `to`, or its `release` whose digest begins so; `adapted` with what it has learned.
+
+    Nothing is changed on the board. Raises BadInput for a name with another ending than the runtime's programs have, a
+    release that is not there and one that learned nothing; BoardError for a damaged one.
+    """
+    releases = read_releases(home)
+    digest = choose(home, releases, release)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        fetch(home, releases, digest, [NAME], folder)
+        manifest = json.loads((folder / NAME).read_bytes())
+        runtime, program = RUNTIMES[manifest["runtime"]], manifest["infer"]["program"]
+        if to.suffix != runtime.suffix:
+            raise BadInput(
+                f"release {digest[:12]} is for {runtime.name}, whose files end with {runtime.suffix}",
+                where=f"--to {to}",
+                next=f"Give --to {to.with_suffix(runtime.suffix)}.",
+            )
+        fetch(home, releases, digest, [program, TENSORS], folder)
+        learned = fetch_learned(home, digest, folder) if adapted else None
+        try:
+            values = fill_holes(manifest, load_tensors(str(folder), str(learned) if learned else None))
+            told = {"classes": json.dumps(manifest["classes"]), "release": digest, "adapted": json.dumps(adapted)}
+            data = runtime.fill((folder / program).read_bytes(), manifest["infer"]["holes"], values, told)
+        except (ValueError, KeyError) as error:
+            raise BoardError(
+                f"what fills release {digest[:12]} does not fit it: {error}",
+                where=home.where,
+                next="Run the deployment that made it again, with this version of the toolkit.",
+            ) from None
+    _write(to, data)
+    return PlainProgram(
+        digest, runtime.name, adapted, len(data), manifest["inputs"], manifest["outputs"], manifest["classes"]
+    )
+
+
+def _write(to: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    part = to.with_name(f".{to.name}.part")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(to)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise BadInput(f"cannot be written: {error.strerror}", where=f"--to {to}", next="Name another file.") from None
