@@ -1,6 +1,7 @@
 """Folders of images with masks or boxes: what is read goes where its image goes, and what is wrong is named."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,39 @@ def test_classes_of_the_model_that_coco_does_not_have_are_named_beside_it(tmp_pa
     task = _loaded(tmp_path)
     assert task.classes == ("dog", "cow", "cat")
     assert set(task.support.y[..., 0].unique().tolist()) == {-1, 0, 2}
+
+
+@pytest.mark.parametrize(
+    ("moves", "told"),
+    [
+        ({"images": "images/train", "labels": "labels/train"}, "images/train"),  # Ultralytics
+        ({"images": "train/images", "labels": "train/labels"}, "train/images"),  # Roboflow, as YOLO
+        ({"images": "train", "annotations.json": "train/_annotations.coco.json"}, "train"),  # Roboflow, as COCO
+        (
+            {"images": "train2017", "annotations.json": "annotations/instances_train2017.json"},
+            "train2017",
+        ),  # COCO's own
+        ({"images": ".", "annotations.json": "_annotations.coco.json"}, None),
+    ],
+)
+def test_folders_as_tools_write_them(tmp_path: Path, moves: dict[str, str], told: str | None) -> None:
+    plain, other = tmp_path / "plain", tmp_path / "other"
+    (_yolo if "labels" in moves else _coco)(plain)
+    for old, new in moves.items():
+        (other / new).parent.mkdir(parents=True, exist_ok=True)
+        if (plain / old).is_dir():
+            shutil.copytree(plain / old, other / new, dirs_exist_ok=True)
+        else:
+            shutil.copy(plain / old, other / new)
+    if told:  # a split that is left alone
+        shutil.copytree(other / told, other / told.replace("train", "val"))
+    said: list[str] = []
+    task = load_task(str(other), shots=1, seed=0, on_note=said.append)
+    expected = _loaded(plain)
+    assert torch.equal(task.support.x.tensors["x"], expected.support.x.tensors["x"])
+    assert torch.equal(task.support.y, expected.support.y)
+    assert task.classes == expected.classes
+    assert any(f"what lies in {told} is the task" in each for each in said) == bool(told)
 
 
 def test_texts_that_are_named_as_no_image_are_refused(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from toolkit.objectives import Boxes, Labelling, Objective
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.box_files import boxes_from_coco, boxes_from_yolo, filled_up, read_text
 from toolkit.tasks.files import IMAGES, read_example
+from toolkit.tasks.layouts import Layout, find_layouts, images_of, require_one
 from toolkit.tasks.masks import read_masks
 from toolkit.tasks.split import draw_support_of_all
 from toolkit.tasks.task import Task
 from toolkit.tasks.values import scaled_examples_of
 
-_IMAGES, _MASKS, _YOLO, _COCO = "images", "masks", "labels", "annotations.json"
 _NAMES = "classes.txt"
 
 
@@ -30,15 +30,8 @@ class _Marks:
 
 
 def is_annotated(folder: Path) -> bool:
-    """Whether it has `images`, and beside them what tells of them."""
-    return (folder / _IMAGES).is_dir() and bool(_marks_of(folder))
-
-
-def _marks_of(folder: Path) -> list[str]:
-    """Classes may be called as these folders are: then there is an image in each."""
-    kinds = {_MASKS: ".png", _YOLO: ".txt"}
-    of = [name for name, kind in kinds.items() if any(kind == each.suffix.lower() for each in folder.glob(f"{name}/*"))]
-    return [*of, *([_COCO] if (folder / _COCO).is_file() else [])]
+    """Whether it has images, and beside them what tells of them."""
+    return bool(find_layouts(folder))
 
 
 def task_from_annotated(
@@ -50,9 +43,12 @@ def task_from_annotated(
     if reading != own and reading.image_size:
         size = " x ".join(map(str, reading.image_size))
         on_note(f"{folder}: images are scaled and cropped to {size} pixels, which the model's directory names")
-    files = _files(folder / _IMAGES)
+    layout = require_one(folder, find_layouts(folder))
+    if layout.split:
+        on_note(f"{folder}: what lies in {layout.images.relative_to(folder)} is the task, and no other split")
+    files = _files(layout.images)
     x = _images(files, reading)
-    marks = _marks(folder, files, reading, (x.shape[-1], x.shape[-2]))
+    marks = _marks(folder, layout, files, reading, (x.shape[-1], x.shape[-2]))
     if isinstance(marks.objective, Boxes):
         on_note(f"{folder} holds boxes: the model is taken to write pixels and probabilities, as YOLO detectors do")
     rows = draw_support_of_all(len(files), shots=shots, seed=seed, where=str(folder))
@@ -61,12 +57,11 @@ def task_from_annotated(
 
 
 def _files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith("."))
-    if not files:
+    if not (files := images_of(folder)):
         raise BadInput(
             "has no images",
             where=str(folder),
-            next=f"Put {', '.join(IMAGES)} files there, not into folders of it: give one split (train, say) alone.",
+            next=f"Put {', '.join(IMAGES)} files there, not into folders of it but train.",
         )
     by_stem: dict[str, Path] = {}
     for file in files:
@@ -95,21 +90,19 @@ def _images(files: Sequence[Path], reading: Reading) -> np.ndarray:
     return np.stack(arrays)
 
 
-def _marks(folder: Path, files: Sequence[Path], reading: Reading, sides: tuple[int, int]) -> _Marks:
-    there, names = _marks_of(folder), _names(folder)
-    if len(there) > 1:
-        raise BadInput(f"has both {' and '.join(there)}", where=str(folder), next="Leave what is to be learned.")
-    if there == [_MASKS]:
-        y = read_masks(folder / _MASKS, files, reading)
+def _marks(folder: Path, layout: Layout, files: Sequence[Path], reading: Reading, sides: tuple[int, int]) -> _Marks:
+    names = _names(folder)
+    if layout.kind == "masks":
+        y = read_masks(layout.marks, files, reading)
         return _Marks(y, Labelling(), _named(folder, names, int(y.max()) + 1))
-    if there == [_YOLO]:
-        of_images = boxes_from_yolo(folder / _YOLO, files, reading)
+    if layout.kind == "YOLO":
+        of_images = boxes_from_yolo(layout.marks, files, reading)
         most = max((box[0] for boxes in of_images for box in boxes), default=-1.0)
         names = _named(folder, names, int(most) + 1)
     else:
-        of_images, names = boxes_from_coco(folder / _COCO, files, reading, names)
+        of_images, names = boxes_from_coco(layout.marks, files, reading, names)
     if not any(of_images):
-        raise BadInput("shows no box in any image", where=str(folder / there[0]), next="Annotate the images.")
+        raise BadInput("shows no box in any image", where=str(layout.marks), next="Annotate the images.")
     y, (width, height) = filled_up(of_images), sides
     return _Marks(y, Boxes(len(names), y.shape[1], (float(width), float(height)), probabilities=True), names)
 
