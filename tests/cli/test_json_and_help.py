@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 
+import numpy as np
 import pytest
 import typer.main
 from workplace import FEW_STEPS, ROOMY, WHAT, Workplace, copy_workplace, local_home, one_object
@@ -160,6 +161,8 @@ def test_every_verb_shows_an_example() -> None:
         "targets",
         "status",
         "rollback",
+        "export",
+        "infer",
         "report",
         "lab up",
         "lab down",
@@ -185,6 +188,7 @@ def test_a_short_example_runs(shared: Workplace, line: str) -> None:
     """On a host with two releases: `host` is this machine in a folder of the test's own."""
     desk = (shared.folder / "targets" / "desk.toml").read_text()
     (shared.folder / "targets" / "host.toml").write_text(desk.replace('"desk"', '"host"'))
+    np.save(shared.folder / "digit.npy", np.zeros((1, 8, 8), np.float32))
     if "rollback" in line:
         again = shared.deploy(*WHAT, *FEW_STEPS, *ROOMY)
         assert again.returncode == 0, again.stderr

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
+from toolkit.preprocessing import Preprocessing, read_told
 from toolkit.runtimes import onnxruntime
 from toolkit.runtimes.bundle import (
     Bundle,
@@ -69,6 +71,26 @@ def test_the_manifest_says_how_exact_a_board_must_be(
     made = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), inputs_of(x[:1]), program, None)
     write_bundle(tmp_path, *made, precision)
     assert read_bundle(tmp_path).tolerance == pytest.approx(tolerance)
+
+
+def test_how_inputs_are_made_travels_with_the_release(
+    written: tuple[Bundle, nn.Module, nn.Linear, torch.Tensor], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.json").write_text("{}")
+    _, backbone, head, x = written
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]))
+    given = (onnxruntime, "1", "any", backbone, head, ("a", "b", "c"), inputs_of(x[:1]), program, None)
+    texts = Preprocessing("texts", tokenizer=tmp_path / "mine.json", padding_id=0)
+    for made in (None, Preprocessing("images", mean=(0.5,), std=(0.1, 0.2, 0.3)), texts):
+        folder = tmp_path / (made.kind if made else "nothing")
+        folder.mkdir()
+        write_bundle(folder, *given, measure="accuracy", preprocessing=made)
+        manifest = read_bundle(folder).manifest
+        assert manifest["measure"] == "accuracy"
+        assert ("tokenizer.json" in manifest["files"]) == (made is texts)
+        said = manifest["preprocessing"]
+        again = read_told(said, folder) if said else None
+        assert again == (made and (made if made is not texts else replace(made, tokenizer=folder / "tokenizer.json")))
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

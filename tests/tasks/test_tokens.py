@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import BadInput
-from toolkit.tasks.tokens import token_ids
+from toolkit.tasks.tokens import file_of, ids_of_length, tokenised
 
 tokenizers = pytest.importorskip("tokenizers", reason="tokenizers comes with the extra text")
 
@@ -23,9 +23,11 @@ def _save(file: Path, padding: str) -> Path:
 
 def test_a_file_pads_by_the_token_that_it_has(tmp_path: Path) -> None:
     for padding in ("[PAD]", "<pad>"):
-        ids = token_ids(_TEXTS, _save(tmp_path / "tokenizer.json", padding), 8)
-        assert ids.tolist() == [[0, 2, 2], [0, 1, 0]]
-    assert token_ids(_TEXTS, tmp_path / "tokenizer.json", 2).tolist() == [[0, 2], [0, 1]]
+        made = tokenised(_TEXTS, file := _save(tmp_path / "tokenizer.json", padding), 8)
+        assert (made.ids.tolist(), made.padding_id) == ([[0, 2, 2], [0, 1, 0]], 2)
+        assert ids_of_length(_TEXTS, file, 2, 3).tolist() == made.ids.tolist()
+        assert ids_of_length(_TEXTS, file, 2, 2).tolist() == [[0, 2], [0, 1]]
+    assert tokenised(_TEXTS, tmp_path / "tokenizer.json", 2).ids.tolist() == [[0, 2], [0, 1]]
 
 
 @pytest.mark.parametrize("named", ["pad_token", "eos_token"])
@@ -34,7 +36,9 @@ def test_a_folder_pads_by_the_token_that_it_names(tmp_path: Path, named: str) ->
     _save(tmp_path / "mine" / "tokenizer.json", "over")
     said = {"tokenizer_class": "PreTrainedTokenizerFast", named: "over", "unk_token": "?"}
     (tmp_path / "mine" / "tokenizer_config.json").write_text(json.dumps(said))
-    assert token_ids(_TEXTS, tmp_path / "mine", 8).tolist() == [[0, 2, 2], [0, 1, 0]]
+    made = tokenised(_TEXTS, tmp_path / "mine", 8)
+    assert (made.ids.tolist(), made.padding_id) == ([[0, 2, 2], [0, 1, 0]], 2)
+    assert file_of(tmp_path / "mine") == tmp_path / "mine" / "tokenizer.json"
 
 
 def test_what_is_no_tokenizer_is_said(tmp_path: Path) -> None:
@@ -48,7 +52,7 @@ def test_what_is_no_tokenizer_is_said(tmp_path: Path) -> None:
         (unpadded, "has no token for padding"),
     ):
         with pytest.raises(BadInput) as caught:
-            token_ids(_TEXTS, path, 8)
+            tokenised(_TEXTS, path, 8)
         assert said in caught.value.what
         assert caught.value.where == f"--tokenizer {path}"
         assert len(str(caught.value).splitlines()) == 2

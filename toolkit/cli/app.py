@@ -10,6 +10,7 @@ from toolkit.cli import (
     devices,
     doctor,
     export,
+    infer,
     lab,
     methods,
     plan,
@@ -41,6 +42,7 @@ app.command("connect", epilog=connect.EPILOG)(connect.connect)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
 app.command("export", epilog=export.EPILOG)(export.export)
+app.command("infer", epilog=infer.EPILOG)(infer.infer)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
 app.command("unlock", epilog="Example: [bold]deploy unlock --target host[/bold]")(unlock.unlock)
 app.command("trust", epilog="Example: [bold]deploy trust release-key.pub --target emulated-pi[/bold]")(trust.trust)

@@ -17,7 +17,7 @@ from toolkit.targets import load_target
 from toolkit.units import format_bytes
 
 EPILOG = (
-    "Example: [bold]deploy export --target host --adapted --to model.onnx[/bold], then "
+    "Example: [bold]deploy export --target host --to model.onnx[/bold], then "
     "[bold]python -c \"import onnxruntime; onnxruntime.InferenceSession('model.onnx')\"[/bold]"
 )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
 from toolkit.inputs import Inputs
 from toolkit.models import Reader
+from toolkit.preprocessing import TOKENIZER, Preprocessing
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.runtimes.learning import Learning
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
@@ -153,18 +155,23 @@ def write_bundle(
     precision: Precision = "fp32",
     *,
     hindrance: str | None = None,
+    measure: str | None = None,
+    preprocessing: Preprocessing | None = None,
 ) -> None:
     """Write programs, tensors, acceptance outputs and manifest into `folder`.
 
     `precision` is the coarsest that the inference program computes in; it says how exactly the board must. What the
     board must give is, of fp32, what the modules compute, which also proves the export; of what is coarser, what this
     very program gives on this machine (of the native agent's programs, which do not run here, what modules compute).
-    `hindrance` says why there is no learning, if something stood against it.
+    `hindrance` says why there is no learning, if something stood against it; `measure` what outputs are judged by;
+    `preprocessing`, with its tokenizer, how inputs are made of files.
     """
     programs = {"infer": inference, **dict(learning.programs() if learning else ())}
     for name, program in programs.items():
         (folder / f"{name}{runtime.suffix}").write_bytes(program.data)
     save_file(serving_tensors(backbone, head), folder / TENSORS)
+    if preprocessing and preprocessing.tokenizer:
+        shutil.copyfile(preprocessing.tokenizer, folder / TOKENIZER)
     names = compact_layers(backbone)
     outputs = Inputs(dict(zip(OUTPUTS, Served(backbone, head).eval()(*acceptance), strict=False)))
     manifest: dict[str, Any] = {
@@ -173,6 +180,8 @@ def write_bundle(
         "runtime": runtime.name,
         "runtime_version": runtime_version,
         "classes": list(classes),
+        "measure": measure,
+        "preprocessing": preprocessing.told() if preprocessing else None,
         "inputs": [vars(port) for port in acceptance.ports],
         "outputs": [vars(port) for port in outputs.ports],
         "infer": {

@@ -28,7 +28,10 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         code = code_digest(
             "toolkit.runtimes", "toolkit.adaptation", "toolkit.stages.quantise", "toolkit.stages.learning", __name__
         )
-        key = digest(compact.key, job.runtime.name, version, arch, code)
+        preprocessing = job.task.preprocessing
+        tokenizer = preprocessing.tokenizer.read_bytes() if preprocessing and preprocessing.tokenizer else b""
+        made = preprocessing.told() if preprocessing else None
+        key = digest(compact.key, job.runtime.name, version, arch, made, tokenizer, code)
 
         def write(folder: Path) -> None:
             support = job.task.support
@@ -59,6 +62,8 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
                     learning,
                     precision,
                     hindrance=hindrance,
+                    measure=job.objective.measure,
+                    preprocessing=preprocessing,
                 )
 
         folder, watch.was_cached = cached("bundles", key, write)

@@ -8,6 +8,7 @@ import numpy as np
 
 from toolkit.errors import BadInput
 from toolkit.objectives import Boxes, Labelling, Objective
+from toolkit.preprocessing import Preprocessing
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.box_files import boxes_from_coco, boxes_from_yolo, filled_up, read_text
 from toolkit.tasks.files import IMAGES, read_example
@@ -53,7 +54,8 @@ def task_from_annotated(
         on_note(f"{folder} holds boxes: the model is taken to write pixels and probabilities, as YOLO detectors do")
     rows = draw_support_of_all(len(files), shots=shots, seed=seed, where=str(folder))
     support, query = (scaled_examples_of(x, marks.y, part, reading, str(folder)) for part in rows)
-    return Task(folder.name, marks.classes, support, query, objective=marks.objective)
+    made = Preprocessing("images", reading.mean, reading.std)
+    return Task(folder.name, marks.classes, support, query, objective=marks.objective, preprocessing=made)
 
 
 def _files(folder: Path) -> list[Path]:

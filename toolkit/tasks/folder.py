@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import BadInput
+from toolkit.preprocessing import Kind, Preprocessing
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.files import ARRAYS, IMAGES, RECORDINGS, SUFFIXES, Example, read_example
 from toolkit.tasks.split import draw_support
@@ -48,7 +49,8 @@ def task_from_folder(
             own, reading = reading, reading.or_usual(usual, useful)
             if reading != own:  # pixels and samples change: whoever did not ask for it hears of it
                 on_note(f"{folder} is {kind}: they are brought to what the model's directory names ({_named(reading)})")
-    x = np.stack(_of_one_shape(paths, [read_example(file, reading) for file in paths]))
+    examples = [read_example(file, reading) for file in paths]
+    x = np.stack(_of_one_shape(paths, examples))
     if x.dtype == np.uint8:
         on_note(f"{folder} {BYTES_ARE_SHARES}")
     labels = np.array([index for _, index in files])
@@ -58,7 +60,14 @@ def task_from_folder(
         tuple(classes),
         scaled_examples_of(x, labels, support, reading, str(folder)),
         scaled_examples_of(x, labels, query, reading, str(folder)),
+        preprocessing=_preprocessing(paths[0], examples[0], reading),
     )
+
+
+def _preprocessing(file: Path, example: Example, reading: Reading) -> Preprocessing:
+    kinds: tuple[tuple[tuple[str, ...], Kind], ...] = ((IMAGES, "images"), (RECORDINGS, "recordings"))
+    found: list[Kind] = [kind for suffixes, kind in kinds if file.suffix.lower() in suffixes]
+    return Preprocessing(found[0] if found else "arrays", reading.mean, reading.std, example.rate_hz)
 
 
 def _named(reading: Reading) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import BadInput
+from toolkit.preprocessing import Preprocessing
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.split import draw_support
 from toolkit.tasks.table import Row, read_rows
 from toolkit.tasks.task import Task
-from toolkit.tasks.tokens import MOST_TOKENS, token_ids
+from toolkit.tasks.tokens import MOST_TOKENS, file_of, tokenised
 from toolkit.tasks.values import examples_of, scaled_examples_of
 
 # What columns are called: the first that there is.
@@ -41,7 +42,10 @@ def task_from_table(
     _require_tokenizer_for_texts(path, text, reading)
     value = partial(_numbers_of, path, others) if text is None else partial(_text_of, path, text)
     labels, values = zip(*((_label_of(path, label, row), value(row)) for row in chain([first], rows)), strict=True)
-    x = np.stack(values) if reading.tokenizer is None else _ids(values, reading.tokenizer, reading.tokens, on_note)
+    if reading.tokenizer is None:
+        x, made = np.stack(values), Preprocessing("numbers", reading.mean, reading.std, columns=tuple(others))
+    else:
+        x, made = _ids(values, reading.tokenizer, reading.tokens, on_note)
     classes = sorted(set(labels), key=int if all(map(_is_whole, labels)) else str)
     index = {name: position for position, name in enumerate(classes)}
     y = np.array([index[name] for name in labels])
@@ -49,7 +53,7 @@ def task_from_table(
         scaled_examples_of(x, y, rows, reading, str(path)) if text is None else examples_of(x, y, rows, np.int64)
         for rows in draw_support(y, shots=shots, seed=seed, where=str(path), classes=classes)
     )
-    return Task(path.stem, tuple(classes), support, query)
+    return Task(path.stem, tuple(classes), support, query, preprocessing=made)
 
 
 def _require_tokenizer_for_texts(path: Path, column: str | None, reading: Reading) -> None:
@@ -65,11 +69,14 @@ def _require_tokenizer_for_texts(path: Path, column: str | None, reading: Readin
         )
 
 
-def _ids(texts: Sequence[str], tokenizer: Path, most: int | None, on_note: Callable[[str], None]) -> np.ndarray:
-    ids = token_ids(texts, tokenizer, most or MOST_TOKENS)
+def _ids(
+    texts: Sequence[str], tokenizer: Path, most: int | None, on_note: Callable[[str], None]
+) -> tuple[np.ndarray, Preprocessing]:
+    made = tokenised(texts, tokenizer, most or MOST_TOKENS)
+    ids = made.ids
     cut = ": longer texts are cut there (task.tokens)" if ids.shape[1] == (most or MOST_TOKENS) else ""
     on_note(f"a text reaches the model as {ids.shape[1]} token ids{cut}")
-    return ids
+    return ids, Preprocessing("texts", tokenizer=file_of(tokenizer), padding_id=made.padding_id)
 
 
 def _label_of(path: Path, column: str, row: Row) -> str:

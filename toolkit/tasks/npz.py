@@ -7,6 +7,7 @@ import numpy as np
 
 from toolkit.errors import BadInput
 from toolkit.objectives import Classification
+from toolkit.preprocessing import Preprocessing
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.archive import SAVE_IT, array_names, read_arrays
 from toolkit.tasks.split import draw_support, draw_support_of_all, draw_to_judge_on
@@ -51,7 +52,8 @@ def task_from_npz(path: Path, shots: int, seed: int, reading: Reading, on_note: 
         general = scaled_examples_of(general_x, general_y, learning, reading, str(path))
         if len(judging):
             general_query = scaled_examples_of(general_x, general_y, judging, reading, str(path))
-    return Task(path.stem, targets.classes, support, query, general, general_query, targets.objective)
+    made = Preprocessing("arrays", reading.mean, reading.std)
+    return Task(path.stem, targets.classes, support, query, general, general_query, targets.objective, made)
 
 
 def _general(arrays: dict[str, np.ndarray], path: Path, targets: Targets) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import torch
 from toolkit.errors import BadInput
 from toolkit.inputs import ONE_TENSOR, Given, Inputs, inputs_of
 from toolkit.objectives import CLASSIFICATION, Classification, Objective
+from toolkit.preprocessing import Preprocessing
 
 _TOGETHER = 1024
 # Numbers, names of things (of tokens, say), and what is there or not.
@@ -47,7 +48,8 @@ class Task:
     Labels of a classification index `classes`; for other objectives these are names, if there are any.
 
     `general` and `general_query`, where given, are labelled data of the domain that the model was pretrained on (labels
-    index the model's own outputs): compression keeps what they need, and reports what it cost them.
+    index the model's own outputs): compression keeps what they need, and reports what it cost them. `preprocessing` is
+    how inputs were made of files, where they were.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Task:
     general: Examples | None = None
     general_query: Examples | None = None
     objective: Objective = CLASSIFICATION
+    preprocessing: Preprocessing | None = None
 
     @property
     def classifies(self) -> bool:

@@ -41,15 +41,19 @@ def fetch(home: Home, releases: Releases, digest: str, names: Iterable[str], fol
             )
 
 
+def has_learned(home: Home, digest: str) -> bool:
+    """Whether the board has learned something on top of that release."""
+    return home.ask(f"test -f adapted/{digest}.safetensors").status == 0
+
+
 def fetch_learned(home: Home, digest: str, folder: Path) -> Path:
     """What the board has learned on top of that release. Raises BadInput if that is nothing."""
-    path = adapted_file(home, digest)
-    if home.ask(f"test -f adapted/{digest}.safetensors").status != 0:
+    if not has_learned(home, digest):
         raise BadInput(
             f"has learned nothing on top of release {digest[:12]}",
             where=home.where,
             next="Leave --adapted out for the release as it was installed.",
         )
     local = folder / "adapted.safetensors"
-    home.device.pull(path, local)
+    home.device.pull(adapted_file(home, digest), local)
     return local

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from toolkit.devices.disk import disk_free_bytes
 from toolkit.devices.home import Home
+from toolkit.devices.releases.fetch import has_learned
 from toolkit.devices.releases.inventory import damaged, read_releases
 from toolkit.devices.releases.lock import Holder, holder
 
@@ -36,7 +37,7 @@ def read_status(home: Home) -> BoardStatus:
         releases.previous,
         releases.available,
         wrong,
-        home.ask(f"test -f adapted/{releases.current}.safetensors").status == 0,
+        releases.current is not None and has_learned(home, releases.current),
         disk_free_bytes(home),
         releases.demand_signature,
         holder(home),

@@ -1,0 +1,65 @@
+"""`deploy infer` asks a board for a first look at what it serves."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from toolkit.cli.console import stderr, stdout
+from toolkit.cli.options import AsJson, HostAddress, TargetName
+from toolkit.devices import hold_deployed
+from toolkit.errors import BadInput
+from toolkit.first_look import Look, look
+from toolkit.targets import load_target
+
+EPILOG = "Example: [bold]deploy infer --target host --input digit.npy[/bold]"
+_BEST, _SHOWN = 3, 20
+
+
+def infer(
+    file: Annotated[
+        Path, typer.Option("--input", metavar="FILE", help="As the task's: image, .wav, .txt, .csv; .npy, .npz.")
+    ],
+    target: TargetName = "host",
+    host: HostAddress = None,
+    as_installed: Annotated[bool, typer.Option(help="Without what the board has learned.")] = False,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write the outputs there: .npy.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the board answer for the examples in a file, with what it serves: a first look, not a loop."""
+    if to is not None and to.suffix != ".npy":
+        raise BadInput("outputs are written as .npy", where=f"--to {to}", next=f"Give --to {to.with_suffix('.npy')}.")
+    board = load_target(target, host)
+    with hold_deployed(board) as home:
+        found = look(home, board, file, as_installed=as_installed, on_note=stderr().print)
+    if to is not None:
+        try:
+            np.save(to, found.outputs)
+        except OSError as error:
+            raise BadInput(
+                f"cannot be written: {error.strerror}", where=f"--to {to}", next="Name another file."
+            ) from None
+    if as_json:
+        said = {"target": board.name, "release": found.release, "adapted": found.adapted}
+        answers = [found.classes[best] for best in found.outputs.argmax(1)] if found.classes else None
+        typer.echo(json.dumps({**said, "answers": answers, "outputs": found.outputs.tolist()}))
+        return
+    learned = "with what it has learned" if found.adapted else "as installed"
+    title = f"{board.name}, release {found.release[:12]}, {learned}"
+    stdout().print(_answers(found, title) if found.classes else f"{title}: outputs {found.outputs.shape}")
+
+
+def _answers(found: Look, title: str) -> Table:
+    table = Table(title=title)
+    for column in ("example", "answer", "share", "then"):
+        table.add_column(column)
+    for row, shares in enumerate(found.shares[:_SHOWN], 1):
+        best, *others = (f"{found.classes[index]} {shares[index]:.1%}" for index in np.argsort(-shares)[:_BEST])
+        answer, _, share = best.rpartition(" ")
+        table.add_row(str(row), answer, share, ", ".join(others))
+    if len(found.outputs) > _SHOWN:
+        table.caption = f"{len(found.outputs) - _SHOWN} more: --json or --to tells all"
+    return table
