@@ -1,7 +1,7 @@
 """Learning: the programs by which a board learns, beside the one that it serves."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.inputs import Port
@@ -17,6 +17,7 @@ class Learning:
     `gradient` and `judge` take batches of `batch` examples. `start`, if there is one, makes the tensors that `starts`
     names from the features of `most` examples, their targets and weights: a head that has seen no more than these.
     `state` holds the shapes of what the optimiser keeps. `hindrance` says what is less than it could be, and why.
+    `steps` and `jitter` are usual for a network and inputs like these.
     """
 
     gradient: Program
@@ -30,6 +31,8 @@ class Learning:
     state: tuple[tuple[int, ...], ...]
     target: Port
     hindrance: str | None = None
+    steps: int = 0
+    jitter: Mapping[str, float] = field(default_factory=dict)
 
     def programs(self) -> Iterator[tuple[str, Program]]:
         """Each with the name that its file has, without a suffix."""
@@ -48,4 +51,5 @@ class Learning:
             "state": [list(shape) for shape in self.state],
             "target": vars(self.target),
             "eps": _ADAM_EPS,
+            "usual": {"steps": self.steps, "jitter": dict(self.jitter)},
         }

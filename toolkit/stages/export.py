@@ -11,6 +11,8 @@ from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write
 from toolkit.runtimes.learning import Learning
 from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
+from toolkit.stages.effort import learning_steps
+from toolkit.stages.jitter import jitter
 from toolkit.stages.learning import export_learning
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Board
@@ -26,7 +28,13 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         version = board.runtime_version
         arch = board.target.family.arch
         code = code_digest(
-            "toolkit.runtimes", "toolkit.adaptation", "toolkit.stages.quantise", "toolkit.stages.learning", __name__
+            "toolkit.runtimes",
+            "toolkit.adaptation",
+            "toolkit.stages.quantise",
+            "toolkit.stages.learning",
+            "toolkit.stages.effort",
+            "toolkit.stages.jitter",
+            __name__,
         )
         preprocessing = job.task.preprocessing
         tokenizer = preprocessing.tokenizer.read_bytes() if preprocessing and preprocessing.tokenizer else b""
@@ -43,6 +51,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             hindrance: str | None = None
             try:
                 learning = export_learning(job.runtime, *model, support.x, support.y, job.objective)
+                learning = replace(learning, steps=learning_steps(job, None), jitter=jitter(job))
             except BadInput as error:
                 hindrance = error.what
             watch.progress.advance(2, 2)

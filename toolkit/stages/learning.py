@@ -20,6 +20,7 @@ from toolkit.runtimes.learning import Learning
 
 # Examples in a batch: more take no less time each, and keep what lies between all their layers in memory at once.
 _MOST, _MOST_VALUES = 32, 2**20
+_MOST_STARTED = 512
 
 
 def export_learning(
@@ -31,7 +32,7 @@ def export_learning(
     targets: torch.Tensor,
     objective: Objective,
 ) -> Learning:
-    """The programs by which a board learns from as many examples as these are, of as much as can be had.
+    """The programs by which a board learns from examples like these, of as much as can be had.
 
     A network that cannot be traced as it is written (it branches on a mask, or has a gradient of its own) can be as it
     was exported: by the gradients of its formulas. Where its gradient has no counterpart in the runtime, the head
@@ -45,15 +46,17 @@ def export_learning(
     values = [network.get_parameter(name).detach() for name in trainables]
     judge = _judge(runtime, network, *batch, objective)
     starting = None
+    # More than it was exported with: whoever uses the board brings further examples.
+    most = max(len(inputs), min(_MOST_STARTED, _MOST_VALUES // head.in_features if isinstance(head, nn.Linear) else 0))
     if start == "prototype" and isinstance(head, nn.Linear):
-        starting = trace_prototypes(head.in_features, head.out_features, len(inputs))
+        starting = trace_prototypes(head.in_features, head.out_features, most)
     return Learning(
         gradient=gradient,
         update=runtime.export(trace_update(values), ()),
         judge=judge,
         start=runtime.export(starting, ()) if starting is not None else None,
         batch=size,
-        most=len(inputs),
+        most=most,
         trainables=trainables,
         starts=HEAD if starting is not None else (),
         state=tuple(tuple(each.shape) for each in fresh_state(values)),
