@@ -145,6 +145,28 @@ def test_channels_of_which_only_whole_heads_may_go_are_not_offered() -> None:
     assert failed
 
 
+class Shuffles(nn.Module):
+    """Channels of two halves in turns (ShuffleNet v2; Ma et al. 2018)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kept, other = x.chunk(2, 1)
+        x = torch.cat([kept, self.convolution(other)], 1)
+        n, channels, height, width = x.shape
+        return x.view(n, 2, channels // 2, height, width).transpose(1, 2).reshape(n, channels, height, width)
+
+
+def test_whatever_the_library_raises_the_network_is_refused_for_its_channels_alone() -> None:
+    """It divides by zero where channels are shuffled a third time."""
+    shuffled = nn.Conv2d(3, 8, 1), *[Shuffles() for _ in range(3)]
+    network = nn.Sequential(*shuffled, nn.Conv2d(8, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    with pytest.raises(BadInput, match="cannot follow its channels"):
+        channel_groups(network.eval(), inputs_of(torch.randn(1, 3, 2, 2)))
+
+
 def test_a_network_whose_groups_the_library_cannot_follow_is_refused() -> None:
     """Of convolutions before a GRU it loses count only when it looks for groups."""
     with pytest.raises(BadInput, match="cannot follow"):

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from toolkit.devices import Agent, call, scratch
 from toolkit.devices.releases.inventory import adapted_file, release_folder
+from toolkit.devices.releases.learned import kept_before
 from toolkit.errors import BoardError
 from toolkit.inputs import Inputs
 
@@ -35,8 +36,8 @@ def adapt_on_device(
     """Let the board learn from these examples; cores and head are replaced there only if held-out examples gain.
 
     Of each of the `strata` (N,) as many are held out in turn. An input is shaken by normal noise of `jitter`, by its
-    name, times its deviation. What is not accepted leaves what the board had learned before. Returns what the agent's
-    `adapt` says. Raises BoardError.
+    name, times its deviation. What is not accepted leaves what the board had learned before; what is can be undone
+    (`devices.releases.learned`). Returns what the agent's `adapt` says. Raises BoardError.
     """
     spec = {
         "release": release_folder(agent.home, digest),
@@ -48,8 +49,10 @@ def adapt_on_device(
         "threads": threads,
     }
     arrays = {**inputs.arrays("inputs"), "targets.y": targets.numpy(), "strata": strata.numpy()}
-    with _pushed(agent, arrays) as remote:
-        return call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
+    with kept_before(agent.home, digest) as taken, _pushed(agent, arrays) as remote:
+        said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
+        taken.append(said["accepted"])
+        return said
 
 
 def infer_on_device(agent: Agent, digest: str, inputs: Inputs, *, adapted: bool, threads: int) -> torch.Tensor:

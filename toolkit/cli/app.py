@@ -6,6 +6,7 @@ import typer
 
 from toolkit import __version__
 from toolkit.cli import (
+    adapt,
     connect,
     devices,
     doctor,
@@ -43,6 +44,7 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("status", epilog="Example: [bold]deploy status --target host[/bold]")(status.status)
 app.command("export", epilog=export.EPILOG)(export.export)
 app.command("infer", epilog=infer.EPILOG)(infer.infer)
+app.command("adapt", epilog=adapt.EPILOG)(adapt.adapt)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
 app.command("unlock", epilog="Example: [bold]deploy unlock --target host[/bold]")(unlock.unlock)
 app.command("trust", epilog="Example: [bold]deploy trust release-key.pub --target emulated-pi[/bold]")(trust.trust)

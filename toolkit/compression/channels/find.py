@@ -87,7 +87,7 @@ def draw_graph(model: nn.Module, example: Inputs) -> Any:
         with torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it guesses of parameters without a module, the check shows
             return torch_pruning.DependencyGraph().build_dependency(model, example_inputs=tuple(example))
-    except (*MISFIT, NotImplementedError) as error:
+    except Exception as error:  # the library divides by zero where it meets what it does not follow
         raise _not_followed(error) from error
 
 
@@ -108,7 +108,9 @@ def _coupled(model: nn.Module, example: Inputs) -> Iterator[ChannelGroup]:
     reading = (torch_pruning.prune_conv_in_channels, torch_pruning.prune_linear_in_channels)
     try:  # not before it looks for groups does it miss what a flattened image or a recurrent layer made of them
         groups = list(draw_graph(model, example).get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
-    except MISFIT as error:
+    except BadInput:
+        raise
+    except Exception as error:
         raise _not_followed(error) from error
     for group in groups:
         root = group[0].dep.target.module

@@ -22,6 +22,7 @@ from toolkit.devices.releases.inventory import (
     read_releases,
     release_folder,
 )
+from toolkit.devices.releases.learned import before_file
 from toolkit.devices.releases.manifest import SIGNATURE, read_local
 from toolkit.devices.releases.signature import require_signature
 from toolkit.devices.releases.transfer import arrived, send
@@ -147,7 +148,8 @@ def remove(home: Home, digest: str) -> None:
     if digest in (now.current, now.previous):
         return
     with scratch(home, "removed") as aside:
-        folder, learned = (home.within(path) for path in (release_folder(home, digest), adapted_file(home, digest)))
+        folder = home.within(release_folder(home, digest))
+        learned = " ".join(home.within(file(home, digest)) for file in (adapted_file, before_file))
         steps = f"{home.guard} && if [ -e {folder} ]; then mv {folder} {home.within(aside)}; fi && rm -f {learned}"
         check(home.run(steps), "removing a release", home.where)
 

@@ -1,0 +1,73 @@
+"""A board learns from further examples, and unlearns them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from workplace import Workplace, copy_workplace, one_object, refusal
+
+
+@pytest.fixture
+def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
+    """A board that serves a release and has learned nothing, and examples of its three blobs in `more.npz`."""
+    place = copy_workplace(deployed_place, tmp_path / "copy")
+    for file in (place.root / "adapted").iterdir():
+        file.unlink()
+    means = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(7))  # as `my_package.small` has them
+    noise = torch.randn(3, 8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    x = (means[:, None] + 1.5 * noise).flatten(0, 1).numpy()
+    np.savez(place.folder / "more.npz", x=x, y=np.repeat(["a", "b", "c"], 8))
+    return place
+
+
+def learned(place: Workplace) -> bytes | None:
+    file = place.root / "adapted" / f"{place.releases()['current']}.safetensors"
+    return file.read_bytes() if file.exists() else None
+
+
+def test_what_was_learned_is_served_and_undone_step_by_step(served: Workplace) -> None:
+    asked = "adapt", "--target", "desk", "--support", "more.npz", "--json", "--steps", "30"
+    first = served.deploy(*asked)
+    assert first.returncode == 0, first.stderr
+    told = one_object(first.stdout)
+    assert (told["examples"], told["steps"], told["measure"]) == (24, 30, "accuracy")
+    assert told["accepted"], told
+    assert told["held_out"]["loss_after"] < told["held_out"]["loss_before"]
+    state = learned(served)
+    assert state is not None
+    second = one_object(served.deploy(*asked[:-1], "10").stdout)
+    assert second["accepted"]
+    assert learned(served) not in (None, state)
+    undone = served.deploy("adapt", "--target", "desk", "--undo")
+    assert "with what it had learned before" in " ".join(undone.stdout.split())
+    assert learned(served) == state
+    again = served.deploy("adapt", "--target", "desk", "--undo")
+    assert again.returncode == 2
+    assert "nothing to undo" in refusal(again)
+    assert learned(served) == state
+    assert served.left_behind() == []
+
+
+def test_the_first_learning_is_undone_to_the_release_as_it_was_installed(served: Workplace) -> None:
+    done = served.deploy("adapt", "--target", "desk", "--support", "more.npz", "--steps", "30")
+    assert "learned from 24 examples" in " ".join(done.stdout.split())
+    assert learned(served) is not None
+    undone = one_object(served.deploy("adapt", "--target", "desk", "--undo", "--json").stdout)
+    assert not undone["adapted"]
+    assert learned(served) is None
+    assert list((served.root / "adapted").iterdir()) == []
+
+
+def test_what_cannot_be_learned_from_is_said_in_two_lines(served: Workplace) -> None:
+    np.savez(served.folder / "wrong.npz", x=np.zeros((2, 1, 8, 8), np.float32), y=np.array(["a", "z"]))
+    for arguments, said in (
+        (("--support", "wrong.npz"), "z is none of the release's classes"),
+        (("--support", "absent.npz"), "there is no such file"),
+        ((), "Give --support SOURCE, or --undo."),
+        (("--support", "more.npz", "--undo"), "--undo takes no examples"),
+        (("--undo",), "nothing to undo"),
+    ):
+        done = served.deploy("adapt", "--target", "desk", *arguments)
+        assert (done.returncode, said in refusal(done)) == (2, True), done.stderr
+    assert learned(served) is None

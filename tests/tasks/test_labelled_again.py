@@ -1,0 +1,68 @@
+"""Labelled examples for a network that is out: by the names of its classes, from whatever they lie in."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from toolkit.errors import BadInput
+from toolkit.inputs import Port
+from toolkit.preprocessing import Preprocessing
+from toolkit.tasks.labelled_again import labelled_from
+
+_X, _Y = Port("x", (2,)), Port("y", (), "int64")
+_NUMBERS = Preprocessing("numbers", columns=("height", "width"))
+
+
+def test_a_folder_of_arrays(tmp_path: Path) -> None:
+    for index, name in enumerate(("b", "a", "b")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        np.save(tmp_path / name / f"{index}.npy", np.full((2, 2), index, np.float32))  # two examples each
+    found = labelled_from(tmp_path, None, [_X], _Y, ("c", "b", "a"))
+    assert found.y.tolist() == [2, 2, 1, 1, 1, 1]
+    assert found.x.tensors["x"][:, 0].tolist() == [1, 1, 0, 0, 2, 2]
+
+
+def test_a_table(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("intent,width,height\nb,6,3\na,2,1\n")
+    found = labelled_from(tmp_path / "rows.csv", _NUMBERS, [_X], _Y, ("a", "b"))
+    assert found.y.tolist() == [1, 0]
+    assert found.x.tensors["x"].tolist() == [[3, 6], [1, 2]]
+
+
+@pytest.mark.parametrize("labels", [np.array(["9", "7"]), np.array([9, 7])])
+def test_an_archive_with_names_or_numbers_of_classes(tmp_path: Path, labels: np.ndarray) -> None:
+    np.savez(tmp_path / "all.npz", x=np.zeros((2, 2), np.float32), y=labels)
+    assert labelled_from(tmp_path / "all.npz", None, [_X], _Y, ("7", "8", "9")).y.tolist() == [2, 0]
+
+
+def test_values_without_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", x=np.zeros((3, 2), np.float32), y=np.array([0.5, 1, 2]))
+    found = labelled_from(tmp_path / "all.npz", None, [_X], Port("y", (1,)), ())
+    assert found.y.dtype == torch.float32
+    assert found.y.tolist() == [[0.5], [1.0], [2.0]]
+    with pytest.raises(BadInput, match=r"y is float64 \(3,\)") as caught:
+        labelled_from(tmp_path / "all.npz", None, [_X], Port("y", (4,)), ())
+    assert caught.value.next == "Give y: float32 (4), one an example."
+
+
+def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "rows.csv").write_text("label,width,height\nb,6,3\nd,2,1\n")
+    (tmp_path / "none.csv").write_text("width,height\n6,3\n")
+    np.savez(tmp_path / "one.npz", x=np.zeros((2, 2), np.float32))
+    np.savez(tmp_path / "few.npz", x=np.zeros((2, 2), np.float32), y=np.array(["a"]))
+    for name, said in {
+        "absent": "there is no such file",
+        "empty": r"has no class/\*",
+        "rows.csv": "line 3: d is none of the release's classes: a, b",
+        "none.csv": "line 2 has no label",
+        "one.npz": "has no y",
+        "few.npz": "has 2 examples and 1 labels",
+    }.items():
+        with pytest.raises(BadInput, match=said) as caught:
+            labelled_from(tmp_path / name, _NUMBERS, [_X], _Y, ("a", "b"))
+        assert caught.value.where == str(tmp_path / name)
+    with pytest.raises(BadInput, match="the network has no classes"):
+        labelled_from(tmp_path / "rows.csv", _NUMBERS, [_X], _Y, ())

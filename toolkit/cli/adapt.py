@@ -1,0 +1,77 @@
+"""`deploy adapt` lets a board learn from further examples, and undoes it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.console import stderr, stdout
+from toolkit.cli.options import AsJson, HostAddress, TargetName
+from toolkit.cli.progress import progress_on
+from toolkit.devices import hold_deployed
+from toolkit.devices.releases.fetch import choose
+from toolkit.devices.releases.inventory import read_releases
+from toolkit.devices.releases.learned import undo as undo_learning
+from toolkit.errors import BadInput
+from toolkit.learn_on_board import Learnt, learn_on_board
+from toolkit.stages import Watch
+from toolkit.targets import load_target
+
+EPILOG = (
+    "Examples: [bold]deploy adapt --target host --support examples.npz[/bold], "
+    "[bold]deploy adapt --target host --undo[/bold]"
+)
+
+
+def adapt(
+    target: TargetName = "host",
+    host: HostAddress = None,
+    support: Annotated[
+        Path | None, typer.Option(metavar="SOURCE", help="Folder class/*, .csv, .jsonl or .npz, as the task was.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of training; else as usual for the network.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the order and noise of training.")] = 0,
+    undo: Annotated[bool, typer.Option("--undo", help="Serve what was served before the last learning.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the board learn from further examples what it serves; it takes it if held-out examples gain. Or undo that."""
+    if (support is None) != undo:
+        raise BadInput(
+            "what shall the board learn from" if support is None else "--undo takes no examples",
+            where="deploy adapt",
+            next="Give --support SOURCE, or --undo.",
+        )
+    board = load_target(target, host)
+    with hold_deployed(board) as home:
+        if support is None:
+            digest = choose(home, read_releases(home), None)
+            learned = undo_learning(home, digest)
+            told = {"target": board.name, "release": digest, "adapted": learned}
+            what = "with what it had learned before" if learned else "as it was installed"
+            said = f"{board.name} serves release {digest[:12]} {what}."
+        else:
+            with progress_on(stderr()) as progress, Watch(progress).stage("adapt"):
+                found = learn_on_board(
+                    home, board, support, steps=steps, seed=seed, on_note=progress.note, on_progress=progress.advance
+                )
+            told, said = {"target": board.name, **asdict(found)}, _said(board.name, found)
+    if as_json:
+        typer.echo(json.dumps(told))
+    else:
+        stdout().print(said)
+
+
+def _said(board: str, found: Learnt) -> str:
+    held = found.held_out
+    gained = (
+        f"held-out {found.measure} {held['score_before']:.1%} -> {held['score_after']:.1%}, "
+        f"loss {held['loss_before']:.3g} -> {held['loss_after']:.3g}"
+        if held
+        else "nothing could be held out"
+    )
+    verdict = (
+        "and serves it: `deploy adapt --undo` goes back" if found.accepted else f"and did not take it: {found.reason}"
+    )
+    return f"{board} learned from {found.examples} examples ({gained}) {verdict}."
