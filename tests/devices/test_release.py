@@ -220,13 +220,14 @@ def test_neither_what_is_served_nor_what_was_before_is_removed(ours: Home, place
 def test_old_releases_and_what_was_learned_on_them_go(ours: Home, place: Workplace, tmp_path: Path, keep: int) -> None:
     digests = [put(ours, tmp_path / str(seed), seed=seed) for seed in range(5)]
     for digest in digests:
-        (place.root / "adapted" / f"{digest}.safetensors").touch()
+        for state in ("", ".before"):
+            (place.root / "adapted" / f"{digest}{state}.safetensors").touch()
     assert rollback(ours) == (digests[4], digests[3])
     gone = collect(ours, keep)
     assert len(gone) == 5 - keep
     assert set(place.releases()["available"]) >= {digests[3], digests[4]}
     assert len(place.releases()["available"]) == keep
-    assert {path.stem for path in (place.root / "adapted").iterdir()} == set(place.releases()["available"])
+    assert {path.name.split(".")[0] for path in (place.root / "adapted").iterdir()} == set(place.releases()["available"])
     assert place.left_behind() == []
 
 

@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from toolkit.devices.device import check
-from toolkit.devices.home import Home
+from toolkit.devices.home import Home, scratch
 from toolkit.devices.releases.inventory import adapted_file
-from toolkit.errors import BadInput, BoardError
+from toolkit.errors import BadInput
 
 
 def before_file(home: Home, digest: str) -> str:
@@ -21,18 +21,15 @@ def before_file(home: Home, digest: str) -> str:
 def kept_before(home: Home, digest: str) -> Iterator[list[bool]]:
     """Inside, the board learns; whoever finds that it took it appends True, and the state of before is then kept."""
     now, before = (home.within(path) for path in (adapted_file(home, digest), before_file(home, digest)))
-    aside = home.within(home.at("adapted", digest + ".part"))
-    keep = f"{home.guard} && if [ -f {now} ]; then cp {now} {aside}; else : > {aside}; fi"
-    check(home.run(keep), "keeping what was learned before", home.where)
     taken: list[bool] = []
-    try:
+    with scratch(home, "before.safetensors") as aside:
+        kept = home.within(aside)
+        keep = f"{home.guard} && if [ -f {now} ]; then cp {now} {kept}; else : > {kept}; fi"
+        check(home.run(keep), "keeping what was learned before", home.where)
         yield taken
-    except BaseException:
-        with suppress(BoardError):  # a lost connection has its own error
-            home.run(f"{home.guard} && rm -f {aside}")
-        raise
-    ended = f"mv -f {aside} {before} && sync" if any(taken) else f"rm -f {aside}"
-    check(home.run(f"{home.guard} && {ended}"), "keeping what was learned before", home.where)
+        if any(taken):
+            ended = f"{home.guard} && mv -f {kept} {before} && sync"
+            check(home.run(ended), "keeping what was learned before", home.where)
 
 
 def undo(home: Home, digest: str) -> bool:
