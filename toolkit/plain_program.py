@@ -47,7 +47,7 @@ def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bo
             raise BadInput(
                 f"release {digest[:12]} is for {runtime.name}, whose files end with {runtime.suffix}",
                 where=f"--to {to}",
-                next=f"Give --to {to.with_suffix(runtime.suffix)}.",
+                next=f"Give a name that ends with {runtime.suffix}.",
             )
         fetch(home, releases, digest, [program, TENSORS], folder)
         learned = fetch_learned(home, digest, folder) if adapted else None
@@ -61,14 +61,14 @@ def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bo
                 where=home.where,
                 next="Run the deployment that made it again, with this version of the toolkit.",
             ) from None
-    _write(to, data)
+    write_whole(to, data)
     return PlainProgram(
         digest, runtime.name, adapted, len(data), manifest["inputs"], manifest["outputs"], manifest["classes"]
     )
 
 
-def _write(to: Path, data: bytes) -> None:
-    """Whole or not at all."""
+def write_whole(to: Path, data: bytes) -> None:
+    """A file that a user names, whole or not at all. Raises BadInput."""
     part = to.with_name(f".{to.name}.part")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -77,4 +77,6 @@ def _write(to: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise BadInput(f"cannot be written: {error.strerror}", where=f"--to {to}", next="Name another file.") from None
+        raise BadInput(
+            f"cannot be written: {error.strerror or error}", where=f"--to {to}", next="Name another file."
+        ) from None

@@ -10,16 +10,18 @@ TOKENIZER = "tokenizer.json"
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What files of the task held. Sizes, lengths and counts of tokens are those of the network's input.
+    """What files of the task held. Lengths and counts of tokens are those of the network's input.
 
     `mean` and `std` are of a channel each, or one of all; `columns` are a table's, in order; `padding_id` is the token
-    that follows a short text. Bytes (uint8) of arrays reach the network as 0 to 1.
+    that follows a short text; of images with an `image_size`, height and width, each is scaled and cropped. Bytes
+    (uint8) of arrays reach the network as 0 to 1.
     """
 
     kind: Kind
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     sample_rate_hz: int | None = None
+    image_size: tuple[int, int] | None = None
     columns: tuple[str, ...] = ()
     tokenizer: Path | None = None
     padding_id: int | None = None

@@ -3,10 +3,12 @@
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 import torch
@@ -37,41 +39,48 @@ def _cores() -> int:
 def _forked(make: Callable[[int], _Made], count: int, workers: int) -> dict[int, _Made]:
     context = multiprocessing.get_context("fork")
     gc.collect()  # garbage may have threads, which are not in the other process: its destructor would wait for them
-    ends = [context.Pipe(duplex=False) for _ in range(workers)]
-    processes = [
-        context.Process(target=_work, args=(make, range(first, count, workers), mine), daemon=True)
-        for first, (_, mine) in enumerate(ends)
-    ]
     found: dict[int, _Made] = {}
+    started: list[BaseProcess] = []
+    heard: list[Connection] = []
     try:
-        for process, (_, mine) in zip(processes, ends, strict=True):
-            process.start()
-            mine.close()
-        open_ends = [told for told, _ in ends]
-        while open_ends and (ready := wait(open_ends, _PATIENCE_S)):
-            for told in ready:
-                assert isinstance(told, Connection)
+        for first in range(workers):
+            listening, telling = context.Pipe(duplex=False)
+            work = make, range(first, count, workers), telling, [*heard, listening]
+            process = context.Process(target=_work, args=work, daemon=True)
+            try:
+                process.start()
+            except OSError:  # no more processes, or no memory for one
+                listening.close()
+                break
+            finally:
+                telling.close()  # before the next is forked: when its process ends, the pipe does
+            started.append(process)
+            heard.append(listening)
+        while heard and (ready := wait(heard, _PATIENCE_S)):
+            for each in [each for each in heard if each in ready]:
                 try:
-                    index, made = told.recv()
-                except EOFError:
-                    open_ends.remove(told)
+                    index, made = each.recv()
+                except (EOFError, OSError, pickle.UnpicklingError):  # it is done, or was killed as it spoke
+                    heard.remove(each)
                 else:
                     found[index] = made
     finally:
-        for process in processes:
-            process.terminate()
-            process.join()
+        for worker in started:
+            worker.terminate()
+            worker.join()
     return found
 
 
-def _work(make: Callable[[int], _Made], indices: range, told: Connection) -> None:
+def _work(make: Callable[[int], _Made], indices: range, telling: Connection, others: list[Connection]) -> None:
     """In a process of its own, on one thread: those that torch had are not in it."""
+    for each in others:
+        each.close()  # or it would listen to itself, and never find that nobody else does
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is interrupted ends this
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     for index in indices:
         try:
-            told.send((index, make(index)))
+            telling.send((index, make(index)))
         except OSError:
             return  # nobody listens any more
         except Exception:

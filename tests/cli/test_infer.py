@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_said_in_two_lines(served: Workplace) -> None:
         ("--input", "wrong.npy"): "Give x: float32 (1, 8, 8), one or several.",
         ("--input", "picture.png"): "does not say how inputs are made of others",  # its task came from a factory
         ("--input", "absent.npy"): "No such file",
-        ("--input", "x.npy", "--to", "out.csv"): "Give --to out.npy.",
+        ("--input", "x.npy", "--to", "out.csv"): "ends with .npy",
     }
     for arguments, said in wrong.items():
         done = served.deploy("infer", "--target", "desk", *arguments)

@@ -1,10 +1,12 @@
 """An allocation is settled on the board's word, not on a prediction's."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.choices import by_size, curve
 from toolkit.choice import Selection, all_dense, rank
-from toolkit.compression import ALLOCATORS, Cost, CostTable, Limits
+from toolkit.compression import ALLOCATORS, Cost, CostTable, Limits, Pair
 from toolkit.profiling import Measurement, WholeModel
 from toolkit.stages.settle import settle
 
@@ -125,3 +127,10 @@ def test_where_no_plan_is_small_enough_one_that_was_timed_before_may_be() -> Non
     assert found.timed is not None
     assert found.timed.size_bytes == 2  # the largest gain of those that keep within 5
     assert found.allocation.selection == known[1][0]
+    only = [(chosen, timed) for chosen, timed in known if timed.size_bytes == 1]
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(size_bytes=9000), None, "wall", 1.1, time, 5, only)
+    assert found.allocation.selection == only[0][0]
+    costs = replace(COSTS, conflicts=(Pair((NAMES[0], NAMES[1]), frozenset([rank(8)]), frozenset([rank(8)])),))
+    found = settle(ALLOCATORS["exact"], GAINS, costs, Limits(size_bytes=9000), None, "wall", 1.1, time, 5, only)
+    assert found.allocation.selection != only[0][0]
+    assert costs.allows(found.allocation.selection)

@@ -47,6 +47,9 @@ def test_images(tmp_path: Path) -> None:
     Image.fromarray(np.full((16, 16), 255, np.uint8)).save(tmp_path / "grey.png")
     [grey] = made_again(task, tmp_path / "grey.png", tmp_path)
     assert grey.shape == (3, 16, 16)
+    pixels = np.asarray(Image.open(tmp_path / "grey.png"))
+    np.save(tmp_path / "grey.npy", np.repeat(pixels[None], 3, 0))  # bytes stand for pixels
+    assert torch.allclose(made_again(task, tmp_path / "grey.npy", tmp_path)[0], grey)
     with pytest.raises(BadInput, match=r"not what the network was made for: an image \(\.png"):
         made_again(task, tmp_path / "task.wav", tmp_path)
 
@@ -103,11 +106,40 @@ def test_arrays_fit_any_release(tmp_path: Path, several: bool) -> None:
     port = Port("x", (2, 3))
     values = _RANDOM.integers(0, 255, (4, 2, 3) if several else (2, 3), np.uint8)
     np.save(tmp_path / "x.npy", values)
-    for made in (None, Preprocessing("images", mean=(0.5,))):
+    for made in (None, Preprocessing("recordings", mean=(0.5,))):
         [tensor] = inputs_from(tmp_path / "x.npy", made, [port])
         np.testing.assert_allclose(tensor, values.reshape(-1, 2, 3) / np.float32(255), rtol=1e-6)
     [tensor] = inputs_from(tmp_path / "x.npy", Preprocessing("arrays", mean=(0.5,), std=(0.25,)), [port])
     np.testing.assert_allclose(tensor, (values.reshape(-1, 2, 3) / 255 - 0.5) / 0.25, rtol=1e-4, atol=1e-6)
+
+
+def test_images_of_another_size_than_the_task_had_are_refused_where_it_scaled_none(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((10, 40), np.uint8)).save(tmp_path / "wide.png")
+    for size in (None, (10, 10)):
+        made = Preprocessing("images", image_size=size)
+        if size:
+            assert len(inputs_from(tmp_path / "wide.png", made, [Port("x", (1, 10, 10))])) == 1
+            continue
+        with pytest.raises(BadInput, match=r"holds float32 \(1, 1, 10, 40\)|holds float32 \(1, 10, 40\)"):
+            inputs_from(tmp_path / "wide.png", made, [Port("x", (1, 10, 10))])
+
+
+@pytest.mark.parametrize("values", [[np.nan, 0.0], [np.inf, 0.0], [1e300, 0.0]])
+def test_what_is_no_number_is_refused(tmp_path: Path, values: list[float]) -> None:
+    np.save(tmp_path / "x.npy", np.array([values]))
+    (tmp_path / "x.csv").write_text(f"a,b\n{values[0]},{values[1]}\n")
+    for name in ("x.npy", "x.csv"):
+        with pytest.raises(BadInput, match="no number of float32"):
+            inputs_from(tmp_path / name, Preprocessing("numbers", columns=("a", "b")), [Port("x", (2,))])
+    (tmp_path / "x.jsonl").write_text(f'{{"a": {"9" * 400}, "b": 1}}')
+    with pytest.raises(BadInput, match="line 1"):
+        inputs_from(tmp_path / "x.jsonl", Preprocessing("numbers", columns=("a", "b")), [Port("x", (2,))])
+
+
+def test_arrays_of_different_lengths_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "both.npz", a=np.zeros((3, 2), np.float32), b=np.zeros((2, 4), np.float32))
+    with pytest.raises(BadInput, match="not as many rows"):
+        inputs_from(tmp_path / "both.npz", None, [Port("a", (2,)), Port("b", (4,))])
 
 
 def test_several_inputs_come_by_name(tmp_path: Path) -> None:

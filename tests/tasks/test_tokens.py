@@ -34,7 +34,7 @@ def test_a_file_pads_by_the_token_that_it_has(tmp_path: Path) -> None:
 def test_a_folder_pads_by_the_token_that_it_names(tmp_path: Path, named: str) -> None:
     pytest.importorskip("transformers", reason="transformers comes with the extra text")
     _save(tmp_path / "mine" / "tokenizer.json", "over")
-    said = {"tokenizer_class": "PreTrainedTokenizerFast", named: "over", "unk_token": "?"}
+    said = {"tokenizer_class": "PreTrainedTokenizerFast", named: "over", "unk_token": "?", "padding_side": "left"}
     (tmp_path / "mine" / "tokenizer_config.json").write_text(json.dumps(said))
     made = tokenised(_TEXTS, tmp_path / "mine", 8)
     assert (made.ids.tolist(), made.padding_id) == ([[0, 2, 2], [0, 1, 0]], 2)

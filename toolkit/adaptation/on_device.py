@@ -49,10 +49,8 @@ def adapt_on_device(
         "threads": threads,
     }
     arrays = {**inputs.arrays("inputs"), "targets.y": targets.numpy(), "strata": strata.numpy()}
-    with kept_before(agent.home, digest) as taken, _pushed(agent, arrays) as remote:
-        said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
-        taken.append(said["accepted"])
-        return said
+    with _pushed(agent, arrays) as remote, kept_before(agent.home, digest):
+        return call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
 
 
 def infer_on_device(agent: Agent, digest: str, inputs: Inputs, *, adapted: bool, threads: int) -> torch.Tensor:

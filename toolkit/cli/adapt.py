@@ -36,7 +36,7 @@ def adapt(
     undo: Annotated[bool, typer.Option("--undo", help="Serve what was served before the last learning.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let the board learn from further examples what it serves; it takes it if held-out examples gain. Or undo that."""
+    """Let the board learn from further examples, starting from the release as installed; undo it."""
     if (support is None) != undo:
         raise BadInput(
             "what shall the board learn from" if support is None else "--undo takes no examples",
@@ -60,7 +60,7 @@ def adapt(
     if as_json:
         typer.echo(json.dumps(told))
     else:
-        stdout().print(said)
+        stdout().print(said, markup=False)
 
 
 def _said(board: str, found: Learnt) -> str:

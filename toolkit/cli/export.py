@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,12 +46,12 @@ def export(
     if as_json:
         typer.echo(json.dumps({"target": board.name, "file": str(to), **asdict(made)}))
         return
-    console = stdout()
+    say = partial(stdout().print, markup=False)
     learned = ", with what it has learned" if made.adapted else ""
-    console.print(f"{to}: release {made.release[:12]} of {board.name}{learned}, {format_bytes(made.bytes)}")
+    say(f"{to}: release {made.release[:12]} of {board.name}{learned}, {format_bytes(made.bytes)}")
     for port in made.inputs:
-        console.print(f"  takes {_said(port)}")
-    console.print(f"  gives {' and '.join(_said(port) for port in made.outputs)}")
+        say(f"  takes {_said(port)}")
+    say(f"  gives {' and '.join(_said(port) for port in made.outputs)}")
 
 
 def _said(port: dict[str, Any]) -> str:

@@ -1,11 +1,13 @@
 """`deploy infer` asks a board for a first look at what it serves."""
 
+import io
 import json
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from toolkit.cli.console import stderr, stdout
@@ -13,6 +15,7 @@ from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.devices import hold_deployed
 from toolkit.errors import BadInput
 from toolkit.first_look import Look, look
+from toolkit.plain_program import write_whole
 from toolkit.targets import load_target
 
 EPILOG = "Example: [bold]deploy infer --target host --input digit.npy[/bold]"
@@ -31,17 +34,14 @@ def infer(
 ) -> None:
     """Let the board answer for the examples in a file, with what it serves: a first look, not a loop."""
     if to is not None and to.suffix != ".npy":
-        raise BadInput("outputs are written as .npy", where=f"--to {to}", next=f"Give --to {to.with_suffix('.npy')}.")
+        raise BadInput("outputs are written as .npy", where=f"--to {to}", next="Give a name that ends with .npy.")
     board = load_target(target, host)
     with hold_deployed(board) as home:
-        found = look(home, board, file, as_installed=as_installed, on_note=stderr().print)
+        found = look(home, board, file, as_installed=as_installed, on_note=_note)
     if to is not None:
-        try:
-            np.save(to, found.outputs)
-        except OSError as error:
-            raise BadInput(
-                f"cannot be written: {error.strerror}", where=f"--to {to}", next="Name another file."
-            ) from None
+        written = io.BytesIO()
+        np.save(written, found.outputs)
+        write_whole(to, written.getvalue())
     if as_json:
         said = {"target": board.name, "release": found.release, "adapted": found.adapted}
         answers = [found.classes[best] for best in found.outputs.argmax(1)] if found.classes else None
@@ -52,14 +52,18 @@ def infer(
     stdout().print(_answers(found, title) if found.classes else f"{title}: outputs {found.outputs.shape}")
 
 
+def _note(text: str) -> None:
+    stderr().print(text, markup=False)
+
+
 def _answers(found: Look, title: str) -> Table:
     table = Table(title=title)
     for column in ("example", "answer", "share", "then"):
         table.add_column(column)
     for row, shares in enumerate(found.shares[:_SHOWN], 1):
-        best, *others = (f"{found.classes[index]} {shares[index]:.1%}" for index in np.argsort(-shares)[:_BEST])
-        answer, _, share = best.rpartition(" ")
-        table.add_row(str(row), answer, share, ", ".join(others))
+        best, *others = np.argsort(-shares)[:_BEST]
+        then = ", ".join(f"{found.classes[index]} {shares[index]:.1%}" for index in others)
+        table.add_row(str(row), escape(found.classes[best]), f"{shares[best]:.1%}", escape(then))
     if len(found.outputs) > _SHOWN:
         table.caption = f"{len(found.outputs) - _SHOWN} more: --json or --to tells all"
     return table

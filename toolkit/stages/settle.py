@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.choice import Selection
 from toolkit.compression import Allocation, Allocator, CostTable, GainCurve, Limits
-from toolkit.compression.allocation import describe
+from toolkit.compression.allocation import describe, fits
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
 from toolkit.profiling import WholeModel
@@ -79,7 +79,12 @@ def settle(
         except BudgetError:
             break  # not even the fastest
     if best is None:
-        held = [Settled(describe(chosen, gains, costs), limits, timed) for chosen, timed in known if holds(timed)]
+        allowed = Limits(peak_bytes=limits.peak_bytes)
+        held = [
+            Settled(describe(chosen, gains, costs), limits, timed)
+            for chosen, timed in known
+            if holds(timed) and fits(chosen, costs, allowed)
+        ]
         best = max(held, key=lambda each: each.allocation.gain, default=None)
     return best or (min(tried.values(), key=_median_ms) if judged_by_time else settled)
 

@@ -1,7 +1,6 @@
 """Inputs of a network from files that come later, made as the task's were."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +38,10 @@ def inputs_from(file: Path, made: Preprocessing | None, ports: Sequence[Port]) -
     suffix = file.suffix.lower()
     if suffix in _ARRAYS:
         arrays = _arrays(file, ports)
-        how = replace(made, kind="arrays") if made and made.kind == "arrays" else None
-        return Inputs({port.name: _fitted(file, arrays[port.name], port, how) for port in ports})
+        tensors = {port.name: _fitted(file, arrays[port.name], port, made) for port in ports}
+        if len({len(tensor) for tensor in tensors.values()}) > 1:
+            raise BadInput("has not as many rows in each array", where=str(file), next="Give one of each an example.")
+        return Inputs(tensors)
     if made is None or len(ports) != 1:
         raise BadInput(
             "is no file of arrays, and the release does not say how inputs are made of others",
@@ -63,7 +64,7 @@ _texts_in = (".txt", *TABLES)
 
 
 def _image(file: Path, made: Preprocessing, port: Port) -> np.ndarray:
-    pixels = read_example(file, Reading(image_size=(port.shape[-2], port.shape[-1]))).values
+    pixels = read_example(file, Reading(image_size=made.image_size)).values
     return np.repeat(pixels, 3, 0) if (len(pixels), port.shape[0]) == (1, 3) else pixels
 
 
@@ -77,13 +78,13 @@ def _numbers(file: Path, made: Preprocessing, port: Port) -> np.ndarray:
     for row in read_rows(file):
         try:
             rows.append([float(row.cells[name]) for name in made.columns])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadInput(
                 f"line {row.line}: {first_line(error)}",
                 where=str(file),
                 next=f"Give numbers in the columns {', '.join(made.columns[:8])}{', ...' * (len(made.columns) > 8)}.",
             ) from None
-    return np.array(rows, np.float32).reshape(-1, len(made.columns))
+    return np.array(rows, np.float64).reshape(-1, len(made.columns))
 
 
 def _texts(file: Path, made: Preprocessing, port: Port) -> np.ndarray:
@@ -128,8 +129,14 @@ def _fitted(file: Path, values: np.ndarray, port: Port, made: Preprocessing | No
         )
     if right != np.float32:
         return torch.from_numpy(values.astype(right))
+    if not (np.abs(values) <= np.finfo(np.float32).max).all():
+        raise BadInput("holds what is no number of float32", where=str(file), next="Leave these examples out.")
     rows, nothing = np.arange(len(values)), np.zeros(len(values), np.int64)
-    reading = Reading(mean=made.mean, std=made.std) if made else Reading()
+    # Arrays are what the network takes already, unless the task's were arrays, or bytes stand for pixels.
+    is_raw = made is not None and (
+        file.suffix not in _ARRAYS or made.kind == "arrays" or (made.kind == "images" and values.dtype == np.uint8)
+    )
+    reading = Reading(mean=made.mean, std=made.std) if made and is_raw else Reading()
     [tensor] = scaled_examples_of(values, nothing, rows, reading, str(file)).x
     return tensor
 

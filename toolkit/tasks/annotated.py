@@ -54,7 +54,7 @@ def task_from_annotated(
         on_note(f"{folder} holds boxes: the model is taken to write pixels and probabilities, as YOLO detectors do")
     rows = draw_support_of_all(len(files), shots=shots, seed=seed, where=str(folder))
     support, query = (scaled_examples_of(x, marks.y, part, reading, str(folder)) for part in rows)
-    made = Preprocessing("images", reading.mean, reading.std)
+    made = Preprocessing("images", reading.mean, reading.std, image_size=reading.image_size)
     return Task(folder.name, marks.classes, support, query, objective=marks.objective, preprocessing=made)
 
 

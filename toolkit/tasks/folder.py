@@ -42,7 +42,7 @@ def task_from_folder(
             next="Make one sub-folder a class and put its examples there.",
         )
     paths = [file for file, _ in files]
-    _require_one_kind(paths)
+    require_one_kind(paths)
     for suffixes, kind, useful in _KINDS:
         if paths[0].suffix.lower() in suffixes:
             require_of_use(reading, (*useful, "mean", "std"), str(folder), kind)
@@ -67,7 +67,13 @@ def task_from_folder(
 def _preprocessing(file: Path, example: Example, reading: Reading) -> Preprocessing:
     kinds: tuple[tuple[tuple[str, ...], Kind], ...] = ((IMAGES, "images"), (RECORDINGS, "recordings"))
     found: list[Kind] = [kind for suffixes, kind in kinds if file.suffix.lower() in suffixes]
-    return Preprocessing(found[0] if found else "arrays", reading.mean, reading.std, example.rate_hz)
+    return Preprocessing(
+        found[0] if found else "arrays",
+        reading.mean,
+        reading.std,
+        sample_rate_hz=example.rate_hz,
+        image_size=reading.image_size,
+    )
 
 
 def _named(reading: Reading) -> str:
@@ -75,8 +81,8 @@ def _named(reading: Reading) -> str:
     return f"{size[0]} x {size[1]} pixels" if size else f"{rate_hz} samples a second"
 
 
-def _require_one_kind(files: list[Path]) -> None:
-    """Images are in 0..1, recordings in -1..1, and arrays as they are: they have no scale in common."""
+def require_one_kind(files: list[Path]) -> None:
+    """Images are in 0..1, recordings in -1..1, arrays as they are: no scale in common. Raises BadInput."""
     for kind in (IMAGES, RECORDINGS, ARRAYS):
         of_kind = [file.suffix.lower() in kind for file in files]
         if any(of_kind) and not all(of_kind):

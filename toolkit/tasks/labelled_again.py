@@ -11,6 +11,7 @@ from toolkit.inputs import Inputs, Port
 from toolkit.preprocessing import Preprocessing
 from toolkit.tasks.again import inputs_from
 from toolkit.tasks.files import SUFFIXES
+from toolkit.tasks.folder import require_one_kind
 from toolkit.tasks.table import TABLES, Row, read_rows
 from toolkit.tasks.task import Examples
 
@@ -52,19 +53,27 @@ def labelled_from(
         )
     if len(labels) != len(x):
         raise BadInput(f"has {len(x)} examples and {len(labels)} labels", where=str(source), next="Give one for each.")
+    if absent := [name for name in classes if name not in {name for _, name in labels}]:
+        raise BadInput(
+            f"has no example of {', '.join(absent[:8])}{', ...' * (len(absent) > 8)}",
+            where=str(source),
+            next="Give examples of every class: the board learns anew from these alone.",
+        )
     return Examples(x, torch.tensor([known[name] for _, name in labels]))
 
 
 def _from_folder(
     source: Path, made: Preprocessing | None, ports: Sequence[Port]
 ) -> tuple[Inputs, list[tuple[str, str]]]:
-    parts, labels = [], []
+    files, parts, labels = [], [], []
     for folder in sorted(each for each in source.iterdir() if each.is_dir() and not each.name.startswith(".")):
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
+                files.append(file)
                 part = inputs_from(file, made, ports)
                 parts.append(part)
                 labels += [(str(file.relative_to(source)), folder.name)] * len(part)
+    require_one_kind(files)
     if not parts:
         raise BadInput(f"has no class/*{'|'.join(SUFFIXES)}", where=str(source), next="Make one sub-folder a class.")
     tensors = {port.name: torch.cat([part.tensors[port.name] for part in parts]) for port in ports}
@@ -89,7 +98,8 @@ def _y(source: Path) -> np.ndarray:
 def _with_targets(source: Path, x: Inputs, y: np.ndarray, target: Port) -> Examples:
     right = np.dtype(target.dtype)
     values = y[:, None] if target.shape == (1,) and y.ndim == 1 else y
-    if values.shape != (len(x), *target.shape) or (values.dtype.kind == "f") != (right.kind == "f"):
+    kinds = "biuf" if right.kind == "f" else "biu"
+    if values.shape != (len(x), *target.shape) or values.dtype.kind not in kinds or not np.isfinite(values).all():
         raise BadInput(f"y is {y.dtype} {y.shape}", where=str(source), next=f"Give y: {_said(target)}, one an example.")
     return Examples(x, torch.from_numpy(values.astype(right)))
 

@@ -87,6 +87,7 @@ def _folder(folder: Path, most: int) -> tuple[_Encode, int]:
         found.pad_token = found.eos_token
     if found.pad_token_id is None:
         raise _without_padding(folder)
+    found.padding_side = found.truncation_side = "right"  # as a file does: a causal network sees no padding then
     settings = {"truncation": True, "max_length": most, "padding": True}
     return (lambda texts: found(texts, **settings)["input_ids"]), int(found.pad_token_id)
 

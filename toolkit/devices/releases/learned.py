@@ -1,43 +1,49 @@
-"""What a board has learned on top of a release: the state before the last step of learning is kept, to go back to.
+"""What a board has learned on top of a release: the state before the last learning is kept, to go back to.
 
-`adapted/DIGEST.before.safetensors` is that state; empty for the release as it was installed.
+`adapted/DIGEST.before.safetensors` is that state; a file with the word `installed` stands for none. While the board
+learns it is `adapted/DIGEST.next.safetensors`: wherever that ends, what is served is either it, or what was learned.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from toolkit.devices.device import check
-from toolkit.devices.home import Home, scratch
+from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, BoardError
+
+_INSTALLED = "installed"
+_DOING = "keeping what was learned before"
 
 
-def before_file(home: Home, digest: str) -> str:
-    """Where the state before the last learning lies."""
-    return home.at("adapted", digest + ".before.safetensors")
+def kept_files(home: Home, digest: str) -> tuple[str, str]:
+    """Where the state before the last learning lies, and where it lies until that has ended."""
+    before, following = (home.at("adapted", f"{digest}.{name}.safetensors") for name in ("before", "next"))
+    return before, following
 
 
 @contextmanager
-def kept_before(home: Home, digest: str) -> Iterator[list[bool]]:
-    """Inside, the board learns; whoever finds that it took it appends True, and the state of before is then kept."""
-    now, before = (home.within(path) for path in (adapted_file(home, digest), before_file(home, digest)))
-    taken: list[bool] = []
-    with scratch(home, "before.safetensors") as aside:
-        kept = home.within(aside)
-        keep = f"{home.guard} && if [ -f {now} ]; then cp {now} {kept}; else : > {kept}; fi"
-        check(home.run(keep), "keeping what was learned before", home.where)
-        yield taken
-        if any(taken):
-            ended = f"{home.guard} && mv -f {kept} {before} && sync"
-            check(home.run(ended), "keeping what was learned before", home.where)
+def kept_before(home: Home, digest: str) -> Iterator[None]:
+    """Inside, the board learns; if it serves something else afterwards, what it served before can be gone back to."""
+    now, _, following = _paths(home, digest)
+    aside = home.within(home.at("work", f"{digest}.kept"))  # whole before it has its name
+    keep = f"if [ -f {now} ]; then cp {now} {aside}; else echo {_INSTALLED} > {aside}; fi"
+    named = f"{keep} && sync && mv -f {aside} {following} && sync"
+    check(home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{named}"), _DOING, home.where)
+    try:
+        yield
+    finally:
+        with suppress(BoardError):  # a lost connection has its own error; whoever is next settles it
+            home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}sync")
 
 
 def undo(home: Home, digest: str) -> bool:
     """Serve what was served before the last learning; whether that, too, was learned. Raises BadInput if it is gone."""
-    now, before = (home.within(path) for path in (adapted_file(home, digest), before_file(home, digest)))
+    now, before, _ = _paths(home, digest)
     script = f"""{home.guard} || exit 1
-[ -f {before} ] || {{ echo nothing; exit 0; }}
-if [ -s {before} ]; then mv -f {before} {now} && echo learned; else rm -f {now} && rm -f {before} && echo installed; fi
+{_settled(home, digest)}[ -s {before} ] || {{ echo nothing; exit 0; }}
+if grep -qx {_INSTALLED} {before}; then rm -f {now} && rm -f {before} && echo installed
+else mv -f {before} {now} && echo learned; fi
 sync"""
     said = check(home.run(script), "undoing what was learned", home.where).stdout.decode(errors="replace").strip()
     if said not in ("learned", "installed"):
@@ -47,3 +53,15 @@ sync"""
             next=f"`deploy status --target {home.where}` shows what it serves.",
         )
     return said == "learned"
+
+
+def _settled(home: Home, digest: str) -> str:
+    """Shell: what was kept as a learning began is the state of before if the board serves something else now."""
+    now, before, following = _paths(home, digest)
+    same = f"if [ -f {now} ]; then cmp -s {now} {following}; else grep -qx {_INSTALLED} {following}; fi"
+    return f"if [ -s {following} ]; then if {same}; then rm -f {following}; else mv -f {following} {before}; fi; fi\n"
+
+
+def _paths(home: Home, digest: str) -> tuple[str, str, str]:
+    now, before, following = (home.within(each) for each in (adapted_file(home, digest), *kept_files(home, digest)))
+    return now, before, following

@@ -22,7 +22,7 @@ from toolkit.devices.releases.inventory import (
     read_releases,
     release_folder,
 )
-from toolkit.devices.releases.learned import before_file
+from toolkit.devices.releases.learned import kept_files
 from toolkit.devices.releases.manifest import SIGNATURE, read_local
 from toolkit.devices.releases.signature import require_signature
 from toolkit.devices.releases.transfer import arrived, send
@@ -149,7 +149,7 @@ def remove(home: Home, digest: str) -> None:
         return
     with scratch(home, "removed") as aside:
         folder = home.within(release_folder(home, digest))
-        learned = " ".join(home.within(file(home, digest)) for file in (adapted_file, before_file))
+        learned = " ".join(home.within(each) for each in (adapted_file(home, digest), *kept_files(home, digest)))
         steps = f"{home.guard} && if [ -e {folder} ]; then mv {folder} {home.within(aside)}; fi && rm -f {learned}"
         check(home.run(steps), "removing a release", home.where)
 
