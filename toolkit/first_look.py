@@ -1,7 +1,5 @@
 """What a board makes of a file: for a first look, not for a loop."""
 
-import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +9,7 @@ import numpy as np
 from toolkit.adaptation.on_device import infer_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
-from toolkit.devices.releases.fetch import choose, fetch, has_learned
-from toolkit.devices.releases.inventory import read_releases
-from toolkit.devices.releases.manifest import NAME
+from toolkit.devices.releases.fetch import has_learned, opened
 from toolkit.inputs import Port
 from toolkit.objectives import CLASSIFICATION
 from toolkit.preprocessing import TOKENIZER, read_told
@@ -44,17 +40,11 @@ def look(home: Home, target: Target, file: Path, *, as_installed: bool, on_note:
 
     Raises BadInput for a file that does not fit the release's inputs, BoardError for a damaged release.
     """
-    releases = read_releases(home)
-    digest = choose(home, releases, None)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        fetch(home, releases, digest, [NAME], folder)
-        manifest = json.loads((folder / NAME).read_bytes())
-        if TOKENIZER in manifest["files"]:
-            fetch(home, releases, digest, [TOKENIZER], folder)
+    with opened(home, None, also=[TOKENIZER]) as found:
+        digest, manifest = found.digest, found.manifest
         said = manifest.get("preprocessing")  # releases of before say nothing of it
         ports = [Port(port["name"], tuple(port["shape"]), port["dtype"]) for port in manifest["inputs"]]
-        inputs = inputs_from(file, read_told(said, folder) if said else None, ports)
+        inputs = inputs_from(file, read_told(said, found.folder) if said else None, ports)
     runtime = RUNTIMES[manifest["runtime"]]
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
     adapted = not as_installed and has_learned(home, digest)

@@ -1,7 +1,5 @@
 """A board learns from further examples what it serves, without the model that it came from."""
 
-import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +10,7 @@ import torch
 from toolkit.adaptation.on_device import JITTER, adapt_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
-from toolkit.devices.releases.fetch import choose, fetch
-from toolkit.devices.releases.inventory import read_releases
-from toolkit.devices.releases.manifest import NAME
+from toolkit.devices.releases.fetch import Fetched, opened
 from toolkit.errors import BadInput
 from toolkit.inputs import Inputs, Port
 from toolkit.objectives import CLASSIFICATION
@@ -56,15 +52,9 @@ def learn_on_board(
     `on_progress` hears steps done and in all. Raises BadInput for examples that do not fit, and where the release does
     not learn; BoardError for a damaged one.
     """
-    releases = read_releases(home)
-    digest = choose(home, releases, None)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        fetch(home, releases, digest, [NAME], folder)
-        manifest = json.loads((folder / NAME).read_bytes())
-        if TOKENIZER in manifest["files"]:
-            fetch(home, releases, digest, [TOKENIZER], folder)
-        examples = _examples(source, manifest, folder, digest)
+    with opened(home, None, also=[TOKENIZER]) as found:
+        digest, manifest = found.digest, found.manifest
+        examples = _examples(source, found)
     runtime, usual = RUNTIMES[manifest["runtime"]], manifest["learn"].get("usual", {})
     classifies = _classifies(manifest)
     strata = examples.y if classifies else torch.zeros(len(examples), dtype=torch.int64)
@@ -104,21 +94,22 @@ def learn_on_board(
     )
 
 
-def _examples(source: Path, manifest: dict[str, Any], folder: Path, digest: str) -> Examples:
+def _examples(source: Path, found: Fetched) -> Examples:
+    manifest = found.manifest
     if manifest["learn"] is None:
         raise BadInput(
-            f"release {digest[:12]} does not learn: {manifest['hindrance'] or 'it was made without'}",
+            f"release {found.digest[:12]} does not learn: {manifest['hindrance'] or 'it was made without'}",
             where=f"--support {source}",
-            next="Deploy again; `docs/limits.md` says what learns.",
+            next="Deploy a model of which something can be trained: docs/your-model.md.",
         )
     said = manifest.get("preprocessing")
     ports = [_port(each) for each in manifest["inputs"]]
     classes = manifest["classes"] if _classifies(manifest) else []
-    made = read_told(said, folder) if said else None
+    made = read_told(said, found.folder) if said else None
     examples = labelled_from(source, made, ports, _port(manifest["learn"]["target"]), classes)
     if manifest["learn"]["starts"] and len(examples) > manifest["learn"]["most"]:
         raise BadInput(
-            f"has {len(examples)} examples, and release {digest[:12]} learns from {manifest['learn']['most']} at most",
+            f"has {len(examples)} examples; release {found.digest[:12]} learns from {manifest['learn']['most']} at most",
             where=f"--support {source}",
             next="Give fewer.",
         )

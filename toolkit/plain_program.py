@@ -1,7 +1,6 @@
 """A board's release as one plain file: every hole filled, for those who want no library of ours."""
 
 import json
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,7 @@ from typing import Any
 
 from toolkit.devices.agent.release import fill_holes, load_tensors
 from toolkit.devices.home import Home
-from toolkit.devices.releases.fetch import choose, fetch, fetch_learned
-from toolkit.devices.releases.inventory import read_releases
-from toolkit.devices.releases.manifest import NAME
+from toolkit.devices.releases.fetch import fetch, fetch_learned, opened
 from toolkit.errors import BadInput, BoardError
 from toolkit.runtimes import RUNTIMES
 from toolkit.runtimes.bundle import TENSORS
@@ -36,12 +33,8 @@ def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bo
     Nothing is changed on the board. Raises BadInput for a name with another ending than the runtime's programs have, a
     release that is not there and one that learned nothing; BoardError for a damaged one.
     """
-    releases = read_releases(home)
-    digest = choose(home, releases, release)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        fetch(home, releases, digest, [NAME], folder)
-        manifest = json.loads((folder / NAME).read_bytes())
+    with opened(home, release) as found:
+        digest, manifest, folder = found.digest, found.manifest, found.folder
         runtime, program = RUNTIMES[manifest["runtime"]], manifest["infer"]["program"]
         if to.suffix != runtime.suffix:
             raise BadInput(
@@ -49,7 +42,7 @@ def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bo
                 where=f"--to {to}",
                 next=f"Give a name that ends with {runtime.suffix}.",
             )
-        fetch(home, releases, digest, [program, TENSORS], folder)
+        fetch(home, found.releases, digest, [program, TENSORS], folder)
         learned = fetch_learned(home, digest, folder) if adapted else None
         try:
             values = fill_holes(manifest, load_tensors(str(folder), str(learned) if learned else None))

@@ -1,11 +1,17 @@
 """A release's files from the board, each one checked."""
 
-from collections.abc import Iterable
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.home import Home
-from toolkit.devices.releases.inventory import Releases, adapted_file, contents
+from toolkit.devices.releases.inventory import Releases, adapted_file, contents, read_releases
+from toolkit.devices.releases.manifest import NAME
 from toolkit.errors import BadInput, BoardError
 
 
@@ -24,6 +30,32 @@ def choose(home: Home, releases: Releases, wanted: str | None) -> str:
         where=home.where,
         next=f"`deploy status --target {home.where}` shows what is on the board.",
     )
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A release of which some files lie in a local folder; `manifest` is all that its own says."""
+
+    digest: str
+    manifest: dict[str, Any]
+    folder: Path
+    releases: Releases
+
+
+@contextmanager
+def opened(home: Home, wanted: str | None, *, also: Iterable[str] = ()) -> Iterator[Fetched]:
+    """The release that `choose` finds: its manifest, and those files that it has; the folder goes at the end.
+
+    Raises what `choose` and `fetch` do.
+    """
+    releases = read_releases(home)
+    digest = choose(home, releases, wanted)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        fetch(home, releases, digest, [NAME], folder)
+        manifest = json.loads((folder / NAME).read_bytes())
+        fetch(home, releases, digest, [name for name in also if name in manifest["files"]], folder)
+        yield Fetched(digest, manifest, folder, releases)
 
 
 def fetch(home: Home, releases: Releases, digest: str, names: Iterable[str], folder: Path) -> None:
