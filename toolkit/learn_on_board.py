@@ -109,7 +109,7 @@ def _examples(source: Path, found: Fetched) -> Examples:
     examples = labelled_from(source, made, ports, _port(manifest["learn"]["target"]), classes)
     if manifest["learn"]["starts"] and len(examples) > manifest["learn"]["most"]:
         raise BadInput(
-            f"has {len(examples)} examples; release {found.digest[:12]} learns from {manifest['learn']['most']} at most",
+            f"has {len(examples)} examples; release {found.digest[:12]} takes {manifest['learn']['most']} at most",
             where=f"--support {source}",
             next="Give fewer.",
         )
