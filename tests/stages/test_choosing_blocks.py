@@ -120,5 +120,3 @@ def test_by_default_an_allocator_is_offered_what_it_can_choose(place: Workplace)
     assert deployed.active, deployed.refusals
     assert deployed.size_bytes.measured is not None
     assert deployed.size_bytes.measured <= 16_000 < deployed.size_bytes.dense
-    # The board's clock decides on precisions: in a file of 14 kB, what lies between two of them is a third.
-    assert deployed.size_bytes.predicted == pytest.approx(deployed.size_bytes.measured, rel=0.6)
