@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from learning import learning_of, whole_of
+from native import run_verb
 from networks import build, compacted
 from torch import nn
 
@@ -15,7 +16,7 @@ from toolkit.devices.agent.release import fill_holes, load_inference, load_tenso
 from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
-from toolkit.runtimes import onnxruntime
+from toolkit.runtimes import executorch, onnxruntime
 from toolkit.runtimes.arithmetic import Activations, Arithmetic, Quantisation
 from toolkit.runtimes.bundle import export_inference, read_bundle, serving_tensors, write_bundle
 
@@ -107,3 +108,25 @@ def test_an_int8_release_learns_on_the_board(tmp_path: Path) -> None:
     # Ranges were read with the cores of before, and this rate is ten times the default: what outgrew them is clipped.
     assert np.linalg.norm(given - expected) < 0.2 * np.linalg.norm(expected)
     assert (given.argmax(1) == y.numpy()).mean() >= (expected.argmax(1) == y.numpy()).mean() - 1 / len(y)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize(("name", "activations"), [("resnet", "signed"), ("mlp", "signed"), ("mlp", "dynamic")])
+def test_the_native_runner_gives_what_this_machine_accepted(
+    name: str, activations: Activations, tmp_path: Path
+) -> None:
+    """What the modules compute, as int8 rounds it, was off by more than two machines with one program are."""
+    backbone, head, x = _network(name)
+    quantisation = Quantisation(Arithmetic("int8", activations), inputs_of(x))
+    program = export_inference(executorch, backbone, head, inputs_of(x[:1]), quantisation)
+    assert program.quantised_holes
+    made = (executorch, "1", "any", backbone, head, ("a", "b", "c"), inputs_of(x[:3]), program, None, "int8")
+    (tmp_path / "release").mkdir()
+    write_bundle(tmp_path / "release", *made)  # type: ignore[arg-type]
+    paths = {"release": str(tmp_path / "release"), "outputs": str(tmp_path / "out"), "adapted": None}
+    accepted = read_arrays(str(tmp_path / "release" / "acceptance.safetensors"))
+    write_arrays(str(tmp_path / "in"), {"inputs.x": accepted["inputs.x"]})
+    said = run_verb(tmp_path, "infer", {**paths, "inputs": str(tmp_path / "in"), "threads": 1})
+    assert said.status == 0, said
+    given = read_arrays(str(tmp_path / "out"))["outputs.logits"]
+    np.testing.assert_allclose(given, accepted["outputs.logits"], rtol=1e-6)

@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 
 from toolkit.choice import Precision
 from toolkit.compression import compact_layers, fold_all
-from toolkit.devices.agent.release import load_inference, load_tensors
+from toolkit.devices.agent.release import fill_holes, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
 from toolkit.inputs import Inputs
@@ -162,7 +162,7 @@ def write_bundle(
 
     `precision` is the coarsest that the inference program computes in; it says how exactly the board must. What the
     board must give is, of fp32, what the modules compute, which also proves the export; of what is coarser, what this
-    very program gives on this machine (of the native agent's programs, which do not run here, what modules compute).
+    very program gives on this machine: the tolerance is of two machines that run one program.
     `hindrance` says why there is no learning, if something stood against it; `measure` what outputs are judged by;
     `preprocessing`, with its tokenizer, how inputs are made of files.
     """
@@ -196,8 +196,8 @@ def write_bundle(
         "folds": [{"hole": f"backbone.{n}.down.weight", "core": f"backbone.{n}.core.weight"} for n in names],
         "acceptance": {"tolerance": TOLERANCES[precision]},
     }
-    if precision != "fp32" and runtime.agent == "python":
-        outputs = _outputs_here(folder, manifest, acceptance)
+    if precision != "fp32":
+        outputs = _outputs_here(folder, manifest, runtime, acceptance)
     save_file({**acceptance.arrays("inputs"), **outputs.arrays("outputs")}, folder / "acceptance.safetensors")
     manifest["files"] = {
         file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in sorted(folder.iterdir())
@@ -205,9 +205,10 @@ def write_bundle(
     (folder / NAME).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _outputs_here(folder: Path, manifest: dict[str, Any], accepted: Inputs) -> Inputs:
+def _outputs_here(folder: Path, manifest: dict[str, Any], runtime: Runtime, accepted: Inputs) -> Inputs:
     """Logits and features of the examples from the inference program itself, one at a time as on the board."""
-    run = load_inference(str(folder), manifest, load_tensors(str(folder), None), 1)
+    program, holes = (folder / manifest["infer"]["program"]).read_bytes(), manifest["infer"]["holes"]
+    run = runtime.load(runtime.fill(program, holes, fill_holes(manifest, load_tensors(str(folder), None)), {}))
     given = [run([tensor.numpy() for tensor in example]) for example in accepted.split(1)]
     outputs = (torch.from_numpy(np.concatenate(each)) for each in zip(*given, strict=True))
     return Inputs(dict(zip(OUTPUTS, outputs, strict=False)))

@@ -1,7 +1,7 @@
 """ExecuTorch with XNNPACK: export to `.pte`; holes become constants that the native runner supplies at load."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -162,6 +162,23 @@ def fill(program: bytes, holes: Sequence[str], values: Mapping[str, np.ndarray],
     check()
     with quiet():
         return pte_filled.filled(program, holes, values)
+
+
+def load(filled: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """By ExecuTorch's own Python runtime; see `toolkit.runtimes.program.Runtime`."""
+    from executorch.runtime import Runtime as PythonRuntime
+
+    with quiet():
+        program = PythonRuntime.get().load_program(filled)
+        method = program.load_method("forward")
+
+    def run(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        assert program  # the method points into it
+        # Copied: outputs lie in the method's memory, which the next call overwrites.
+        given = [torch.from_numpy(np.ascontiguousarray(each)) for each in inputs]
+        return [output.numpy().copy() for output in method.execute(given)]
+
+    return run
 
 
 def check() -> None:

@@ -1,8 +1,10 @@
 """ONNX Runtime: export with torch's exporter; holes become external initializers that the board supplies at load."""
 
 import re
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from toolkit.devices.agent.runtime import load as load_program
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet
@@ -101,6 +104,14 @@ def export_conversion(shape: Sequence[int], before: Arithmetic, after: Arithmeti
 def fill(program: bytes, holes: Sequence[str], values: Mapping[str, np.ndarray], told: Mapping[str, str]) -> bytes:
     """See `toolkit.runtimes.program.Runtime`."""
     return filled(program, values, told)
+
+
+def load(filled: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """By the agent's own loader; see `toolkit.runtimes.program.Runtime`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"filled{suffix}")
+        path.write_bytes(filled)
+        return load_program(name, str(path), {}, 1)
 
 
 def _alone(

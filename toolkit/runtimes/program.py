@@ -1,6 +1,6 @@
 """A program: one graph exported for one runtime, and the capability of exporting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,6 +100,10 @@ class Runtime(Protocol):
         `values` are what `devices.agent.release.fill_holes` gives; `told` is kept where the format has a place for it.
         Raises BadInput if the exporter is missing, and ValueError if something fits no hole.
         """
+        ...
+
+    def load(self, filled: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        """What `fill` made, on this machine, as a function of its inputs that computes as the board's agent does."""
         ...
 
 
