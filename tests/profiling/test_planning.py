@@ -1,5 +1,6 @@
 """From measurements to limits: where a budget comes from, what may be planned, and what is named when nothing fits."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.choices import by_size, ranks
-from toolkit.choice import DENSE, REMOVED, Choice, Selection, all_dense
-from toolkit.compression import Cost, CostTable, Limits, find_shortfall
+from toolkit.choice import DENSE, REMOVED, Choice, Selection, all_dense, rank
+from toolkit.compression import Cost, CostTable, Limits, Pair, find_shortfall
 from toolkit.devices import DeviceFacts
 from toolkit.errors import BudgetError
 from toolkit.profiling import (
@@ -59,6 +60,27 @@ MODEL = fit_latency_model(
 )
 SHARE = planned_share(MODEL, 1.2, [EVERYTHING])
 ROOM = MODEL.costs.latency_ms(EVERYTHING) / MODEL.upper_ms(EVERYTHING, 0.99)
+
+INT8, GONE_INT8 = Choice(precision="int8"), Choice("removed", precision="int8")
+# Both layers are one block's: they are counted beside it as if they were there, in the precision that it says.
+BLOCKS = CostTable(
+    {
+        "a": {DENSE: Cost(4.0, 4_000_000), INT8: Cost(2.0, 1_000_000), rank(8): Cost(2.0, 1_000_000)},
+        "b": {DENSE: Cost(4.0, 3_900_000), INT8: Cost(2.0, 975_000)},
+        "block": {DENSE: Cost(0.0, 0), REMOVED: Cost(-8.0, -7_900_000), GONE_INT8: Cost(-4.0, -1_975_000)},
+    },
+    rest_latency_ms=2.0,
+    rest_bytes=100_000,
+    conflicts=(
+        *(Pair(("block", each), frozenset([REMOVED]), frozenset([INT8, rank(8)])) for each in "ab"),
+        *(Pair(("block", each), frozenset([GONE_INT8]), frozenset([DENSE, rank(8)])) for each in "ab"),
+    ),
+)
+EVERY_CHOICE = [
+    chosen
+    for row in itertools.product(*BLOCKS.parts.values())
+    if BLOCKS.allows(chosen := Selection(dict(zip(BLOCKS.parts, row, strict=True))))
+]
 
 
 def target(**budget: float) -> Target:
@@ -126,23 +148,42 @@ def test_whole_models_show_what_files_hold_besides_weights() -> None:
 
 
 def test_a_layer_in_int8_and_a_compact_one_hold_different_amounts_besides_weights() -> None:
-    int8 = Choice(precision="int8")
-    parts = {name: {**row, int8: Cost(1.0, 1_000_000)} for name, row in COSTS.parts.items()}
+    parts = {name: {**row, INT8: Cost(1.0, 1_000_000)} for name, row in COSTS.parts.items()}
     costs = replace(COSTS, parts=parts)
     measured = [
-        (Selection({"a": int8, "b": int8}), WholeModel(DENSE_MODEL.measurement, 1, 2_100_000 + 1_000)),
-        (Selection({"a": int8, "b": ranks({"b": 8})["b"]}), WholeModel(DENSE_MODEL.measurement, 1, 2_000_000 + 700)),
+        (Selection({"a": INT8, "b": INT8}), WholeModel(DENSE_MODEL.measurement, 1, 2_100_000 + 1_000)),
+        (Selection({"a": INT8, "b": ranks({"b": 8})["b"]}), WholeModel(DENSE_MODEL.measurement, 1, 2_000_000 + 700)),
     ]
     better = with_overheads(costs, measured)
     assert [better.size_bytes(each) for each, _ in measured] == [2_101_000, 2_000_700]
-    assert better.parts["a"][int8].weight_bytes == 1_000_500
+    assert better.parts["a"][INT8].weight_bytes == 1_000_500
 
 
 def test_a_block_that_is_gone_takes_its_part_of_the_graph_with_it() -> None:
-    costs = replace(COSTS, parts=COSTS.parts | {"block": {DENSE: Cost(0.0, 0), REMOVED: Cost(-4.0, -3_900_000)}})
     gone = Selection({"a": DENSE, "b": DENSE, "block": REMOVED})
-    better = with_overheads(costs, [(gone, WholeModel(DENSE_MODEL.measurement, 1, 4_100_000 - 1_200))])
-    assert better.size_bytes(gone) == 4_098_800
+    measured = [(gone, WholeModel(DENSE_MODEL.measurement, 1, BLOCKS.size_bytes(gone) - 1_200))]
+    better = with_overheads(BLOCKS, measured, {"block": 2})
+    assert better.size_bytes(gone) == BLOCKS.size_bytes(gone) - 1_200
+
+
+def test_a_layer_that_is_gone_holds_no_scales() -> None:
+    every = Selection({"a": INT8, "b": INT8, "block": DENSE})
+    gone = Selection({"a": INT8, "b": INT8, "block": GONE_INT8})
+    measured = [(every, WholeModel(DENSE_MODEL.measurement, 1, BLOCKS.size_bytes(every) + 3_000))]
+    better = with_overheads(BLOCKS, measured, {"block": 2})
+    assert better.size_bytes(every) == BLOCKS.size_bytes(every) + 3_000
+    assert better.size_bytes(gone) == BLOCKS.size_bytes(gone)
+
+
+@given(st.dictionaries(st.sampled_from(EVERY_CHOICE), st.integers(0, 50_000), max_size=6))
+def test_no_model_is_predicted_to_have_less_than_no_bytes(sizes: dict[Selection, int]) -> None:
+    """From whatever was measured: a fit through few models says anything of others where nothing bounds it."""
+    measured = [(chosen, WholeModel(DENSE_MODEL.measurement, 1, size)) for chosen, size in sizes.items()]
+    better = with_overheads(BLOCKS, measured, {"block": 2})
+    for chosen in EVERY_CHOICE:
+        assert better.size_bytes(chosen) >= 0
+        if chosen in sizes and not any(choice.form == "removed" for choice in chosen.values()):
+            assert better.size_bytes(chosen) >= min(sizes[chosen], BLOCKS.size_bytes(chosen))
 
 
 def test_no_measured_model_peaks_above_its_prediction() -> None:

@@ -1,10 +1,12 @@
 """An allocation is settled on the board's word, not on a prediction's."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.choices import by_size, curve
-from toolkit.choice import Selection, all_dense
-from toolkit.compression import ALLOCATORS, Cost, CostTable, Limits
+from toolkit.choice import Selection, all_dense, rank
+from toolkit.compression import ALLOCATORS, Cost, CostTable, Limits, Pair
 from toolkit.profiling import Measurement, WholeModel
 from toolkit.stages.settle import settle
 
@@ -110,3 +112,25 @@ def test_a_plan_that_holds_small_models_for_larger_than_they_are_finds_one_all_t
     found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(size_bytes=1200), None, "wall", 1.1, time, 500)
     assert found.timed is not None
     assert found.timed.size_bytes <= 500
+
+
+def test_where_no_plan_is_small_enough_one_that_was_timed_before_may_be() -> None:
+    def time(chosen: Selection) -> WholeModel:
+        return of_bytes(COSTS.size_bytes(chosen) + 5000)
+
+    def of_bytes(size: int) -> WholeModel:
+        row = Measurement(median_ms=1, p95_ms=1, min_ms=1, runs=9, warmups=1, load_ms=1.0)
+        return WholeModel(row, 1, size)
+
+    known = [(Selection(dict.fromkeys(NAMES, rank(size))), of_bytes(held)) for size, held in ((8, 1), (16, 2), (24, 9))]
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(size_bytes=9000), None, "wall", 1.1, time, 5, known)
+    assert found.timed is not None
+    assert found.timed.size_bytes == 2  # the largest gain of those that keep within 5
+    assert found.allocation.selection == known[1][0]
+    only = [(chosen, timed) for chosen, timed in known if timed.size_bytes == 1]
+    found = settle(ALLOCATORS["exact"], GAINS, COSTS, Limits(size_bytes=9000), None, "wall", 1.1, time, 5, only)
+    assert found.allocation.selection == only[0][0]
+    costs = replace(COSTS, conflicts=(Pair((NAMES[0], NAMES[1]), frozenset([rank(8)]), frozenset([rank(8)])),))
+    found = settle(ALLOCATORS["exact"], GAINS, costs, Limits(size_bytes=9000), None, "wall", 1.1, time, 5, only)
+    assert found.allocation.selection != only[0][0]
+    assert costs.allows(found.allocation.selection)

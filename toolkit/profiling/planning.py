@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 from scipy.optimize import linprog
@@ -23,20 +24,28 @@ from toolkit.units import format_bytes, format_milliseconds
 _CONFIDENCE = 0.99
 
 
-def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choice], WholeModel]]) -> CostTable:
+def with_overheads(
+    costs: CostTable,
+    measured: Sequence[tuple[Mapping[str, Choice], WholeModel]],
+    layers_of: Mapping[str, int] = MappingProxyType({}),
+) -> CostTable:
     """To the bytes of each layer that is compact or left fp32 comes what files and graphs hold besides weights.
 
-    A block that is gone saves as much. The least that no measured model holds more than. To every peak comes the most
-    that any measured one was above its prediction: a limit on memory is a hard one.
+    A layer that goes with its block (`layers_of`: how many a block has) takes what it held. The least that no measured
+    model holds more than. To every peak comes the most that any measured one was above its prediction: a limit on
+    memory is a hard one.
     """
     beyond = {
-        tuple(sum(map(kind, chosen.values())) for kind in _KINDS): whole.size_bytes - costs.size_bytes(chosen)
+        tuple(_counts(chosen, layers_of)): whole.size_bytes - costs.size_bytes(chosen)
         for chosen, whole in sorted(measured, key=lambda each: each[1].size_bytes - costs.size_bytes(each[0]))
     }
-    each_bytes = _least_covering({counts: held for counts, held in beyond.items() if any(counts)})
+    layers = len(costs.parts) - len(layers_of)
+    each_bytes = _least_covering(
+        {counts: held for counts, held in beyond.items() if any(counts)}, costs.rest_bytes / max(1, layers)
+    )
     parts = {
         name: {
-            choice: replace(cost, weight_bytes=cost.weight_bytes + sum(_of_kinds(choice, each_bytes)))
+            choice: replace(cost, weight_bytes=cost.weight_bytes + _held(choice, layers_of.get(name, 1), each_bytes))
             for choice, cost in row.items()
         }
         for name, row in costs.parts.items()
@@ -46,23 +55,42 @@ def with_overheads(costs: CostTable, measured: Sequence[tuple[Mapping[str, Choic
     return replace(sized, base_peak_bytes=sized.base_peak_bytes + max(0, above))
 
 
-def _least_covering(beyond: Mapping[tuple[int, ...], int]) -> list[int]:
-    """Bytes for each of a kind, the least in all with which every one of these counts makes what it held beyond."""
+def _least_covering(beyond: Mapping[tuple[int, ...], int], most_gone: float) -> list[int]:
+    """Bytes for each of a kind, the least in all with which every one of these counts makes what it held beyond.
+
+    A layer that is gone saves `most_gone` bytes at most: few models say little, and what they do not say would else be
+    anything. What no such bytes can make is not made.
+    """
     if not beyond:
         return [0] * len(_KINDS)
     counts = np.array(list(beyond), float)
-    bounds = [
-        (None if kind is _is_gone else 0, None) if known else (0, 0)
-        for kind, known in zip(_KINDS, counts.sum(axis=0), strict=True)
-    ]
+    known = (counts != 0).any(axis=0)
+    bounds = [(-most_gone if kind is _is_gone else 0, 0 if kind is _is_gone else None) for kind in _KINDS]
+    bounds = [bound if is_known else (0, 0) for bound, is_known in zip(bounds, known, strict=True)]
+    lacking = np.eye(len(counts))
     solved = linprog(
-        counts.sum(axis=0), -counts, -np.array(list(beyond.values()), float), bounds=bounds, method="highs"
+        np.concatenate([counts.sum(axis=0), np.full(len(counts), _LACKING)]),
+        -np.hstack([counts, lacking]),
+        -np.array(list(beyond.values()), float),
+        bounds=[*bounds, *[(0, None)] * len(counts)],
+        method="highs",
     )
-    return [math.ceil(value - 1e-6) for value in solved.x]
+    return [math.ceil(value - 1e-6) for value in solved.x[: len(_KINDS)]]
 
 
-def _of_kinds(choice: Choice, each_bytes: Sequence[int]) -> Iterator[int]:
-    return (held for kind, held in zip(_KINDS, each_bytes, strict=True) if kind(choice))
+def _counts(chosen: Mapping[str, Choice], layers_of: Mapping[str, int]) -> Iterator[int]:
+    """How many of each kind: layers that stay and are left fp32, compact ones, those that are gone."""
+    for index in range(len(_KINDS)):
+        unit = [int(index == other) for other in range(len(_KINDS))]
+        yield sum(_held(choice, layers_of.get(part, 1), unit) for part, choice in chosen.items())
+
+
+def _held(choice: Choice, layers: int, each_bytes: Sequence[int]) -> int:
+    """What a choice adds where a layer of each kind holds so many bytes; a block is chosen for all its layers."""
+    left, compact, gone = each_bytes
+    if _is_gone(choice):  # its layers are counted beside it, as if they were there
+        return layers * (gone - (left if choice.precision != "fp32" else 0))
+    return left * _left_fp32(choice) + compact * _is_compact(choice)
 
 
 def _is_compact(choice: Choice) -> bool:
@@ -81,6 +109,8 @@ def _is_gone(choice: Choice) -> bool:
 
 
 _KINDS = (_left_fp32, _is_compact, _is_gone)
+# What a byte that no measured model explains costs, beside one that one explains: it is the last resort.
+_LACKING = 1e4
 
 
 def p95_over_median(clock: Clock, measured: Sequence[Measurement]) -> float:

@@ -73,6 +73,7 @@ def allocate(board: Known, job: Job, profile: Profiled, budget: Budget, request:
             learned.spread,
             timer,
             budget.size_bytes.value if budget.size_bytes else None,
+            [(whole.selection, whole.timed) for whole in (*dense_forms(profile), *learned.wholes)],
         )
         budget = hold_to(budget, settled.timed, learned, board.target.family.clock, watch)
         planned = Planned(

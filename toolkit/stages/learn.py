@@ -103,8 +103,13 @@ def _fitted(job: Job, profile: Profiled, costs: CostTable, wholes: list[Whole], 
     }
     kinds |= dict.fromkeys(job.groups, "channels") | dict.fromkeys(job.blocks, "blocks")
     return fit_latency_model(
-        profiling.with_overheads(costs, pairs),
+        profiling.with_overheads(costs, pairs, _layers_of(profile)),
         kinds,
         clock,
         [(chosen, timed.measurement.median_ms) for chosen, timed in pairs],
     )
+
+
+def _layers_of(profile: Profiled) -> dict[str, int]:
+    """How many layers each group and block decides on."""
+    return {name: len(part.decides) for name, part in profile.parts.items() if part.decides}

@@ -1,10 +1,11 @@
 """Settle on an allocation: choose, time what was chosen on the board, and choose again until the budget holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.choice import Selection
 from toolkit.compression import Allocation, Allocator, CostTable, GainCurve, Limits
+from toolkit.compression.allocation import describe, fits
 from toolkit.compression.knapsack import least
 from toolkit.errors import BudgetError
 from toolkit.profiling import WholeModel
@@ -35,17 +36,24 @@ def settle(
     spread: float,
     time: Callable[[Selection], WholeModel] | None,
     budget_bytes: int | None = None,
+    known: Sequence[tuple[Selection, WholeModel]] = (),
 ) -> Settled:
     """The allocation of most gain whose measured median, times the `spread` of a p95, keeps within the budget.
 
     A prediction is never exact: what was planned too slow, too large or too timidly is planned again under limits
-    corrected by what the board said. Where nothing that was timed holds the latency, the fastest of it. Raises
-    BudgetError if nothing fits the limits.
+    corrected by what the board said. Where nothing that was so planned holds the budget, the best that does of the
+    `known` models, which were timed before; where none does, the fastest of what was planned. Raises BudgetError if
+    nothing fits the limits.
     """
     allocation = allocator(gains, costs, limits)
     judged_by_time = budget_ms is not None and limits.latency_ms is not None
     if time is None or not (judged_by_time or budget_bytes is not None):
         return Settled(allocation, limits, None)
+
+    def holds(timed: WholeModel) -> bool:
+        fast = not judged_by_time or timed.measurement.median_ms <= _most_median_ms(budget_ms or 0, clock, spread)
+        return fast and (budget_bytes is None or timed.size_bytes <= budget_bytes)
+
     best: Settled | None = None
     tried: dict[Selection, Settled] = {}
     for _ in range(_ROUNDS):
@@ -54,13 +62,8 @@ def settle(
             break
         timed = time(chosen)
         settled = tried[chosen] = Settled(allocation, limits, timed)
-        beyond = 0 if budget_bytes is None else timed.size_bytes - budget_bytes
-        fast, used = True, 1.0
-        if judged_by_time:
-            assert budget_ms is not None
-            fast = timed.measurement.median_ms <= _most_median_ms(budget_ms, clock, spread)
-            used = timed.measurement.median_ms * spread / budget_ms
-        if fast and beyond <= 0:
+        used = timed.measurement.median_ms * spread / budget_ms if judged_by_time and budget_ms else 1.0
+        if holds(timed):
             if best is None or allocation.gain > best.allocation.gain:
                 best = settled
             if used >= _LEAST[clock] or chosen.is_dense:
@@ -68,12 +71,21 @@ def settle(
         # The board's word on the model nearest to what is wanted corrects all that was predicted.
         if judged_by_time:
             limits = replace(limits, latency_ms=_corrected_ms(allocation.latency_ms, timed, AIM[clock] / used))
-        if beyond > 0:
-            limits = replace(limits, size_bytes=_fewer_bytes(allocation.size_bytes, beyond, costs))
+        if budget_bytes is not None and timed.size_bytes > budget_bytes:
+            fewer = _fewer_bytes(allocation.size_bytes, timed.size_bytes - budget_bytes, costs)
+            limits = replace(limits, size_bytes=fewer)
         try:
             allocation = allocator(gains, costs, limits)
         except BudgetError:
             break  # not even the fastest
+    if best is None:
+        allowed = Limits(peak_bytes=limits.peak_bytes)
+        held = [
+            Settled(describe(chosen, gains, costs), limits, timed)
+            for chosen, timed in known
+            if holds(timed) and fits(chosen, costs, allowed)
+        ]
+        best = max(held, key=lambda each: each.allocation.gain, default=None)
     return best or (min(tried.values(), key=_median_ms) if judged_by_time else settled)
 
 
