@@ -16,6 +16,17 @@ from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, Runtime
 
 
+class Summed(nn.Module):
+    """Adds a parameter that no delegate takes, because a cumulative sum is of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.cumsum(self.weight, 0).sum(0)
+
+
 class Residual(nn.Module):
     """Two 3 x 3 convolutions with BatchNorm around a strided shortcut."""
 

@@ -15,12 +15,11 @@ from toolkit.errors import BadInput
 from toolkit.inputs import Inputs, Port
 from toolkit.objectives import CLASSIFICATION
 from toolkit.preprocessing import TOKENIZER, read_told
+from toolkit.request import USUAL_ADAPT_STEPS
 from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
 from toolkit.tasks import Examples
 from toolkit.tasks.labelled_again import labelled_from
-
-USUAL_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def learn_on_board(
     classifies = _classifies(manifest)
     strata = examples.y if classifies else torch.zeros(len(examples), dtype=torch.int64)
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
-    wanted = steps or usual.get("steps") or USUAL_STEPS
+    wanted = steps or usual.get("steps") or USUAL_ADAPT_STEPS
     folds = 0
 
     def on_event(event: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def test_what_cannot_be_exported_is_said_in_two_lines(deployed_place: Workplace,
 
 def test_a_board_that_serves_nothing(place: Workplace) -> None:
     done = place.deploy("export", "--target", "desk", "--to", "model.onnx")
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "nothing was ever deployed" in refusal(done)
     assert not place.root.exists()
     folder, _ = bundle(place.folder / "bundle")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from learning import learning_of, take_steps, whole_of
 from native import served
-from networks import build, compacted
+from networks import Summed, build, compacted
 from torch import nn
 
 from toolkit.inputs import inputs_of
@@ -75,20 +75,9 @@ def test_holes_are_constants_that_come_from_outside(
         assert trace not in program.data
 
 
-class _Summed(nn.Module):
-    """Adds a parameter that no delegate takes, because a cumulative sum is of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(4, 6))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + torch.cumsum(self.weight, 0).sum(0)
-
-
 def test_a_hole_that_no_delegate_takes(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model, x = _Summed(), torch.randn(2, 6)
+    model, x = Summed(), torch.randn(2, 6)
     program = executorch.export(export_with_holes(model, inputs_of(x[:1]), ("weight",)), ("weight",))
     assert program.nodes.fallback > 0
     for _ in range(2):

@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 from native import served
+from networks import Summed
 from torch import nn
 
 from toolkit.devices.agent.quantise import quantise
@@ -78,21 +79,10 @@ def test_stock_executorch_computes_the_same(tmp_path: Path, kind: str, form: str
     np.testing.assert_allclose(stock_executorch(data, x), served(tmp_path, program, values, x.numpy()), rtol=1e-6)
 
 
-class _Summed(nn.Module):
-    """Adds a parameter that no delegate takes, because a cumulative sum is of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(4, 6))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + torch.cumsum(self.weight, 0).sum(0)
-
-
 @pytest.mark.usefixtures("compiler")
 def test_a_hole_that_no_delegate_takes_is_a_constant_of_the_file(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model, x = _Summed().eval(), torch.randn(3, 6)
+    model, x = Summed().eval(), torch.randn(3, 6)
     program = executorch.export(export_with_holes(model, inputs_of(x[:1]), ("weight",)), ("weight",))
     values, taken = fillings(program, model)
     data = executorch.fill(program.data, ("weight",), taken, {})

@@ -9,10 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.console import stdout
-from toolkit.cli.next_command import at_host
 from toolkit.cli.options import AsJson, HostAddress, TargetName
-from toolkit.devices import visit
-from toolkit.errors import BadInput
+from toolkit.devices import visit_deployed
 from toolkit.plain_program import write_plain
 from toolkit.targets import load_target
 from toolkit.units import format_bytes
@@ -35,13 +33,7 @@ def export(
 ) -> None:
     """Write what the board serves, as it was installed, as a plain file that stock ONNX Runtime or ExecuTorch loads."""
     board = load_target(target, host)
-    with visit(board) as home:
-        if home is None:
-            raise BadInput(
-                "nothing was ever deployed to this board",
-                where=board.name,
-                next=f"Deploy first: `{at_host(f'deploy --target {board.name}', host)}`.",
-            )
+    with visit_deployed(board) as home:
         made = write_plain(home, to, release=release, adapted=adapted)
     if as_json:
         typer.echo(json.dumps({"target": board.name, "file": str(to), **asdict(made)}))

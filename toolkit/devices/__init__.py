@@ -8,7 +8,7 @@ from toolkit.devices.home import Home, find_home, open_home, scratch
 from toolkit.devices.install_agent import install_agent
 from toolkit.devices.packages import ensure_packages
 from toolkit.devices.releases.lock import locked
-from toolkit.devices.session import connected, hold, hold_deployed, visit
+from toolkit.devices.session import connected, hold, hold_deployed, visit, visit_deployed
 
 __all__ = [
     "Agent",
@@ -30,4 +30,5 @@ __all__ = [
     "probe",
     "scratch",
     "visit",
+    "visit_deployed",
 ]

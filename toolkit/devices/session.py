@@ -36,14 +36,27 @@ def hold(target: Target) -> Iterator[Home]:
 
 
 @contextmanager
-def hold_deployed(target: Target) -> Iterator[Home]:
-    """The same where something was deployed before, and nothing is made elsewhere. Raises BoardError."""
+def visit_deployed(target: Target) -> Iterator[Home]:
+    """To look where something was deployed before. Raises BoardError."""
     with connected(target) as device:
-        if find_home(device, target) is None:
-            raise BoardError(
-                "nothing was ever deployed to this board",
-                where=target.name,
-                next=f"Deploy first: `deploy --target {target.name}`.",
-            )
+        yield _deployed(device, target)
+
+
+@contextmanager
+def hold_deployed(target: Target) -> Iterator[Home]:
+    """To measure or change it where something was deployed before: nothing is made elsewhere. Raises BoardError."""
+    with connected(target) as device:
+        _deployed(device, target)
         with locked(open_home(device, target)) as home:
             yield home
+
+
+def _deployed(device: Device, target: Target) -> Home:
+    home = find_home(device, target)
+    if home is None:
+        raise BoardError(
+            "nothing was ever deployed to this board",
+            where=target.name,
+            next=f"Deploy first: `deploy --target {target.name}`.",
+        )
+    return home

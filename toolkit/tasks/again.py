@@ -11,14 +11,13 @@ from toolkit.inputs import Inputs, Port
 from toolkit.preprocessing import Preprocessing
 from toolkit.reading import Reading
 from toolkit.tasks.box_files import read_text
-from toolkit.tasks.files import read_example
+from toolkit.tasks.files import IMAGES, RECORDINGS, read_example
 from toolkit.tasks.resample import of_length
-from toolkit.tasks.table import TABLES, read_rows
+from toolkit.tasks.table import TABLES, TEXT, read_rows
 from toolkit.tasks.tokens import ids_of_length
 from toolkit.tasks.values import scaled_examples_of
 
 _ARRAYS = (".npy", ".npz")
-_TEXT = ("text", "sentence")
 # How a file of each kind is called, for who gives another.
 _WANTED = {
     "images": "an image (.png, .jpg)",
@@ -50,7 +49,7 @@ def inputs_from(file: Path, made: Preprocessing | None, ports: Sequence[Port]) -
         )
     [port] = ports
     by_kind = {"images": _image, "recordings": _recording, "numbers": _numbers, "texts": _texts}
-    suffixes = {"images": (".png", ".jpg", ".jpeg"), "recordings": (".wav",), "numbers": TABLES, "texts": _texts_in}
+    suffixes = {"images": IMAGES, "recordings": RECORDINGS, "numbers": TABLES, "texts": (".txt", *TABLES)}
     if made.kind not in by_kind or suffix not in suffixes[made.kind]:
         raise BadInput(
             f"is not what the network was made for: {_WANTED[made.kind]}",
@@ -58,9 +57,6 @@ def inputs_from(file: Path, made: Preprocessing | None, ports: Sequence[Port]) -
             next=f"Give that, or a .npy with {_said(port)}.",
         )
     return Inputs({port.name: _fitted(file, by_kind[made.kind](file, made, port), port, made)})
-
-
-_texts_in = (".txt", *TABLES)
 
 
 def _image(file: Path, made: Preprocessing, port: Port) -> np.ndarray:
@@ -95,7 +91,7 @@ def _texts(file: Path, made: Preprocessing, port: Port) -> np.ndarray:
             next=f"Give a .npy with {_said(port)}.",
         )
     if file.suffix.lower() in TABLES:
-        found = [next((row.cells[name] for name in _TEXT if name in row.cells), None) for row in read_rows(file)]
+        found = [next((row.cells[name] for name in TEXT if name in row.cells), None) for row in read_rows(file)]
         if not all(isinstance(text, str) for text in found):
             raise BadInput("has no column text", where=str(file), next="Name the column of texts text.")
         texts = [str(text) for text in found]

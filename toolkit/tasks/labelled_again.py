@@ -12,10 +12,8 @@ from toolkit.preprocessing import Preprocessing
 from toolkit.tasks.again import inputs_from
 from toolkit.tasks.files import SUFFIXES
 from toolkit.tasks.folder import require_one_kind
-from toolkit.tasks.table import TABLES, Row, read_rows
+from toolkit.tasks.table import LABEL, TABLES, Row, read_rows
 from toolkit.tasks.task import Examples
-
-_LABEL = ("label", "intent")
 
 
 def labelled_from(
@@ -81,7 +79,7 @@ def _from_folder(
 
 
 def _label(source: Path, row: Row) -> str:
-    found = next((row.cells[name] for name in _LABEL if name in row.cells), None)
+    found = next((row.cells[name] for name in LABEL if name in row.cells), None)
     if not isinstance(found, str | int) or not str(found).strip():
         raise BadInput(f"line {row.line} has no label", where=str(source), next="Name the column of classes label.")
     return str(found).strip()

@@ -11,13 +11,11 @@ from toolkit.errors import BadInput
 from toolkit.preprocessing import Preprocessing
 from toolkit.reading import Reading, require_of_use
 from toolkit.tasks.split import draw_support
-from toolkit.tasks.table import Row, read_rows
+from toolkit.tasks.table import LABEL, TEXT, Row, read_rows
 from toolkit.tasks.task import Task
 from toolkit.tasks.tokens import MOST_TOKENS, file_of, tokenised
 from toolkit.tasks.values import examples_of, scaled_examples_of
 
-# What columns are called: the first that there is.
-_TEXT, _LABEL = ("text", "sentence"), ("label", "intent")
 _SHOWN = 8
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -30,7 +28,7 @@ def task_from_table(
     first = next(rows, None)
     if first is None:
         raise BadInput("has no rows", where=str(path), next="Give a header with label, then rows of two classes.")
-    label, text = (next((name for name in names if name in first.cells), None) for names in (_LABEL, _TEXT))
+    label, text = (next((name for name in names if name in first.cells), None) for names in (LABEL, TEXT))
     others = [name for name in first.cells if name != label]
     if label is None or not others:
         raise BadInput(

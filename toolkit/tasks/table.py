@@ -10,6 +10,8 @@ from typing import Any
 from toolkit.errors import BadInput, first_line
 
 TABLES = (".csv", ".jsonl")
+# What columns are called: the first that there is.
+TEXT, LABEL = ("text", "sentence"), ("label", "intent")
 
 
 @dataclass(frozen=True)
