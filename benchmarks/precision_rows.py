@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks import channels, mixed_models, narrowed, plain_int8
 from benchmarks.models import resnet
+from edge_runtime.release import load_inference, load_tensors
 from toolkit import pipeline
 from toolkit.cache import cache_folder, cached, digest
 from toolkit.devices import hold
-from toolkit.devices.agent.release import load_inference, load_tensors
 from toolkit.distillation import Checkpoint
 from toolkit.errors import DeployError
 from toolkit.profiling.measurement import Measurement

@@ -36,6 +36,7 @@ from scipy.stats import t as student_t
 
 from benchmarks.models import speech
 from benchmarks.models.data import VARIABLE
+from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.adaptation import features_of, head_start, task_head
 from toolkit.adaptation.heads import HeadStart
 from toolkit.adaptation.on_device import JITTER, LEARNING_RATE
@@ -60,7 +61,6 @@ from toolkit.compression import (
 from toolkit.compression.layers import Dense
 from toolkit.devices.agent.adapt import adapt
 from toolkit.devices.agent.infer import infer
-from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.distillation import augment_for, kd, recover
 from toolkit.inputs import inputs_of
 from toolkit.models import Network, split_head

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from edge_runtime.program import Program as Loaded
+from edge_runtime.program import load
 from tests.choices import ranks
 from toolkit.compression import break_even_rank, calibrate, compress, compressible_layers, jactus_spectrum, matrix
-from toolkit.devices.agent.runtime import Program as Loaded
-from toolkit.devices.agent.runtime import load
 from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, Runtime
 

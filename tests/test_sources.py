@@ -19,7 +19,7 @@ def calls() -> list[tuple[Path, ast.Call]]:
     """Every call of `code_digest` in our sources."""
     return [
         (path, node)
-        for folder in ("toolkit", "benchmarks")
+        for folder in ("toolkit", "edge_runtime", "benchmarks")
         for path in sorted((CHECKOUT / folder).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "code_digest"
@@ -29,7 +29,9 @@ def calls() -> list[tuple[Path, ast.Call]]:
 def names_in(path: Path, call: ast.Call) -> list[str]:
     """The packages and modules that a call in `path` names, also through a tuple that it unpacks."""
     texts = {node.value for each in [call, *_tuples(path)] for node in ast.walk(each) if isinstance(node, ast.Constant)}
-    named = [text for text in texts if isinstance(text, str) and text.startswith(("toolkit.", "benchmarks."))]
+    named = [
+        text for text in texts if isinstance(text, str) and text.startswith(("toolkit.", "edge_runtime", "benchmarks."))
+    ]
     itself = [module_of(path)] if any(isinstance(each, ast.Name) for each in call.args) else []
     return named + itself
 
@@ -45,7 +47,8 @@ def module_of(path: Path) -> str:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the package's sources."""
-    shutil.copytree(CHECKOUT / "toolkit", tmp_path / "toolkit", ignore=shutil.ignore_patterns("__pycache__", "runner"))
+    for package in ("toolkit", "edge_runtime"):
+        shutil.copytree(CHECKOUT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "runner"))
     return tmp_path
 
 

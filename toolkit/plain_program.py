@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.devices.agent.release import fill_holes, load_tensors
+from edge_runtime.release import fill_holes, load_tensors
 from toolkit.devices.home import Home
 from toolkit.devices.releases.fetch import fetch, fetch_learned, opened
 from toolkit.errors import BadInput, BoardError

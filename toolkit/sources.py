@@ -16,7 +16,7 @@ from pathlib import Path
 from toolkit.cache import digest
 
 _ROOT = Path(__file__).parents[1]
-_OURS = ("toolkit", "benchmarks")
+_OURS = ("toolkit", "edge_runtime", "benchmarks")
 # Distributions whose name is not that of their module, and what an exporter leaves its work to.
 _DISTRIBUTIONS = {
     "sklearn": ("scikit-learn",),

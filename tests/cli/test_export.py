@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 from workplace import Workplace, bundle, copy_workplace, local_home, one_object, refusal
 
-from toolkit.devices.agent.tensors import read_arrays, write_arrays
+from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.devices.releases import release
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from workplace import Workplace, copy_workplace, one_object, refusal
 
-from toolkit.devices.agent.tensors import read_arrays, write_arrays
+from edge_runtime.tensors import read_arrays, write_arrays
 
 
 @pytest.fixture

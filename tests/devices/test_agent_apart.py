@@ -62,7 +62,7 @@ def test_a_program_that_no_runtime_loads_is_said_at_once(tmp_path: Path) -> None
 
 def test_a_runtime_brings_no_thread_and_writes_nothing_into_a_home(tmp_path: Path) -> None:
     """ONNX Runtime's telemetry would (1.31): on a board nobody asked for it."""
-    script = "import os\nfrom agent.runtime import bring_in\nbring_in('onnxruntime')\n"
+    script = "import os\nfrom edge_runtime.program import bring_in\nbring_in('onnxruntime')\n"
     text = _BOTH.replace("{devices!r}", repr(str(CHECKOUT / "toolkit/devices"))) + script
     text += "print(len(os.listdir('/proc/self/task')))\n"
     alone = {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}

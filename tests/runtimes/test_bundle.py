@@ -13,10 +13,10 @@ from learning import learning_of
 from networks import build, compacted
 from torch import nn
 
+from edge_runtime.digests import corrupt_files, read_manifest
+from edge_runtime.release import load_inference, load_tensors
+from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.choice import Precision
-from toolkit.devices.agent.digests import corrupt_files, read_manifest
-from toolkit.devices.agent.release import load_inference, load_tensors
-from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.preprocessing import Preprocessing, read_told

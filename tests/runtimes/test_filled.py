@@ -10,8 +10,8 @@ from native import served
 from networks import Summed
 from torch import nn
 
-from toolkit.devices.agent.quantise import quantise
-from toolkit.devices.agent.runtime import load
+from edge_runtime.program import load
+from edge_runtime.quantise import quantise
 from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, executorch, export_with_holes, onnxruntime
 from toolkit.runtimes.arithmetic import Arithmetic, Quantisation

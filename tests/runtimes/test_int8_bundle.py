@@ -10,10 +10,10 @@ from native import run_verb
 from networks import build, compacted
 from torch import nn
 
+from edge_runtime.release import fill_holes, load_inference, load_tensors
+from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.compression import compact_layers
 from toolkit.devices.agent.adapt import adapt
-from toolkit.devices.agent.release import fill_holes, load_inference, load_tensors
-from toolkit.devices.agent.tensors import read_arrays, write_arrays
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import executorch, onnxruntime

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from edge_runtime.program import Program as Loaded
+from edge_runtime.program import load
+from edge_runtime.quantise import quantise
+from edge_runtime.saturation import saturates
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.devices.agent.conditions import text
-from toolkit.devices.agent.quantise import quantise
-from toolkit.devices.agent.runtime import Program as Loaded
-from toolkit.devices.agent.runtime import load
-from toolkit.devices.agent.saturation import saturates
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.runtimes import Program, export_with_holes, onnxruntime

@@ -9,9 +9,9 @@ import torch
 from networks import build, compacted, loaded
 from torch import nn
 
+from edge_runtime.quantise import quantise
 from toolkit.compression import CompactConv2d, CompactLinear
 from toolkit.devices.agent.bench import bench
-from toolkit.devices.agent.quantise import quantise
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.runtimes import export_with_holes, onnxruntime

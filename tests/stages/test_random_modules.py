@@ -18,9 +18,9 @@ from networks import loaded
 from random_modules import Drawn, random_modules
 from torch import nn
 
+from edge_runtime.release import fill_holes
 from tests.choices import ranks
 from toolkit.compression import best_approximations, compact_layers, components_of, compress, matrix
-from toolkit.devices.agent.release import fill_holes
 from toolkit.inputs import inputs_of
 from toolkit.plain import make_plain
 from toolkit.runtimes import onnxruntime

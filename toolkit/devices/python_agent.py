@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import edge_runtime
 from toolkit.devices.agent_client import Agent
 from toolkit.devices.digests import sums
 from toolkit.devices.home import Home, push_bytes
@@ -15,7 +16,8 @@ from toolkit.devices.streams import shell_path
 from toolkit.errors import BoardError
 from toolkit.targets import LocalPlace, Target
 
-_SOURCES = Path(__file__).parent / "agent"
+# The agent, and what it shares with applications on the board.
+_PACKAGES = {"agent": Path(__file__).parent / "agent", "edge_runtime": Path(edge_runtime.__file__).parent}
 
 
 def install_python_agent(home: Home, target: Target) -> Agent:
@@ -55,7 +57,11 @@ def pack_agent() -> bytes:
     """The agent's sources as a runnable zip, the same bytes for the same sources."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        entries = {f"agent/{path.name}": path.read_text(encoding="utf-8") for path in sorted(_SOURCES.glob("*.py"))}
+        entries = {
+            f"{package}/{path.name}": path.read_text(encoding="utf-8")
+            for package, folder in _PACKAGES.items()
+            for path in sorted(folder.glob("*.py"))
+        }
         entries["__main__.py"] = _MAIN
         for name, text in entries.items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)

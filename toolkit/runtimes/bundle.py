@@ -13,9 +13,9 @@ from safetensors.numpy import save_file
 from torch import nn
 from torch.export import ExportedProgram
 
+from edge_runtime.release import fill_holes, load_tensors
 from toolkit.choice import Precision
 from toolkit.compression import compact_layers, fold_all
-from toolkit.devices.agent.release import fill_holes, load_tensors
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.releases.manifest import NAME, VERSION
 from toolkit.inputs import Inputs

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from toolkit.devices.agent.runtime import load as load_program
+from edge_runtime.program import load as load_program
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
 from toolkit.quiet import quiet

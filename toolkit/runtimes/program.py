@@ -30,7 +30,7 @@ class Program:
 
     `fp32_layers` were asked for in int8, and the runtime cannot run them so; nor the `fp32_operators`, which have no
     weights and are told by kind. The `quantised_holes` among its holes take int8 values and their steps
-    (`devices.agent.quantise`). `input_type` is a NumPy type: a layer that stands between int8 layers is timed alone on
+    (`edge_runtime.quantise`). `input_type` is a NumPy type: a layer that stands between int8 layers is timed alone on
     what it gets there.
     """
 
@@ -97,7 +97,7 @@ class Runtime(Protocol):
     ) -> bytes:
         """The program's file with its holes filled for good, for the runtime as everybody has it.
 
-        `values` are what `devices.agent.release.fill_holes` gives; `told` is kept where the format has a place for it.
+        `values` are what `edge_runtime.release.fill_holes` gives; `told` is kept where the format has a place for it.
         Raises BadInput if the exporter is missing, and ValueError if something fits no hole.
         """
         ...

@@ -1,109 +1,30 @@
-"""Learn from the support examples on this board: exported programs move cores and head, nothing else.
-
-Whether the result is accepted is decided on support examples held out in turn; the final cores are then trained on all
-of them, for as many steps. The examples never leave the board.
-"""
-
-import time
+"""Learn from the support examples on this board, and write what was accepted. The examples never leave the board."""
 
 import numpy as np
 
-from .digests import read_manifest
-from .facts import peak_bytes
-from .learner import Learner
-from .release import load_tensors
-from .tensors import read_arrays, write_arrays
+from edge_runtime.digests import read_manifest
+from edge_runtime.learner import Learner
+from edge_runtime.learning import learn
+from edge_runtime.release import load_tensors
+from edge_runtime.tensors import read_arrays, write_arrays
 
-_EVALUATE_EVERY = 5
-# Cross-validation in five folds where that takes no longer than this, else in three.
-_PATIENCE_S = 30.0
-_REASONS = {
-    True: "held-out examples are predicted better",
-    False: "held-out examples are not predicted better",
-    None: "one example of a class: nothing can be held out to judge by",
-}
+from .facts import peak_bytes
 
 
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`), adapted (file to write), steps, lr, seed,
     threads, and jitter: noise for an input, by its name, as a share of its deviation.
-
-    Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final run).
     """
     manifest = read_manifest(spec["release"])
     tensors = load_tensors(spec["release"], None)
     support = read_arrays(spec["support"])
-    strata = support["strata"]
     learner = Learner(spec, manifest, tensors, support)
-    folds = min(_affordable_folds(learner, spec["steps"]), int(np.unique(strata, return_counts=True)[1].min()))
-    emit("folds", folds=folds)
-    held_out = _cross_validate(learner, strata, folds, spec["steps"], emit) if folds > 1 else None
-    accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
-    result = {
-        "folds": folds,
-        "steps": 0 if held_out is None else spec["steps"],
-        "accepted": accepted,
-        "reason": _REASONS[None if held_out is None else accepted],
-        "held_out": held_out,
-        "trained_values": int(sum(tensors[name].size for name in learner.names)),
-    }
-    if accepted:
-        everything = np.arange(learner.examples)
-        parameters = learner.start(everything)
-        for step, trained, loss in learner.train(parameters, everything, spec["steps"], folds):
-            parameters = trained
-            emit("step", step=step, loss=loss)
-        if all(np.isfinite(value).all() for value in parameters):
-            write_arrays(spec["adapted"], dict(zip(learner.names, parameters)))
-        else:
-            result.update(accepted=False, reason="training diverged")
+    result, learned = learn(learner, support["strata"], spec["steps"], emit)
+    if learned is not None:
+        write_arrays(spec["adapted"], learned)
     return {
         **result,
+        "trained_values": int(sum(tensors[name].size for name in learner.names)),
         "step_ms": float(np.median(learner.step_ms)) if learner.step_ms else None,
         "peak_bytes": peak_bytes(),
     }
-
-
-def _affordable_folds(learner, steps) -> int:  # type: ignore[no-untyped-def]
-    """Five, or three where a step takes so long that five would try one's patience."""
-    everything = np.arange(learner.examples)
-    parameters = learner.start(everything)
-    learner.gradients(parameters, everything)  # the first call warms up
-    started = time.perf_counter()
-    learner.gradients(parameters, everything)
-    return 5 if 6 * steps * (time.perf_counter() - started) <= _PATIENCE_S else 3
-
-
-def _cross_validate(learner, strata, folds, steps, emit):  # type: ignore[no-untyped-def]
-    """Loss and score of the held-out examples, all folds together, with the starting head and after training."""
-    held_out = [_held_out(strata, fold, folds) for fold in range(folds)]
-    starts = [learner.start(np.flatnonzero(~rows)) for rows in held_out]
-    runs = [
-        learner.train(start, np.flatnonzero(~rows), steps, fold)
-        for fold, (start, rows) in enumerate(zip(starts, held_out))
-    ]
-
-    def judged(parameters):  # type: ignore[no-untyped-def]
-        scores, judgements = zip(
-            *[learner.judge(values, np.flatnonzero(rows)) for values, rows in zip(parameters, held_out)]
-        )
-        # Of several calibrations of the same outputs, the one that suits all of them best.
-        return float(np.concatenate(judgements).mean(0).min()), float(np.concatenate(scores).mean())
-
-    before = judged(starts)
-    emit("curve", step=0, loss=before[0], score=before[1])
-    for step in range(1, steps + 1):
-        parameters = [next(run)[1] for run in runs]
-        if step % _EVALUATE_EVERY == 0 or step == steps:
-            after = judged(parameters)
-            emit("curve", step=step, loss=after[0], score=after[1])
-    return {"loss_before": before[0], "score_before": before[1], "loss_after": after[0], "score_after": after[1]}
-
-
-def _held_out(strata, fold, folds):  # type: ignore[no-untyped-def]
-    """Every `folds`-th example of each stratum, from the `fold`-th on."""
-    order = np.zeros(len(strata), int)
-    for stratum in np.unique(strata):
-        members = np.flatnonzero(strata == stratum)
-        order[members] = np.arange(len(members))
-    return order % folds == fold

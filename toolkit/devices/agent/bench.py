@@ -4,12 +4,13 @@ import time
 
 import numpy as np
 
+from edge_runtime.digests import sha256
+from edge_runtime.program import bring_in, load
+from edge_runtime.quantise import quantise
+from edge_runtime.tensors import read_arrays
+
 from .apart import apart
 from .conditions import conditions, conditions_at_work
-from .digests import sha256
-from .quantise import quantise
-from .runtime import bring_in, load
-from .tensors import read_arrays
 
 _CALLS_AT_LEAST = 10
 _PACED_CALLS = 20

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from .digests import read_manifest
+from edge_runtime.digests import read_manifest
+from edge_runtime.release import load_inference, load_tensors
+from edge_runtime.tensors import read_arrays, write_arrays
+
 from .facts import peak_bytes
-from .release import load_inference, load_tensors
-from .tensors import read_arrays, write_arrays
 
 
 def infer(spec, emit):  # type: ignore[no-untyped-def]

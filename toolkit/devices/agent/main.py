@@ -33,7 +33,7 @@ def _verb(name):  # type: ignore[no-untyped-def]
 
         return lambda spec, emit: facts()
     if name == "bring_in":
-        from .runtime import bring_in
+        from edge_runtime.program import bring_in
 
         return lambda spec, emit: {"version": bring_in(spec["runtime"])}
     if name == "bench":

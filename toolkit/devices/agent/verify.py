@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from edge_runtime.digests import corrupt_files, read_manifest
+from edge_runtime.release import load_inference, load_tensors
+from edge_runtime.tensors import read_arrays
+
 from .bench import timed
 from .conditions import conditions, conditions_at_work
 from .difference import difference
-from .digests import corrupt_files, read_manifest
 from .facts import peak_bytes
-from .release import load_inference, load_tensors
-from .tensors import read_arrays
 
 
 def verify(spec, emit):  # type: ignore[no-untyped-def]

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
+from .program import load
 from .release import load_inference
-from .runtime import load
 
 
 class Learner:

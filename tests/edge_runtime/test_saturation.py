@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from toolkit.devices.agent import runtime
-from toolkit.devices.agent.conditions import text
-from toolkit.devices.agent.saturation import saturates
+from edge_runtime import program
+from edge_runtime.saturation import cpuinfo as this_processor
+from edge_runtime.saturation import saturates
 
 # Lines of /proc/cpuinfo, shortened: a Core i7-4770 (Haswell), a Xeon 6248 (Cascade Lake), a Core i5-12400 (Alder Lake),
 # and a Raspberry Pi 4, whose features have another name.
@@ -32,7 +32,7 @@ def test_x86_without_vnni_saturates(cpuinfo: str | None, expected: bool) -> None
     assert saturates(cpuinfo) is expected
 
 
-_EXACT_HERE = not saturates(text("/proc/cpuinfo"))
+_EXACT_HERE = not saturates(this_processor())
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ _EXACT_HERE = not saturates(text("/proc/cpuinfo"))
 )
 def test_the_largest_products_add_up_in_full(cpuinfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """255 x 127 in each of 64 places, the most that int8 can ask for; a pair of them is 64,770, 16 bits hold 32,767."""
-    monkeypatch.setattr(runtime, "text", lambda path: cpuinfo)
+    monkeypatch.setattr(program, "cpuinfo", lambda: cpuinfo)
     onnx.save(_product(), tmp_path / "product.onnx")
-    run = runtime.load("onnxruntime", str(tmp_path / "product.onnx"), {}, 1)
+    run = program.load("onnxruntime", str(tmp_path / "product.onnx"), {}, 1)
     [found] = run([np.full((1, 64), 255, np.float32)])
     np.testing.assert_allclose(found, np.full((1, 8), 64 * 255 * 127), rtol=1 / 255)
 
@@ -83,9 +83,9 @@ def test_so_they_do_on_a_haswell_that_would_saturate_them(cpuinfo: str, expected
     """One that is emulated, and believes `cpuinfo`: with the flags of another, each pair ends at 32,767."""
     onnx.save(_product(), tmp_path / "product.onnx")
     script = (
-        "import numpy as np\nfrom toolkit.devices.agent import runtime\n"
-        f"runtime.text = lambda path: {cpuinfo!r}\n"
-        f"run = runtime.load('onnxruntime', {str(tmp_path / 'product.onnx')!r}, {{}}, 1)\n"
+        "import numpy as np\nfrom edge_runtime import program\n"
+        f"program.cpuinfo = lambda: {cpuinfo!r}\n"
+        f"run = program.load('onnxruntime', {str(tmp_path / 'product.onnx')!r}, {{}}, 1)\n"
         "print(float(run([np.full((1, 64), 255, np.float32)])[0].max()))\n"
     )
     assert EMULATOR is not None

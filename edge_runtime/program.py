@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from .conditions import text
-from .saturation import saturates
+from .saturation import cpuinfo, saturates
 
 # It rounds the weights of layers between int8 ones, per tensor, also where those shall stay in fp32.
 _NOT_WANTED = ["WeightBiasQuantization"]
@@ -44,7 +43,7 @@ def _load_onnxruntime(path: str, holes: Mapping[str, np.ndarray], threads: int) 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if saturates(text("/proc/cpuinfo")):
+    if saturates(cpuinfo()):
         # Other kernels, slower and exact; a processor with VNNI is fast and exact without them.
         options.add_session_config_entry("session.x64quantprecision", "1")
     values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in holes.values()]

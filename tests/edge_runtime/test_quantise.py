@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from toolkit.devices.agent.quantise import quantise
-from toolkit.devices.agent.release import fill_holes
+from edge_runtime.quantise import quantise
+from edge_runtime.release import fill_holes
 
 _TINY = np.finfo(np.float32).tiny
 

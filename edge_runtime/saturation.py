@@ -12,3 +12,12 @@ def saturates(cpuinfo: "str | None") -> bool:
         if line.startswith("flags"):
             return _EXACT.isdisjoint(line.split())
     return False
+
+
+def cpuinfo() -> "str | None":
+    """What the kernel says of this processor; None where it says nothing."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None

@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
+from .program import load
 from .quantise import quantise
-from .runtime import load
 from .tensors import read_arrays
 
 
