@@ -36,10 +36,10 @@ from scipy.stats import t as student_t
 
 from benchmarks.models import speech
 from benchmarks.models.data import VARIABLE
+from edge_runtime.learning import JITTER, LEARNING_RATE
 from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.adaptation import features_of, head_start, task_head
 from toolkit.adaptation.heads import HeadStart
-from toolkit.adaptation.on_device import JITTER, LEARNING_RATE
 from toolkit.cache import cached, digest
 from toolkit.choice import DENSE, Choice, all_dense
 from toolkit.compression import (

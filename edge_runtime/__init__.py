@@ -1,1 +1,15 @@
-"""What a board needs to run a release and to learn on top of it: NumPy and the inference runtime, and no torch."""
+"""What is active on this board, for an application.
+
+    model = edge_runtime.load()
+    logits = model(x)
+    model.learn(x, y)
+
+Needs NumPy and ONNX Runtime, and no torch. All of it is imported at once: where it is an archive that a later
+deployment replaces, nothing is read from that afterwards.
+"""
+
+from . import beside
+from .errors import EdgeRuntimeError
+from .model import Learned, Model, load
+
+__all__ = ["EdgeRuntimeError", "Learned", "Model", "beside", "load"]

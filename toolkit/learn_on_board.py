@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from toolkit.adaptation.on_device import JITTER, adapt_on_device
+from edge_runtime.learning import JITTER, USUAL_STEPS
+from toolkit.adaptation.on_device import adapt_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
 from toolkit.devices.releases.fetch import Fetched, opened
@@ -15,7 +16,6 @@ from toolkit.errors import BadInput
 from toolkit.inputs import Inputs, Port
 from toolkit.objectives import CLASSIFICATION
 from toolkit.preprocessing import TOKENIZER, read_told
-from toolkit.request import USUAL_ADAPT_STEPS
 from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
 from toolkit.tasks import Examples
@@ -58,7 +58,7 @@ def learn_on_board(
     classifies = _classifies(manifest)
     strata = examples.y if classifies else torch.zeros(len(examples), dtype=torch.int64)
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
-    wanted = steps or usual.get("steps") or USUAL_ADAPT_STEPS
+    wanted = steps or usual.get("steps") or USUAL_STEPS
     folds = 0
 
     def on_event(event: dict[str, Any]) -> None:

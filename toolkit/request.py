@@ -19,7 +19,6 @@ WITH_PRECISION = ("exact", "greedy", "search")
 
 # Where nobody asks for others, of networks that are not large.
 USUAL_RECOVERY_STEPS = 400
-USUAL_ADAPT_STEPS = 40
 
 # What the allocator may choose from: whatever the board gains from, or one precision for all that can run in it.
 AskedPrecision = Literal["auto"] | Precision

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from edge_runtime.learning import USUAL_STEPS
 from toolkit.augmentation import Augmentation, parse_augmentation
 from toolkit.errors import BadInput
 from toolkit.reading import parse_numbers
 from toolkit.recipe import Recipe, parse_recipe
-from toolkit.request import USUAL_ADAPT_STEPS, Request
+from toolkit.request import Request
 from toolkit.units import parse_milliseconds
 
 Allocator = Literal["exact", "greedy", "policy", "search", "uniform", "magnitude", "random"]
@@ -160,7 +161,7 @@ class Adaptation(_Section):
     steps: _Steps | None = Field(
         default=None,
         ge=1,
-        description=f"The board trains for so many steps; by default {USUAL_ADAPT_STEPS}, fewer of a large network.",
+        description=f"The board trains for so many steps; by default {USUAL_STEPS}, fewer of a large network.",
     )
 
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import torch
 
+from edge_runtime.learning import USUAL_STEPS
 from toolkit.choice import Choice
 from toolkit.compression import choices_to_measure, matrix
 from toolkit.compression.rows import input_rows
 from toolkit.profiling import input_shapes
-from toolkit.request import USUAL_ADAPT_STEPS, USUAL_RECOVERY_STEPS
+from toolkit.request import USUAL_RECOVERY_STEPS
 from toolkit.stages.load import Job
 
 _BATCH, _SMALL_BATCH, _FEWEST_STEPS = 64, 16, 20
@@ -57,9 +58,9 @@ def recovery_effort(job: Job, asked: int | None) -> Effort:
 def learning_steps(job: Job, asked: int | None) -> int:
     """What was asked for, else as many steps on a board as a network of that size is given: fewer, if large."""
     if asked is not None or not is_large(job):
-        return USUAL_ADAPT_STEPS if asked is None else asked
+        return USUAL_STEPS if asked is None else asked
     runs = _TRAININGS * len(job.task.support)
-    return min(max(int(_LEARNING_MACS / (_PASSES * runs * macs(job))), _FEWEST_LEARNING_STEPS), USUAL_ADAPT_STEPS)
+    return min(max(int(_LEARNING_MACS / (_PASSES * runs * macs(job))), _FEWEST_LEARNING_STEPS), USUAL_STEPS)
 
 
 def loss_examples(job: Job) -> int:

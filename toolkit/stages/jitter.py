@@ -2,7 +2,7 @@
 
 import torch
 
-from toolkit.adaptation.on_device import JITTER
+from edge_runtime.learning import JITTER
 from toolkit.stages.load import Job
 
 # Of all inputs to a few examples: a rectifier cuts some off, too.

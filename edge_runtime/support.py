@@ -1,0 +1,81 @@
+"""Examples to learn from, as the programs of a release take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .errors import EdgeRuntimeError
+from .inputs import rows_of, said
+
+_WHERE = "model.learn(...)"
+
+
+def support_of(manifest: Mapping[str, Any], inputs: Any, targets: Any) -> dict[str, np.ndarray]:
+    """`inputs.*`, `targets.*` and `strata`, of which as many are held out in turn. Raises EdgeRuntimeError."""
+    learn = manifest["learn"]
+    if learn is None:
+        raise EdgeRuntimeError(
+            "the release does not learn: {}".format(manifest["hindrance"] or "it was made without"),
+            where=_WHERE,
+            next="Deploy a model of which something can be trained.",
+        )
+    ports = manifest["inputs"]
+    given = inputs if isinstance(inputs, Mapping) else {ports[0]["name"]: inputs}
+    if set(given) != {port["name"] for port in ports}:
+        wanted = "; ".join(map(said, ports))
+        raise EdgeRuntimeError(f"was given {', '.join(given)}", where=_WHERE, next=f"Give a dict of arrays: {wanted}.")
+    found = {port["name"]: rows_of(port, given[port["name"]], manifest.get("preprocessing"))[0] for port in ports}
+    target, classes = learn["target"], _classes(manifest)
+    y = _labels(targets, classes) if classes else _values(targets, target)
+    if any(len(rows) != len(y) for rows in found.values()):
+        counts = ", ".join(str(len(rows)) for rows in found.values())
+        raise EdgeRuntimeError(
+            f"was given {counts} inputs and {len(y)} targets", where=_WHERE, next="Give one target an example."
+        )
+    if learn["starts"] and len(y) > learn["most"]:
+        raise EdgeRuntimeError(
+            "was given {} examples; the release takes {} at most".format(len(y), learn["most"]),
+            where=_WHERE,
+            next="Give fewer.",
+        )
+    arrays = {"inputs." + name: rows for name, rows in found.items()}
+    return {**arrays, "targets." + target["name"]: y, "strata": y if classes else np.zeros(len(y), np.int64)}
+
+
+def _classes(manifest: Mapping[str, Any]) -> list[str]:
+    """Releases of before do not say what they are judged by: those with labels classified."""
+    target = manifest["learn"]["target"]
+    labels = not target["shape"] and target["dtype"] == "int64"
+    return list(manifest["classes"]) if labels and manifest.get("measure") in (None, "accuracy") else []
+
+
+def _labels(targets: Any, classes: list[str]) -> np.ndarray:
+    """Names, or places of names in `classes`, as places."""
+    known = {name: place for place, name in enumerate(classes)}
+    places = [known.get(label, label) for label in np.asarray(targets).reshape(-1).tolist()]
+    wrong = [label for label in places if not (isinstance(label, int) and 0 <= label < len(classes))]
+    absent = sorted(set(range(len(classes))) - set(places)) if not wrong else []
+    if wrong or absent:
+        raise EdgeRuntimeError(
+            f"{wrong[0]!r} is none of its classes" if wrong else f"has no example of {classes[absent[0]]}",
+            where=_WHERE,
+            next="Give examples of every class, by name: {}; a new one takes a deployment.".format(", ".join(classes)),
+        )
+    return np.array(places, np.int64)
+
+
+def _values(targets: Any, target: Mapping[str, Any]) -> np.ndarray:
+    values, right = np.asarray(targets), np.dtype(target["dtype"])
+    if list(target["shape"]) == [1] and values.ndim == 1:
+        values = values[:, None]
+    kinds = "biuf" if right.kind == "f" else "biu"
+    if values.ndim == 0 or list(values.shape[1:]) != list(target["shape"]) or values.dtype.kind not in kinds:
+        raise EdgeRuntimeError(
+            f"targets are {values.dtype} {values.shape}", where=_WHERE, next=f"Give {said(target)}, one an example."
+        )
+    if not np.isfinite(values).all():
+        raise EdgeRuntimeError("targets hold what is no number", where=_WHERE, next="Leave these examples out.")
+    return values.astype(right)

@@ -1,0 +1,275 @@
+"""An application on a board calls what it serves, lets it learn, and follows what is deployed meanwhile."""
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from workplace import Workplace, copy_workplace, local_home, one_object
+
+import edge_runtime
+from edge_runtime import learned as learned_files
+from edge_runtime.served import look
+from edge_runtime.tensors import read_arrays, write_arrays
+from toolkit.devices.python_agent import pack_agent
+from toolkit.devices.releases import release as releases
+
+
+@pytest.fixture
+def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
+    """A board that serves a release and has learned nothing."""
+    place = copy_workplace(deployed_place, tmp_path / "copy")
+    for file in (place.root / "adapted").iterdir():
+        file.unlink()
+    return place
+
+
+@pytest.fixture
+def model(served: Workplace) -> edge_runtime.Model:
+    return edge_runtime.load(str(served.root))
+
+
+def accepted(place: Workplace) -> tuple[np.ndarray, np.ndarray]:
+    """Examples, and the outputs that the release was accepted by."""
+    arrays = read_arrays(str(place.root / "releases" / place.releases()["current"] / "acceptance.safetensors"))
+    return arrays["inputs.x"], arrays["outputs.logits"]
+
+
+def blobs() -> tuple[np.ndarray, list[str]]:
+    means = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(7))  # as `my_package.small` has them
+    noise = torch.randn(3, 8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    return (means[:, None] + 1.5 * noise).flatten(0, 1).numpy(), [name for name in "abc" for _ in range(8)]
+
+
+def learned(place: Workplace) -> bytes | None:
+    file = place.root / "adapted" / f"{place.releases()['current']}.safetensors"
+    return file.read_bytes() if file.exists() else None
+
+
+def shifted(place: Workplace, by: float) -> None:
+    """The board learns that the logits are all larger."""
+    digest = place.releases()["current"]
+    tensors = read_arrays(str(place.root / "releases" / digest / "tensors.safetensors"))
+    file = place.root / "adapted" / f"{digest}.safetensors"
+    write_arrays(str(file), {"head.bias": tensors["head.bias"] + np.float32(by)})
+
+
+def another_release(place: Workplace) -> str:
+    """Of the same network with another description, installed and not active; its digest."""
+    bundle = place.folder / "another"
+    current = place.root / "releases" / place.releases()["current"]
+    bundle.mkdir()
+    for file in current.iterdir():
+        (bundle / file.name).write_bytes(file.read_bytes())
+    text = (bundle / "manifest.json").read_text()
+    (bundle / "manifest.json").write_text(text.replace('"a"', '"first"'))
+    return releases.install(local_home(place), bundle).digest
+
+
+def test_calls_give_what_the_release_was_accepted_by(served: Workplace, model: edge_runtime.Model) -> None:
+    x, expected = accepted(served)
+    np.testing.assert_allclose(model(x), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model(x=x[:2]), expected[:2], rtol=1e-4, atol=1e-5)
+    one = model(x[0].astype(np.float64))
+    assert one.shape == expected.shape[1:]
+    np.testing.assert_allclose(one, expected[0], rtol=1e-4, atol=1e-5)
+    assert model.classes == ["a", "b", "c"]
+    told = model.info()
+    assert (told["release"], told["adapted"], told["learns"]) == (served.releases()["current"], False, True)
+    assert [port["name"] for port in told["outputs"]] == ["logits"]
+
+
+def test_nothing_but_numpy_and_the_runtime_is_imported(served: Workplace, tmp_path: Path) -> None:
+    (tmp_path / "edge_runtime.pyz").write_bytes(pack_agent())
+    x, expected = accepted(served)
+    np.save(tmp_path / "x.npy", x)
+    script = (
+        "import sys; sys.path.insert(0, 'edge_runtime.pyz')\nimport edge_runtime, numpy\n"
+        "logits = edge_runtime.load()(numpy.load('x.npy'))\n"
+        "import os; os.remove('edge_runtime.pyz')\n"  # it is replaced under a running application
+        "model = edge_runtime.load(); model.learn(numpy.load('x.npy')[:3], ['a', 'b', 'c'], steps=1)\n"
+        "print(logits.shape, {'torch', 'toolkit', 'onnx'} & set(sys.modules), edge_runtime.__file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"EDGE_DEPLOY_ROOT": str(served.root), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{expected.shape} set() ")
+    assert "edge_runtime.pyz" in done.stdout
+
+
+def test_packages_beside_the_archive_come_last(tmp_path: Path) -> None:
+    (tmp_path / "edge_runtime.pyz").write_bytes(pack_agent())
+    (tmp_path / "site").mkdir()
+    script = "import sys; sys.path.insert(0, 'edge_runtime.pyz'); import edge_runtime; print(sys.path[-1])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path / "site")
+
+
+def test_what_does_not_fit_is_refused_by_name(model: edge_runtime.Model, served: Workplace) -> None:
+    x, _ = accepted(served)
+    wrong: list[tuple[Any, dict[str, Any], str]] = [
+        ((np.zeros((3, 3), np.float32),), {}, "Give x: float32 (1, 8, 8), one or several."),
+        ((x.astype(complex),), {}, "Give x"),
+        ((x[:0],), {}, "Give x"),
+        ((x, x), {}, "2 inputs in order"),
+        ((), {"image": x}, "Give each of these once: x"),
+        ((x,), {"x": x}, "x by name"),
+    ]
+    for given, named, said in wrong:
+        with pytest.raises(edge_runtime.EdgeRuntimeError) as caught:
+            model(*given, **named)
+        assert said in str(caught.value)
+
+
+def test_a_model_learns_and_unlearns_where_it_is_called(model: edge_runtime.Model, served: Workplace) -> None:
+    x, y = blobs()
+    before, events = model(x), []
+    first = model.learn(x, y, steps=30, on_event=lambda event, **_: events.append(event))
+    assert (first.accepted, first.examples, first.steps) == (True, 24, 30), first
+    assert first.held_out is not None
+    assert first.held_out["loss_after"] < first.held_out["loss_before"]
+    assert {"folds", "curve", "step"} <= set(events)
+    assert np.abs(model(x) - before).max() > 1e-3
+    assert model.info()["adapted"]
+    state = learned(served)
+    assert model.learn({"x": x}, np.repeat([0, 1, 2], 8), steps=10).accepted  # places of classes, by the port's name
+    assert learned(served) not in (None, state)
+    assert model.undo()
+    assert learned(served) == state
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="nothing to undo"):
+        model.undo()
+
+
+def test_host_and_application_undo_each_other(model: edge_runtime.Model, served: Workplace) -> None:
+    x, y = blobs()
+    np.savez(served.folder / "more.npz", x=x, y=y)
+    assert model.learn(x, y, steps=30).accepted
+    undone = one_object(served.deploy("adapt", "--target", "desk", "--undo", "--json").stdout)
+    assert not undone["adapted"]
+    assert not model.info()["adapted"]
+    asked = "adapt", "--target", "desk", "--support", "more.npz", "--steps", "30", "--json"
+    assert one_object(served.deploy(*asked).stdout)["accepted"]
+    assert model.info()["adapted"]
+    assert not model.undo()
+    assert list((served.root / "adapted").iterdir()) == []
+
+
+def test_examples_that_cannot_be_learned_from(model: edge_runtime.Model) -> None:
+    x, y = blobs()
+    for inputs, targets, said in [
+        (x, ["a"] * 24, "has no example of b"),
+        (x, [*y[:-1], "d"], "'d' is none of its classes"),
+        (x, y[:-1], "24 inputs and 23 targets"),
+        ({"image": x}, y, "Give a dict of arrays: x"),
+        (np.repeat(x, 30, 0), y * 30, "at most"),
+    ]:
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match=said):
+            model.learn(inputs, targets, steps=1)
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_whatever_a_power_cut_leaves_is_served_and_undone(
+    served: Workplace, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power goes before each rename in turn: something whole is served, and one step back is what was before."""
+    shifted(served, 2.0)
+    before, now = learned(served), look(str(served.root))
+    replace, left = os.replace, cut
+
+    def cut_off(*paths: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    tensors = read_arrays(now.adapted)
+    monkeypatch.setattr(os, "replace", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        learned_files.keep(now, {"head.bias": tensors["head.bias"] + np.float32(1)})
+    monkeypatch.setattr(os, "replace", replace)
+    took = learned(served) != before
+    assert took == (cut == 3)  # the file, the state before, the one that serves, its name
+    model = edge_runtime.load(str(served.root))
+    if took:
+        assert model.undo()
+        assert learned(served) == before
+    else:
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match="nothing to undo"):
+            model.undo()
+
+
+def test_what_is_deployed_or_learned_is_taken_over_between_two_calls(
+    model: edge_runtime.Model, served: Workplace
+) -> None:
+    x, expected = accepted(served)
+    shifted(served, 2.0)
+    np.testing.assert_allclose(model(x), expected + 2, rtol=1e-4, atol=1e-4)
+    new = another_release(served)
+    releases.activate(local_home(served), new)
+    assert model.classes == ["first", "b", "c"]
+    np.testing.assert_allclose(model(x), expected, rtol=1e-4, atol=1e-5)  # of that release nothing was learned
+    releases.rollback(local_home(served))
+    np.testing.assert_allclose(model(x), expected + 2, rtol=1e-4, atol=1e-4)
+    assert not model.reload()
+
+
+def test_no_call_is_dropped_while_releases_change(model: edge_runtime.Model, served: Workplace) -> None:
+    x, expected = accepted(served)
+    releases.activate(local_home(served), another_release(served))
+    wrong: list[object] = []
+    done = threading.Event()
+
+    def call() -> None:
+        while not done.is_set():
+            try:
+                np.testing.assert_allclose(model(x[0]), expected[0], rtol=1e-4, atol=1e-5)
+            except Exception as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        releases.rollback(local_home(served))
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_of_a_damaged_release_the_one_before_goes_on_and_a_warning_says_so(
+    model: edge_runtime.Model, served: Workplace
+) -> None:
+    x, expected = accepted(served)
+    new = another_release(served)
+    releases.activate(local_home(served), new)
+    program = served.root / "releases" / new / "infer.onnx"
+    program.write_bytes(program.read_bytes()[:-1] + b"x")
+    with pytest.warns(UserWarning, match=r"infer.onnx of release .* is missing or damaged"):
+        np.testing.assert_allclose(model(x), expected, rtol=1e-4, atol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # once is enough
+        model(x)
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="missing or damaged"):
+        edge_runtime.load(str(served.root))
+    releases.rollback(local_home(served))
+    model(x)
+
+
+def test_a_board_that_serves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="serves no release") as caught:
+        edge_runtime.load(str(tmp_path))
+    assert "deploy --target" in caught.value.next
