@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from workplace import Workplace, copy_workplace, local_home, one_object
+from workplace import Workplace, copy_workplace, local_agent, local_home, one_object
 
 import edge_runtime
 from edge_runtime import learned as learned_files
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays, write_arrays
+from toolkit.devices.applications import offer
 from toolkit.devices.python_agent import pack_agent
 from toolkit.devices.releases import release as releases
 
@@ -107,6 +108,26 @@ def test_nothing_but_numpy_and_the_runtime_is_imported(served: Workplace, tmp_pa
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{expected.shape} set() ")
     assert "edge_runtime.pyz" in done.stdout
+
+
+def test_deploy_puts_it_beside_the_release_at_a_path_that_stays(served: Workplace) -> None:
+    archive = served.root / "edge_runtime.pyz"
+    assert archive.readlink().parent.name == "agent"
+    done = subprocess.run(
+        [sys.executable, "-c", "import edge_runtime; print(edge_runtime.load().classes)"],
+        env={"PYTHONPATH": str(archive), "EDGE_DEPLOY_ROOT": str(served.root), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "['a', 'b', 'c']\n", done.stderr
+    archive.unlink()
+    archive.symlink_to("agent/of-before.pyz")
+    agent = local_agent(served)
+    offer(agent)
+    offer(agent)
+    assert served.root / archive.readlink() == Path(str(agent.archive))
+    assert served.left_behind() == []
 
 
 def test_packages_beside_the_archive_come_last(tmp_path: Path) -> None:

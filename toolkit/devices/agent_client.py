@@ -28,10 +28,15 @@ class AgentError(BoardError):
 
 @dataclass(frozen=True)
 class Agent:
-    """The agent on one board; `command` starts it from the board's shell."""
+    """The agent on one board; `command` starts it from the board's shell.
+
+    Of one in Python, `archive` is where its sources lie, which applications import, and `site` the packages it needs.
+    """
 
     home: Home
     command: str
+    archive: str | None = None
+    site: str | None = None
 
 
 def call(

@@ -30,7 +30,7 @@ def install_python_agent(home: Home, target: Target) -> Agent:
         raise BoardError(f"has no {python}", where=home.where, next="Install Python 3.9 or later on the board.")
     if sums(home, [archive]) != [digest]:
         push_bytes(home, data, archive)
-    return Agent(home, f"{shell_path(python)} {shlex.quote(archive)}")
+    return Agent(home, f"{shell_path(python)} {shlex.quote(archive)}", archive)
 
 
 def board_python(target: Target) -> str:
@@ -40,7 +40,7 @@ def board_python(target: Target) -> str:
 
 def with_site(agent: Agent, site: str) -> Agent:
     """The same agent with a folder of packages on its path."""
-    return replace(agent, command=f"PYTHONPATH={shlex.quote(site)} {agent.command}")
+    return replace(agent, command=f"PYTHONPATH={shlex.quote(site)} {agent.command}", site=site)
 
 
 # Left without tidying up: ONNX Runtime waits at an exit for a thread of its own, which a fork of the agent has not.
