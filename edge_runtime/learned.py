@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from .errors import EdgeRuntimeError
-from .served import Served
+from .plain import lead_to
+from .served import Served, state_of_release
 from .tensors import write_arrays
 
 _INSTALLED = b"installed\n"
@@ -43,6 +44,7 @@ def keep(served: Served, values: Mapping[str, np.ndarray]) -> None:
     os.replace(aside, served.adapted)
     os.replace(following, before)
     _sync(served)
+    lead_to(state_of_release(served.root, served.digest))
 
 
 def undo(served: Served) -> bool:
@@ -63,6 +65,7 @@ def undo(served: Served) -> bool:
     else:
         os.replace(before, served.adapted)
     _sync(served)
+    lead_to(state_of_release(served.root, served.digest))
     return not was_installed
 
 

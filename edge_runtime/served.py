@@ -41,6 +41,11 @@ def look(root: str) -> Served:
         digest = os.path.basename(os.readlink(root + "/current"))
     except OSError:
         raise EdgeRuntimeError("serves no release", where=root, next=_DEPLOY) from None
+    return state_of_release(root, digest)
+
+
+def state_of_release(root: str, digest: str) -> Served:
+    """What it serves, or would."""
     try:
         found = os.stat(root + "/adapted/" + digest + ".safetensors")
     except OSError:

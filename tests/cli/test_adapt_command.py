@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from serving import blobs, learned, left_of_learning, unlearn
 from workplace import Workplace, copy_workplace, one_object, refusal
 
 
@@ -12,18 +12,10 @@ from workplace import Workplace, copy_workplace, one_object, refusal
 def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
     """A board that serves a release and has learned nothing, and examples of its three blobs in `more.npz`."""
     place = copy_workplace(deployed_place, tmp_path / "copy")
-    for file in (place.root / "adapted").iterdir():
-        file.unlink()
-    means = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(7))  # as `my_package.small` has them
-    noise = torch.randn(3, 8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    x = (means[:, None] + 1.5 * noise).flatten(0, 1).numpy()
-    np.savez(place.folder / "more.npz", x=x, y=np.repeat(["a", "b", "c"], 8))
+    unlearn(place)
+    x, y = blobs()
+    np.savez(place.folder / "more.npz", x=x, y=y)
     return place
-
-
-def learned(place: Workplace) -> bytes | None:
-    file = place.root / "adapted" / f"{place.releases()['current']}.safetensors"
-    return file.read_bytes() if file.exists() else None
 
 
 def test_what_was_learned_is_served_and_undone_step_by_step(served: Workplace) -> None:
@@ -56,7 +48,7 @@ def test_the_first_learning_is_undone_to_the_release_as_it_was_installed(served:
     undone = one_object(served.deploy("adapt", "--target", "desk", "--undo", "--json").stdout)
     assert not undone["adapted"]
     assert learned(served) is None
-    assert list((served.root / "adapted").iterdir()) == []
+    assert left_of_learning(served) == []
 
 
 def test_what_cannot_be_learned_from_is_said_in_two_lines(served: Workplace) -> None:

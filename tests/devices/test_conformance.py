@@ -132,6 +132,17 @@ def _adapt(tried: Tried, count: int) -> Said:
     return _said(tried, "adapt", {**tried.release, **learning, "jitter": {"x": 0.1}, "seed": 0})
 
 
+def test_plain(tried: Tried) -> None:
+    """Programs of the native agent take what fills their holes from whoever loads them: it writes none."""
+    shutil.copytree(tried.made.bundle.folder, tried.folder / "releases" / "d")
+    spec = {"root": str(tried.folder), "digest": "d"}
+    if tried.name == "native":
+        assert "unknown verb" in tried.say("plain", spec).last["message"]
+        return
+    assert _said(tried, "plain", spec).last["folder"] == "adapted/d/installed"
+    assert (tried.folder / "adapted" / "d" / "installed" / "holes.bin").is_file()
+
+
 def test_adapt(tried: Tried) -> None:
     """Fifteen examples, five a class: in five folds, judged before, after five steps and after the last."""
     said = _adapt(tried, 15)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from serving import accepted, blobs, learned, left_of_learning, unlearn
 from workplace import Workplace, copy_workplace, local_agent, local_home, one_object
 
 import edge_runtime
@@ -26,31 +26,13 @@ from toolkit.devices.releases import release as releases
 def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
     """A board that serves a release and has learned nothing."""
     place = copy_workplace(deployed_place, tmp_path / "copy")
-    for file in (place.root / "adapted").iterdir():
-        file.unlink()
+    unlearn(place)
     return place
 
 
 @pytest.fixture
 def model(served: Workplace) -> edge_runtime.Model:
     return edge_runtime.load(str(served.root))
-
-
-def accepted(place: Workplace) -> tuple[np.ndarray, np.ndarray]:
-    """Examples, and the outputs that the release was accepted by."""
-    arrays = read_arrays(str(place.root / "releases" / place.releases()["current"] / "acceptance.safetensors"))
-    return arrays["inputs.x"], arrays["outputs.logits"]
-
-
-def blobs() -> tuple[np.ndarray, list[str]]:
-    means = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(7))  # as `my_package.small` has them
-    noise = torch.randn(3, 8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    return (means[:, None] + 1.5 * noise).flatten(0, 1).numpy(), [name for name in "abc" for _ in range(8)]
-
-
-def learned(place: Workplace) -> bytes | None:
-    file = place.root / "adapted" / f"{place.releases()['current']}.safetensors"
-    return file.read_bytes() if file.exists() else None
 
 
 def shifted(place: Workplace, by: float) -> None:
@@ -184,7 +166,7 @@ def test_host_and_application_undo_each_other(model: edge_runtime.Model, served:
     assert one_object(served.deploy(*asked).stdout)["accepted"]
     assert model.info()["adapted"]
     assert not model.undo()
-    assert list((served.root / "adapted").iterdir()) == []
+    assert left_of_learning(served) == []
 
 
 def test_examples_that_cannot_be_learned_from(model: edge_runtime.Model) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from learning import learning_of, whole_of
@@ -10,7 +11,9 @@ from native import run_verb
 from networks import build, compacted
 from torch import nn
 
+from edge_runtime.plain import write_plain
 from edge_runtime.release import fill_holes, load_inference, load_tensors
+from edge_runtime.served import state_of_release
 from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.compression import compact_layers
 from toolkit.devices.agent.adapt import adapt
@@ -108,6 +111,26 @@ def test_an_int8_release_learns_on_the_board(tmp_path: Path) -> None:
     # Ranges were read with the cores of before, and this rate is ten times the default: what outgrew them is clipped.
     assert np.linalg.norm(given - expected) < 0.2 * np.linalg.norm(expected)
     assert (given.argmax(1) == y.numpy()).mean() >= (expected.argmax(1) == y.numpy()).mean() - 1 / len(y)
+
+
+@pytest.mark.parametrize(("name", "activations"), [("resnet", "signed"), ("mlp", "unsigned"), ("mlp", "dynamic")])
+def test_stock_onnxruntime_loads_it_with_its_holes_beside(name: str, activations: Activations, tmp_path: Path) -> None:
+    """Whole numbers and steps of int8 holes, and the head in fp32, each where the program says that it lies."""
+    backbone, head, x = _network(name)
+    quantisation = Quantisation(Arithmetic("int8", activations), inputs_of(x))
+    program = export_inference(onnxruntime, backbone, head, inputs_of(x[:1]), quantisation)
+    release = tmp_path / "releases" / "d"
+    release.mkdir(parents=True)
+    made = (onnxruntime, "1.31.1", "any", backbone, head, ("a", "b"), inputs_of(x[:2]), program, None, "int8")
+    write_bundle(release, *made)  # type: ignore[arg-type]
+    run = load_inference(str(release), read_bundle(release).manifest, load_tensors(str(release), None), 1)
+    folder = write_plain(state_of_release(str(tmp_path), "d"))
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as agents on processors that saturate
+    session = ort.InferenceSession(f"{folder}/infer.onnx", options, disabled_optimizers=["WeightBiasQuantization"])
+    for row in x[:4].numpy():
+        [expected, *_], [given, *_] = run([row[None]]), session.run(None, {"x": row[None]})
+        np.testing.assert_allclose(given, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.usefixtures("compiler")

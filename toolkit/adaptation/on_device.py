@@ -14,6 +14,7 @@ from edge_runtime.learning import LEARNING_RATE
 from toolkit.devices import Agent, call, scratch
 from toolkit.devices.releases.inventory import adapted_file, release_folder
 from toolkit.devices.releases.learned import kept_before
+from toolkit.devices.releases.plain import follow
 from toolkit.errors import BoardError
 from toolkit.inputs import Inputs
 
@@ -48,7 +49,10 @@ def adapt_on_device(
     }
     arrays = {**inputs.arrays("inputs"), "targets.y": targets.numpy(), "strata": strata.numpy()}
     with _pushed(agent, arrays) as remote, kept_before(agent.home, digest):
-        return call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
+        said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
+    if said["accepted"]:
+        follow(agent, digest)
+    return said
 
 
 def infer_on_device(agent: Agent, digest: str, inputs: Inputs, *, adapted: bool, threads: int) -> torch.Tensor:

@@ -104,6 +104,13 @@ class Adapt(_Record):
     threads: PositiveInt
 
 
+class Plain(_Record):
+    """Write what a release serves as plain files, with what was learned on top of it if something was."""
+
+    root: str
+    digest: str
+
+
 class _Timed(_Record):
     """Times of single calls."""
 
@@ -222,6 +229,12 @@ class Adapted(_Ran):
     peak_bytes: int | None
 
 
+class Written(_Record):
+    """Where it lies, below the root."""
+
+    folder: str
+
+
 @dataclass(frozen=True)
 class Verb:
     """What it is given, what it says on the way, and how it ends."""
@@ -237,6 +250,7 @@ VERBS = {
     "bench": Verb(Bench, Benched, {"measured": Measured}),
     "infer": Verb(Infer, Inferred),
     "verify": Verb(Verify, Verified | Corrupt),
+    "plain": Verb(Plain, Written),
     "adapt": Verb(Adapt, Adapted, {"folds": Folds, "curve": Curve, "step": Step}),
 }
 

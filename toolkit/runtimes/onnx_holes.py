@@ -1,10 +1,13 @@
 """Holes of an ONNX graph: inputs that become external initializers, whose bytes the board supplies at load."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from edge_runtime.plain import HOLES, aligned
 
 
 def name_holes(model: onnx.ModelProto, holes: Mapping[str, str]) -> None:
@@ -75,7 +78,18 @@ def supply_quantised_at_load(model: onnx.ModelProto, constants: Mapping[str, str
         name_holes(model, supplied)
 
 
+def place_holes(model: onnx.ModelProto, holes: Sequence[str]) -> None:
+    """Say where in a file beside the program each one lies: as `edge_runtime.plain` writes them, in their order."""
+    names = [name for hole in holes for name in (hole, f"{hole}.quantised", f"{hole}.scale")]
+    external = {each.name: each for each in model.graph.initializer if each.data_location == TensorProto.EXTERNAL}
+    end = 0
+    for tensor in [external[name] for name in names if name in external]:
+        length = math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        del tensor.external_data[:]
+        for key, value in (("location", HOLES), ("offset", end), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
+        end = aligned(end + length)
+
+
 def _external(name: str, kind: int, shape: Sequence[int]) -> TensorProto:
-    tensor = TensorProto(name=name, data_type=kind, dims=shape, data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value="supplied-at-load")
-    return tensor
+    return TensorProto(name=name, data_type=kind, dims=shape, data_location=TensorProto.EXTERNAL)

@@ -22,7 +22,7 @@ from toolkit.runtimes.many_exports import prepare_for_many_exports
 from toolkit.runtimes.onnx_conversions import conversion, cut_conversions
 from toolkit.runtimes.onnx_filled import filled
 from toolkit.runtimes.onnx_fp16 import to_fp16
-from toolkit.runtimes.onnx_holes import name_holes, supply_at_load
+from toolkit.runtimes.onnx_holes import name_holes, place_holes, supply_at_load
 from toolkit.runtimes.onnx_int8 import to_int8
 from toolkit.runtimes.onnx_registry import read_conversions_once
 from toolkit.runtimes.program import Nodes, Program, layer_holes
@@ -176,6 +176,7 @@ def _exported(graph: ExportedProgram) -> onnx.ModelProto:
 def _program(model: onnx.ModelProto, holes: tuple[str, ...], input_type: str = "float32") -> Program:
     """The file, with the inputs that are holes supplied at load and nothing that tells where it was made."""
     supply_at_load(model, holes)
+    place_holes(model, holes)
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     del model.graph.value_info[:]  # shapes of what lies between nodes, which every reader finds by itself

@@ -2,6 +2,7 @@
 
 from toolkit import profiling
 from toolkit.devices.releases import release
+from toolkit.devices.releases.plain import write_plain
 from toolkit.profiling import Accepted, Budget
 from toolkit.runtimes.bundle import Bundle
 from toolkit.stages.probe import Board
@@ -29,5 +30,6 @@ def conclude(board: Board, bundle: Bundle, accepted: Accepted, watch: Watch) -> 
             watch.progress.note(f"refused: {refusal.reason}")
         release.remove(board.home, bundle.digest)
     else:
+        write_plain(board.agent, bundle.digest)
         release.activate(board.home, bundle.digest)
         release.collect(board.home, board.target.keep_releases)

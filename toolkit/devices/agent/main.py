@@ -1,4 +1,4 @@
-"""The agent's verbs: `facts`, `bring_in`, `bench`, `infer`, `verify`, `adapt`."""
+"""The agent's verbs: `facts`, `bring_in`, `bench`, `infer`, `verify`, `plain`, `adapt`."""
 
 import json
 import sys
@@ -48,6 +48,10 @@ def _verb(name):  # type: ignore[no-untyped-def]
         from .verify import verify
 
         return verify
+    if name == "plain":
+        from .plain import plain
+
+        return plain
     if name == "adapt":
         from .adapt import adapt
 

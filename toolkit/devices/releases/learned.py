@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from toolkit.devices.device import check
 from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
+from toolkit.devices.releases.plain import lead_to
 from toolkit.errors import BadInput, BoardError
 
 _INSTALLED = "installed"
@@ -44,7 +45,7 @@ def undo(home: Home, digest: str) -> bool:
 {_settled(home, digest)}[ -s {before} ] || {{ echo nothing; exit 0; }}
 if grep -qx {_INSTALLED} {before}; then rm -f {now} && rm -f {before} && echo installed
 else mv -f {before} {now} && echo learned; fi
-sync"""
+{lead_to(home, digest)}sync"""
     said = check(home.run(script), "undoing what was learned", home.where).stdout.decode(errors="replace").strip()
     if said not in ("learned", "installed"):
         raise BadInput(

@@ -24,6 +24,7 @@ from toolkit.devices.releases.inventory import (
 )
 from toolkit.devices.releases.learned import kept_files
 from toolkit.devices.releases.manifest import SIGNATURE, read_local
+from toolkit.devices.releases.plain import lead_to, plain_folder
 from toolkit.devices.releases.signature import require_signature
 from toolkit.devices.releases.transfer import arrived, send
 from toolkit.errors import BadInput, BoardError
@@ -116,7 +117,7 @@ def activate(home: Home, digest: str) -> None:
         raise BoardError(f"has no complete release {digest[:12]}: missing {missing}", where=home.where)
     if now.demand_signature:
         require_signature(home, digest)
-    before = {} if now.current in (None, digest) else {"previous": now.current}
+    before = {"previous": now.current} if now.current and now.current != digest else {}
     _link(home, **before, current=digest)
 
 
@@ -150,7 +151,8 @@ def remove(home: Home, digest: str) -> None:
     with scratch(home, "removed") as aside:
         folder = home.within(release_folder(home, digest))
         learned = " ".join(home.within(each) for each in (adapted_file(home, digest), *kept_files(home, digest)))
-        steps = f"{home.guard} && if [ -e {folder} ]; then mv {folder} {home.within(aside)}; fi && rm -f {learned}"
+        gone = f"rm -f {learned} && rm -rf {home.within(plain_folder(home, digest))}"
+        steps = f"{home.guard} && if [ -e {folder} ]; then mv {folder} {home.within(aside)}; fi && {gone}"
         check(home.run(steps), "removing a release", home.where)
 
 
@@ -164,10 +166,14 @@ def collect(home: Home, keep: int) -> list[str]:
     return gone
 
 
-def _link(home: Home, **targets: str | None) -> None:
-    """Point symlinks at releases, in that order, each by one rename: it is never absent, never half."""
+def _link(home: Home, **targets: str) -> None:
+    """Point symlinks at releases, in that order, each by one rename: it is never absent, never half.
+
+    The plain files of what `current` serves follow it.
+    """
     steps = [home.guard]
     for name, digest in targets.items():
         new = f"work/{name}.{secrets.token_hex(4)}"
         steps += [f"ln -s releases/{digest} {new}", f"mv -T {new} {name}", "sync"]
-    check(home.run(" && ".join(steps)), f"setting {' and '.join(targets)}", home.where)
+    served = f" || exit 1\n{lead_to(home, targets['current'])}sync"
+    check(home.run(" && ".join(steps) + served), f"setting {' and '.join(targets)}", home.where)

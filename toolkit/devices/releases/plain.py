@@ -1,0 +1,48 @@
+"""What a board serves as plain files at a path that stays: `model` leads to the state that is served.
+
+The board writes such a state itself (`edge_runtime/plain.py`): a folder with the program and what fills its holes.
+"""
+
+import secrets
+
+from toolkit.devices.agent_client import Agent, call
+from toolkit.devices.device import check
+from toolkit.devices.home import Home
+from toolkit.devices.releases.inventory import adapted_file
+
+MODEL = "model"
+
+
+def write_plain(agent: Agent, digest: str) -> None:
+    """Let the board write the state that it serves of that release, or would. Raises BoardError.
+
+    A native agent writes none: its programs take what fills their holes from whoever loads them.
+    """
+    if agent.archive is not None:
+        call(agent, "plain", {"root": agent.home.root, "digest": digest})
+
+
+def follow(agent: Agent, digest: str) -> None:
+    """The board has learned on top of that release: write that, and lead `model` there. Raises BoardError."""
+    write_plain(agent, digest)
+    home = agent.home
+    check(
+        home.run(f"{home.guard} || exit 1\n{lead_to(home, digest)}sync"), "leading model to what is served", home.where
+    )
+
+
+def lead_to(home: Home, digest: str) -> str:
+    """Shell: if that release is served, `model` leads to its state; nowhere if the board never wrote that."""
+    learned, folder = home.within(adapted_file(home, digest)), home.within(plain_folder(home, digest))
+    aside = f"work/{MODEL}.{secrets.token_hex(4)}"
+    return f"""[ "$(basename "$(readlink current)")" != {digest} ] || {{
+state=installed
+if [ -f {learned} ]; then state=$(sha256sum <{learned} | cut -c1-16); fi
+if [ -d {folder}/$state ]; then ln -s {folder}/$state {aside} && mv -T {aside} {MODEL}; else rm -f {MODEL}; fi
+}}
+"""
+
+
+def plain_folder(home: Home, digest: str) -> str:
+    """Where the states of a release lie."""
+    return home.at("adapted", digest)
