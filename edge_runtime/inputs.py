@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,58 +14,95 @@ from .errors import EdgeRuntimeError
 _RAW = {("images", "uint8"): 255.0, ("arrays", "uint8"): 255.0, ("recordings", "int16"): 32768.0}
 
 
-def bind(ports: Sequence[Mapping[str, Any]], given: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
-    """One value a port, in their order, of those given in it and by name. Raises EdgeRuntimeError."""
-    names = [port["name"] for port in ports]
+@dataclass(frozen=True)
+class Entry:
+    """One input of a program, worked out once: a call takes microseconds.
+
+    `whole` is what values of `raw`, a NumPy type, are a share of. `mean` and `std` meet (N, channels, ...); values that
+    are not raw are normalised by them only where `always`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    raw: np.dtype | None
+    whole: float
+    mean: np.ndarray | None
+    std: np.ndarray | None
+    always: bool
+
+    def said(self) -> str:
+        """It in words."""
+        return "{}: {} ({})".format(self.name, self.dtype, ", ".join(map(str, self.shape)))
+
+
+def entry_of(port: Mapping[str, Any], made: Mapping[str, Any] | None) -> Entry:
+    """Of a manifest's port, and how its inputs were made of files (`preprocessing`), if they were.
+
+    Bytes of images are 0 to 1, int16 of recordings -1 to 1; both, and arrays where the task's files held arrays, are
+    normalised as the task's were. Other values are what the network takes.
+    """
+    dtype, kind = np.dtype(port["dtype"]), made["kind"] if made else "arrays"
+    raw = next((name for of, name in _RAW if of == kind), None) if dtype.kind == "f" else None
+    by_channel = [-1] + [1] * (len(port["shape"]) - 1)
+    mean, std = (
+        np.asarray(made[name], dtype).reshape(by_channel) if made and dtype.kind == "f" and made.get(name) else None
+        for name in ("mean", "std")
+    )
+    return Entry(
+        name=port["name"],
+        shape=tuple(port["shape"]),
+        dtype=dtype,
+        raw=np.dtype(raw) if raw else None,
+        whole=_RAW[kind, raw] if raw else 1.0,
+        mean=mean,
+        std=std,
+        always=kind == "arrays" and (mean is not None or std is not None),
+    )
+
+
+def bind(entries: Sequence[Entry], given: Sequence[Any], named: Mapping[str, Any]) -> Sequence[Any]:
+    """One value an input, in their order, of those given in it and by name. Raises EdgeRuntimeError."""
+    if len(given) == len(entries) and not named:
+        return given
+    names = [entry.name for entry in entries]
     values = dict(zip(names, given))
     wrong = [name for name in named if name in values or name not in names]
     if len(given) > len(names) or wrong or len(values) + len(named) < len(names):
         raise EdgeRuntimeError(
             f"was given {len(given)} inputs in order and {', '.join(named) or 'none'} by name",
             where="model(...)",
-            next="Give each of these once: " + "; ".join(map(said, ports)) + ".",
+            next="Give each of these once: " + "; ".join(entry.said() for entry in entries) + ".",
         )
     values.update(named)
     return [values[name] for name in names]
 
 
-def rows_of(port: Mapping[str, Any], value: Any, made: Mapping[str, Any] | None) -> tuple[np.ndarray, bool]:
-    """(N, ...) in the port's type, and whether one example without that axis was given.
-
-    Bytes of images are 0 to 1, int16 of recordings -1 to 1; both, and arrays where the task's files held arrays, are
-    normalised as the task's were (`made`, a manifest's `preprocessing`). Other values are what the network takes.
-    Raises EdgeRuntimeError.
-    """
-    array, shape, right = np.asarray(value), tuple(port["shape"]), np.dtype(port["dtype"])
-    alone = array.shape == shape
-    if alone:
-        array = array[None]
-    if array.shape[1:] != shape or len(array) == 0 or not _may_be(array.dtype, right):
-        raise EdgeRuntimeError(
-            f"was given {array.dtype} {np.shape(value)}", where=port["name"], next=f"Give {said(port)}, one or several."
-        )
-    kind = made["kind"] if made else "arrays"
-    whole = _RAW.get((kind, str(array.dtype)))
-    array = np.ascontiguousarray(array, right)
-    if right.kind == "f" and made and (whole or kind == "arrays"):
-        array = _normalised(array / right.type(whole or 1), made)
-    elif right.kind == "f" and whole:
-        array = array / right.type(whole)
-    return array, alone
+def rows_of(entry: Entry, value: Any) -> tuple[np.ndarray, bool]:
+    """(N, ...) in the input's type, and whether one example without that axis was given. Raises EdgeRuntimeError."""
+    array = value if type(value) is np.ndarray else np.asarray(value)
+    alone = array.shape == entry.shape
+    rows = array[None] if alone else array
+    if not alone and (array.shape[1:] != entry.shape or len(array) == 0):
+        raise _unfit(entry, array)
+    is_raw = entry.raw is not None and array.dtype == entry.raw
+    if array.dtype != entry.dtype:
+        if not _may_be(array.dtype, entry.dtype):
+            raise _unfit(entry, array)
+        rows = rows.astype(entry.dtype)
+    if is_raw:
+        rows = rows / entry.dtype.type(entry.whole)
+    if is_raw or entry.always:
+        rows = rows if entry.mean is None else rows - entry.mean
+        rows = rows if entry.std is None else rows / entry.std
+    return rows, alone
 
 
-def said(port: Mapping[str, Any]) -> str:
-    """A port in words."""
-    return "{}: {} ({})".format(port["name"], port["dtype"], ", ".join(map(str, port["shape"])))
+def _unfit(entry: Entry, array: np.ndarray) -> EdgeRuntimeError:
+    return EdgeRuntimeError(
+        f"was given {array.dtype} {array.shape}", where=entry.name, next=f"Give {entry.said()}, one or several."
+    )
 
 
 def _may_be(given: np.dtype, right: np.dtype) -> bool:
     return given.kind in ("fiu" if right.kind == "f" else "b" if right.kind == "b" else "iu")
-
-
-def _normalised(array: np.ndarray, made: Mapping[str, Any]) -> np.ndarray:
-    by_channel = [-1] + [1] * (array.ndim - 2)
-    for name, change in (("mean", np.subtract), ("std", np.divide)):
-        if made.get(name) is not None:
-            array = change(array, np.asarray(made[name], array.dtype).reshape(by_channel))
-    return array

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import learned
 from .errors import EdgeRuntimeError
-from .inputs import bind, rows_of
+from .inputs import Entry, bind, entry_of, rows_of
 from .learner import Learner
 from .learning import JITTER, LEARNING_RATE, USUAL_STEPS, learn
 from .program import Program
@@ -46,6 +46,7 @@ class Learned:
 class _Loaded:
     served: Served
     manifest: dict[str, Any]
+    entries: list[Entry]
     run: Program
 
 
@@ -65,16 +66,17 @@ class Model:
         what does not fit them.
         """
         now = self._newest()
-        ports = now.manifest["inputs"]
-        bound = bind(ports, inputs, named)
-        made = now.manifest.get("preprocessing")
-        rows, alone = zip(*[rows_of(port, value, made) for port, value in zip(ports, bound)])
-        if len({len(each) for each in rows}) > 1:
+        taken = [rows_of(entry, value) for entry, value in zip(now.entries, bind(now.entries, inputs, named))]
+        rows = [values for values, _ in taken]
+        count = len(rows[0])
+        if len(rows) > 1 and any(len(each) != count for each in rows):
             raise EdgeRuntimeError(
                 "was given other numbers of examples for each input", where="model(...)", next="Give as many of each."
             )
-        given = [now.run([values[row : row + 1] for values in rows])[0] for row in range(len(rows[0]))]
-        return given[0][0] if all(alone) else np.concatenate(given)
+        if count == 1:
+            [output, *_] = now.run(rows)
+            return output[0] if all(alone for _, alone in taken) else output
+        return np.concatenate([now.run([values[row : row + 1] for values in rows])[0] for row in range(count)])
 
     @property
     def classes(self) -> list[str]:
@@ -121,7 +123,7 @@ class Model:
         """
         now = self._newest()
         with learned.alone(now.served):
-            support = support_of(now.manifest, inputs, targets)
+            support = support_of(now.manifest, now.entries, inputs, targets)
             usual = now.manifest["learn"].get("usual", {})
             spec = {
                 "release": now.served.folder,
@@ -177,4 +179,5 @@ def _load(served: Served, threads: int) -> _Loaded:
             where=served.root,
             next="This package runs releases for ONNX Runtime: deploy --runtime onnxruntime.",
         ) from None
-    return _Loaded(served, manifest, run)
+    entries = [entry_of(port, manifest.get("preprocessing")) for port in manifest["inputs"]]
+    return _Loaded(served, manifest, entries, run)

@@ -13,7 +13,6 @@ from .release import load_tensors
 
 HOME = "~/.edge-deploy"
 _DEPLOY = "Deploy a release to this board: deploy --target NAME."
-_STAT = "st_ino", "st_mtime_ns", "st_size"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Served:
 def look(root: str) -> Served:
     """What is served now: two system calls, for it is asked at every call of a model. Raises EdgeRuntimeError."""
     try:
-        digest = os.path.basename(os.readlink(root + "/current"))
+        digest = os.readlink(root + "/current").rpartition("/")[2]
     except OSError:
         raise EdgeRuntimeError("serves no release", where=root, next=_DEPLOY) from None
     return state_of_release(root, digest)
@@ -50,7 +49,7 @@ def state_of_release(root: str, digest: str) -> Served:
         found = os.stat(root + "/adapted/" + digest + ".safetensors")
     except OSError:
         return Served(root, digest, None)
-    return Served(root, digest, tuple(getattr(found, name) for name in _STAT))
+    return Served(root, digest, (found.st_ino, found.st_mtime_ns, found.st_size))
 
 
 def read(served: Served) -> tuple[dict[str, Any], Any]:

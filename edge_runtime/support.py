@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .errors import EdgeRuntimeError
-from .inputs import rows_of, said
+from .inputs import Entry, entry_of, rows_of
 
 _WHERE = "model.learn(...)"
 
 
-def support_of(manifest: Mapping[str, Any], inputs: Any, targets: Any) -> dict[str, np.ndarray]:
+def support_of(
+    manifest: Mapping[str, Any], entries: Sequence[Entry], inputs: Any, targets: Any
+) -> dict[str, np.ndarray]:
     """`inputs.*`, `targets.*` and `strata`, of which as many are held out in turn. Raises EdgeRuntimeError."""
     learn = manifest["learn"]
     if learn is None:
@@ -22,12 +24,11 @@ def support_of(manifest: Mapping[str, Any], inputs: Any, targets: Any) -> dict[s
             where=_WHERE,
             next="Deploy a model of which something can be trained.",
         )
-    ports = manifest["inputs"]
-    given = inputs if isinstance(inputs, Mapping) else {ports[0]["name"]: inputs}
-    if set(given) != {port["name"] for port in ports}:
-        wanted = "; ".join(map(said, ports))
+    given = inputs if isinstance(inputs, Mapping) else {entries[0].name: inputs}
+    if set(given) != {entry.name for entry in entries}:
+        wanted = "; ".join(entry.said() for entry in entries)
         raise EdgeRuntimeError(f"was given {', '.join(given)}", where=_WHERE, next=f"Give a dict of arrays: {wanted}.")
-    found = {port["name"]: rows_of(port, given[port["name"]], manifest.get("preprocessing"))[0] for port in ports}
+    found = {entry.name: rows_of(entry, given[entry.name])[0] for entry in entries}
     target, classes = learn["target"], _classes(manifest)
     y = _labels(targets, classes) if classes else _values(targets, target)
     if any(len(rows) != len(y) for rows in found.values()):
@@ -74,7 +75,9 @@ def _values(targets: Any, target: Mapping[str, Any]) -> np.ndarray:
     kinds = "biuf" if right.kind == "f" else "biu"
     if values.ndim == 0 or list(values.shape[1:]) != list(target["shape"]) or values.dtype.kind not in kinds:
         raise EdgeRuntimeError(
-            f"targets are {values.dtype} {values.shape}", where=_WHERE, next=f"Give {said(target)}, one an example."
+            f"targets are {values.dtype} {values.shape}",
+            where=_WHERE,
+            next=f"Give {entry_of(target, None).said()}, one an example.",
         )
     if not np.isfinite(values).all():
         raise EdgeRuntimeError("targets hold what is no number", where=_WHERE, next="Leave these examples out.")
