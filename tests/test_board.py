@@ -1,6 +1,7 @@
 """The whole loop over SSH on the emulated board: a small model, few steps, its own root folder on the board."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,46 @@ def test_the_board_holds_one_release_and_nothing_of_the_examples(board: Deployed
     found = device.run(f"cd '{ROOT}' && ls work && ls releases && readlink current").stdout.decode().split()
     device.close()
     assert found == [board.result.release, f"releases/{board.result.release}"]
+
+
+# Without the board's own packages: NumPy and ONNX Runtime are those that `deploy` put beside.
+_APPLICATION = """
+import edge_runtime
+import json, os
+import numpy as np
+import onnxruntime
+
+model, root = edge_runtime.load(), os.environ["EDGE_DEPLOY_ROOT"]
+before = model.info()["adapted"]
+random = np.random.default_rng(0)
+centres = random.normal(size=(3, 1, 8, 8))
+x = (np.repeat(centres, 8, 0) + 0.3 * random.normal(size=(24, 1, 8, 8))).astype(np.float32)
+def stock():
+    path = os.path.realpath(root + "/model/infer.onnx")
+    session = onnxruntime.InferenceSession(path, disabled_optimizers=["WeightBiasQuantization"])
+    return session.run(None, {"x": x[:1]})[0]
+def apart():
+    return float(np.abs(stock()[0] - model(x[0])).max())
+first = apart()
+learned = model.learn(x, ["a"] * 8 + ["b"] * 8 + ["c"] * 8, steps=5)
+found = [model.classes[each] for each in model(x).argmax(1)]
+second = apart()
+model.undo()
+print(json.dumps([before, model.info()["adapted"], first, second, apart(), learned.accepted, "".join(found)]))
+"""
+
+
+def test_an_application_there_calls_what_it_serves_lets_it_learn_and_undoes_it(board: Deployed) -> None:
+    device = connect(board.target)
+    run = f"PYTHONPATH='{ROOT}/edge_runtime.pyz' EDGE_DEPLOY_ROOT='{ROOT}' python3 -c {shlex.quote(_APPLICATION)}"
+    done = device.run(run, timeout_s=300)
+    device.close()
+    assert done.status == 0, done.stderr
+    before, after, *apart, accepted, found = json.loads(done.stdout)
+    assert before == after
+    assert max(apart) <= 1e-5  # a stock session of model/infer.onnx, as deployed, as learned and as undone
+    assert accepted
+    assert found == "a" * 8 + "b" * 8 + "c" * 8
 
 
 def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None:
