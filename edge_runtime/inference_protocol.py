@@ -1,0 +1,127 @@
+"""The Open Inference Protocol, version 2, for what a board serves; github.com/kserve/open-inference-protocol.
+
+Beside its `infer` there are `learn` (inputs as of infer, and targets) and `undo`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .errors import EdgeRuntimeError
+from .model import Model
+
+NAME = "model"
+_TYPES = {
+    "BOOL": "bool",
+    "UINT8": "uint8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "FP32": "float32",
+    "FP64": "float64",
+}
+_NAMES = {dtype: name for name, dtype in _TYPES.items()}
+
+
+class WrongRequest(Exception):
+    """What cannot be answered; `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def answer(model: Model, method: str, path: str, text: bytes) -> tuple[int, dict[str, Any]]:
+    """Status and body of the answer to one request."""
+    try:
+        body = json.loads(text) if text else {}
+        if not isinstance(body, dict):
+            raise WrongRequest(400, "a body is one JSON object")
+        return 200, _verb(model, method, path.split("?")[0].rstrip("/"), body)()
+    except WrongRequest as error:
+        return error.status, {"error": str(error)}
+    except EdgeRuntimeError as error:
+        return 400, {"error": str(error)}
+    except (ValueError, RecursionError) as error:
+        return 400, {"error": f"the body is no JSON: {error}"}
+
+
+def _verb(model: Model, method: str, path: str, body: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    verbs: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
+        ("GET", "/v2"): lambda: {"name": "edge-serve", "version": "0.1.0", "extensions": ["learn", "undo"]},
+        ("GET", "/v2/health/live"): lambda: {"live": True},
+        ("GET", "/v2/health/ready"): lambda: {"ready": True},
+        ("GET", f"/v2/models/{NAME}"): lambda: _metadata(model),
+        ("GET", f"/v2/models/{NAME}/ready"): lambda: {"name": NAME, "ready": True},
+        ("POST", f"/v2/models/{NAME}/infer"): lambda: _infer(model, body),
+        ("POST", f"/v2/models/{NAME}/learn"): lambda: _learn(model, body),
+        ("POST", f"/v2/models/{NAME}/undo"): lambda: {"adapted": model.undo()},
+    }
+    if (method, path) not in verbs:
+        there = ", ".join(f"{verb} {place}" for verb, place in verbs)
+        raise WrongRequest(404, f"there is no {method} {path}; there is {there}")
+    return verbs[method, path]
+
+
+def _metadata(model: Model) -> dict[str, Any]:
+    told = model.info()
+    more = {key: told[key] for key in ("classes", "adapted", "learns", "preprocessing")}
+    return {
+        "name": NAME,
+        "versions": [told["release"]],
+        "platform": "onnxruntime_onnx",
+        "inputs": [_described(port) for port in told["inputs"]],
+        "outputs": [_described(port) for port in told["outputs"]],
+        "parameters": more,
+    }
+
+
+def _described(port: dict[str, Any]) -> dict[str, Any]:
+    return {"name": port["name"], "datatype": _NAMES[port["dtype"]], "shape": [-1, *port["shape"]]}
+
+
+def _infer(model: Model, body: dict[str, Any]) -> dict[str, Any]:
+    given, told = _tensors(body), model.info()
+    ranks = {port["name"]: 1 + len(port["shape"]) for port in told["inputs"]}
+    if wrong := [name for name, values in given.items() if values.ndim != ranks.get(name, values.ndim)]:
+        raise WrongRequest(400, f"{wrong[0]}: shape begins with the number of examples")
+    output = model(**given)
+    made = {
+        "name": told["outputs"][0]["name"],
+        "datatype": _NAMES[str(output.dtype)],
+        "shape": list(output.shape),
+        "data": output.reshape(-1).tolist(),
+    }
+    asked = {"id": body["id"]} if "id" in body else {}
+    return {"model_name": NAME, "model_version": told["release"], **asked, "outputs": [made]}
+
+
+def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
+    if "targets" not in body:
+        raise WrongRequest(400, "learn takes inputs, as infer does, and targets, one an example")
+    steps = body.get("steps")
+    if steps is not None and (type(steps) is not int or steps < 1):
+        raise WrongRequest(400, "steps is a whole number from 1 on")
+    return vars(model.learn(_tensors(body), body["targets"], steps=steps))
+
+
+def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray]:
+    inputs = body.get("inputs")
+    if not isinstance(inputs, list) or not inputs:
+        raise WrongRequest(400, "inputs is a list of tensors, each with name, shape, datatype and data")
+    tensors = {}
+    for each in inputs:
+        try:
+            dtype = np.dtype(_TYPES[each["datatype"]])
+            tensors[str(each["name"])] = np.array(each["data"], dtype).reshape([int(size) for size in each["shape"]])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise WrongRequest(
+                400,
+                f"an input is no tensor ({type(error).__name__}: {error}): give name, shape, data, and a datatype of "
+                + ", ".join(_TYPES),
+            ) from None
+    return tensors

@@ -1,0 +1,153 @@
+"""edge-serve: what a board serves, for applications in other languages, on a Unix socket or on this board's loopback.
+
+    PYTHONPATH=~/.edge-deploy/edge_runtime.pyz python3 -m edge_runtime.serve --socket /run/user/1000/edge.sock
+    curl --unix-socket /run/user/1000/edge.sock http://local/v2/models/model
+
+It speaks the Open Inference Protocol, version 2, over HTTP with JSON, which many clients know: `inference_protocol`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from .errors import EdgeRuntimeError
+from .inference_protocol import answer
+from .model import Model, load
+
+_MOST_BYTES = 64 << 20
+# Of requests that are at work as the server is asked to end.
+_PATIENCE_S = 10.0
+
+
+class AtWork:
+    """How many requests are."""
+
+    def __init__(self) -> None:
+        self._count, self._changed = 0, threading.Condition()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """For as long as it takes."""
+        self._add(1)
+        try:
+            yield
+        finally:
+            self._add(-1)
+
+    def wait(self) -> None:
+        """Until there is none."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._count, _PATIENCE_S)
+
+    def _add(self, change: int) -> None:
+        with self._changed:
+            self._count += change
+            self._changed.notify_all()
+
+
+def make_server(model: Model, at_work: AtWork, socket_path: str | None, port: int | None) -> ThreadingHTTPServer:
+    """On a Unix socket that only its owner may open, or on a port of 127.0.0.1 (0: any free one). Raises OSError."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = socket_path is None
+
+        def do_GET(self) -> None:
+            self._respond("GET")
+
+        def do_POST(self) -> None:
+            self._respond("POST")
+
+        def address_string(self) -> str:
+            return "local"
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing: what is asked is the application's alone."""
+
+        def _respond(self, method: str) -> None:
+            with at_work.one():
+                size = self.headers.get("Content-Length", "0")
+                if size.isdigit() and int(size) <= _MOST_BYTES:
+                    status, said = answer(model, method, self.path, self.rfile.read(int(size)))
+                else:
+                    self.close_connection = True  # what follows is not read
+                    status, said = 413, {"error": f"a request says its Content-Length, of at most {_MOST_BYTES} bytes"}
+                data = json.dumps(said).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+    if socket_path is None:
+        return ThreadingHTTPServer(("127.0.0.1", port or 0), Handler)
+    _remove_stale(socket_path)
+
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_UNIX
+
+        def server_bind(self) -> None:
+            before = os.umask(0o177)
+            try:
+                self.socket.bind(self.server_address)
+            finally:
+                os.umask(before)
+
+    return Server(socket_path, Handler)  # type: ignore[arg-type]
+
+
+def _remove_stale(path: str) -> None:
+    """What a server that was killed left. Raises OSError where another one answers, or the path is something else's."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise OSError(f"another server answers at {path}")
+
+
+def main() -> int:
+    """The command line: serve until SIGTERM or SIGINT, and answer what is at work by then."""
+    parser = argparse.ArgumentParser(
+        prog="edge-serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--socket", help="path of a Unix socket; only this user may open it")
+    where.add_argument("--http", type=int, metavar="PORT", help="a port of 127.0.0.1: any user of this board may ask")
+    parser.add_argument("--root", help="the toolkit's folder ($EDGE_DEPLOY_ROOT, else ~/.edge-deploy)")
+    parser.add_argument("--threads", type=int, default=1, help="of one inference (1)")
+    arguments = parser.parse_args()
+    at_work = AtWork()
+    try:
+        model = load(arguments.root, threads=arguments.threads)
+        server = make_server(model, at_work, arguments.socket, arguments.http)
+    except (EdgeRuntimeError, OSError, OverflowError) as error:
+        print(f"edge-serve: {error}", file=sys.stderr)
+        return 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    place = arguments.socket or f"http://127.0.0.1:{server.server_address[1]}"
+    print(f"serving release {model.info()['release'][:12]} at {place}", flush=True)
+    server.serve_forever()
+    at_work.wait()
+    if arguments.socket:
+        with suppress(OSError):
+            os.unlink(arguments.socket)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
