@@ -56,8 +56,8 @@ def test_what_cannot_be_learned_from_is_said_in_two_lines(served: Workplace) -> 
     for arguments, said in (
         (("--support", "wrong.npz"), "z is none of the release's classes"),
         (("--support", "absent.npz"), "there is no such file"),
-        ((), "Give --support SOURCE, or --undo."),
-        (("--support", "more.npz", "--undo"), "--undo takes no examples"),
+        ((), "Give one of --support SOURCE, --learned FILE, and --undo."),
+        (("--support", "more.npz", "--undo"), "Give one of --support SOURCE, --learned FILE, and --undo."),
         (("--undo",), "nothing to undo"),
     ):
         done = served.deploy("adapt", "--target", "desk", *arguments)

@@ -16,6 +16,7 @@ from toolkit.devices.releases.inventory import read_releases
 from toolkit.devices.releases.learned import undo as undo_learning
 from toolkit.errors import BadInput
 from toolkit.learn_on_board import Learnt, learn_on_board
+from toolkit.learned_state import give
 from toolkit.stages import Watch
 from toolkit.targets import load_target
 
@@ -33,23 +34,30 @@ def adapt(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of training; else as usual for the network.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and noise of training.")] = 0,
+    learned: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Serve what a board learned that serves the same: deploy pull.")
+    ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Serve what was served before the last learning.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let the board learn from further examples, starting from the release as installed; undo it."""
-    if (support is None) != undo:
+    if (support is not None) + (learned is not None) + undo != 1:
         raise BadInput(
-            "what shall the board learn from" if support is None else "--undo takes no examples",
+            "it learns from examples, or is given what was learned, or undoes that",
             where="deploy adapt",
-            next="Give --support SOURCE, or --undo.",
+            next="Give one of --support SOURCE, --learned FILE, and --undo.",
         )
     board = load_target(target, host)
     with hold_deployed(board) as home:
-        if support is None:
+        if learned is not None:
+            state = give(home, board, learned, lambda text: stderr().print(text, markup=False))
+            told = {"target": board.name, **asdict(state), "adapted": True}
+            said = f"{board.name} serves release {state.release[:12]} with the {state.values:,} values of {learned}."
+        elif support is None:
             digest = choose(home, read_releases(home), None)
-            learned = undo_learning(home, digest)
-            told = {"target": board.name, "release": digest, "adapted": learned}
-            what = "with what it had learned before" if learned else "as it was installed"
+            left = undo_learning(home, digest)
+            told = {"target": board.name, "release": digest, "adapted": left}
+            what = "with what it had learned before" if left else "as it was installed"
             said = f"{board.name} serves release {digest[:12]} {what}."
         else:
             with progress_on(stderr()) as progress, Watch(progress).stage("adapt"):

@@ -16,6 +16,7 @@ from toolkit.cli import (
     methods,
     plan,
     profile,
+    pull,
     report,
     rollback,
     run,
@@ -45,6 +46,7 @@ app.command("status", epilog="Example: [bold]deploy status --target host[/bold]"
 app.command("export", epilog=export.EPILOG)(export.export)
 app.command("infer", epilog=infer.EPILOG)(infer.infer)
 app.command("adapt", epilog=adapt.EPILOG)(adapt.adapt)
+app.command("pull", epilog=pull.EPILOG)(pull.pull)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
 app.command("unlock", epilog="Example: [bold]deploy unlock --target host[/bold]")(unlock.unlock)
 app.command("trust", epilog="Example: [bold]deploy trust release-key.pub --target emulated-pi[/bold]")(trust.trust)
