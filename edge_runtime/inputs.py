@@ -61,7 +61,19 @@ def entry_of(port: Mapping[str, Any], made: Mapping[str, Any] | None) -> Entry:
     )
 
 
-def bind(entries: Sequence[Entry], given: Sequence[Any], named: Mapping[str, Any]) -> Sequence[Any]:
+def rows_of_all(
+    entries: Sequence[Entry], given: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[list[np.ndarray], bool]:
+    """`rows_of` what is given in order and by name, as many of each. Raises EdgeRuntimeError."""
+    taken = [rows_of(entry, value) for entry, value in zip(entries, _bound(entries, given, named))]
+    rows = [values for values, _ in taken]
+    if len(rows) > 1 and len({len(values) for values in rows}) > 1:
+        counts = ", ".join(str(len(values)) for values in rows)
+        raise EdgeRuntimeError(f"was given {counts} examples", where="model(...)", next="Give as many of each input.")
+    return rows, all(alone for _, alone in taken)
+
+
+def _bound(entries: Sequence[Entry], given: Sequence[Any], named: Mapping[str, Any]) -> Sequence[Any]:
     """One value an input, in their order, of those given in it and by name. Raises EdgeRuntimeError."""
     if len(given) == len(entries) and not named:
         return given

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import learned
+from .counters import Counters
 from .errors import EdgeRuntimeError
-from .inputs import Entry, bind, entry_of, rows_of
+from .inputs import Entry, entry_of, rows_of_all
 from .learner import Learner
 from .learning import JITTER, LEARNING_RATE, USUAL_STEPS, learn
 from .program import Program
 from .release import load_inference, load_tensors
 from .served import HOME, Served, look, read
 from .support import support_of
+from .tensors import read_arrays
 
 
 def load(root: str | None = None, *, threads: int = 1) -> Model:
@@ -58,25 +62,25 @@ class Model:
         self._taking_over = threading.Lock()
         self._refused: Served | None = None
         self._loaded = _load(look(root), threads)
+        self._counters = _counters(self._loaded)
 
     def __call__(self, *inputs: Any, **named: Any) -> np.ndarray:
         """The first output for one example, or, with one more axis, for several.
 
-        Inputs are given in the order of the ports or by their names: see `inputs.rows_of`. Raises EdgeRuntimeError for
+        Inputs are given in the order of the ports or by their names: see `inputs.entry_of`. Raises EdgeRuntimeError for
         what does not fit them.
         """
         now = self._newest()
-        taken = [rows_of(entry, value) for entry, value in zip(now.entries, bind(now.entries, inputs, named))]
-        rows = [values for values, _ in taken]
+        try:
+            rows, alone = rows_of_all(now.entries, inputs, named)
+        except EdgeRuntimeError:
+            self._counters.refused()
+            raise
         count = len(rows[0])
-        if len(rows) > 1 and any(len(each) != count for each in rows):
-            raise EdgeRuntimeError(
-                "was given other numbers of examples for each input", where="model(...)", next="Give as many of each."
-            )
         if count == 1:
-            [output, *_] = now.run(rows)
-            return output[0] if all(alone for _, alone in taken) else output
-        return np.concatenate([now.run([values[row : row + 1] for values in rows])[0] for row in range(count)])
+            output = self._timed(now, rows)
+            return output[0] if alone else output
+        return np.concatenate([self._timed(now, [values[row : row + 1] for values in rows]) for row in range(count)])
 
     @property
     def classes(self) -> list[str]:
@@ -103,7 +107,10 @@ class Model:
             served = look(self._root)
             if served == self._loaded.served:
                 return False
-            self._loaded, self._refused = _load(served, self._threads), None
+            before, self._loaded, self._refused = self._loaded, _load(served, self._threads), None
+            if before.served.digest != served.digest:
+                self._counters.close()
+                self._counters = _counters(self._loaded)
             return True
 
     def learn(
@@ -151,6 +158,12 @@ class Model:
         self.reload()
         return left
 
+    def _timed(self, now: _Loaded, rows: list[np.ndarray]) -> np.ndarray:
+        started = time.perf_counter()
+        [output, *_] = now.run(rows)
+        self._counters.called(time.perf_counter() - started, output)
+        return output
+
     def _newest(self) -> _Loaded:
         """What the board serves now; what it served if that cannot be loaded, which is warned of once."""
         now = self._loaded
@@ -163,6 +176,16 @@ class Model:
             self._refused = served
             warnings.warn(f"still serving release {now.served.digest[:12]}: {error}", stacklevel=3)
         return self._loaded
+
+
+def _counters(loaded: _Loaded) -> Counters:
+    """`measure` is accuracy where outputs are logits of classes, one of which is right."""
+    accepted = None
+    if loaded.manifest.get("measure") == "accuracy":
+        first = "outputs." + loaded.manifest["outputs"][0]["name"]
+        with suppress(OSError, ValueError, KeyError):
+            accepted = read_arrays(os.path.join(loaded.served.folder, "acceptance.safetensors"))[first]
+    return Counters(loaded.served.root, loaded.served.digest, accepted)
 
 
 def _load(served: Served, threads: int) -> _Loaded:

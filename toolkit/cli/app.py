@@ -22,6 +22,7 @@ from toolkit.cli import (
     run,
     status,
     targets,
+    top,
     trust,
     unlock,
 )
@@ -47,6 +48,7 @@ app.command("export", epilog=export.EPILOG)(export.export)
 app.command("infer", epilog=infer.EPILOG)(infer.infer)
 app.command("adapt", epilog=adapt.EPILOG)(adapt.adapt)
 app.command("pull", epilog=pull.EPILOG)(pull.pull)
+app.command("top", epilog=top.EPILOG)(top.top)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
 app.command("unlock", epilog="Example: [bold]deploy unlock --target host[/bold]")(unlock.unlock)
 app.command("trust", epilog="Example: [bold]deploy trust release-key.pub --target emulated-pi[/bold]")(trust.trust)

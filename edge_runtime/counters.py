@@ -1,0 +1,114 @@
+"""How often and how fast a model was called, for `deploy top`: counts and times, nothing of what went in or came out.
+
+A file a model, `counters/PID.NUMBER` in our folder, mapped into memory: lines of a name and a number of twenty digits,
+which `cat` shows and a power cut leaves as they were before. Times are counted by size, in four classes to a doubling.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import mmap
+import os
+import threading
+import time
+from contextlib import suppress
+
+import numpy as np
+
+FOLDER = "counters"
+FIRST = "edge_runtime counters 1"
+CLASSES, SHORTEST_US, TO_A_DOUBLING = 84, 16, 4
+_DIGITS = 20
+_DAY_S = 86_400
+_NUMBERS = itertools.count()
+
+
+class Counters:
+    """Of one model and one release. In a folder that cannot be written nothing is counted."""
+
+    def __init__(self, root: str, release: str, accepted: np.ndarray | None) -> None:
+        """`accepted` are logits (N, classes) that the release was accepted by: how sure it was then."""
+        names = ["calls", "refused", "sure_ppm", "accepted_sure_ppm", "longest_us", *map(class_name, range(CLASSES))]
+        self._values = dict.fromkeys(names, 0)
+        self._at: dict[str, int] = {}
+        self._classifies = accepted is not None
+        self._lock = threading.Lock()
+        self._file: mmap.mmap | None = None
+        if accepted is not None:
+            self._values["accepted_sure_ppm"] = int(sum(map(_sure_ppm, accepted)) / max(1, len(accepted)))
+        text = f"{FIRST}\npid {os.getpid()}\nrelease {release}\nsince_s {int(time.time())}\n".encode()
+        for name, value in self._values.items():
+            self._at[name] = len(text) + len(name) + 1
+            text += b"%s %0*d\n" % (name.encode(), _DIGITS, value)
+        with suppress(OSError):
+            self._path, self._file = _mapped(os.path.join(root, FOLDER), text)
+
+    def called(self, seconds: float, logits: np.ndarray) -> None:
+        """One inference took so long, and gave these."""
+        us = max(1, int(seconds * 1e6))
+        sure = _sure_ppm(logits) if self._classifies else 0
+        with self._lock:
+            self._count("calls", 1)
+            self._count(class_name(class_of(us)), 1)
+            if us > self._values["longest_us"]:
+                self._count("longest_us", us - self._values["longest_us"])
+            if sure:
+                self._count("sure_ppm", sure)
+
+    def refused(self) -> None:
+        """One call that did not fit."""
+        with self._lock:
+            self._count("refused", 1)
+
+    def close(self) -> None:
+        """Another release is counted from now on."""
+        with self._lock:
+            if self._file is not None:
+                self._file = None
+                with suppress(OSError):
+                    os.remove(self._path)
+
+    def _count(self, name: str, more: int) -> None:
+        if self._file is None:
+            return
+        self._values[name] += more
+        start = self._at[name]
+        self._file[start : start + _DIGITS] = b"%0*d" % (_DIGITS, self._values[name])
+
+
+def class_of(us: int) -> int:
+    """The class of times that one belongs to; the first holds all that are shorter, the last all that are longer."""
+    if us <= SHORTEST_US:
+        return 0
+    return min(CLASSES - 1, 1 + int(TO_A_DOUBLING * math.log2(us / SHORTEST_US)))
+
+
+def class_name(index: int) -> str:
+    """The line that it has."""
+    return f"times_{index:02}"
+
+
+def _sure_ppm(logits: np.ndarray) -> int:
+    """What softmax gives the class that it gives most, in millionths."""
+    values = logits.reshape(-1)
+    return int(1e6 / float(np.exp(values - values.max()).sum()))
+
+
+def _mapped(folder: str, text: bytes) -> tuple[str, mmap.mmap]:
+    os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(folder):
+        _sweep(os.path.join(folder, name), name)
+    path = os.path.join(folder, f"{os.getpid()}.{next(_NUMBERS)}")
+    with open(path + ".part", "wb") as file:
+        file.write(text)
+    os.replace(path + ".part", path)
+    with open(path, "r+b") as file:
+        return path, mmap.mmap(file.fileno(), len(text))
+
+
+def _sweep(path: str, name: str) -> None:
+    """What a process of some days ago left goes."""
+    with suppress(OSError, ValueError):
+        if time.time() - os.stat(path).st_mtime > _DAY_S and not os.path.exists(f"/proc/{int(name.partition('.')[0])}"):
+            os.remove(path)
