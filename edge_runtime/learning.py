@@ -1,7 +1,7 @@
 """Learn from examples: programs that were exported with a release move cores and head, nothing else.
 
-Whether the result is accepted is decided on examples held out in turn; the final cores are then trained on all of
-them, for as many steps.
+Examples held out in turn decide after how many steps it is best, and whether that is accepted; the final cores are then
+trained on all of them, for as many.
 """
 
 import time
@@ -28,11 +28,11 @@ def learn(learner, strata, steps, emit):  # type: ignore[no-untyped-def]
     """
     folds = min(_affordable_folds(learner, steps), int(np.unique(strata, return_counts=True)[1].min()))
     emit("folds", folds=folds)
-    held_out = _cross_validate(learner, strata, folds, steps, emit) if folds > 1 else None
+    held_out, best = _cross_validate(learner, strata, folds, steps, emit) if folds > 1 else (None, 0)
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     result = {
         "folds": folds,
-        "steps": 0 if held_out is None else steps,
+        "steps": best,
         "accepted": accepted,
         "reason": _REASONS[None if held_out is None else accepted],
         "held_out": held_out,
@@ -41,7 +41,7 @@ def learn(learner, strata, steps, emit):  # type: ignore[no-untyped-def]
         return result, None
     everything = np.arange(learner.examples)
     parameters = learner.start(everything)
-    for step, trained, loss in learner.train(parameters, everything, steps, folds):
+    for step, trained, loss in learner.train(parameters, everything, best, folds):
         parameters = trained
         emit("step", step=step, loss=loss)
     if all(np.isfinite(value).all() for value in parameters):
@@ -60,7 +60,10 @@ def _affordable_folds(learner, steps) -> int:  # type: ignore[no-untyped-def]
 
 
 def _cross_validate(learner, strata, folds, steps, emit):  # type: ignore[no-untyped-def]
-    """Loss and score of the held-out examples, all folds together, with the starting head and after training."""
+    """Loss and score of the held-out examples, all folds together, with the starting head and when they were best.
+
+    And the number of steps by then: of few examples, going on is soon worse.
+    """
     held_out = [_held_out(strata, fold, folds) for fold in range(folds)]
     starts = [learner.start(np.flatnonzero(~rows)) for rows in held_out]
     runs = [
@@ -77,12 +80,16 @@ def _cross_validate(learner, strata, folds, steps, emit):  # type: ignore[no-unt
 
     before = judged(starts)
     emit("curve", step=0, loss=before[0], score=before[1])
+    after, best = (float("nan"), float("nan")), steps
     for step in range(1, steps + 1):
         parameters = [next(run)[1] for run in runs]
         if step % _EVALUATE_EVERY == 0 or step == steps:
-            after = judged(parameters)
-            emit("curve", step=step, loss=after[0], score=after[1])
-    return {"loss_before": before[0], "score_before": before[1], "loss_after": after[0], "score_after": after[1]}
+            now = judged(parameters)
+            emit("curve", step=step, loss=now[0], score=now[1])
+            if not now[0] >= after[0]:  # the first, too; and after one that diverged any other
+                after, best = now, step
+    scores = {"loss_before": before[0], "score_before": before[1], "loss_after": after[0], "score_after": after[1]}
+    return scores, best
 
 
 def _held_out(strata, fold, folds):  # type: ignore[no-untyped-def]

@@ -23,7 +23,8 @@ def test_what_was_learned_is_served_and_undone_step_by_step(served: Workplace) -
     first = served.deploy(*asked)
     assert first.returncode == 0, first.stderr
     told = one_object(first.stdout)
-    assert (told["examples"], told["steps"], told["measure"]) == (24, 30, "accuracy")
+    assert (told["examples"], told["measure"]) == (24, "accuracy")
+    assert 0 < told["steps"] <= 30
     assert told["accepted"], told
     assert told["held_out"]["loss_after"] < told["held_out"]["loss_before"]
     state = learned(served)

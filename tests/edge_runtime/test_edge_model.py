@@ -138,9 +138,17 @@ def test_what_does_not_fit_is_refused_by_name(model: edge_runtime.Model, served:
 
 def test_a_model_learns_and_unlearns_where_it_is_called(model: edge_runtime.Model, served: Workplace) -> None:
     x, y = blobs()
-    before, events = model(x), []
-    first = model.learn(x, y, steps=30, on_event=lambda event, **_: events.append(event))
-    assert (first.accepted, first.examples, first.steps) == (True, 24, 30), first
+    before, events, curve = model(x), [], {}
+
+    def on_event(event: str, **said: float) -> None:
+        events.append(event)
+        if event == "curve" and said["step"]:
+            curve[said["loss"]] = said["step"]
+
+    first = model.learn(x, y, steps=30, on_event=on_event)
+    assert (first.accepted, first.examples) == (True, 24), first
+    assert first.steps == curve[min(curve)]  # as many as suited the held-out examples best
+    assert events.count("step") == first.steps
     assert first.held_out is not None
     assert first.held_out["loss_after"] < first.held_out["loss_before"]
     assert {"folds", "curve", "step"} <= set(events)

@@ -220,7 +220,7 @@ class Adapted(_Ran):
     """Whether what was learned is kept, and why."""
 
     folds: int
-    steps: int
+    steps: int = Field(description="after which held-out examples were predicted best; 0 where none were held out")
     accepted: bool
     reason: str
     held_out: HeldOut | None

@@ -1,7 +1,7 @@
 // Learn from the support examples on this board: exported programs move cores and head, nothing else.
 //
-// Whether the result is accepted is decided on support examples held out in turn; the final cores are then trained on
-// all of them, for as many steps. As agent/adapt.py; the examples never leave the board.
+// Support examples held out in turn decide after how many steps it is best, and whether that is accepted; the final cores
+// are then trained on all of them, for as many. As edge_runtime/learning.py; the examples never leave the board.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -67,8 +67,8 @@ void emit_curve(std::int64_t step, const Score& score) {
   emit("curve", {{"step", step}, {"loss", score.loss}, {"score", score.score}});
 }
 
-// Loss and score of the held-out examples with the starting head and after training.
-Json cross_validate(Learner& learner, int folds, std::int64_t steps) {
+// Loss and score of the held-out examples with the starting head and when they were best, after `best` steps.
+Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_t& best) {
   std::vector<Rows> unseen;
   std::vector<Training> trainings;
   for (int fold = 0; fold < folds; ++fold) {
@@ -78,10 +78,17 @@ Json cross_validate(Learner& learner, int folds, std::int64_t steps) {
   }
   const Score before = score(learner, trainings, unseen);
   emit_curve(0, before);
-  Score after = before;
+  Score after = {std::nan(""), std::nan("")};
+  best = steps;
   for (std::int64_t step = 1; step <= steps; ++step) {
     for (Training& training : trainings) training.step();
-    if (step % kEvaluateEvery == 0 || step == steps) emit_curve(step, after = score(learner, trainings, unseen));
+    if (step % kEvaluateEvery != 0 && step != steps) continue;
+    const Score now = score(learner, trainings, unseen);
+    emit_curve(step, now);
+    if (!(now.loss >= after.loss)) {  // the first, too; and after one that diverged any other
+      after = now;
+      best = step;
+    }
   }
   return {{"loss_before", before.loss},
           {"score_before", before.score},
@@ -114,18 +121,19 @@ Json adapt(const Json& spec) {
   const int folds = std::min(6 * seconds <= kPatienceS ? 5 : 3, smallest_stratum(learner));
   emit("folds", {{"folds", folds}});
   const bool judged = folds > 1;
-  const Json held_out_scores = judged ? cross_validate(learner, folds, steps) : Json();
+  std::int64_t best = 0;
+  const Json held_out_scores = judged ? cross_validate(learner, folds, steps, best) : Json();
   bool accepted =
       judged && held_out_scores["loss_after"].get<double>() < held_out_scores["loss_before"].get<double>();
   std::string reason = !judged    ? "one example of a class: nothing can be held out to judge by"
                        : accepted ? "held-out examples are predicted better"
                                   : "held-out examples are not predicted better";
-  if (accepted && !train_and_keep(learner, steps, folds, spec.at("adapted").get<std::string>())) {
+  if (accepted && !train_and_keep(learner, best, folds, spec.at("adapted").get<std::string>())) {
     accepted = false;
     reason = "training diverged";
   }
   Json done = {{"folds", folds},
-               {"steps", judged ? steps : 0},
+               {"steps", best},
                {"accepted", accepted},
                {"reason", reason},
                {"held_out", held_out_scores},
