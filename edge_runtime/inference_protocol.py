@@ -35,19 +35,31 @@ class WrongRequest(Exception):
         self.status = status
 
 
-def answer(model: Model, method: str, path: str, text: bytes) -> tuple[int, dict[str, Any]]:
+def answer(model: Model, method: str, path: str, text: bytes) -> tuple[int, bytes]:
     """Status and body of the answer to one request."""
+    said: dict[str, Any]
+    try:
+        status, said = 200, _verb(model, method, path.split("?")[0].rstrip("/"), _body(text))()
+    except WrongRequest as error:
+        status, said = error.status, {"error": str(error)}
+    except EdgeRuntimeError as error:
+        status, said = 400, {"error": str(error)}
+    except Exception as error:  # whatever it is, it is answered
+        status, said = 500, {"error": f"{type(error).__name__}: {error}"}
+    try:
+        return status, json.dumps(said, allow_nan=False).encode()
+    except ValueError:
+        return 500, b'{"error": "what came out is no number, which JSON does not know"}'
+
+
+def _body(text: bytes) -> dict[str, Any]:
     try:
         body = json.loads(text) if text else {}
-        if not isinstance(body, dict):
-            raise WrongRequest(400, "a body is one JSON object")
-        return 200, _verb(model, method, path.split("?")[0].rstrip("/"), body)()
-    except WrongRequest as error:
-        return error.status, {"error": str(error)}
-    except EdgeRuntimeError as error:
-        return 400, {"error": str(error)}
     except (ValueError, RecursionError) as error:
-        return 400, {"error": f"the body is no JSON: {error}"}
+        raise WrongRequest(400, f"the body is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise WrongRequest(400, "a body is one JSON object")
+    return body
 
 
 def _verb(model: Model, method: str, path: str, body: dict[str, Any]) -> Callable[[], dict[str, Any]]:
@@ -85,11 +97,12 @@ def _described(port: dict[str, Any]) -> dict[str, Any]:
 
 
 def _infer(model: Model, body: dict[str, Any]) -> dict[str, Any]:
-    given, told = _tensors(body), model.info()
+    given, state = _tensors(body), model.now()
+    told = state.info()
     ranks = {port["name"]: 1 + len(port["shape"]) for port in told["inputs"]}
     if wrong := [name for name, values in given.items() if values.ndim != ranks.get(name, values.ndim)]:
         raise WrongRequest(400, f"{wrong[0]}: shape begins with the number of examples")
-    output = model(**given)
+    output = state(**given)
     made = {
         "name": told["outputs"][0]["name"],
         "datatype": _NAMES[str(output.dtype)],
@@ -117,7 +130,10 @@ def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray]:
     for each in inputs:
         try:
             dtype = np.dtype(_TYPES[each["datatype"]])
-            tensors[str(each["name"])] = np.array(each["data"], dtype).reshape([int(size) for size in each["shape"]])
+            values = np.array(each["data"])
+            if not np.can_cast(values.dtype, dtype, "same_kind") or not np.isfinite(values).all():
+                raise ValueError(f"data are {values.dtype}")
+            tensors[str(each["name"])] = values.astype(dtype).reshape([int(size) for size in each["shape"]])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise WrongRequest(
                 400,

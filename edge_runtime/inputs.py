@@ -10,23 +10,25 @@ import numpy as np
 
 from .errors import EdgeRuntimeError
 
-# What fewer bits stand for, by the kind of the files that a network was made for.
-_RAW = {("images", "uint8"): 255.0, ("arrays", "uint8"): 255.0, ("recordings", "int16"): 32768.0}
+# What bytes of anything are a share of, and int16 where the network was made for recordings.
+_BYTES, _SAMPLES = (np.dtype("uint8"), 255.0), (np.dtype("int16"), 32768.0)
+# Whose values are as they come from files, by the kind of those.
+_AS_IN_FILES = {"images": np.dtype("uint8"), "recordings": np.dtype("int16")}
 
 
 @dataclass(frozen=True)
 class Entry:
     """One input of a program, worked out once: a call takes microseconds.
 
-    `whole` is what values of `raw`, a NumPy type, are a share of. `mean` and `std` meet (N, channels, ...); values that
-    are not raw are normalised by them only where `always`.
+    `raw` are NumPy types, with what their values are a share of. `mean` and `std` meet (N, channels, ...): values of the
+    type `normalised` are, by them, and others only where `always`.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
-    raw: np.dtype | None
-    whole: float
+    raw: tuple[tuple[np.dtype, float], ...]
+    normalised: np.dtype | None
     mean: np.ndarray | None
     std: np.ndarray | None
     always: bool
@@ -39,22 +41,23 @@ class Entry:
 def entry_of(port: Mapping[str, Any], made: Mapping[str, Any] | None) -> Entry:
     """Of a manifest's port, and how its inputs were made of files (`preprocessing`), if they were.
 
-    Bytes of images are 0 to 1, int16 of recordings -1 to 1; both, and arrays where the task's files held arrays, are
-    normalised as the task's were. Other values are what the network takes.
+    Bytes are 0 to 1, int16 of recordings -1 to 1. Bytes of images, int16 of recordings, and whatever is given where the
+    task's files held arrays, are normalised as the task's were. Other values are what the network takes.
     """
     dtype, kind = np.dtype(port["dtype"]), made["kind"] if made else "arrays"
-    raw = next((name for of, name in _RAW if of == kind), None) if dtype.kind == "f" else None
+    floats = dtype.kind == "f"
+    raw = (_BYTES, _SAMPLES) if kind == "recordings" else (_BYTES,)
     by_channel = [-1] + [1] * (len(port["shape"]) - 1)
     mean, std = (
-        np.asarray(made[name], dtype).reshape(by_channel) if made and dtype.kind == "f" and made.get(name) else None
+        np.asarray(made[name], dtype).reshape(by_channel) if made and floats and made.get(name) else None
         for name in ("mean", "std")
     )
     return Entry(
         name=port["name"],
         shape=tuple(port["shape"]),
         dtype=dtype,
-        raw=np.dtype(raw) if raw else None,
-        whole=_RAW[kind, raw] if raw else 1.0,
+        raw=raw if floats else (),
+        normalised=_AS_IN_FILES.get(kind),
         mean=mean,
         std=std,
         always=kind == "arrays" and (mean is not None or std is not None),
@@ -92,19 +95,22 @@ def _bound(entries: Sequence[Entry], given: Sequence[Any], named: Mapping[str, A
 
 def rows_of(entry: Entry, value: Any) -> tuple[np.ndarray, bool]:
     """(N, ...) in the input's type, and whether one example without that axis was given. Raises EdgeRuntimeError."""
-    array = value if type(value) is np.ndarray else np.asarray(value)
+    try:
+        array = value if type(value) is np.ndarray else np.asarray(value)
+    except Exception:  # nested lists of different lengths, or what is no number at all
+        raise EdgeRuntimeError("was given no array", where=entry.name, next=f"Give {entry.said()}.") from None
     alone = array.shape == entry.shape
     rows = array[None] if alone else array
     if not alone and (array.shape[1:] != entry.shape or len(array) == 0):
         raise _unfit(entry, array)
-    is_raw = entry.raw is not None and array.dtype == entry.raw
+    whole = next((share for dtype, share in entry.raw if array.dtype == dtype), None)
     if array.dtype != entry.dtype:
         if not _may_be(array.dtype, entry.dtype):
             raise _unfit(entry, array)
         rows = rows.astype(entry.dtype)
-    if is_raw:
-        rows = rows / entry.dtype.type(entry.whole)
-    if is_raw or entry.always:
+    if whole:
+        rows = rows / entry.dtype.type(whole)
+    if entry.always or (entry.normalised is not None and array.dtype == entry.normalised):
         rows = rows if entry.mean is None else rows - entry.mean
         rows = rows if entry.std is None else rows / entry.std
     return rows, alone

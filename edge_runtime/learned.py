@@ -1,8 +1,8 @@
 """What was learned on top of a release: appears by one rename, and can be undone.
 
-`DIGEST.before.safetensors` is the state before the last learning, a file with the word `installed` for none.
-`DIGEST.next.safetensors` is that state while a learner works: wherever it ends, whoever is next settles it. So does the
-host, from its side (`toolkit/devices/releases/learned.py`).
+`DIGEST.before.safetensors` is the state before the last learning, a file with the word `installed` for none. As a state
+is replaced, the one of before has a third name for a moment: wherever that ends, whoever is next settles it. That is
+`own` for an application, and `next` for a deployer, as long as it lets the board learn (`devices/releases/learned.py`).
 """
 
 from __future__ import annotations
@@ -11,22 +11,34 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import numpy as np
 
 from .errors import EdgeRuntimeError
-from .plain import lead_to
-from .served import Served, state_of_release
+from .plain import lead_to, sync_folder, write_plain
+from .served import Served, closed, look, state_of_release
 from .tensors import write_arrays
 
 _INSTALLED = b"installed\n"
 
 
+def learning(root: str) -> AbstractContextManager[None]:
+    """Only one application on a board learns at a time; others wait. Raises EdgeRuntimeError."""
+    return _alone(os.path.join(root, "adapted"))
+
+
+def changing(root: str) -> AbstractContextManager[None]:
+    """Only one on a board changes what is served, for moments. Raises EdgeRuntimeError."""
+    return _alone(root)
+
+
 @contextmanager
-def alone(served: Served) -> Iterator[None]:
-    """Only one application on a board learns or undoes at a time; others wait."""
-    folder = os.open(os.path.dirname(served.adapted), os.O_RDONLY)
+def _alone(path: str) -> Iterator[None]:
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise closed(path, error) from None
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -34,54 +46,82 @@ def alone(served: Served) -> Iterator[None]:
         os.close(folder)
 
 
+def require_writable(served: Served) -> None:
+    """Before minutes of learning. Raises EdgeRuntimeError."""
+    for folder in (os.path.dirname(served.adapted), served.root):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise closed(folder, PermissionError(13, "Permission denied"))
+
+
 def keep(served: Served, values: Mapping[str, np.ndarray]) -> None:
-    """Serve these from now on; what was served can be gone back to. Raises OSError, and then nothing has changed."""
-    before, following = _beside(served, "before"), _beside(served, "next")
+    """Serve these from now on; what was served can be gone back to. Raises before anything has changed, or not at all.
+
+    EdgeRuntimeError where another release is served by now, OSError where the disk is full.
+    """
+    own, aside = _beside(served, "own"), served.adapted + ".mine"
     _settle(served)
-    aside = served.adapted + ".mine"
-    write_arrays(aside, dict(values))
-    _appear(following, served.adapted if os.path.isfile(served.adapted) else None)
-    os.replace(aside, served.adapted)
-    os.replace(following, before)
-    _sync(served)
+    try:
+        write_arrays(aside, dict(values))
+        write_plain(served, aside)
+        _appear(own, served.adapted if os.path.isfile(served.adapted) else None)
+        if look(served.root).digest != served.digest:
+            os.remove(own)
+            raise EdgeRuntimeError(
+                "another release was activated while this one learned",
+                where=served.root,
+                next="Learn once more: on top of that.",
+            )
+        os.replace(aside, served.adapted)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(aside)
+        raise
+    with suppress(OSError):  # whoever is next settles it
+        os.replace(own, _beside(served, "before"))
+        sync_folder(os.path.dirname(served.adapted))
     lead_to(state_of_release(served.root, served.digest))
 
 
 def undo(served: Served) -> bool:
     """Serve what was served before the last learning; whether that, too, was learned. Raises EdgeRuntimeError."""
-    _settle(served)
     before = _beside(served, "before")
-    if not os.path.isfile(before):
-        raise EdgeRuntimeError(
-            f"there is nothing to undo on top of release {served.digest[:12]}",
-            where=served.root,
-            next="model.info() says what is served.",
-        )
-    was_installed = _is_installed(before)
-    if was_installed:
-        with suppress(FileNotFoundError):
-            os.remove(served.adapted)
-        os.remove(before)
-    else:
-        os.replace(before, served.adapted)
-    _sync(served)
+    try:
+        _settle(served)
+        if not os.path.isfile(before):
+            raise EdgeRuntimeError(
+                f"there is nothing to undo on top of release {served.digest[:12]}",
+                where=served.root,
+                next="model.info() says what is served.",
+            )
+        was_installed = _is_installed(before)
+        if was_installed:
+            with suppress(FileNotFoundError):
+                os.remove(served.adapted)
+            os.remove(before)
+        else:
+            os.replace(before, served.adapted)
+        sync_folder(os.path.dirname(served.adapted))
+    except OSError as error:
+        raise closed(served.adapted, error) from None
     lead_to(state_of_release(served.root, served.digest))
     return not was_installed
 
 
 def _settle(served: Served) -> None:
     """What was kept as a learning began is the state of before, if something else is served now."""
-    following = _beside(served, "next")
-    if not os.path.isfile(following):
-        return
-    if _is_installed(following):
-        same = not os.path.isfile(served.adapted)
-    else:
-        same = os.path.isfile(served.adapted) and _bytes(following) == _bytes(served.adapted)
-    if same:
-        os.remove(following)
-    else:
-        os.replace(following, _beside(served, "before"))
+    # A deployer that is at work has its own still to settle.
+    names = ["own"] if os.path.lexists(os.path.join(served.root, "lock")) else ["own", "next"]
+    for following in [_beside(served, name) for name in names]:
+        if not os.path.isfile(following):
+            continue
+        if _is_installed(following):
+            same = not os.path.isfile(served.adapted)
+        else:
+            same = os.path.isfile(served.adapted) and _bytes(following) == _bytes(served.adapted)
+        if same:
+            os.remove(following)
+        else:
+            os.replace(following, _beside(served, "before"))
 
 
 def _appear(path: str, copied: str | None) -> None:
@@ -108,11 +148,3 @@ def _is_installed(path: str) -> bool:
 def _bytes(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
-
-
-def _sync(served: Served) -> None:
-    folder = os.open(os.path.dirname(served.adapted), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

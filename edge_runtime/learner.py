@@ -4,6 +4,7 @@ import os
 import time
 
 import numpy as np
+from numpy.random import default_rng  # at once: NumPy would import it when it is first used
 
 from .program import load
 from .release import load_inference
@@ -56,7 +57,7 @@ class Learner:
 
     def train(self, parameters, rows, steps, stream):  # type: ignore[no-untyped-def]
         """Yield (step, parameters, loss) after each step on the examples of `rows`."""
-        random = np.random.default_rng([self.spec["seed"], stream])
+        random = default_rng([self.spec["seed"], stream])
         state = [np.zeros(shape, np.float32) for shape in self.state]
         for step in range(1, steps + 1):
             inputs = [self._shaken(values, share, random) for values, share in zip(self.inputs, self.jitter)]

@@ -8,7 +8,10 @@ learned, by the beginning of its SHA-256. The host leads `model` there, too (`to
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import time
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,12 +19,15 @@ from typing import Any
 import numpy as np
 
 from .digests import read_manifest, sha256
+from .errors import EdgeRuntimeError
 from .release import fill_holes, load_tensors
 from .served import Served, look
 
 HOLES, MODEL = "holes.bin", "model"
 _INSTALLED = "installed"
 _ALIGNMENT = 64
+# Of what a writer that died left.
+_STALE_S = 3600.0
 
 
 def aligned(offset: int) -> int:
@@ -29,41 +35,81 @@ def aligned(offset: int) -> int:
     return -(-offset // _ALIGNMENT) * _ALIGNMENT
 
 
-def write_plain(served: Served) -> str:
-    """The folder with the state of `served`, whole or not at all; one that is there and damaged is mended."""
-    folder = os.path.join(served.root, "adapted", served.digest, state_of(served.adapted if served.state else None))
+def write_plain(served: Served, learned: str | None) -> str | None:
+    """The folder of the state that the file `learned` holds (None: as installed), whole or not at all.
+
+    One that is there and damaged is mended. None for a release of before: its program does not say where its holes lie.
+    Raises OSError where the disk is full.
+    """
     manifest = read_manifest(served.folder)
-    data = _laid_out(fill_holes(manifest, load_tensors(served.folder, served.adapted if served.state else None)))
-    if _holds(os.path.join(folder, HOLES), data):
+    program = manifest["infer"]["program"]
+    data = _laid_out(fill_holes(manifest, load_tensors(served.folder, learned)))
+    if data and not _names(os.path.join(served.folder, program), HOLES.encode()):
+        return None
+    folder = os.path.join(served.root, "adapted", served.digest, state_of(learned))
+    shared = [program, "manifest.json"]
+    if _holds(os.path.join(folder, HOLES), data) and all(_same(served.folder, folder, name) for name in shared):
         return folder
     part = f"{folder}.{os.getpid()}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    os.makedirs(part)
-    for name in (manifest["infer"]["program"], "manifest.json"):
-        _share(os.path.join(served.folder, name), os.path.join(part, name))
-    _write(os.path.join(part, HOLES), data)
     try:
-        os.rename(part, folder)
-    except OSError:  # it is there, damaged, or just written by another learner
-        os.replace(os.path.join(part, HOLES), os.path.join(folder, HOLES))
-        shutil.rmtree(part)
+        shutil.rmtree(part, ignore_errors=True)
+        os.makedirs(part)
+        for name in shared:
+            _share(os.path.join(served.folder, name), os.path.join(part, name))
+        _write(os.path.join(part, HOLES), data)
+        sync_folder(part)
+        if os.path.isdir(folder):  # it is damaged
+            for name in (*shared, HOLES):
+                os.replace(os.path.join(part, name), os.path.join(folder, name))
+        else:
+            os.rename(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
 def lead_to(served: Served) -> None:
-    """Let `model` lead to that state, by one rename, if that release is served; states that nothing goes back to go."""
-    folder = write_plain(served)
-    if look(served.root).digest != served.digest:
+    """Let `model` lead to that state if that release is served; what cannot be is warned of, and `model` goes."""
+    try:
+        if look(served.root).digest != served.digest:
+            return
+        while True:
+            folder = write_plain(served, served.adapted if served.state else None)
+            _point(served.root, folder)
+            now = look(served.root)
+            if now.digest == served.digest:
+                break
+            served = now  # a deployer activated it meanwhile, and what it had led to it may be overwritten
+        if folder and not os.path.lexists(os.path.join(served.root, "lock")):
+            sweep(served)
+    except Exception as error:  # what is served does not depend on it
+        with suppress(OSError):
+            os.remove(os.path.join(served.root, MODEL))
+        warnings.warn(f"{served.root}/{MODEL} does not lead to what is served: {error}", stacklevel=3)
+
+
+def mend_lead(served: Served) -> None:
+    """Lead `model` to what is served where a power cut left it elsewhere, if this user may; raises nothing."""
+    if os.path.lexists(os.path.join(served.root, "lock")) or not os.access(served.root, os.W_OK):
         return
-    aside = os.path.join(served.root, "adapted", f"{MODEL}.{os.getpid()}")
-    with suppress(FileNotFoundError):
-        os.remove(aside)
-    os.symlink(os.path.relpath(folder, served.root), aside)
-    os.replace(aside, os.path.join(served.root, MODEL))
+    with suppress(OSError, EdgeRuntimeError):
+        state = state_of(served.adapted if served.state else None)
+        now = os.readlink(os.path.join(served.root, MODEL))
+        if now.split("/")[-2:] != [served.digest, state]:
+            lead_to(served)
+
+
+def sweep(served: Served) -> None:
+    """States that nothing goes back to, and what writers that died left."""
+    parent = os.path.join(served.root, "adapted", served.digest)
     before = os.path.join(served.root, "adapted", served.digest + ".before.safetensors")
-    kept = {_INSTALLED, os.path.basename(folder), state_of(before if os.path.isfile(before) else None)}
-    for name in set(os.listdir(os.path.dirname(folder))) - kept:
-        shutil.rmtree(os.path.join(os.path.dirname(folder), name), ignore_errors=True)
+    kept = {_INSTALLED, *(state_of(path) for path in (served.adapted, before) if os.path.isfile(path))}
+    for name in os.listdir(parent):
+        path = os.path.join(parent, name)
+        with suppress(OSError):
+            is_stale = name.endswith(".part") and time.time() - os.stat(path).st_mtime > _STALE_S
+            if is_stale or (re.fullmatch("[0-9a-f]{16}", name) and name not in kept):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def state_of(learned: str | None) -> str:
@@ -71,12 +117,48 @@ def state_of(learned: str | None) -> str:
     return sha256(learned)[:16] if learned else _INSTALLED
 
 
+def sync_folder(path: str) -> None:
+    """Its names are on the disk."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _point(root: str, folder: str | None) -> None:
+    link = os.path.join(root, MODEL)
+    if folder is None:
+        with suppress(FileNotFoundError):
+            os.remove(link)
+        return
+    aside = os.path.join(root, "adapted", f"{MODEL}.mine")
+    with suppress(FileNotFoundError):
+        os.remove(aside)
+    os.symlink(os.path.relpath(folder, root), aside)
+    os.replace(aside, link)
+    sync_folder(root)
+
+
 def _share(path: str, new: str) -> None:
     """The same bytes under another name; a copy where the file system has no such thing."""
     try:
         os.link(path, new)
     except OSError:
-        shutil.copyfile(path, new)
+        with open(path, "rb") as file:
+            _write(new, file.read())
+
+
+def _same(release: str, folder: str, name: str) -> bool:
+    path, other = os.path.join(release, name), os.path.join(folder, name)
+    with suppress(OSError):
+        return os.path.samefile(path, other) or sha256(path) == sha256(other)
+    return False
+
+
+def _names(path: str, text: bytes) -> bool:
+    with open(path, "rb") as file:
+        return text in file.read()
 
 
 def _laid_out(values: Mapping[str, Any]) -> bytes:

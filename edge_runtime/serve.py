@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,8 +27,9 @@ from .inference_protocol import answer
 from .model import Model, load
 
 _MOST_BYTES = 64 << 20
-# Of requests that are at work as the server is asked to end.
-_PATIENCE_S = 10.0
+# Of requests that are at work as the server is asked to end, and of a connection that says nothing.
+_PATIENCE_S, _IDLE_S = 10.0, 30.0
+_HOSTS = ("127.0.0.1", "localhost")
 
 
 class AtWork:
@@ -60,13 +63,8 @@ def make_server(model: Model, at_work: AtWork, socket_path: str | None, port: in
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = _IDLE_S
         disable_nagle_algorithm = socket_path is None
-
-        def do_GET(self) -> None:
-            self._respond("GET")
-
-        def do_POST(self) -> None:
-            self._respond("POST")
 
         def address_string(self) -> str:
             return "local"
@@ -74,20 +72,36 @@ def make_server(model: Model, at_work: AtWork, socket_path: str | None, port: in
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing: what is asked is the application's alone."""
 
-        def _respond(self, method: str) -> None:
-            with at_work.one():
-                size = self.headers.get("Content-Length", "0")
-                if size.isdigit() and int(size) <= _MOST_BYTES:
-                    status, said = answer(model, method, self.path, self.rfile.read(int(size)))
-                else:
-                    self.close_connection = True  # what follows is not read
-                    status, said = 413, {"error": f"a request says its Content-Length, of at most {_MOST_BYTES} bytes"}
-                data = json.dumps(said).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+        def _respond(self) -> None:
+            status, data = self._refused() or (0, b"")
+            if not status:
+                text = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                with at_work.one():
+                    status, data = answer(model, self.command, self.path, text)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                with suppress(ConnectionError):  # nobody waits for it any more
+                    self.wfile.write(data)
+
+        def _refused(self) -> tuple[int, bytes] | None:
+            """What is answered before anything is read: the connection ends with it."""
+            size, host = self.headers.get("Content-Length", "0"), self.headers.get("Host", "")
+            refused = None
+            if "Transfer-Encoding" in self.headers or not re.fullmatch("[0-9]{1,12}", size):
+                refused = 411, "a request says its Content-Length"
+            elif int(size) > _MOST_BYTES:
+                refused = 413, f"a request has at most {_MOST_BYTES} bytes"
+            elif socket_path is None and ("Origin" in self.headers or host.partition(":")[0] not in _HOSTS):
+                refused = 403, "pages of a browser may not ask: a request has no Origin, and 127.0.0.1 for its Host"
+            if refused is None:
+                return None
+            self.close_connection = True
+            return refused[0], json.dumps({"error": refused[1]}).encode()
+
+        do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond
 
     if socket_path is None:
         return ThreadingHTTPServer(("127.0.0.1", port or 0), Handler)
@@ -108,6 +122,8 @@ def make_server(model: Model, at_work: AtWork, socket_path: str | None, port: in
 
 def _remove_stale(path: str) -> None:
     """What a server that was killed left. Raises OSError where another one answers, or the path is something else's."""
+    if os.path.lexists(path) and not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise OSError(f"{path} is there, and no socket")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
@@ -120,7 +136,7 @@ def _remove_stale(path: str) -> None:
 
 
 def main() -> int:
-    """The command line: serve until SIGTERM or SIGINT, and answer what is at work by then."""
+    """The command line: serve until SIGTERM or SIGINT, and answer what is at work by then, if that takes no 10 s."""
     parser = argparse.ArgumentParser(
         prog="edge-serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -140,13 +156,19 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     place = arguments.socket or f"http://127.0.0.1:{server.server_address[1]}"
+    bound = _inode(arguments.socket)
     print(f"serving release {model.info()['release'][:12]} at {place}", flush=True)
     server.serve_forever()
     at_work.wait()
-    if arguments.socket:
-        with suppress(OSError):
-            os.unlink(arguments.socket)
+    if arguments.socket and _inode(arguments.socket) == bound:
+        os.unlink(arguments.socket)
     return 0
+
+
+def _inode(path: str | None) -> int | None:
+    with suppress(OSError):
+        return os.lstat(path).st_ino if path else None
+    return None
 
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ def _classes(manifest: Mapping[str, Any]) -> list[str]:
 
 def _labels(targets: Any, classes: list[str]) -> np.ndarray:
     """Names, or places of names in `classes`, as places."""
-    known = {name: place for place, name in enumerate(classes)}
-    places = [known.get(label, label) for label in np.asarray(targets).reshape(-1).tolist()]
+    known: dict[Any, int] = {name: place for place, name in enumerate(classes)}
+    places = [known.get(label, label) for label in _array(targets).reshape(-1).tolist()]
     wrong = [label for label in places if not (isinstance(label, int) and 0 <= label < len(classes))]
     absent = sorted(set(range(len(classes))) - set(places)) if not wrong else []
     if wrong or absent:
@@ -68,8 +68,18 @@ def _labels(targets: Any, classes: list[str]) -> np.ndarray:
     return np.array(places, np.int64)
 
 
+def _array(targets: Any) -> np.ndarray:
+    try:
+        array = np.asarray(targets)
+    except ValueError:  # nested lists of different lengths
+        array = np.empty(0, object)
+    if array.dtype.kind not in "biufU":
+        raise EdgeRuntimeError("targets are no array", where=_WHERE, next="Give one name, number or array an example.")
+    return array
+
+
 def _values(targets: Any, target: Mapping[str, Any]) -> np.ndarray:
-    values, right = np.asarray(targets), np.dtype(target["dtype"])
+    values, right = _array(targets), np.dtype(target["dtype"])
     if list(target["shape"]) == [1] and values.ndim == 1:
         values = values[:, None]
     kinds = "biuf" if right.kind == "f" else "biu"

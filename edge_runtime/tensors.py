@@ -1,7 +1,9 @@
 """Arrays in a safetensors file: eight bytes of length, a JSON header, then the raw values. Nothing is unpickled."""
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,19 +14,22 @@ _TYPES: "dict[str, np.dtype]" = {
     "BOOL": np.dtype("?"),
 }
 _ALIGNMENT = 8
+_DIGEST = "sha256"
 
 
 def read_arrays(path: str) -> "dict[str, np.ndarray]":
-    """All arrays of the file. Raises ValueError if it is not one, or cut short."""
+    """All arrays of the file. Raises ValueError if it is not one, cut short, or other than was written."""
     with open(path, "rb") as file:
         data = file.read()
     start = 8 + int.from_bytes(data[:8], "little")
     if len(data) < 8 or start > len(data):
         raise ValueError("not a safetensors file: " + path)
     arrays = {}  # type: dict[str, np.ndarray]
-    for name, entry in json.loads(data[8:start]).items():
-        if name == "__metadata__":
-            continue
+    header = json.loads(data[8:start])
+    said = header.pop("__metadata__", {}).get(_DIGEST)
+    if said is not None and said != _digest(header, data[start:]):
+        raise ValueError("damaged: " + path)
+    for name, entry in header.items():
         begin, end = entry["data_offsets"]
         dtype = _TYPES[entry["dtype"]]
         if not 0 <= begin <= end <= len(data) - start:
@@ -35,7 +40,7 @@ def read_arrays(path: str) -> "dict[str, np.ndarray]":
 
 
 def write_arrays(path: str, arrays: "dict[str, np.ndarray]") -> None:
-    """Appear by one rename, after the bytes are on the disk."""
+    """Appear by one rename, after the bytes are on the disk, with a digest that `read_arrays` holds them to."""
     header, parts, end = {}, [], 0
     for name, array in arrays.items():
         kind = next(key for key, dtype in _TYPES.items() if dtype == array.dtype)
@@ -43,7 +48,8 @@ def write_arrays(path: str, arrays: "dict[str, np.ndarray]") -> None:
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [end, end + len(part)]}
         parts.append(part)
         end += len(part)
-    text = json.dumps(header).encode()
+    told = {"__metadata__": {_DIGEST: _digest(header, b"".join(parts))}, **header}
+    text = json.dumps(told).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     temporary = path + ".part"
     with open(temporary, "wb") as file:
@@ -51,3 +57,7 @@ def write_arrays(path: str, arrays: "dict[str, np.ndarray]") -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def _digest(header: "Mapping[str, object]", values: bytes) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + values).hexdigest()

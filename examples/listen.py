@@ -25,9 +25,10 @@ def main(path: str) -> None:
             sys.exit(f"{path}: give 16 bits, one channel, {wanted_hz} Hz")
         for window in range(file.getnframes() // shape[-1]):
             samples = np.frombuffer(file.readframes(shape[-1]), "<i2").reshape(shape)
-            logits = model(samples)
+            state = model.now()
+            logits = state(samples)
             shares = np.exp(logits - logits.max())
-            name, share = model.classes[logits.argmax()], shares.max() / shares.sum()
+            name, share = state.classes[logits.argmax()], shares.max() / shares.sum()
             print(f"{window * shape[-1] / rate_hz:6.2f} s  {name}  {share:.0%}", flush=True)
 
 

@@ -1,5 +1,6 @@
 """An application on a board calls what it serves, lets it learn, and follows what is deployed meanwhile."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from workplace import Workplace, copy_workplace, local_agent, local_home, one_ob
 
 import edge_runtime
 from edge_runtime import learned as learned_files
+from edge_runtime.plain import lead_to
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.devices.applications import offer
@@ -129,6 +131,8 @@ def test_what_does_not_fit_is_refused_by_name(model: edge_runtime.Model, served:
         ((x, x), {}, "2 inputs in order"),
         ((), {"image": x}, "Give each of these once: x"),
         ((x,), {"x": x}, "x by name"),
+        ((), {"self": x}, "self by name"),
+        (([[1.0, 2.0], [3.0]],), {}, "was given"),
     ]
     for given, named, said in wrong:
         with pytest.raises(edge_runtime.EdgeRuntimeError) as caught:
@@ -185,12 +189,17 @@ def test_examples_that_cannot_be_learned_from(model: edge_runtime.Model) -> None
         (x, y[:-1], "24 inputs and 23 targets"),
         ({"image": x}, y, "Give a dict of arrays: x"),
         (np.repeat(x, 30, 0), y * 30, "at most"),
+        (x, {"a": 1}, "targets are no array"),
+        ([[1.0], [2.0, 3.0]], y, "was given"),
     ]:
         with pytest.raises(edge_runtime.EdgeRuntimeError, match=said):
             model.learn(inputs, targets, steps=1)
+    for steps in (0, -1, 2.5):
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match="steps is"):
+            model.learn(x, y, steps=steps)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("cut", range(4))
+@pytest.mark.parametrize("cut", range(5))
 def test_whatever_a_power_cut_leaves_is_served_and_undone(
     served: Workplace, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,13 +216,17 @@ def test_whatever_a_power_cut_leaves_is_served_and_undone(
         replace(*paths)
 
     tensors = read_arrays(now.adapted)
+    lead_to(now)
     monkeypatch.setattr(os, "replace", cut_off)
     with pytest.raises(KeyboardInterrupt):
         learned_files.keep(now, {"head.bias": tensors["head.bias"] + np.float32(1)})
     monkeypatch.setattr(os, "replace", replace)
     took = learned(served) != before
-    assert took == (cut == 3)  # the file, the state before, the one that serves, its name
+    # The file, what was served before, what is served now, the state before, where `model` leads.
+    assert took == (cut >= 3)
     model = edge_runtime.load(str(served.root))
+    state = (served.root / "model").readlink().name  # mended, where the power went before it was led there
+    assert state == hashlib.sha256(learned(served) or b"").hexdigest()[:16]
     if took:
         assert model.undo()
         assert learned(served) == before
@@ -278,6 +291,53 @@ def test_of_a_damaged_release_the_one_before_goes_on_and_a_warning_says_so(
         edge_runtime.load(str(served.root))
     releases.rollback(local_home(served))
     model(x)
+
+
+def test_a_bit_of_what_was_learned_that_flips_is_found_out(model: edge_runtime.Model, served: Workplace) -> None:
+    x, _ = accepted(served)
+    shifted(served, 2.0)
+    before = model(x)
+    file = Path(look(str(served.root)).adapted)
+    data = file.read_bytes()
+    for place in range(8, len(data), 97):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match="cannot be read"):
+            edge_runtime.load(str(served.root))
+    with pytest.warns(UserWarning, match="still serving"):
+        np.testing.assert_array_equal(model(x), before)
+
+
+def test_a_full_disk_leaves_what_was_served(
+    model: edge_runtime.Model, served: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = blobs()
+    before, there = model(x), left_of_learning(served)
+
+    def full(path: str, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edge_runtime.plain._write", full)
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="No space left"):
+        model.learn(x, y, steps=30)
+    np.testing.assert_array_equal(model(x), before)
+    assert learned(served) is None
+    assert left_of_learning(served) == there
+
+
+def test_a_release_that_is_activated_while_one_learns_is_not_learned_on(
+    model: edge_runtime.Model, served: Workplace
+) -> None:
+    x, y = blobs()
+    new = another_release(served)
+
+    def activate(event: str, **_: object) -> None:
+        if event == "folds":
+            releases.activate(local_home(served), new)
+
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="another release was activated"):
+        model.learn(x, y, steps=30, on_event=activate)
+    assert not model.info()["adapted"]
+    assert left_of_learning(served) == []
 
 
 def test_a_board_that_serves_nothing(tmp_path: Path) -> None:

@@ -98,18 +98,45 @@ def test_it_follows_activation_and_rollback_and_goes_with_its_release(served: Wo
 def test_one_that_is_damaged_is_mended(served: Workplace) -> None:
     x, expected = accepted(served)
     now = look(str(served.root))
-    holes = Path(write_plain(now), "holes.bin")
+    holes = Path(str(write_plain(now, None)), "holes.bin")
     holes.write_bytes(b"\0" * holes.stat().st_size)
     assert np.abs(stock(served, x) - expected).max() > 1e-3
+    follow(local_agent(served), now.digest)
+    np.testing.assert_allclose(stock(served, x), expected, rtol=1e-4, atol=1e-5)
+    program = holes.parent / "infer.onnx"
+    program.unlink()
     follow(local_agent(served), now.digest)
     np.testing.assert_allclose(stock(served, x), expected, rtol=1e-4, atol=1e-5)
     assert sorted(path.name for path in holes.parent.iterdir()) == ["holes.bin", "infer.onnx", "manifest.json"]
 
 
+def test_of_a_release_of_before_there_is_none(served: Workplace) -> None:
+    """Its program does not say where its holes lie."""
+    digest = served.releases()["current"]
+    program = served.root / "releases" / digest / "infer.onnx"
+    graph = onnx.load(str(program), load_external_data=False)
+    for tensor in graph.graph.initializer:
+        del tensor.external_data[:]
+    program.write_bytes(graph.SerializeToString())
+    unlearn(served)
+    follow(local_agent(served), digest)
+    assert not (served.root / "model").is_symlink()
+
+
+def test_states_do_not_pile_up(served: Workplace) -> None:
+    x, y = blobs()
+    np.savez(served.folder / "more.npz", x=x, y=y)
+    for steps in ("10", "15", "20"):
+        asked = "adapt", "--target", "desk", "--support", "more.npz", "--steps", steps, "--seed", steps, "--json"
+        assert one_object(served.deploy(*asked).stdout)["accepted"]
+    states = [path.name for path in (served.root / "adapted" / served.releases()["current"]).iterdir()]
+    assert len(states) == 3  # as installed, now, and before
+
+
 def test_it_takes_no_more_room_than_what_fills_the_holes(served: Workplace) -> None:
     now = look(str(served.root))
     unlearn(served)
-    folder = Path(write_plain(now))
+    folder = Path(str(write_plain(now, None)))
     assert (folder / "infer.onnx").stat().st_ino == Path(now.folder, "infer.onnx").stat().st_ino
     graph = onnx.load(str(folder / "infer.onnx"), load_external_data=False).graph
     external = [each for each in graph.initializer if each.data_location == onnx.TensorProto.EXTERNAL]

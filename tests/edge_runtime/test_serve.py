@@ -108,6 +108,12 @@ def test_it_learns_and_unlearns(serving: Serving) -> None:
         ("POST", "/v2/models/model/infer", {}, 400, "inputs is a list of tensors"),
         ("POST", "/v2/models/model/infer", {"inputs": [{"name": "x"}]}, 400, "KeyError: 'datatype'"),
         ("POST", "/v2/models/model/infer", {"inputs": [{**tensor(np.ones(3)), "data": [1]}]}, 400, "no tensor"),
+        ("POST", "/v2/models/model/infer", {"inputs": [{**tensor(np.ones(1)), "data": [None]}]}, 400, "no tensor"),
+        ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.ones(1) * 1.5, "INT32")]}, 400, "no tensor"),
+        ("POST", "/v2/models/model/infer", {"inputs": [{**tensor(np.ones(1)), "name": "self"}]}, 400, "self by name"),
+        ("POST", "/v2/models/model/learn", {"inputs": [tensor(blobs()[0])], "targets": [{"a": 1}]}, 400, "no array"),
+        ("POST", "/v2/models/model/learn", {"inputs": [tensor(blobs()[0])], "targets": [["a"], []]}, 400, "no array"),
+        ("PUT", "/v2/models/model", {}, 404, "there is no PUT"),
         ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.ones((1, 3)))]}, 400, "begins with the number of"),
         ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.ones((1, 1, 3, 3)))]}, 400, "Give x: float32"),
         ("POST", "/v2/models/model/learn", {"inputs": []}, 400, "targets, one an example"),
@@ -121,6 +127,35 @@ def test_what_cannot_be_answered_says_why(
     assert found == status
     assert said in answer["error"]
     assert serving.client.ask("GET", "/v2/health/live")[0] == 200
+
+
+def raw(client: Client, request: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(client.path))
+        connection.sendall(request)
+        said = b""
+        while piece := connection.recv(1 << 16):
+            said += piece
+        return said
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["Transfer-Encoding: chunked", "Content-Length: 9999999999999", "Content-Length: -1", "Content-Length: x"],
+)
+def test_what_is_not_read_is_not_taken_for_further_requests(serving: Serving, headers: str) -> None:
+    inner = b"GET /v2/health/live HTTP/1.1\r\nHost: local\r\n\r\n"
+    said = raw(serving.client, f"POST /v2 HTTP/1.1\r\nHost: local\r\n{headers}\r\n\r\n".encode() + inner)
+    assert said.count(b"HTTP/1.1") == 1
+    assert said.startswith(b"HTTP/1.1 411 ")
+
+
+def test_a_file_of_somebodys_stays(serving: Serving, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    with start(serving.place, "--socket", str(tmp_path / "precious")) as process:
+        _, said = process.communicate()
+        assert (process.returncode, "is there, and no socket" in said) == (2, True)
+    assert (tmp_path / "precious").read_text() == "mine"
 
 
 def test_only_its_user_may_ask_and_it_leaves_nothing(serving: Serving) -> None:
@@ -152,6 +187,10 @@ def test_on_loopback_if_asked(serving: Serving) -> None:
         for _ in range(2):  # the connection stays open
             connection.request("GET", "/v2/health/ready")
             assert json.loads(connection.getresponse().read()) == {"ready": True}
+        for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):  # a page in a browser there
+            page = http.client.HTTPConnection(address, timeout=60)
+            page.request("POST", "/v2/models/model/undo", headers=headers)
+            assert page.getresponse().status == 403
         process.terminate()
         assert process.wait(timeout=60) == 0
 

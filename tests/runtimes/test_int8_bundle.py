@@ -124,7 +124,7 @@ def test_stock_onnxruntime_loads_it_with_its_holes_beside(name: str, activations
     made = (onnxruntime, "1.31.1", "any", backbone, head, ("a", "b"), inputs_of(x[:2]), program, None, "int8")
     write_bundle(release, *made)  # type: ignore[arg-type]
     run = load_inference(str(release), read_bundle(release).manifest, load_tensors(str(release), None), 1)
-    folder = write_plain(state_of_release(str(tmp_path), "d"))
+    folder = write_plain(state_of_release(str(tmp_path), "d"), None)
     options = ort.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")  # as agents on processors that saturate
     session = ort.InferenceSession(f"{folder}/infer.onnx", options, disabled_optimizers=["WeightBiasQuantization"])

@@ -230,9 +230,9 @@ class Adapted(_Ran):
 
 
 class Written(_Record):
-    """Where it lies, below the root."""
+    """Where it lies, below the root; nowhere of a release of before, which does not say where its holes lie."""
 
-    folder: str
+    folder: str | None
 
 
 @dataclass(frozen=True)

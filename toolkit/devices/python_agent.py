@@ -16,8 +16,8 @@ from toolkit.devices.streams import shell_path
 from toolkit.errors import BoardError
 from toolkit.targets import LocalPlace, Target
 
-# The agent, and what it shares with applications on the board.
-_PACKAGES = {"agent": Path(__file__).parent / "agent", "edge_runtime": Path(edge_runtime.__file__).parent}
+# The agent, by a name that no package of an application has, and what applications import.
+_PACKAGES = {"edge_deploy_agent": Path(__file__).parent / "agent", "edge_runtime": Path(edge_runtime.__file__).parent}
 
 
 def install_python_agent(home: Home, target: Target) -> Agent:
@@ -45,7 +45,7 @@ def with_site(agent: Agent, site: str) -> Agent:
 
 # Left without tidying up: ONNX Runtime waits at an exit for a thread of its own, which a fork of the agent has not.
 _MAIN = """import os, sys
-from agent.main import main
+from edge_deploy_agent.main import main
 status = main(sys.argv[1:])
 sys.stdout.flush()
 sys.stderr.flush()

@@ -1,11 +1,7 @@
-"""Stage 7: put the bundle on the board and verify every digest there, with what applications call it by.
-
-Nothing is activated yet.
-"""
+"""Stage 7: put the bundle on the board and verify every digest there. Nothing is activated yet."""
 
 from pathlib import Path
 
-from toolkit.devices.applications import offer
 from toolkit.devices.releases import release
 from toolkit.devices.releases.signature import signed
 from toolkit.runtimes.bundle import Bundle
@@ -25,7 +21,6 @@ def install(board: Board, bundle: Bundle, key: Path | None, watch: Watch) -> Non
                 done = release.install(board.home, bundle.folder, watch.progress.advance, signature)
         else:
             done = release.install(board.home, bundle.folder, watch.progress.advance)
-        offer(board.agent)
         watch.was_cached = done.was_there
         if not done.was_there:
             watch.progress.note(f"{format_bytes(done.sent_bytes)} sent")

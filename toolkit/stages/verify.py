@@ -1,6 +1,7 @@
 """Stage 8: prove on the board that the release computes what the host does and fits its budget; then activate it."""
 
 from toolkit import profiling
+from toolkit.devices.applications import offer
 from toolkit.devices.releases import release
 from toolkit.devices.releases.plain import write_plain
 from toolkit.profiling import Accepted, Budget
@@ -30,6 +31,7 @@ def conclude(board: Board, bundle: Bundle, accepted: Accepted, watch: Watch) -> 
             watch.progress.note(f"refused: {refusal.reason}")
         release.remove(board.home, bundle.digest)
     else:
+        offer(board.agent)
         write_plain(board.agent, bundle.digest)
         release.activate(board.home, bundle.digest)
         release.collect(board.home, board.target.keep_releases)

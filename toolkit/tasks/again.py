@@ -127,10 +127,17 @@ def _fitted(file: Path, values: np.ndarray, port: Port, made: Preprocessing | No
         return torch.from_numpy(values.astype(right))
     if not (np.abs(values) <= np.finfo(np.float32).max).all():
         raise BadInput("holds what is no number of float32", where=str(file), next="Leave these examples out.")
+    if made and made.kind == "recordings" and values.dtype == np.int16:  # as microphones and .wav files have it
+        values, is_samples = (values / 32768).astype(np.float32), True
+    else:
+        is_samples = False
     rows, nothing = np.arange(len(values)), np.zeros(len(values), np.int64)
     # Arrays are what the network takes already, unless the task's were arrays, or bytes stand for pixels.
     is_raw = made is not None and (
-        file.suffix not in _ARRAYS or made.kind == "arrays" or (made.kind == "images" and values.dtype == np.uint8)
+        file.suffix not in _ARRAYS
+        or made.kind == "arrays"
+        or is_samples
+        or (made.kind == "images" and values.dtype == np.uint8)
     )
     reading = Reading(mean=made.mean, std=made.std) if made and is_raw else Reading()
     [tensor] = scaled_examples_of(values, nothing, rows, reading, str(file)).x

@@ -17,16 +17,16 @@ _INSTALLED = "installed"
 _DOING = "keeping what was learned before"
 
 
-def kept_files(home: Home, digest: str) -> tuple[str, str]:
-    """Where the state before the last learning lies, and where it lies until that has ended."""
-    before, following = (home.at("adapted", f"{digest}.{name}.safetensors") for name in ("before", "next"))
-    return before, following
+def kept_files(home: Home, digest: str) -> tuple[str, str, str]:
+    """Where the state before the last learning lies, and where until a deployer's, or an application's, has ended."""
+    before, following, own = (home.at("adapted", f"{digest}.{name}.safetensors") for name in ("before", "next", "own"))
+    return before, following, own
 
 
 @contextmanager
 def kept_before(home: Home, digest: str) -> Iterator[None]:
     """Inside, the board learns; if it serves something else afterwards, what it served before can be gone back to."""
-    now, _, following = _paths(home, digest)
+    now, _, following, _ = _paths(home, digest)
     aside = home.within(home.at("work", f"{digest}.kept"))  # whole before it has its name
     keep = f"if [ -f {now} ]; then cp {now} {aside}; else echo {_INSTALLED} > {aside}; fi"
     named = f"{keep} && sync && mv -f {aside} {following} && sync"
@@ -40,7 +40,7 @@ def kept_before(home: Home, digest: str) -> Iterator[None]:
 
 def undo(home: Home, digest: str) -> bool:
     """Serve what was served before the last learning; whether that, too, was learned. Raises BadInput if it is gone."""
-    now, before, _ = _paths(home, digest)
+    now, before, *_ = _paths(home, digest)
     script = f"""{home.guard} || exit 1
 {_settled(home, digest)}[ -s {before} ] || {{ echo nothing; exit 0; }}
 if grep -qx {_INSTALLED} {before}; then rm -f {now} && rm -f {before} && echo installed
@@ -58,11 +58,15 @@ else mv -f {before} {now} && echo learned; fi
 
 def _settled(home: Home, digest: str) -> str:
     """Shell: what was kept as a learning began is the state of before if the board serves something else now."""
-    now, before, following = _paths(home, digest)
-    same = f"if [ -f {now} ]; then cmp -s {now} {following}; else grep -qx {_INSTALLED} {following}; fi"
-    return f"if [ -s {following} ]; then if {same}; then rm -f {following}; else mv -f {following} {before}; fi; fi\n"
+    now, before, *kept = _paths(home, digest)
+    return "".join(
+        f"if [ -s {each} ]; then "
+        f"if if [ -f {now} ]; then cmp -s {now} {each}; else grep -qx {_INSTALLED} {each}; fi; "
+        f"then rm -f {each}; else mv -f {each} {before}; fi; fi\n"
+        for each in kept
+    )
 
 
-def _paths(home: Home, digest: str) -> tuple[str, str, str]:
-    now, before, following = (home.within(each) for each in (adapted_file(home, digest), *kept_files(home, digest)))
-    return now, before, following
+def _paths(home: Home, digest: str) -> list[str]:
+    """What is served now, before, and while a deployer or an application replaces it."""
+    return [home.within(each) for each in (adapted_file(home, digest), *kept_files(home, digest))]

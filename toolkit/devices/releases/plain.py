@@ -38,8 +38,10 @@ def lead_to(home: Home, digest: str) -> str:
     return f"""[ "$(basename "$(readlink current)")" != {digest} ] || {{
 state=installed
 if [ -f {learned} ]; then state=$(sha256sum <{learned} | cut -c1-16); fi
-if [ -d {folder}/$state ]; then ln -s {folder}/$state {aside} && mv -T {aside} {MODEL}; else rm -f {MODEL}; fi
-}}
+if [ -d {folder}/$state ]; then
+  {{ ln -s {folder}/$state {aside} && mv -T {aside} {MODEL}; }} || {{ rm -f {MODEL}; false; }}
+else rm -f {MODEL}; fi
+}} || exit 1
 """
 
 

@@ -151,7 +151,7 @@ def remove(home: Home, digest: str) -> None:
     with scratch(home, "removed") as aside:
         folder = home.within(release_folder(home, digest))
         learned = " ".join(home.within(each) for each in (adapted_file(home, digest), *kept_files(home, digest)))
-        gone = f"rm -f {learned} && rm -rf {home.within(plain_folder(home, digest))}"
+        gone = f"rm -f {learned} && {{ rm -rf {home.within(plain_folder(home, digest))} || :; }}"
         steps = f"{home.guard} && if [ -e {folder} ]; then mv {folder} {home.within(aside)}; fi && {gone}"
         check(home.run(steps), "removing a release", home.where)
 

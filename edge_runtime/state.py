@@ -1,0 +1,109 @@
+"""One state of what a board serves, loaded: it stays what it is, whatever is deployed or learned meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .counters import Counters
+from .errors import EdgeRuntimeError
+from .inputs import Entry, entry_of, rows_of_all
+from .program import Program
+from .release import load_inference
+from .served import Served, read
+from .tensors import read_arrays
+
+
+@dataclass(frozen=True)
+class State:
+    """A release with what was learned on top of it."""
+
+    served: Served
+    manifest: dict[str, Any]
+    entries: list[Entry]
+    run: Program
+    counters: Counters
+
+    def __call__(self, /, *inputs: Any, **named: Any) -> np.ndarray:
+        """As `Model` does."""
+        try:
+            rows, alone = rows_of_all(self.entries, inputs, named)
+            if len(rows[0]) == 1:
+                output = self._timed(rows)
+                return output[0] if alone else output
+            return np.concatenate([self._timed([each[row : row + 1] for each in rows]) for row in range(len(rows[0]))])
+        except EdgeRuntimeError:
+            self.counters.refused()
+            raise
+
+    @property
+    def classes(self) -> list[str]:
+        """In the order of the logits."""
+        return list(self.manifest["classes"])
+
+    def info(self) -> dict[str, Any]:
+        """Release, runtime, whether it learned, ports, classes, how inputs are made of files."""
+        told = {key: self.manifest.get(key) for key in ("runtime", "runtime_version", "measure", "preprocessing")}
+        return {
+            "release": self.served.digest,
+            "adapted": self.served.state is not None,
+            "inputs": self.manifest["inputs"],
+            "outputs": self.manifest["outputs"][:1],
+            "classes": self.classes,
+            "learns": self.manifest["learn"] is not None,
+            **told,
+        }
+
+    def _timed(self, rows: list[np.ndarray]) -> np.ndarray:
+        started = time.perf_counter()
+        try:
+            [output, *_] = self.run(rows)
+        except Exception as error:  # a runtime raises what it likes: of tokens that it does not know, for one
+            raise EdgeRuntimeError(
+                f"the network cannot take that: {str(error)[:300]}",
+                where="model(...)",
+                next="Give what it knows.",
+            ) from None
+        self.counters.called(time.perf_counter() - started, output)
+        return output
+
+
+def load_state(served: Served, threads: int, before: State | None = None) -> State:
+    """Read it, and go on counting where `before` is of the same release. Raises EdgeRuntimeError."""
+    manifest, tensors = read(served)
+    if manifest["runtime"] != "onnxruntime":
+        raise EdgeRuntimeError(
+            f"release {served.digest[:12]} is for {manifest['runtime']}, this package runs those for ONNX Runtime",
+            where=served.root,
+            next="deploy --runtime onnxruntime, or write a file for that runtime: deploy export.",
+        )
+    try:
+        run = load_inference(served.folder, manifest, tensors, threads)
+    except ImportError as error:
+        raise EdgeRuntimeError(
+            f"its runtime cannot be imported: {error}", where=served.folder, next="pip install onnxruntime numpy"
+        ) from None
+    except Exception as error:  # a runtime raises what it likes
+        raise EdgeRuntimeError(
+            f"release {served.digest[:12]} cannot be loaded: {str(error)[:300]}",
+            where=served.adapted if served.state else served.folder,
+            next="deploy adapt --target NAME --undo, if it learned; or deploy it again.",
+        ) from None
+    entries = [entry_of(port, manifest.get("preprocessing")) for port in manifest["inputs"]]
+    same = before is not None and before.served.digest == served.digest
+    return State(served, manifest, entries, run, before.counters if before and same else _counters(served, manifest))
+
+
+def _counters(served: Served, manifest: dict[str, Any]) -> Counters:
+    """`measure` is accuracy where outputs are logits of classes, one of which is right."""
+    accepted = None
+    if manifest.get("measure") == "accuracy":
+        with suppress(Exception):  # it is only compared with
+            arrays = read_arrays(os.path.join(served.folder, "acceptance.safetensors"))
+            accepted = arrays["outputs." + manifest["outputs"][0]["name"]]
+    return Counters(served.root, served.digest, accepted)
