@@ -13,15 +13,15 @@ from .errors import EdgeRuntimeError
 # What bytes of anything are a share of, and int16 where the network was made for recordings.
 _BYTES, _SAMPLES = (np.dtype("uint8"), 255.0), (np.dtype("int16"), 32768.0)
 # Whose values are as they come from files, by the kind of those.
-_AS_IN_FILES = {"images": np.dtype("uint8"), "recordings": np.dtype("int16")}
+_AS_IN_FILES: dict[str, np.dtype] = {"images": np.dtype("uint8"), "recordings": np.dtype("int16")}
 
 
 @dataclass(frozen=True)
 class Entry:
     """One input of a program, worked out once: a call takes microseconds.
 
-    `raw` are NumPy types, with what their values are a share of. `mean` and `std` meet (N, channels, ...): values of the
-    type `normalised` are, by them, and others only where `always`.
+    `raw` are NumPy types, with what their values are a share of. `mean` and `std` meet (N, channels, ...): by them
+    values of type `normalised` are, and others only where `always`.
     """
 
     name: str
@@ -44,7 +44,7 @@ def entry_of(port: Mapping[str, Any], made: Mapping[str, Any] | None) -> Entry:
     Bytes are 0 to 1, int16 of recordings -1 to 1. Bytes of images, int16 of recordings, and whatever is given where the
     task's files held arrays, are normalised as the task's were. Other values are what the network takes.
     """
-    dtype, kind = np.dtype(port["dtype"]), made["kind"] if made else "arrays"
+    dtype, kind = np.dtype(port["dtype"]), str(made["kind"]) if made else "arrays"
     floats = dtype.kind == "f"
     raw = (_BYTES, _SAMPLES) if kind == "recordings" else (_BYTES,)
     by_channel = [-1] + [1] * (len(port["shape"]) - 1)
