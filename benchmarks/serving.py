@@ -66,7 +66,7 @@ def main() -> None:
             f"{swapped['calls']} calls at {_CALLS_A_SECOND:.0f} a second while releases were swapped {changes} times",
         ),
         f"{prefix}learning_p99_ms": Figure(
-            learning["p99_ms"],
+            learning["learning_p99_ms"],
             "told",
             True,
             f"{learning['learning_calls']} calls while it learned; {learning['idle_p99_ms']:.2f} ms when it did not",
