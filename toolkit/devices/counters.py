@@ -22,8 +22,8 @@ done"""
 class Caller:
     """One model in one process; times are of the network alone, percentiles to a tenth: they are counted in classes.
 
-    `sure` is the mean share that softmax gives the likeliest class, `accepted_sure` that of the examples that the
-    release was accepted by; None where outputs are no classes, or nothing was called.
+    `sure` is the mean share that softmax gives the likeliest class, of every 16th call, and `accepted_sure` that of the
+    examples that the release was accepted by; None where outputs are no classes, or nothing was called.
     """
 
     pid: int
@@ -71,7 +71,7 @@ def _caller(alive: bool, text: str, now: int) -> Caller | None:
         return None
     calls = numbers["calls"]
     median, high, higher = (_percentile(numbers, share) for share in (0.5, 0.95, 0.99))
-    accepted = numbers.get("accepted_sure_ppm", 0)
+    accepted, sampled = numbers.get("accepted_sure_ppm", 0), numbers.get("sure_calls", 0)
     return Caller(
         pid=numbers["pid"],
         alive=alive,
@@ -83,7 +83,7 @@ def _caller(alive: bool, text: str, now: int) -> Caller | None:
         p95_ms=high,
         p99_ms=higher,
         longest_ms=numbers.get("longest_us", 0) / 1e3 if calls else None,
-        sure=numbers.get("sure_ppm", 0) / 1e6 / calls if calls and accepted else None,
+        sure=numbers.get("sure_ppm", 0) / 1e6 / sampled if sampled and accepted else None,
         accepted_sure=accepted / 1e6 if accepted else None,
     )
 
