@@ -68,7 +68,7 @@ def test_no_wheel_for_the_boards_python_is_one_board_error(
 def own_wheel(folder: Path) -> str:
     """A wheel of the test's own, found by pip without a network."""
     with zipfile.ZipFile(folder / "own_package-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("own_package/__init__.py", "answer = 42\n" + "#" * 300_000)
+        wheel.writestr("own_package/__init__.py", "answer = 42\n" + "#" * 250_000)
         wheel.writestr("own_package-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: own-package\nVersion: 1.0\n")
         wheel.writestr("own_package-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr("own_package-1.0.dist-info/RECORD", "")
@@ -84,7 +84,7 @@ def test_a_wheel_is_unpacked_whole_or_not_at_all(
     target = place_cache.target.model_copy(update={"root": str(small_disk)})
     agent = install_python_agent(open_home(LocalDevice(), target), target)
     (small_disk / "log").write_bytes(b"x" * 600_000)
-    with pytest.raises(BoardError, match=r"disk full: own-package==1\.0 needs 90"):
+    with pytest.raises(BoardError, match=r"disk full: own-package==1\.0 needs 75"):
         ensure_packages(agent, sys.executable, (package,), probe(agent), lambda _: None)
     assert not list((small_disk / "packages").iterdir())
     assert not list((small_disk / "work").iterdir())
