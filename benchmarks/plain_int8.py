@@ -1,13 +1,21 @@
 """Static int8 in ten lines of `onnxruntime.quantization`: what a user finds first, and how rivals are deployed."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from toolkit.quiet import quiet
@@ -40,14 +48,11 @@ def to_onnx(network: nn.Module, example: torch.Tensor) -> bytes:
 
 def to_int8(program: bytes, x: torch.Tensor, form: str) -> bytes:
     """QDQ, weights per channel, ranges by the extremes over the images `x` (N, *input_shape)."""
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        dense, prepared, made = (Path(folder, name) for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
-        dense.write_bytes(program)
-        quant_pre_process(str(dense), str(prepared), skip_symbolic_shape=True)  # no dimension is symbolic
+    with _prepared(program) as (prepared, made):
         quantize_static(
             str(prepared),
             str(made),
-            _Images(onnx.load(dense).graph.input[0].name, x),
+            _Images(onnx.load(prepared).graph.input[0].name, x),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=FORMS[form],
@@ -55,6 +60,33 @@ def to_int8(program: bytes, x: torch.Tensor, form: str) -> bytes:
             calibrate_method=CalibrationMethod.MinMax,
         )
         return made.read_bytes()
+
+
+def to_dynamic_int8(program: bytes) -> bytes:
+    """Weights of matrix products are int8, per channel; their inputs are rounded as they come."""
+    with _prepared(program) as (prepared, made):
+        # Convolutions are left: of dynamic ones ONNX Runtime has slow kernels, or none.
+        products = ["MatMul", "Gemm"]
+        quantize_dynamic(prepared, made, op_types_to_quantize=products, per_channel=True, weight_type=QuantType.QInt8)
+        return made.read_bytes()
+
+
+@contextmanager
+def _prepared(program: bytes) -> Iterator[tuple[Path, Path]]:
+    """The file to quantise, and where to."""
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        dense, prepared, made = (Path(folder, name) for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
+        dense.write_bytes(program)
+        quant_pre_process(str(dense), str(prepared), skip_symbolic_shape=True)  # no dimension is symbolic
+        _forget_shapes(prepared)
+        yield prepared, made
+
+
+def _forget_shapes(file: Path) -> None:
+    """Of what lies between nodes: the optimiser leaves some as they were before it, and inference then refuses it."""
+    model = onnx.load(file)
+    del model.graph.value_info[:]
+    onnx.save(model, file)
 
 
 def runner(program: bytes) -> Callable[[np.ndarray], np.ndarray]:

@@ -161,7 +161,7 @@ def other_tool_row(bench: Bench, tool: str, form: str, python: str) -> Row:
 def _program_row(bench: Bench, method: str, make: Callable[[], bytes]) -> Row:
     with _worked() as took:
         program = make()
-    [row] = _time(bench, [program])
+    [row] = time_whole(bench.target, bench.job, [program])
     timed = {"median_ms": row.median_ms, "p95_ms": row.p95_ms}
     accuracy = plain_int8.accuracy(plain_int8.runner(program), bench.test)
     return {"method": method, **timed, "accuracy": accuracy, "bytes": len(program), **took}
@@ -192,17 +192,17 @@ def _untrained(bench: Bench, size: nn.Module) -> float:
     return plain_int8.accuracy(plain_int8.runner(program), bench.test)
 
 
-def _time(bench: Bench, programs: list[bytes]) -> list[Measurement]:
+def time_whole(target: Target, job: Job, programs: list[bytes]) -> list[Measurement]:
     """Each whole program on the board."""
-    clock = bench.target.family.clock
+    clock = target.family.clock
     timeables = {
-        str(index): Timeable(Program(program, Nodes(0, 0, 0)), bench.job.example, {})
+        str(index): Timeable(Program(program, Nodes(0, 0, 0)), job.example, {})
         for index, program in enumerate(programs)
     }
-    with hold(bench.target) as home:
-        agent = probe(home, bench.target, bench.job, Watch(Silent())).agent
-        calls, threads = model_timing(clock), bench.target.threads
-        found = time_steadily(agent, bench.job.runtime, threads, clock, timeables, calls, on_note=print)
+    with hold(target) as home:
+        agent = probe(home, target, job, Watch(Silent())).agent
+        calls, threads = model_timing(clock), target.threads
+        found = time_steadily(agent, job.runtime, threads, clock, timeables, calls, on_note=print)
     return [found.rows[name] for name in timeables]
 
 
@@ -220,7 +220,7 @@ def _time_int8(bench: Bench, form: str, networks: list[nn.Module]) -> list[float
         if key not in times
     }
     if programs:
-        timed = _time(bench, list(programs.values()))
+        timed = time_whole(bench.target, bench.job, list(programs.values()))
         times |= {key: row.median_ms for key, row in zip(programs, timed, strict=True)}
         kept.write_text(json.dumps(times))
     return [times[key] for key in keys]
