@@ -10,6 +10,7 @@ deployment replaces, nothing is read from that afterwards.
 
 from . import beside
 from .errors import EdgeRuntimeError
+from .generations import Generation
 from .model import Learned, Model, load
 
-__all__ = ["EdgeRuntimeError", "Learned", "Model", "beside", "load"]
+__all__ = ["EdgeRuntimeError", "Generation", "Learned", "Model", "beside", "load"]

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 import numpy as np
 
 from .errors import EdgeRuntimeError
+from .generations import record
 from .plain import lead_to, sync_folder, write_plain
 from .served import Served, closed, look, state_of_release
 from .tensors import write_arrays
@@ -53,16 +54,20 @@ def require_writable(served: Served) -> None:
             raise closed(folder, PermissionError(13, "Permission denied"))
 
 
-def keep(served: Served, values: Mapping[str, np.ndarray]) -> None:
-    """Serve these from now on; what was served can be gone back to. Raises before anything has changed, or not at all.
+def keep(served: Served, values: Mapping[str, np.ndarray] | None) -> None:
+    """Serve these from now on, None: as installed; what was served can be gone back to.
+
+    Raises before anything has changed, or not at all:
 
     EdgeRuntimeError where another release is served by now, OSError where the disk is full.
     """
     own, aside = _beside(served, "own"), served.adapted + ".mine"
     _settle(served)
     try:
-        write_arrays(aside, dict(values))
-        write_plain(served, aside)
+        record(served)  # a deployer of before numbered nothing
+        if values is not None:
+            write_arrays(aside, dict(values))
+        write_plain(served, aside if values is not None else None)
         _appear(own, served.adapted if os.path.isfile(served.adapted) else None)
         if look(served.root).digest != served.digest:
             os.remove(own)
@@ -71,13 +76,18 @@ def keep(served: Served, values: Mapping[str, np.ndarray]) -> None:
                 where=served.root,
                 next="Learn once more: on top of that.",
             )
-        os.replace(aside, served.adapted)
+        if values is not None:
+            os.replace(aside, served.adapted)
+        else:
+            with suppress(FileNotFoundError):
+                os.remove(served.adapted)
     except BaseException:
         with suppress(OSError):
             os.remove(aside)
         raise
     with suppress(OSError):  # whoever is next settles it
         os.replace(own, _beside(served, "before"))
+        record(served)
         sync_folder(os.path.dirname(served.adapted))
     lead_to(state_of_release(served.root, served.digest))
 

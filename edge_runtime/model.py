@@ -14,6 +14,7 @@ import numpy as np
 
 from . import learned
 from .errors import EdgeRuntimeError
+from .generations import Generation, file_of, generations
 from .learner import Learner
 from .learning import JITTER, LEARNING_RATE, USUAL_STEPS, learn
 from .plain import mend_lead
@@ -21,6 +22,7 @@ from .release import load_tensors
 from .served import HOME, Served, look, require_whole
 from .state import State, load_state
 from .support import support_of
+from .tensors import read_arrays
 
 # What could not be loaded is tried again after so long: it may have been mended.
 _PATIENCE_S = 10.0
@@ -157,3 +159,23 @@ class Model:
             left = learned.undo(self.now().served)
         self.reload()
         return left
+
+    def generations(self) -> list[Generation]:
+        """The release that is served as installed, and what was learned and taken on top of it, the oldest first."""
+        return generations(self.now().served)
+
+    def go_to(self, number: int) -> None:
+        """Serve that generation again; `undo` goes back. Raises EdgeRuntimeError."""
+        with learned.learning(self._root), learned.changing(self._root):
+            served = self.now().served
+            file = file_of(served, number) if number else None
+            if any(each.number == number and each.serves for each in generations(served)):
+                return
+            learned.require_writable(served)
+            try:
+                learned.keep(served, read_arrays(file) if file else None)
+            except OSError as error:
+                raise EdgeRuntimeError(
+                    f"going back ended early: {error}", where=self._root, next="It serves what it served."
+                ) from error
+        self.reload()

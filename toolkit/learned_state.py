@@ -15,6 +15,7 @@ from toolkit.devices.device import check
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home, push_bytes, scratch
 from toolkit.devices.releases.fetch import choose, fetch_learned, opened
+from toolkit.devices.releases.generations import serve_generation
 from toolkit.devices.releases.inventory import adapted_file, read_releases
 from toolkit.devices.releases.learned import kept_before
 from toolkit.devices.releases.plain import follow
@@ -80,6 +81,18 @@ def give(home: Home, target: Target, file: Path, on_note: Callable[[str], None])
         check(home.run(f"{home.guard} || exit 1\nsync && {move} && sync"), "giving what was learned", home.where)
     follow(agent, digest)
     return _state(digest, data, arrays)
+
+
+def go_to(home: Home, target: Target, number: int, on_note: Callable[[str], None]) -> str:
+    """Let the board serve that generation, 0: as it was installed; the release's digest. `learned.undo` goes back.
+
+    Raises BadInput where the board has none of that number, BoardError where it is damaged.
+    """
+    with opened(home, None) as found:
+        digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
+    serve_generation(home, digest, number)
+    follow(equip(home, target, runtime.name, runtime.agent, on_note).agent, digest)
+    return digest
 
 
 def _read(file: Path) -> tuple[bytes, str, dict[str, np.ndarray]]:

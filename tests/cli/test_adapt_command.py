@@ -57,10 +57,32 @@ def test_what_cannot_be_learned_from_is_said_in_two_lines(served: Workplace) -> 
     for arguments, said in (
         (("--support", "wrong.npz"), "z is none of the release's classes"),
         (("--support", "absent.npz"), "there is no such file"),
-        ((), "Give one of --support SOURCE, --learned FILE, and --undo."),
-        (("--support", "more.npz", "--undo"), "Give one of --support SOURCE, --learned FILE, and --undo."),
+        ((), "Give one of --support SOURCE, --learned FILE, --undo, --to N, and --list."),
+        (("--support", "more.npz", "--undo"), "Give one of --support SOURCE"),
+        (("--list", "--to", "0"), "Give one of --support SOURCE"),
+        (("--to", "5"), "has no generation 5"),
         (("--undo",), "nothing to undo"),
     ):
         done = served.deploy("adapt", "--target", "desk", *arguments)
         assert (done.returncode, said in refusal(done)) == (2, True), done.stderr
     assert learned(served) is None
+
+
+def test_what_it_learned_is_listed_and_served_again_by_number(served: Workplace) -> None:
+    asked = "adapt", "--target", "desk", "--json"
+    for steps in ("30", "10"):
+        assert one_object(served.deploy(*asked, "--support", "more.npz", "--steps", steps).stdout)["accepted"]
+    second = learned(served)
+    listed = one_object(served.deploy(*asked, "--list").stdout)["generations"]
+    assert [(each["number"], each["serves"]) for each in listed] == [(0, False), (1, False), (2, True)]
+    gone = served.deploy("adapt", "--target", "desk", "--to", "1")
+    assert "with generation 1 of what it learned" in " ".join(gone.stdout.split())
+    assert learned(served) not in (None, second)
+    state = (served.root / "model").readlink().name
+    assert state == listed[1]["state"]  # the plain files of it
+    table = served.deploy("adapt", "--target", "desk", "--list")
+    assert ["serves" in line for line in table.stdout.splitlines() if "│" in line] == [False, True, False]
+    assert not one_object(served.deploy(*asked, "--to", "0").stdout)["adapted"]
+    assert learned(served) is None
+    assert one_object(served.deploy(*asked, "--undo").stdout)["adapted"]
+    assert served.left_behind() == []

@@ -167,6 +167,30 @@ def test_a_model_learns_and_unlearns_where_it_is_called(model: edge_runtime.Mode
         model.undo()
 
 
+def test_an_application_goes_back_to_any_of_what_it_learned(model: edge_runtime.Model, served: Workplace) -> None:
+    x, y = blobs()
+    installed = model(x)
+    assert model.learn(x, y, steps=30).accepted
+    first, state = model(x), learned(served)
+    assert model.learn(x, y, steps=10).accepted
+    assert [(each.number, each.serves) for each in model.generations()] == [(0, False), (1, False), (2, True)]
+    model.go_to(1)
+    assert np.array_equal(model(x), first)
+    assert learned(served) == state
+    model.go_to(0)
+    assert np.array_equal(model(x), installed)
+    model.go_to(0)  # it is there: `undo` still leads back to what was before
+    assert model.undo()
+    assert np.array_equal(model(x), first)
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match=r"no generation 3 .* there is 0, 1, 2"):
+        model.go_to(3)
+    [second] = (served.root / "adapted").glob("*/generations/2-*")
+    second.write_bytes(b"damaged")
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="generation 2 is damaged"):
+        model.go_to(2)
+    assert np.array_equal(model(x), first)
+
+
 def test_host_and_application_undo_each_other(model: edge_runtime.Model, served: Workplace) -> None:
     x, y = blobs()
     np.savez(served.folder / "more.npz", x=x, y=y)

@@ -2,27 +2,30 @@
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.cli.progress import progress_on
-from toolkit.devices import hold_deployed
+from toolkit.devices import Home, hold_deployed, visit_deployed
 from toolkit.devices.releases.fetch import choose
+from toolkit.devices.releases.generations import read_generations
 from toolkit.devices.releases.inventory import read_releases
 from toolkit.devices.releases.learned import undo as undo_learning
 from toolkit.errors import BadInput
 from toolkit.learn_on_board import Learnt, learn_on_board
-from toolkit.learned_state import give
+from toolkit.learned_state import give, go_to
 from toolkit.stages import Watch
 from toolkit.targets import load_target
 
 EPILOG = (
     "Examples: [bold]deploy adapt --target host --support examples.npz[/bold], "
-    "[bold]deploy adapt --target host --undo[/bold]"
+    "[bold]deploy adapt --target host --undo[/bold], [bold]deploy adapt --target host --list[/bold]"
 )
 
 
@@ -38,18 +41,33 @@ def adapt(
         Path | None, typer.Option(metavar="FILE", help="Serve what a board learned that serves the same: deploy pull.")
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Serve what was served before the last learning.")] = False,
+    generations: Annotated[
+        bool, typer.Option("--list", help="Show what it learned, the newest few by number.")
+    ] = False,
+    to: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Serve generation N again; 0: as it was installed.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let the board learn from further examples, starting from the release as installed; undo it."""
-    if (support is not None) + (learned is not None) + undo != 1:
+    """Let the board learn from further examples, starting from the release as installed; go back to what it served."""
+    if sum((support is not None, learned is not None, undo, generations, to is not None)) != 1:
         raise BadInput(
-            "it learns from examples, or is given what was learned, or undoes that",
+            "it learns from examples, or is given what was learned, or goes back, or lists it",
             where="deploy adapt",
-            next="Give one of --support SOURCE, --learned FILE, and --undo.",
+            next="Give one of --support SOURCE, --learned FILE, --undo, --to N, and --list.",
         )
     board = load_target(target, host)
+    if generations:
+        with visit_deployed(board) as home:
+            _list(board.name, choose(home, read_releases(home), None), home, as_json)
+        return
     with hold_deployed(board) as home:
-        if learned is not None:
+        if to is not None:
+            digest = go_to(home, board, to, lambda text: stderr().print(text, markup=False))
+            told = {"target": board.name, "release": digest, "generation": to, "adapted": to > 0}
+            what = f"with generation {to} of what it learned" if to else "as it was installed"
+            said = f"{board.name} serves release {digest[:12]} {what}."
+        elif learned is not None:
             state = give(home, board, learned, lambda text: stderr().print(text, markup=False))
             told = {"target": board.name, **asdict(state), "adapted": True}
             said = f"{board.name} serves release {state.release[:12]} with the {state.values:,} values of {learned}."
@@ -69,6 +87,20 @@ def adapt(
         typer.echo(json.dumps(told))
     else:
         stdout().print(said, markup=False)
+
+
+def _list(board: str, digest: str, home: Home, as_json: bool) -> None:
+    found = read_generations(home, digest)
+    if as_json:
+        typer.echo(json.dumps({"target": board, "release": digest, "generations": [asdict(each) for each in found]}))
+        return
+    table = Table(title=f"{board}: what it learned on top of release {digest[:12]}")
+    for column in ("generation", "learned, by the board's clock", "bytes", "state"):
+        table.add_column(column)
+    for each in found:
+        learned = datetime.fromtimestamp(each.learned_s).isoformat(" ") if each.learned_s else "as it was installed"
+        table.add_row(str(each.number), learned, f"{each.bytes:,}", "serves" if each.serves else "")
+    stdout().print(table)
 
 
 def _said(board: str, found: Learnt) -> str:

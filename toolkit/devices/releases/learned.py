@@ -7,10 +7,11 @@ learns it is `adapted/DIGEST.next.safetensors`: wherever that ends, what is serv
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from edge_runtime.generations import FOLDER, KEPT
 from toolkit.devices.device import check
 from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
-from toolkit.devices.releases.plain import lead_to
+from toolkit.devices.releases.plain import lead_to, plain_folder
 from toolkit.errors import BadInput, BoardError
 
 _INSTALLED = "installed"
@@ -30,12 +31,16 @@ def kept_before(home: Home, digest: str) -> Iterator[None]:
     aside = home.within(home.at("work", f"{digest}.kept"))  # whole before it has its name
     keep = f"if [ -f {now} ]; then cp {now} {aside}; else echo {_INSTALLED} > {aside}; fi"
     named = f"{keep} && sync && mv -f {aside} {following} && sync"
-    check(home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{named}"), _DOING, home.where)
+    check(
+        home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{_numbered(home, digest)}{named}"),
+        _DOING,
+        home.where,
+    )
     try:
         yield
     finally:
         with suppress(BoardError):  # a lost connection has its own error; whoever is next settles it
-            home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}sync")
+            home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{_numbered(home, digest)}sync")
 
 
 def undo(home: Home, digest: str) -> bool:
@@ -65,6 +70,31 @@ def _settled(home: Home, digest: str) -> str:
         f"then rm -f {each}; else mv -f {each} {before}; fi; fi\n"
         for each in kept
     )
+
+
+def _numbered(home: Home, digest: str) -> str:
+    """Shell: what the board serves has a number (`generations`); a full disk leaves it without, and as it is."""
+    now, folder = home.within(adapted_file(home, digest)), home.within(f"{plain_folder(home, digest)}/{FOLDER}")
+    aside = home.within(home.at("work", f"{digest}.numbered"))
+    return f"""if [ -f {now} ]; then
+state=$(sha256sum <{now} | cut -c1-16) last=0 known=
+for each in {folder}/*-*.safetensors; do
+  number=${{each##*/}} number=${{number%%-*}}
+  case $number in ''|*[!0-9]*) continue;; esac
+  [ "$number" -le $last ] || last=$number
+  case $each in *-"$state".safetensors) known=yes;; esac
+done
+if [ -z "$known" ]; then
+  new={folder}/$((last + 1))-$state.safetensors
+  mkdir -p {folder} && {{ ln {now} "$new" 2>/dev/null || {{ cp {now} {aside} && mv -f {aside} "$new"; }}; }} || :
+  for each in {folder}/*-*.safetensors; do
+    number=${{each##*/}} number=${{number%%-*}}
+    case $number in ''|*[!0-9]*) continue;; esac
+    [ "$number" -gt $((last + 1 - {KEPT})) ] || rm -f "$each"
+  done
+fi
+fi
+"""
 
 
 def _paths(home: Home, digest: str) -> list[str]:
