@@ -12,6 +12,7 @@ import mmap
 import os
 import threading
 import time
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -27,7 +28,7 @@ _NUMBERS = itertools.count()
 
 
 class Counters:
-    """Of one model and one release. In a folder that cannot be written nothing is counted."""
+    """Of one model and one release. In a folder that cannot be written nothing is, which is warned of."""
 
     def __init__(self, root: str, release: str, accepted: np.ndarray | None) -> None:
         """`accepted` are logits (N, classes) that the release was accepted by: how sure it was then."""
@@ -43,8 +44,10 @@ class Counters:
         for name, value in self._values.items():
             self._at[name] = len(text) + len(name) + 1
             text += b"%s %0*d\n" % (name.encode(), _DIGITS, value)
-        with suppress(OSError):
+        try:
             self._path, self._file = _mapped(os.path.join(root, FOLDER), text)
+        except OSError as error:
+            warnings.warn(f"calls are not counted for `deploy top`: {error}", stacklevel=2)
 
     def called(self, seconds: float, logits: np.ndarray) -> None:
         """One inference took so long, and gave these."""

@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2, for what a board serves; github.com/kserve/open-inference-protocol.
 
-Beside its `infer` there are `learn` (inputs as of infer, and targets) and `undo`.
+Beside its `infer` there are `learn` (inputs as of infer, and targets), `undo`, `generations`, and `go_to` (a number).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .errors import EdgeRuntimeError
 from .model import Model
 
 NAME = "model"
+_EXTENSIONS = ["learn", "undo", "generations", "go_to"]
 _TYPES = {
     "BOOL": "bool",
     "UINT8": "uint8",
@@ -64,7 +65,7 @@ def _body(text: bytes) -> dict[str, Any]:
 
 def _verb(model: Model, method: str, path: str, body: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     verbs: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
-        ("GET", "/v2"): lambda: {"name": "edge-serve", "version": "0.1.0", "extensions": ["learn", "undo"]},
+        ("GET", "/v2"): lambda: {"name": "edge-serve", "version": "0.1.0", "extensions": _EXTENSIONS},
         ("GET", "/v2/health/live"): lambda: {"live": True},
         ("GET", "/v2/health/ready"): lambda: {"ready": True},
         ("GET", f"/v2/models/{NAME}"): lambda: _metadata(model),
@@ -72,6 +73,10 @@ def _verb(model: Model, method: str, path: str, body: dict[str, Any]) -> Callabl
         ("POST", f"/v2/models/{NAME}/infer"): lambda: _infer(model, body),
         ("POST", f"/v2/models/{NAME}/learn"): lambda: _learn(model, body),
         ("POST", f"/v2/models/{NAME}/undo"): lambda: {"adapted": model.undo()},
+        ("GET", f"/v2/models/{NAME}/generations"): lambda: {
+            "generations": [vars(each) for each in model.generations()]
+        },
+        ("POST", f"/v2/models/{NAME}/go_to"): lambda: _go_to(model, body),
     }
     if (method, path) not in verbs:
         there = ", ".join(f"{verb} {place}" for verb, place in verbs)
@@ -120,6 +125,14 @@ def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     if steps is not None and (type(steps) is not int or steps < 1):
         raise WrongRequest(400, "steps is a whole number from 1 on")
     return vars(model.learn(_tensors(body), body["targets"], steps=steps))
+
+
+def _go_to(model: Model, body: dict[str, Any]) -> dict[str, Any]:
+    number = body.get("number")
+    if type(number) is not int or number < 0:
+        raise WrongRequest(400, "number is that of a generation, 0 of the release as it was installed")
+    model.go_to(number)
+    return {"adapted": number > 0}
 
 
 def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray]:

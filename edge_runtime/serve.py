@@ -27,8 +27,11 @@ from .inference_protocol import answer
 from .model import Model, load
 
 _MOST_BYTES = 64 << 20
+# Each has a thread.
+_MOST_CONNECTIONS = 64
 # Of requests that are at work as the server is asked to end, and of a connection that says nothing.
 _PATIENCE_S, _IDLE_S = 10.0, 30.0
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -56,6 +59,30 @@ class AtWork:
         with self._changed:
             self._count += change
             self._changed.notify_all()
+
+
+class BoundedServer(ThreadingHTTPServer):
+    """A thread for each connection, and so many connections at most: more are told to come back."""
+
+    def __init__(self, *where: Any) -> None:
+        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        super().__init__(*where)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """As the one of before, if there is room."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with suppress(OSError):
+            request.sendall(_BUSY)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
 
 def make_server(model: Model, at_work: AtWork, socket_path: str | None, port: int | None) -> ThreadingHTTPServer:
@@ -104,10 +131,10 @@ def make_server(model: Model, at_work: AtWork, socket_path: str | None, port: in
         do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond
 
     if socket_path is None:
-        return ThreadingHTTPServer(("127.0.0.1", port or 0), Handler)
+        return BoundedServer(("127.0.0.1", port or 0), Handler)
     _remove_stale(socket_path)
 
-    class Server(ThreadingHTTPServer):
+    class Server(BoundedServer):
         address_family = socket.AF_UNIX
 
         def server_bind(self) -> None:
@@ -117,7 +144,7 @@ def make_server(model: Model, at_work: AtWork, socket_path: str | None, port: in
             finally:
                 os.umask(before)
 
-    return Server(socket_path, Handler)  # type: ignore[arg-type]
+    return Server(socket_path, Handler)
 
 
 def _remove_stale(path: str) -> None:

@@ -80,6 +80,7 @@ def learn_on_board(
         threads=target.threads,
         seed=seed,
         on_event=on_event,
+        on_note=on_note,
     )
     return Learnt(
         digest,

@@ -79,7 +79,7 @@ def give(home: Home, target: Target, file: Path, on_note: Callable[[str], None])
         push_bytes(home, save(arrays), aside)
         move = f"mv -f {home.within(aside)} {home.within(adapted_file(home, digest))}"
         check(home.run(f"{home.guard} || exit 1\nsync && {move} && sync"), "giving what was learned", home.where)
-    follow(agent, digest)
+    follow(agent, digest, on_note)
     return _state(digest, data, arrays)
 
 
@@ -91,7 +91,7 @@ def go_to(home: Home, target: Target, number: int, on_note: Callable[[str], None
     with opened(home, None) as found:
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
     serve_generation(home, digest, number)
-    follow(equip(home, target, runtime.name, runtime.agent, on_note).agent, digest)
+    follow(equip(home, target, runtime.name, runtime.agent, on_note).agent, digest, on_note)
     return digest
 
 

@@ -52,6 +52,16 @@ def test_the_first_learning_is_undone_to_the_release_as_it_was_installed(served:
     assert left_of_learning(served) == []
 
 
+def test_plain_files_that_cannot_be_written_are_told_and_what_was_learned_serves(served: Workplace) -> None:
+    folder = served.root / "adapted" / served.releases()["current"]
+    folder.touch()  # in the place of a folder
+    done = served.deploy("adapt", "--target", "desk", "--support", "more.npz", "--steps", "30")
+    assert done.returncode == 0, done.stderr
+    assert "model/ for stock runtimes cannot be written and goes" in " ".join(done.stderr.split())
+    assert learned(served) is not None
+    assert not (served.root / "model").is_symlink()
+
+
 def test_what_cannot_be_learned_from_is_said_in_two_lines(served: Workplace) -> None:
     np.savez(served.folder / "wrong.npz", x=np.zeros((2, 1, 8, 8), np.float32), y=np.array(["a", "z"]))
     for arguments, said in (

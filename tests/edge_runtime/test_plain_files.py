@@ -21,7 +21,7 @@ def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
     """A board that serves a release and has learned nothing."""
     place = copy_workplace(deployed_place, tmp_path / "copy")
     unlearn(place)
-    follow(local_agent(place), place.releases()["current"])
+    follow(local_agent(place), place.releases()["current"], pytest.fail)
     return place
 
 
@@ -69,7 +69,7 @@ def test_an_undoing_application_leads_it_back(served: Workplace) -> None:
     assert not model.undo()
     np.testing.assert_array_equal(stock(served, x), before)
     digest = served.releases()["current"]
-    assert [path.name for path in (served.root / "adapted" / digest).iterdir()] == ["installed"]
+    assert {path.name for path in (served.root / "adapted" / digest).iterdir()} == {"installed", "generations"}
 
 
 def test_it_follows_activation_and_rollback_and_goes_with_its_release(served: Workplace) -> None:
@@ -83,7 +83,7 @@ def test_it_follows_activation_and_rollback_and_goes_with_its_release(served: Wo
     new = releases.install(home, bundle).digest
     releases.activate(home, new)  # by a deployer that lets the board write none: better none than another's
     assert not (served.root / "model").is_symlink()
-    follow(local_agent(served), new)
+    follow(local_agent(served), new, pytest.fail)
     assert new in str((served.root / "model").readlink())
     releases.rollback(home)
     assert old in str((served.root / "model").readlink())
@@ -101,11 +101,11 @@ def test_one_that_is_damaged_is_mended(served: Workplace) -> None:
     holes = Path(str(write_plain(now, None)), "holes.bin")
     holes.write_bytes(b"\0" * holes.stat().st_size)
     assert np.abs(stock(served, x) - expected).max() > 1e-3
-    follow(local_agent(served), now.digest)
+    follow(local_agent(served), now.digest, pytest.fail)
     np.testing.assert_allclose(stock(served, x), expected, rtol=1e-4, atol=1e-5)
     program = holes.parent / "infer.onnx"
     program.unlink()
-    follow(local_agent(served), now.digest)
+    follow(local_agent(served), now.digest, pytest.fail)
     np.testing.assert_allclose(stock(served, x), expected, rtol=1e-4, atol=1e-5)
     assert sorted(path.name for path in holes.parent.iterdir()) == ["holes.bin", "infer.onnx", "manifest.json"]
 
@@ -119,7 +119,7 @@ def test_of_a_release_of_before_there_is_none(served: Workplace) -> None:
         del tensor.external_data[:]
     program.write_bytes(graph.SerializeToString())
     unlearn(served)
-    follow(local_agent(served), digest)
+    follow(local_agent(served), digest, pytest.fail)
     assert not (served.root / "model").is_symlink()
 
 
@@ -130,7 +130,7 @@ def test_states_do_not_pile_up(served: Workplace) -> None:
         asked = "adapt", "--target", "desk", "--support", "more.npz", "--steps", steps, "--seed", steps, "--json"
         assert one_object(served.deploy(*asked).stdout)["accepted"]
     states = [path.name for path in (served.root / "adapted" / served.releases()["current"]).iterdir()]
-    assert len(states) == 3  # as installed, now, and before
+    assert len(states) == 4  # as installed, now, and before; and what was learned by number
 
 
 def test_it_takes_no_more_room_than_what_fills_the_holes(served: Workplace) -> None:

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,10 @@ def test_it_learns_and_unlearns(serving: Serving) -> None:
     assert learned(serving.place) is not None
     assert serving.client.ask("POST", "/v2/models/model/undo") == (200, {"adapted": False})
     assert learned(serving.place) is None
+    assert serving.client.ask("POST", "/v2/models/model/go_to", {"number": 1}) == (200, {"adapted": True})
+    assert learned(serving.place) is not None
+    _, listed = serving.client.ask("GET", "/v2/models/model/generations")
+    assert [(each["number"], each["serves"]) for each in listed["generations"]] == [(0, False), (1, True)]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +124,8 @@ def test_it_learns_and_unlearns(serving: Serving) -> None:
         ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.ones((1, 1, 3, 3)))]}, 400, "Give x: float32"),
         ("POST", "/v2/models/model/learn", {"inputs": []}, 400, "targets, one an example"),
         ("POST", "/v2/models/model/undo", None, 400, "nothing to undo"),
+        ("POST", "/v2/models/model/go_to", {"number": 1}, 400, "no generation 1"),
+        ("POST", "/v2/models/model/go_to", {"number": True}, 400, "number is that of a generation"),
     ],
 )
 def test_what_cannot_be_answered_says_why(
@@ -148,6 +156,21 @@ def test_what_is_not_read_is_not_taken_for_further_requests(serving: Serving, he
     said = raw(serving.client, f"POST /v2 HTTP/1.1\r\nHost: local\r\n{headers}\r\n\r\n".encode() + inner)
     assert said.count(b"HTTP/1.1") == 1
     assert said.startswith(b"HTTP/1.1 411 ")
+
+
+def test_connections_are_bounded(serving: Serving) -> None:
+    """So many idle ones keep a thread each; the next is told to come back, and is served when one has gone."""
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(64)]
+    for each in idle:
+        each.connect(str(serving.client.path))
+    assert raw(serving.client, b"").startswith(b"HTTP/1.1 503 ")
+    for each in idle:
+        each.close()
+    deadline, said = time.monotonic() + 60, b""
+    while b" 200 " not in said:
+        with suppress(ConnectionError):  # it was closed before all was sent
+            said = raw(serving.client, b"GET /v2 HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n")
+        assert time.monotonic() < deadline
 
 
 def test_a_file_of_somebodys_stays(serving: Serving, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def adapt_on_device(
     threads: int,
     seed: int,
     on_event: Callable[[dict[str, Any]], None],
+    on_note: Callable[[str], None],
 ) -> dict[str, Any]:
     """Let the board learn from these examples; cores and head are replaced there only if held-out examples gain.
 
@@ -51,7 +52,7 @@ def adapt_on_device(
     with _pushed(agent, arrays) as remote, kept_before(agent.home, digest):
         said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
     if said["accepted"]:
-        follow(agent, digest)
+        follow(agent, digest, on_note)
     return said
 
 

@@ -72,6 +72,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             threads=threads,
             seed=request.seed,
             on_event=on_event,
+            on_note=watch.note,
         )
         if not said["accepted"]:
             watch.note(f"the board did not take what it learned: {said['reason']}")

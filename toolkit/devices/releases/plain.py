@@ -4,11 +4,13 @@ The board writes such a state itself (`edge_runtime/plain.py`): a folder with th
 """
 
 import secrets
+from collections.abc import Callable
 
 from toolkit.devices.agent_client import Agent, call
 from toolkit.devices.device import check
 from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
+from toolkit.errors import BoardError
 
 MODEL = "model"
 
@@ -22,10 +24,16 @@ def write_plain(agent: Agent, digest: str) -> None:
         call(agent, "plain", {"root": agent.home.root, "digest": digest})
 
 
-def follow(agent: Agent, digest: str) -> None:
-    """The board has learned on top of that release: write that, and lead `model` there. Raises BoardError."""
-    write_plain(agent, digest)
+def follow(agent: Agent, digest: str, on_note: Callable[[str], None]) -> None:
+    """The board serves another state of that release: write that, and lead `model` there.
+
+    What it serves does not depend on it: where the board cannot, a note says so, and `model` goes. Raises BoardError.
+    """
     home = agent.home
+    try:
+        write_plain(agent, digest)
+    except BoardError as error:
+        on_note(f"{home.where}: {MODEL}/ for stock runtimes cannot be written and goes: {error.what}")
     check(
         home.run(f"{home.guard} || exit 1\n{lead_to(home, digest)}sync"), "leading model to what is served", home.where
     )
