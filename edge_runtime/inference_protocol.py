@@ -124,7 +124,10 @@ def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     steps = body.get("steps")
     if steps is not None and (type(steps) is not int or steps < 1):
         raise WrongRequest(400, "steps is a whole number from 1 on")
-    return vars(model.learn(_tensors(body), body["targets"], steps=steps))
+    seconds = body.get("seconds")
+    if seconds is not None and (type(seconds) not in (int, float) or not seconds > 0):
+        raise WrongRequest(400, "seconds is a number above 0")
+    return vars(model.learn(_tensors(body), body["targets"], steps=steps, seconds=seconds))
 
 
 def _go_to(model: Model, body: dict[str, Any]) -> dict[str, Any]:

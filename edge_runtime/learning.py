@@ -14,6 +14,7 @@ LEARNING_RATE, JITTER, USUAL_STEPS = 1e-3, 0.25, 40
 _EVALUATE_EVERY = 5
 # Cross-validation in five folds where that takes no longer than this, else in three.
 _PATIENCE_S = 30.0
+_TIME_WAS_UP = "time was up before it had learned"
 _REASONS = {
     True: "held-out examples are predicted better",
     False: "held-out examples are not predicted better",
@@ -21,14 +22,26 @@ _REASONS = {
 }
 
 
-def learn(learner, strata, steps, emit):  # type: ignore[no-untyped-def]
+class Deadline:
+    """When learning has to have ended, from now on; None is no hurry."""
+
+    def __init__(self, seconds: "float | None") -> None:
+        self._until = float("inf") if seconds is None else time.perf_counter() + seconds
+
+    def left_s(self) -> float:
+        """Below 0: it is over."""
+        return self._until - time.perf_counter()
+
+
+def learn(learner, strata, steps, emit, deadline):  # type: ignore[no-untyped-def]
     """What came of it, and the arrays that were learned, by name, if that was accepted (else None).
 
-    Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final run).
+    It takes fewer steps where the deadline leaves no time for more, and keeps nothing after it. Emits `folds`, `curve`
+    lines (step, held-out loss and score) and `step` lines (training loss of the final run).
     """
-    folds = min(_affordable_folds(learner, steps), int(np.unique(strata, return_counts=True)[1].min()))
+    folds = min(_affordable_folds(learner, steps, deadline), int(np.unique(strata, return_counts=True)[1].min()))
     emit("folds", folds=folds)
-    held_out, best = _cross_validate(learner, strata, folds, steps, emit) if folds > 1 else (None, 0)
+    held_out, best = _cross_validate(learner, strata, folds, steps, emit, deadline) if folds > 1 else (None, 0)
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     result = {
         "folds": folds,
@@ -37,6 +50,8 @@ def learn(learner, strata, steps, emit):  # type: ignore[no-untyped-def]
         "reason": _REASONS[None if held_out is None else accepted],
         "held_out": held_out,
     }
+    if deadline.left_s() < 0:
+        return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
     if not accepted:
         return result, None
     everything = np.arange(learner.examples)
@@ -44,22 +59,24 @@ def learn(learner, strata, steps, emit):  # type: ignore[no-untyped-def]
     for step, trained, loss in learner.train(parameters, everything, best, folds):
         parameters = trained
         emit("step", step=step, loss=loss)
+        if deadline.left_s() < 0:
+            return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
     if all(np.isfinite(value).all() for value in parameters):
         return result, dict(zip(learner.names, parameters))
     return {**result, "accepted": False, "reason": "training diverged"}, None
 
 
-def _affordable_folds(learner, steps) -> int:  # type: ignore[no-untyped-def]
-    """Five, or three where a step takes so long that five would try one's patience."""
+def _affordable_folds(learner, steps, deadline) -> int:  # type: ignore[no-untyped-def]
+    """Five, or three where a step takes so long that five would try one's patience, or the deadline."""
     everything = np.arange(learner.examples)
     parameters = learner.start(everything)
     learner.gradients(parameters, everything)  # the first call warms up
     started = time.perf_counter()
     learner.gradients(parameters, everything)
-    return 5 if 6 * steps * (time.perf_counter() - started) <= _PATIENCE_S else 3
+    return 5 if 6 * steps * (time.perf_counter() - started) <= min(_PATIENCE_S, deadline.left_s()) else 3
 
 
-def _cross_validate(learner, strata, folds, steps, emit):  # type: ignore[no-untyped-def]
+def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ignore[no-untyped-def]
     """Loss and score of the held-out examples, all folds together, with the starting head and when they were best.
 
     And the number of steps by then: of few examples, going on is soon worse.
@@ -81,13 +98,19 @@ def _cross_validate(learner, strata, folds, steps, emit):  # type: ignore[no-unt
     before = judged(starts)
     emit("curve", step=0, loss=before[0], score=before[1])
     after, best = (float("nan"), float("nan")), steps
+    began = time.perf_counter()
     for step in range(1, steps + 1):
         parameters = [next(run)[1] for run in runs]
-        if step % _EVALUATE_EVERY == 0 or step == steps:
+        a_round_s = (time.perf_counter() - began) / step
+        # The final run takes as many steps as this one, each on one fold's examples more.
+        is_last = step == steps or deadline.left_s() < a_round_s + (step + 1) * a_round_s / (folds - 1)
+        if step % _EVALUATE_EVERY == 0 or is_last:
             now = judged(parameters)
             emit("curve", step=step, loss=now[0], score=now[1])
             if not now[0] >= after[0]:  # the first, too; and after one that diverged any other
                 after, best = now, step
+        if is_last:
+            break
     scores = {"loss_before": before[0], "score_before": before[1], "loss_after": after[0], "score_after": after[1]}
     return scores, best
 

@@ -16,7 +16,7 @@ from . import learned
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner
-from .learning import JITTER, LEARNING_RATE, USUAL_STEPS, learn
+from .learning import JITTER, LEARNING_RATE, USUAL_STEPS, Deadline, learn
 from .plain import mend_lead
 from .release import load_tensors
 from .served import HOME, Served, look, require_whole
@@ -112,21 +112,25 @@ class Model:
         targets: Any,
         *,
         steps: int | None = None,
+        seconds: float | None = None,
         seed: int = 0,
         on_event: Callable[..., None] = lambda event, **fields: None,
     ) -> Learned:
         """Learn anew, from these examples alone, on top of the release as installed; calls go on meanwhile.
 
         `inputs`: (N, ...) of the only input, or such arrays by name. `targets`: names of classes, or an array as the
-        release's target is. It serves from then on if examples that were held out in turn gain. Raises
-        EdgeRuntimeError for what does not fit, and where the release does not learn.
+        release's target is. It serves from then on if examples that were held out in turn gain. It learns as much as
+        `seconds` allow, and keeps nothing after them. Raises EdgeRuntimeError for what does not fit, and where the
+        release does not learn.
         """
         if steps is not None and (type(steps) is not int or steps < 1):
             raise EdgeRuntimeError(
                 f"steps is {steps!r}", where="model.learn(...)", next="Give a whole number from 1 on."
             )
+        if seconds is not None and not seconds > 0:
+            raise EdgeRuntimeError(f"seconds is {seconds!r}", where="model.learn(...)", next="Give more than 0.")
         with learned.learning(self._root):
-            now = self.now()
+            now, deadline = self.now(), Deadline(seconds)
             support = support_of(now.manifest, now.entries, inputs, targets)
             learned.require_writable(now.served)
             require_whole(now.served, now.manifest, now.manifest["learn"]["programs"].values())
@@ -140,7 +144,8 @@ class Model:
             }
             try:
                 learner = Learner(spec, now.manifest, load_tensors(now.served.folder, None), support)
-                result, values = learn(learner, support["strata"], steps or usual.get("steps") or USUAL_STEPS, on_event)
+                wanted = steps or usual.get("steps") or USUAL_STEPS
+                result, values = learn(learner, support["strata"], wanted, on_event, deadline)
                 if values is not None:
                     with learned.changing(self._root):
                         learned.keep(now.served, values)

@@ -42,14 +42,15 @@ def learn_on_board(
     source: Path,
     *,
     steps: int | None,
+    seconds: float | None,
     seed: int,
     on_note: Callable[[str], None],
     on_progress: Callable[[int, int], None],
 ) -> Learnt:
     """Let the board learn what it serves anew, from these examples alone.
 
-    `on_progress` hears steps done and in all. Raises BadInput for examples that do not fit, and where the release does
-    not learn; BoardError for a damaged one.
+    It learns as much as `seconds` of the board's own work allow. `on_progress` hears steps done and in all. Raises
+    BadInput for examples that do not fit, and where the release does not learn; BoardError for a damaged one.
     """
     with opened(home, None, also=[TOKENIZER]) as found:
         digest, manifest = found.digest, found.manifest
@@ -79,6 +80,7 @@ def learn_on_board(
         jitter=usual.get("jitter") or _jitter(examples.x),
         threads=target.threads,
         seed=seed,
+        seconds=seconds,
         on_event=on_event,
         on_note=on_note,
     )

@@ -52,6 +52,14 @@ def test_the_first_learning_is_undone_to_the_release_as_it_was_installed(served:
     assert left_of_learning(served) == []
 
 
+def test_it_learns_as_much_as_the_seconds_allow(served: Workplace) -> None:
+    """Fewer steps than were asked for, of which the best held-out one counts: that is well inside the time."""
+    asked = "adapt", "--target", "desk", "--support", "more.npz", "--json", "--steps", "1000000", "--seconds", "3"
+    told = one_object(served.deploy(*asked).stdout)
+    assert told["steps"] < 1_000_000
+    assert told["accepted"] or told["reason"] == "time was up before it had learned"  # a machine may stand still
+
+
 def test_plain_files_that_cannot_be_written_are_told_and_what_was_learned_serves(served: Workplace) -> None:
     folder = served.root / "adapted" / served.releases()["current"]
     folder.touch()  # in the place of a folder

@@ -121,7 +121,7 @@ def test_verify(tried: Tried) -> None:
     assert _said(tried, "verify", spec).last == {"event": "done", "corrupt": ["tensors.safetensors"]}
 
 
-def _adapt(tried: Tried, count: int) -> Said:
+def _adapt(tried: Tried, count: int, **more: Any) -> Said:
     random = np.random.default_rng(0)
     y = np.arange(count) % 3
     x = random.normal(size=(count, *tried.made.x.shape[1:])).astype(np.float32) + y.reshape(
@@ -129,7 +129,7 @@ def _adapt(tried: Tried, count: int) -> Said:
     )
     support = tried.file(inputs_x=x.astype(np.float32), targets_y=y, strata=y)
     learning = {"support": support, "adapted": str(tried.folder / "adapted"), "steps": 6, "lr": 1e-2}
-    return _said(tried, "adapt", {**tried.release, **learning, "jitter": {"x": 0.1}, "seed": 0})
+    return _said(tried, "adapt", {**tried.release, **learning, "jitter": {"x": 0.1}, "seed": 0, **more})
 
 
 def test_plain(tried: Tried) -> None:
@@ -154,6 +154,17 @@ def test_adapt(tried: Tried) -> None:
     assert events == [*judged, *learned, ("done", None)]
     assert (said.last["folds"], said.last["steps"]) == (5, best)
     assert (tried.folder / "adapted").exists() == said.last["accepted"]
+
+
+def test_adapt_ends_in_time(tried: Tried) -> None:
+    """Of no time one round is judged and nothing kept; of much time it takes all steps."""
+    said = _adapt(tried, 15, seconds=1e-6)
+    assert [event["step"] for event in said.events if event["event"] in ("curve", "step")] == [0, 1]
+    assert (said.last["folds"], said.last["accepted"]) == (3, False)
+    assert said.last["reason"] == "time was up before it had learned"
+    assert not (tried.folder / "adapted").exists()
+    curve = [event["step"] for event in _adapt(tried, 15, seconds=3600.0).events if event["event"] == "curve"]
+    assert curve == [0, 5, 6]
 
 
 def test_adapt_with_nothing_to_judge_by(tried: Tried) -> None:

@@ -167,6 +167,12 @@ def test_a_model_learns_and_unlearns_where_it_is_called(model: edge_runtime.Mode
         model.undo()
 
 
+def test_after_its_seconds_it_keeps_nothing(model: edge_runtime.Model, served: Workplace) -> None:
+    done = model.learn(*blobs(), seconds=1e-6)
+    assert (done.accepted, done.reason) == (False, "time was up before it had learned")
+    assert learned(served) is None
+
+
 def test_an_application_goes_back_to_any_of_what_it_learned(model: edge_runtime.Model, served: Workplace) -> None:
     x, y = blobs()
     installed = model(x)
@@ -221,6 +227,9 @@ def test_examples_that_cannot_be_learned_from(model: edge_runtime.Model) -> None
     for steps in (0, -1, 2.5):
         with pytest.raises(edge_runtime.EdgeRuntimeError, match="steps is"):
             model.learn(x, y, steps=steps)  # type: ignore[arg-type]
+    for seconds in (0, -1.0, float("nan")):
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match="seconds is"):
+            model.learn(x, y, seconds=seconds)
 
 
 @pytest.mark.parametrize("cut", range(5))

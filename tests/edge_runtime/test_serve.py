@@ -124,6 +124,13 @@ def test_it_learns_and_unlearns(serving: Serving) -> None:
         ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.ones((1, 1, 3, 3)))]}, 400, "Give x: float32"),
         ("POST", "/v2/models/model/learn", {"inputs": []}, 400, "targets, one an example"),
         ("POST", "/v2/models/model/undo", None, 400, "nothing to undo"),
+        (
+            "POST",
+            "/v2/models/model/learn",
+            {"inputs": [tensor(blobs()[0])], "targets": blobs()[1], "seconds": "3"},
+            400,
+            "seconds is a number above 0",
+        ),
         ("POST", "/v2/models/model/go_to", {"number": 1}, 400, "no generation 1"),
         ("POST", "/v2/models/model/go_to", {"number": True}, 400, "number is that of a generation"),
     ],

@@ -30,6 +30,7 @@ def adapt_on_device(
     jitter: Mapping[str, float],
     threads: int,
     seed: int,
+    seconds: float | None = None,
     on_event: Callable[[dict[str, Any]], None],
     on_note: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def adapt_on_device(
 
     Of each of the `strata` (N,) as many are held out in turn. An input is shaken by normal noise of `jitter`, by its
     name, times its deviation. What is not accepted leaves what the board had learned before; what is can be undone
-    (`devices.releases.learned`). Returns what the agent's `adapt` says. Raises BoardError.
+    (`devices.releases.learned`). It learns as much as `seconds` allow. Returns what the agent's `adapt` says. Raises
+    BoardError.
     """
     spec = {
         "release": release_folder(agent.home, digest),
@@ -47,6 +49,7 @@ def adapt_on_device(
         "jitter": jitter,
         "seed": seed,
         "threads": threads,
+        "seconds": seconds,
     }
     arrays = {**inputs.arrays("inputs"), "targets.y": targets.numpy(), "strata": strata.numpy()}
     with _pushed(agent, arrays) as remote, kept_before(agent.home, digest):

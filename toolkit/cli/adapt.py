@@ -36,6 +36,10 @@ def adapt(
         Path | None, typer.Option(metavar="SOURCE", help="Folder class/*, .csv, .jsonl or .npz, as the task was.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of training; else as usual for the network.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="It learns as much as these allow on the board, and keeps nothing after."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and noise of training.")] = 0,
     learned: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Serve what a board learned that serves the same: deploy pull.")
@@ -80,7 +84,14 @@ def adapt(
         else:
             with progress_on(stderr()) as progress, Watch(progress).stage("adapt"):
                 found = learn_on_board(
-                    home, board, support, steps=steps, seed=seed, on_note=progress.note, on_progress=progress.advance
+                    home,
+                    board,
+                    support,
+                    steps=steps,
+                    seconds=seconds,
+                    seed=seed,
+                    on_note=progress.note,
+                    on_progress=progress.advance,
                 )
             told, said = {"target": board.name, **asdict(found)}, _said(board.name, found)
     if as_json:

@@ -102,6 +102,7 @@ class Adapt(_Record):
     jitter: dict[str, float] = Field(description="noise for an input, by its name, as a share of its deviation")
     seed: int
     threads: PositiveInt
+    seconds: PositiveFloat | None = Field(None, description="it learns as much as these allow, and keeps nothing after")
 
 
 class Plain(_Record):

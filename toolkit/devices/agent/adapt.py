@@ -4,7 +4,7 @@ import numpy as np
 
 from edge_runtime.digests import read_manifest
 from edge_runtime.learner import Learner
-from edge_runtime.learning import learn
+from edge_runtime.learning import Deadline, learn
 from edge_runtime.release import load_tensors
 from edge_runtime.tensors import read_arrays, write_arrays
 
@@ -13,13 +13,14 @@ from .facts import peak_bytes
 
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`), adapted (file to write), steps, lr, seed,
-    threads, and jitter: noise for an input, by its name, as a share of its deviation.
+    threads, jitter: noise for an input, by its name, as a share of its deviation; and seconds that it may take, if any.
     """
+    deadline = Deadline(spec.get("seconds"))
     manifest = read_manifest(spec["release"])
     tensors = load_tensors(spec["release"], None)
     support = read_arrays(spec["support"])
     learner = Learner(spec, manifest, tensors, support)
-    result, learned = learn(learner, support["strata"], spec["steps"], emit)
+    result, learned = learn(learner, support["strata"], spec["steps"], emit, deadline)
     if learned is not None:
         write_arrays(spec["adapted"], learned)
     return {
