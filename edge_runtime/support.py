@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,25 @@ from .errors import EdgeRuntimeError
 from .inputs import Entry, entry_of, rows_of
 
 _WHERE = "model.learn(...)"
+_NPZ = "Give an .npz of arrays: x (or one by each input's name), and y, names of classes or values."
+
+
+def read_npz(path: str) -> tuple[Any, Any]:
+    """`inputs` and `targets` as `support_of` takes them: array `y`, and `x` or one by each input's name.
+
+    Raises EdgeRuntimeError for what is no such file.
+    """
+    try:
+        with np.load(os.path.expanduser(path), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise EdgeRuntimeError("there is no such file on this board", where=path, next=_NPZ) from None
+    except Exception as error:  # a damaged file may hold anything
+        raise EdgeRuntimeError(f"is no .npz that can be read: {error}", where=path, next=_NPZ) from None
+    if "y" not in arrays or len(arrays) == 1:
+        raise EdgeRuntimeError(f"has {', '.join(arrays) or 'nothing'}, which is not x and y", where=path, next=_NPZ)
+    targets = arrays.pop("y")
+    return (arrays["x"] if set(arrays) == {"x"} else arrays), targets
 
 
 def support_of(

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from edge_runtime.learning import JITTER, USUAL_STEPS
-from toolkit.adaptation.on_device import adapt_on_device
+from toolkit.adaptation.on_device import Training, adapt_from, adapt_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
 from toolkit.devices.releases.fetch import Fetched, opened
 from toolkit.errors import BadInput
-from toolkit.inputs import Inputs, Port
+from toolkit.inputs import Port
 from toolkit.objectives import CLASSIFICATION
 from toolkit.preprocessing import TOKENIZER, read_told
 from toolkit.runtimes import RUNTIMES
@@ -36,10 +36,17 @@ class Learnt:
     step_ms: float | None
 
 
+@dataclass(frozen=True)
+class OnBoard:
+    """Examples in an .npz on the board, which they never leave."""
+
+    path: str
+
+
 def learn_on_board(
     home: Home,
     target: Target,
-    source: Path,
+    source: Path | OnBoard,
     *,
     steps: int | None,
     seconds: float | None,
@@ -50,14 +57,14 @@ def learn_on_board(
     """Let the board learn what it serves anew, from these examples alone.
 
     It learns as much as `seconds` of the board's own work allow. `on_progress` hears steps done and in all. Raises
-    BadInput for examples that do not fit, and where the release does not learn; BoardError for a damaged one.
+    BadInput for examples that do not fit, and where the release does not learn; BoardError for a damaged one, and for
+    examples on the board that do not fit.
     """
     with opened(home, None, also=[TOKENIZER]) as found:
         digest, manifest = found.digest, found.manifest
-        examples = _examples(source, found)
+        _require_learning(source, found)
+        examples = _examples(source, found) if isinstance(source, Path) else None
     runtime, usual = RUNTIMES[manifest["runtime"]], manifest["learn"].get("usual", {})
-    classifies = _classifies(manifest)
-    strata = examples.y if classifies else torch.zeros(len(examples), dtype=torch.int64)
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
     wanted = steps or usual.get("steps") or USUAL_STEPS
     folds = 0
@@ -70,23 +77,17 @@ def learn_on_board(
             done = event["step"] * folds if event["event"] == "curve" else folds * wanted + event["step"]
             on_progress(done, (folds + 1) * wanted)
 
-    said = adapt_on_device(
-        agent,
-        digest,
-        examples.x,
-        examples.y,
-        strata,
-        steps=wanted,
-        jitter=usual.get("jitter") or _jitter(examples.x),
-        threads=target.threads,
-        seed=seed,
-        seconds=seconds,
-        on_event=on_event,
-        on_note=on_note,
-    )
+    jitter = usual.get("jitter") or _jitter(manifest)
+    how = Training(wanted, jitter, target.threads, seed, seconds)
+    if examples is None:
+        assert isinstance(source, OnBoard)
+        said = adapt_from(agent, digest, source.path, how, on_event=on_event, on_note=on_note)
+    else:
+        strata = examples.y if _classifies(manifest) else torch.zeros(len(examples), dtype=torch.int64)
+        said = adapt_on_device(agent, digest, examples.x, examples.y, strata, how, on_event=on_event, on_note=on_note)
     return Learnt(
         digest,
-        len(examples),
+        said["examples"],
         manifest.get("measure") or "score",
         said["accepted"],
         said["reason"],
@@ -96,14 +97,33 @@ def learn_on_board(
     )
 
 
-def _examples(source: Path, found: Fetched) -> Examples:
-    manifest = found.manifest
+def _require_learning(source: Path | OnBoard, found: Fetched) -> None:
+    """Raises BadInput where the release does not learn, or its agent cannot read what lies on the board."""
+    manifest, where = found.manifest, f"--support {source if isinstance(source, Path) else f'board:{source.path}'}"
     if manifest["learn"] is None:
         raise BadInput(
             f"release {found.digest[:12]} does not learn: {manifest['hindrance'] or 'it was made without'}",
-            where=f"--support {source}",
+            where=where,
             next="Deploy a model of which something can be trained: docs/your-model.md.",
         )
+    if isinstance(source, Path):
+        return
+    if not source.path.endswith(".npz") or not source.path.startswith(("/", "~/")):
+        raise BadInput(
+            "is no .npz at an absolute path of the board",
+            where=where,
+            next="Name one as board:/data/examples.npz or board:~/examples.npz, with arrays x and y.",
+        )
+    if RUNTIMES[manifest["runtime"]].agent != "python":
+        raise BadInput(
+            f"the native agent, which runs release {found.digest[:12]}, reads no .npz on a board",
+            where=where,
+            next="Give a file of this machine, or deploy with --runtime onnxruntime.",
+        )
+
+
+def _examples(source: Path, found: Fetched) -> Examples:
+    manifest = found.manifest
     said = manifest.get("preprocessing")
     ports = [_port(each) for each in manifest["inputs"]]
     classes = manifest["classes"] if _classifies(manifest) else []
@@ -129,6 +149,6 @@ def _port(said: dict[str, Any]) -> Port:
     return Port(said["name"], tuple(said["shape"]), said["dtype"])
 
 
-def _jitter(inputs: Inputs) -> dict[str, float]:
+def _jitter(manifest: dict[str, Any]) -> dict[str, float]:
     """Of a release that does not say it."""
-    return {name: JITTER if tensor.is_floating_point() else 0.0 for name, tensor in inputs.tensors.items()}
+    return {port["name"]: JITTER if port["dtype"] == "float32" else 0.0 for port in manifest["inputs"]}

@@ -60,6 +60,34 @@ def test_it_learns_as_much_as_the_seconds_allow(served: Workplace) -> None:
     assert told["accepted"] or told["reason"] == "time was up before it had learned"  # a machine may stand still
 
 
+def test_examples_that_stay_on_the_board(served: Workplace, tmp_path: Path) -> None:
+    """This machine is the board, so that its files are the board's; they are read as an application's are."""
+    x, y = blobs()
+    np.savez(tmp_path / "there.npz", x=x, y=y)
+    asked = "adapt", "--target", "desk", "--json", "--steps", "30", "--support"
+    told = one_object(served.deploy(*asked, f"board:{tmp_path}/there.npz").stdout)
+    assert (told["accepted"], told["examples"]) == (True, 24)
+    state = learned(served)
+    assert served.deploy("adapt", "--target", "desk", "--undo").returncode == 0
+    assert one_object(served.deploy(*asked, "more.npz").stdout)["accepted"]
+    assert learned(served) == state  # the same as from this side of the line
+    np.savez(tmp_path / "wrong.npz", x=x, y=["z"] * 24)
+    np.savez(tmp_path / "half.npz", x=x)
+    (tmp_path / "noise.npz").write_bytes(b"PK\x03\x04 noise")
+    for path, status, said in (
+        (f"{tmp_path}/wrong.npz", 3, "'z' is none of its classes"),
+        (f"{tmp_path}/half.npz", 3, "has x, which is not x and y"),
+        (f"{tmp_path}/noise.npz", 3, "is no .npz that can be read"),
+        (f"{tmp_path}/absent.npz", 3, "there is no such file on this board"),
+        ("relative.npz", 2, "is no .npz at an absolute path of the board"),
+        (f"{tmp_path}/folder", 2, "is no .npz at an absolute path of the board"),
+    ):
+        done = served.deploy(*asked[:-1], "--support", f"board:{path}")
+        assert (done.returncode, said in refusal(done)) == (status, True), done.stderr
+    assert learned(served) == state
+    assert served.left_behind() == []
+
+
 def test_plain_files_that_cannot_be_written_are_told_and_what_was_learned_serves(served: Workplace) -> None:
     folder = served.root / "adapted" / served.releases()["current"]
     folder.touch()  # in the place of a folder

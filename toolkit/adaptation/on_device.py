@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +20,60 @@ from toolkit.errors import BoardError
 from toolkit.inputs import Inputs
 
 
+@dataclass(frozen=True)
+class Training:
+    """An input is shaken by normal noise of `jitter`, by its name, times its deviation; `seconds` bound the work."""
+
+    steps: int
+    jitter: Mapping[str, float]
+    threads: int
+    seed: int
+    seconds: float | None = None
+
+
 def adapt_on_device(
     agent: Agent,
     digest: str,
     inputs: Inputs,
     targets: torch.Tensor,
     strata: torch.Tensor,
+    how: Training,
     *,
-    steps: int,
-    jitter: Mapping[str, float],
-    threads: int,
-    seed: int,
-    seconds: float | None = None,
     on_event: Callable[[dict[str, Any]], None],
     on_note: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Let the board learn from these examples; cores and head are replaced there only if held-out examples gain.
+    """Let the board learn from these examples, of each of whose `strata` (N,) as many are held out in turn.
 
-    Of each of the `strata` (N,) as many are held out in turn. An input is shaken by normal noise of `jitter`, by its
-    name, times its deviation. What is not accepted leaves what the board had learned before; what is can be undone
-    (`devices.releases.learned`). It learns as much as `seconds` allow. Returns what the agent's `adapt` says. Raises
-    BoardError.
+    As `adapt_from`. The examples do not stay there.
+    """
+    arrays = {**inputs.arrays("inputs"), "targets.y": targets.numpy(), "strata": strata.numpy()}
+    with _pushed(agent, arrays) as remote:
+        return adapt_from(agent, digest, remote, how, on_event=on_event, on_note=on_note)
+
+
+def adapt_from(
+    agent: Agent,
+    digest: str,
+    support: str,
+    how: Training,
+    *,
+    on_event: Callable[[dict[str, Any]], None],
+    on_note: Callable[[str], None],
+) -> dict[str, Any]:
+    """Let the board learn from a file there; cores and head are replaced only if held-out examples gain.
+
+    What is not accepted leaves what the board had learned before; what is can be undone (`devices.releases.learned`).
+    Returns what the agent's `adapt` says. Raises BoardError.
     """
     spec = {
         "release": release_folder(agent.home, digest),
         "adapted": adapted_file(agent.home, digest),
-        "steps": steps,
+        "support": support,
         "lr": LEARNING_RATE,
-        "jitter": jitter,
-        "seed": seed,
-        "threads": threads,
-        "seconds": seconds,
+        **asdict(how),
     }
-    arrays = {**inputs.arrays("inputs"), "targets.y": targets.numpy(), "strata": strata.numpy()}
-    with _pushed(agent, arrays) as remote, kept_before(agent.home, digest):
-        said = call(agent, "adapt", {**spec, "support": remote}, on_event=on_event, timeout_s=3600)
+    with kept_before(agent.home, digest):
+        said = call(agent, "adapt", spec, on_event=on_event, timeout_s=3600)
     if said["accepted"]:
         follow(agent, digest, on_note)
     return said

@@ -18,13 +18,15 @@ from toolkit.devices.releases.generations import read_generations
 from toolkit.devices.releases.inventory import read_releases
 from toolkit.devices.releases.learned import undo as undo_learning
 from toolkit.errors import BadInput
-from toolkit.learn_on_board import Learnt, learn_on_board
+from toolkit.learn_on_board import Learnt, OnBoard, learn_on_board
 from toolkit.learned_state import give, go_to
 from toolkit.stages import Watch
 from toolkit.targets import load_target
 
+_BOARD = "board:"
 EPILOG = (
     "Examples: [bold]deploy adapt --target host --support examples.npz[/bold], "
+    "[bold]deploy adapt --target host --support board:/data/examples.npz --seconds 20[/bold], "
     "[bold]deploy adapt --target host --undo[/bold], [bold]deploy adapt --target host --list[/bold]"
 )
 
@@ -33,7 +35,11 @@ def adapt(
     target: TargetName = "host",
     host: HostAddress = None,
     support: Annotated[
-        Path | None, typer.Option(metavar="SOURCE", help="Folder class/*, .csv, .jsonl or .npz, as the task was.")
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Folder class/*, .csv, .jsonl or .npz, as the task was; or board:PATH, an .npz that stays there.",
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of training; else as usual for the network.")] = None,
     seconds: Annotated[
@@ -86,7 +92,7 @@ def adapt(
                 found = learn_on_board(
                     home,
                     board,
-                    support,
+                    OnBoard(support.removeprefix(_BOARD)) if support.startswith(_BOARD) else Path(support),
                     steps=steps,
                     seconds=seconds,
                     seed=seed,

@@ -80,7 +80,11 @@ def call(
             command += f" {shlex.quote(path)}"
         completed = home.run(command, timeout_s=timeout_s, on_line=on_line)
     if failed:
-        raise AgentError(f"agent {verb}: {failed.get('kind')}: {failed.get('message')}", where=home.where)
+        kind, message = failed.get("kind"), str(failed.get("message"))
+        if kind == "EdgeRuntimeError":  # it says itself what to do next
+            what, _, advice = message.partition("\n")
+            raise AgentError(what, where=home.where, next=advice or None)
+        raise AgentError(f"agent {verb}: {kind}: {message}", where=home.where)
     if completed.status == _ILLEGAL_INSTRUCTION:
         raise AgentError(
             f"agent {verb} used an instruction that its processor does not have (SIGILL)",

@@ -92,7 +92,10 @@ class Verify(_Timing):
 
 
 class Adapt(_Record):
-    """Learn from a file of `inputs.*`, `targets.*` and `strata`; what is accepted is written to `adapted`."""
+    """Learn from a file of `inputs.*`, `targets.*` and `strata`; what is accepted is written to `adapted`.
+
+    The agent in Python also takes an .npz of a user's, with `x` (or one by each input's name) and `y`.
+    """
 
     release: str
     adapted: str
@@ -220,6 +223,7 @@ class HeldOut(_Record):
 class Adapted(_Ran):
     """Whether what was learned is kept, and why."""
 
+    examples: int
     folds: int
     steps: int = Field(description="after which held-out examples were predicted best; 0 where none were held out")
     accepted: bool

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from toolkit.adaptation import adapt_on_device, infer_before_and_after
+from toolkit.adaptation import Training, adapt_on_device, infer_before_and_after
 from toolkit.deployment import Adaptation, CurvePoint, HeldOut
 from toolkit.objectives import Objective
 from toolkit.profiling import Accepted
@@ -67,10 +67,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             job.task.support.x,
             job.task.support.y,
             job.task.strata,
-            steps=steps,
-            jitter=jitter(job),
-            threads=threads,
-            seed=request.seed,
+            Training(steps, jitter(job), threads, request.seed),
             on_event=on_event,
             on_note=watch.note,
         )

@@ -3,29 +3,44 @@
 import numpy as np
 
 from edge_runtime.digests import read_manifest
+from edge_runtime.errors import EdgeRuntimeError
+from edge_runtime.inputs import entry_of
 from edge_runtime.learner import Learner
 from edge_runtime.learning import Deadline, learn
 from edge_runtime.release import load_tensors
+from edge_runtime.support import read_npz, support_of
 from edge_runtime.tensors import read_arrays, write_arrays
 
 from .facts import peak_bytes
 
 
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
-    """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`), adapted (file to write), steps, lr, seed,
-    threads, jitter: noise for an input, by its name, as a share of its deviation; and seconds that it may take, if any.
+    """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`; or an .npz as applications have it), adapted
+    (file to write), steps, lr, seed, threads, jitter: noise for an input, by its name, as a share of its deviation; and
+    seconds that it may take, if any.
     """
     deadline = Deadline(spec.get("seconds"))
     manifest = read_manifest(spec["release"])
     tensors = load_tensors(spec["release"], None)
-    support = read_arrays(spec["support"])
+    support = _support(spec["support"], manifest)
     learner = Learner(spec, manifest, tensors, support)
     result, learned = learn(learner, support["strata"], spec["steps"], emit, deadline)
     if learned is not None:
         write_arrays(spec["adapted"], learned)
     return {
         **result,
+        "examples": learner.examples,
         "trained_values": int(sum(tensors[name].size for name in learner.names)),
         "step_ms": float(np.median(learner.step_ms)) if learner.step_ms else None,
         "peak_bytes": peak_bytes(),
     }
+
+
+def _support(path, manifest):  # type: ignore[no-untyped-def]
+    if not path.endswith(".npz"):
+        return read_arrays(path)
+    entries = [entry_of(port, manifest.get("preprocessing")) for port in manifest["inputs"]]
+    try:
+        return support_of(manifest, entries, *read_npz(path))
+    except EdgeRuntimeError as error:
+        raise EdgeRuntimeError(error.what, where=path, next=error.next) from None

@@ -164,7 +164,8 @@ Json adapt(const Json& spec) {
     accepted = false;
     reason = failed;
   }
-  Json done = {{"folds", folds},
+  Json done = {{"examples", learner.strata().size()},
+               {"folds", folds},
                {"steps", best},
                {"accepted", accepted},
                {"reason", reason},
