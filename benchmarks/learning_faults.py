@@ -1,0 +1,204 @@
+"""Is anything torn where what learns, undoes or goes back is killed at a random instant?
+
+    PYTHONPATH=. python benchmarks/learning_faults.py            # 100 kills: a quarter of an hour
+    PYTHONPATH=. python benchmarks/learning_faults.py --quick    # ten
+
+The bundled digits example is deployed to a folder of this machine. Two of three victims are applications, which learn,
+undo and go to random generations without end; every third is `deploy adapt`, which learns once. Each is killed
+(SIGKILL, with all that it started) at a random instant of its work. Then:
+
+- what is served loads, and computes what its own program and values give by ONNX Runtime alone;
+- `model/` is whole: stock ONNX Runtime loads it, and it computes one of the states that there are;
+- every generation is what its name says;
+- an application learns again; after a killed deployer the next `deploy adapt --undo` or `--to 0` succeeds unaided.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from record import Figure, write
+from rich.progress import track
+
+import edge_runtime
+from edge_runtime.digests import read_manifest, sha256
+from edge_runtime.release import load_inference, load_tensors
+from edge_runtime.served import look
+from edge_runtime.tensors import read_arrays
+from toolkit import pipeline
+from toolkit.progress import Silent
+from toolkit.request import Overrides, Request
+from toolkit.targets import Target, load_target
+
+_SEED = 11
+# What an instant is drawn from: an application says when it begins, a deployer imports torch for some seconds first.
+_AFTER_S = {"application": (0.0, 3.0), "deploy adapt": (2.5, 9.0)}
+_DEPLOY = str(Path(sys.executable).with_name("deploy"))
+_DESK = """name = "desk"
+summary = "this machine, in a folder that goes"
+arch = "any"
+runtimes = ["onnxruntime"]
+root = "{root}"
+[place]
+transport = "local"
+"""
+_APPLICATION = """
+import random, sys
+import numpy as np
+import edge_runtime
+chance = random.Random(int(sys.argv[3]))
+model, data = edge_runtime.load(sys.argv[1]), np.load(sys.argv[2])
+print("ready", flush=True)
+while True:
+    try:
+        what = chance.random()
+        if what < 0.5:
+            model.learn(data["x"], data["y"], steps=chance.randint(1, 3), seed=chance.randrange(1000))
+        elif what < 0.7:
+            model.undo()
+        else:
+            model.go_to(chance.choice(model.generations()).number)
+    except edge_runtime.EdgeRuntimeError as error:
+        assert "nothing to undo" in str(error), error
+"""
+
+
+def main() -> None:
+    """Kill, look, print, write results/learning_faults.json (or learning_faults-quick.json)."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="ten kills")
+    quick = parser.parse_args().quick
+    started, kills = time.monotonic(), 10 if quick else 100
+    chance = random.Random(_SEED)
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        target = load_target("host").model_copy(update={"root": f"{place}/board"})
+        request = Request(recovery_steps=20, adapt=False)
+        pipeline.deploy(request, target, Overrides(latency_ms=1e4, size_bytes=20_000_000), Silent(), folder / "runs")
+        (folder / "targets").mkdir()
+        (folder / "targets" / "desk.toml").write_text(_DESK.format(root=target.root), encoding="utf-8")
+        _support(folder, target)
+        for index in track(range(kills), "killing"):
+            victim = "deploy adapt" if index % 3 == 2 else "application"
+            after_s = chance.uniform(*_AFTER_S[victim])
+            _kill(victim, folder, target, index, after_s)
+            wrong = _wrong(target) + (_next_deployer(folder, chance) if victim == "deploy adapt" else [])
+            rows.append({"victim": victim, "after_s": round(after_s, 3), "wrong": wrong, "serves": _serves(target)})
+            if wrong:
+                print(rows[-1], flush=True)
+        model = edge_runtime.load(target.root)
+        data = np.load(folder / "support.npz")
+        learns = model.learn(data["x"], data["y"], steps=3).steps > 0
+    torn = sum(bool(row["wrong"]) for row in rows)
+    served = Counter(row["serves"] for row in rows)
+    prefix = "quick_" if quick else ""
+    how = f"{kills} kills, of {', '.join(f'{n} {each}' for each, n in Counter(r['victim'] for r in rows).items())}"
+    how += f"; it then served {len(served)} different states"
+    write(
+        "learning_faults" + ("-quick" if quick else ""),
+        {
+            f"{prefix}torn_or_wrong": Figure(torn, "0", torn == 0, how),
+            f"{prefix}learns_at_the_end": Figure(float(learns), "1", learns, "an application, after all of them"),
+        },
+        rows,
+        seeds=[_SEED],
+        started=started,
+    )
+
+
+def _support(folder: Path, target: Target) -> None:
+    """Six examples a class, around random centres."""
+    model, chance = edge_runtime.load(target.root), np.random.default_rng(_SEED)
+    [port] = model.info()["inputs"]
+    centres = chance.normal(size=(len(model.classes), *port["shape"])).astype(np.float32)
+    x = np.concatenate([centres + 0.2 * chance.normal(size=centres.shape).astype(np.float32) for _ in range(6)])
+    np.savez(folder / "support.npz", x=x, y=np.array(model.classes * 6))
+
+
+def _kill(victim: str, folder: Path, target: Target, seed: int, after_s: float) -> None:
+    """Start it, and kill its whole session so long after it began its work."""
+    if victim == "application":
+        command = [sys.executable, "-c", _APPLICATION, target.root, str(folder / "support.npz"), str(seed)]
+    else:
+        asked = ["adapt", "--target", "desk", "--support", "support.npz", "--steps", "5", "--seed", str(seed)]
+        command = [_DEPLOY, *asked]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        start_new_session=True,
+    ) as process:
+        if victim == "application":
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+        time.sleep(after_s)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wrong(target: Target) -> list[str]:
+    """What is torn or computes something else than it should."""
+    wrong = []
+    root, served = target.root, look(target.root)
+    manifest = read_manifest(served.folder)
+    x = read_arrays(f"{served.folder}/acceptance.safetensors")["inputs.x"][:1]
+    generations = sorted(Path(root, "adapted", served.digest, "generations").glob("*.safetensors"))
+    wrong += [f"{path.name} is damaged" for path in generations if sha256(str(path))[:16] not in path.name]
+
+    def outputs(learned: str | None) -> np.ndarray:
+        return load_inference(served.folder, manifest, load_tensors(served.folder, learned), 1)([x])[0]
+
+    try:
+        answered = edge_runtime.load(root)(x)
+        if not np.array_equal(answered, outputs(served.adapted if served.state else None)):
+            wrong.append("what is served computes something else")
+    except Exception as error:
+        wrong.append(f"what is served: {error}")
+    if os.path.lexists(f"{root}/model"):
+        try:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            session = onnxruntime.InferenceSession(f"{root}/model/infer.onnx", options)
+            plain = session.run(None, {session.get_inputs()[0].name: x})[0]
+            if not any(np.allclose(plain, outputs(each), atol=1e-5) for each in (None, *map(str, generations))):
+                wrong.append("model/ computes what is no state")
+        except Exception as error:
+            wrong.append(f"model/: {error}")
+    return wrong
+
+
+def _next_deployer(folder: Path, chance: random.Random) -> list[str]:
+    """It takes over from the one that was killed."""
+    asked = ["adapt", "--target", "desk", *chance.choice((["--to", "0"], ["--undo"]))]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [_DEPLOY, *asked],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    nothing = "nothing to undo" in done.stderr
+    return [] if done.returncode == 0 or nothing else [f"the next deployer: {done.stderr.strip()}"]
+
+
+def _serves(target: Target) -> str:
+    served = look(target.root)
+    return sha256(served.adapted)[:16] if served.state else "installed"
+
+
+if __name__ == "__main__":
+    main()
