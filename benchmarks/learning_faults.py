@@ -36,6 +36,7 @@ from edge_runtime.release import load_inference, load_tensors
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays
 from toolkit import pipeline
+from toolkit.examples import digits
 from toolkit.progress import Silent
 from toolkit.request import Overrides, Request
 from toolkit.targets import Target, load_target
@@ -62,9 +63,9 @@ print("ready", flush=True)
 while True:
     try:
         what = chance.random()
-        if what < 0.5:
-            model.learn(data["x"], data["y"], steps=chance.randint(1, 3), seed=chance.randrange(1000))
-        elif what < 0.7:
+        if what < 0.3:
+            model.learn(data["x"], data["y"], steps=chance.randint(3, 6), seed=chance.randrange(1000))
+        elif what < 0.5:
             model.undo()
         else:
             model.go_to(chance.choice(model.generations()).number)
@@ -118,12 +119,12 @@ def main() -> None:
 
 
 def _support(folder: Path, target: Target) -> None:
-    """Six examples a class, around random centres."""
-    model, chance = edge_runtime.load(target.root), np.random.default_rng(_SEED)
-    [port] = model.info()["inputs"]
-    centres = chance.normal(size=(len(model.classes), *port["shape"])).astype(np.float32)
-    x = np.concatenate([centres + 0.2 * chance.normal(size=centres.shape).astype(np.float32) for _ in range(6)])
-    np.savez(folder / "support.npz", x=x, y=np.array(model.classes * 6))
+    """The example's own, in a file; and two generations to begin with."""
+    model, support = edge_runtime.load(target.root), digits.task().support
+    [x] = support.x
+    np.savez(folder / "support.npz", x=x.numpy(), y=support.y.numpy())
+    for seed in range(2):
+        assert model.learn(x.numpy(), support.y.numpy(), steps=6, seed=seed).accepted
 
 
 def _kill(victim: str, folder: Path, target: Target, seed: int, after_s: float) -> None:
