@@ -10,12 +10,15 @@ from adb_client import Adb
 from consoles import Console
 from openssh import Sshd
 from transports import TRANSPORTS, Transport
+from workplace import Workplace, bundle, local_home
 
 from toolkit import lab
+from toolkit.devices import Home
 from toolkit.devices.adb import AdbDevice
 from toolkit.devices.device import Device, check
 from toolkit.devices.framed import FramedDevice
 from toolkit.devices.local import LocalDevice
+from toolkit.devices.releases import release
 from toolkit.devices.serial import SerialDevice
 from toolkit.devices.ssh import SshDevice
 from toolkit.errors import BoardError
@@ -26,6 +29,17 @@ from toolkit.targets import Target, load_target
 def local(home: Path) -> LocalDevice:
     """This machine, with an empty home folder."""
     return LocalDevice()
+
+
+@pytest.fixture
+def served(place: Workplace, tmp_path: Path) -> Iterator[tuple[Home, str, Path]]:
+    """Our folder, the digest of the release in service, and the file of what was learned on top of it."""
+    home = local_home(place)
+    folder, digest = bundle(tmp_path / "bundle")
+    release.install(home, folder)
+    release.activate(home, digest)
+    yield home, digest, place.root / "adapted" / f"{digest}.safetensors"
+    assert place.left_behind() == []
 
 
 @pytest.fixture

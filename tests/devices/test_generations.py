@@ -2,30 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workplace import Workplace, bundle, local_home
+from workplace import Workplace
 
 from edge_runtime.generations import KEPT, generations, record
 from edge_runtime.served import look
 from toolkit.devices import Home
-from toolkit.devices.releases import release
 from toolkit.devices.releases.generations import read_generations, serve_generation
 from toolkit.devices.releases.learned import kept_before, undo
 from toolkit.errors import BadInput, BoardError
-
-
-@pytest.fixture
-def served(place: Workplace, tmp_path: Path) -> Iterator[tuple[Home, str, Path]]:
-    """Our folder, the digest of the release in service, and the file of what was learned on top of it."""
-    home = local_home(place)
-    folder, digest = bundle(tmp_path / "bundle")
-    release.install(home, folder)
-    release.activate(home, digest)
-    yield home, digest, place.root / "adapted" / f"{digest}.safetensors"
-    assert place.left_behind() == []
 
 
 def learn(home: Home, digest: str, file: Path, *states: bytes) -> None:

@@ -1,26 +1,14 @@
 """Whatever ends a learning, the board can go back to what it served before."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workplace import Workplace, bundle, local_home
+from workplace import bundle
 
 from toolkit.devices import Home
 from toolkit.devices.releases import release
 from toolkit.devices.releases.learned import kept_before, undo
 from toolkit.errors import BadInput
-
-
-@pytest.fixture
-def served(place: Workplace, tmp_path: Path) -> Iterator[tuple[Home, str, Path]]:
-    """Our folder, the digest of the release in service, and the file of what was learned on top of it."""
-    home = local_home(place)
-    folder, digest = bundle(tmp_path / "bundle")
-    release.install(home, folder)
-    release.activate(home, digest)
-    yield home, digest, place.root / "adapted" / f"{digest}.safetensors"
-    assert place.left_behind() == []
 
 
 def files_beside(file: Path) -> list[str]:
