@@ -98,6 +98,31 @@ def test_it_computes_what_onnx_runtimes_program_does(
     assert apart.square().mean() < min(2 / 12, 0.6 * ((exact - theirs) / step)[~clipped].square().mean())
 
 
+@pytest.mark.parametrize(("rank", "fp32"), [(None, ()), (3, ()), (None, ("first",))])
+def test_in_fp16_too(chain: tuple[nn.Module, torch.Tensor], rank: int | None, fp32: tuple[str, ...]) -> None:
+    """As far from the fp32 network as its program is, though not in the same places: what lies between is fp32 here."""
+    model, x = chain
+    if rank:
+        model = networks.compacted(model, nn.Linear(12, 3), x, rank)
+    quantisation = Quantisation(Arithmetic("fp16"), inputs_of(x), fp32_layers=frozenset(fp32))
+    theirs, mine = _exported(model, quantisation, x), _rounded(model, x, quantisation)
+    with torch.no_grad():
+        exact = model(x)
+    assert 0.25 < (mine - exact).abs().mean() / (theirs - exact).abs().mean() < 4
+
+
+def test_what_fp16_does_not_have_is_infinite() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    nn.init.constant_(model[0].weight, 1e4)
+    nn.init.constant_(model[1].weight, 1e-6)
+    x = torch.full((1, 2), 10.0)
+    half = Quantisation(Arithmetic("fp16"), inputs_of(x))
+    assert torch.isinf(_rounded(model, x, half)).all()
+    spared = Quantisation(Arithmetic("fp16"), inputs_of(x), fp32_layers=frozenset({"0", "1"}))
+    assert _rounded(model, x, spared).equal(model(x))
+    assert torch.isfinite(model(x)).all()  # the class's own forward again
+
+
 def test_convolutions_along_one_dimension_are_rounded_as_the_program_rounds_them() -> None:
     torch.manual_seed(0)
     layers = nn.Conv1d(4, 8, 3), nn.ReLU(), nn.Conv1d(8, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6)

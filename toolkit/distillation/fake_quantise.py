@@ -1,5 +1,7 @@
 """Compute in fp32 as an int8 program would: weights and inputs rounded to its steps, gradients as if they were not.
 
+Or as an fp16 program: weights, inputs and outputs of layers are numbers that fp16 has, infinite beyond 65,504.
+
 Sources: the straight-through estimator (Bengio et al. 2013), training under the arithmetic that is deployed (Jacob et
 al. 2018, section 3). Weights are symmetric, with a step for each output channel; inputs have one range a layer. A batch
 normalisation that the runtime folds into a convolution scales whole output channels, and their steps with them: folded
@@ -28,8 +30,11 @@ def quantised_layers(model: nn.Module, quantisation: Quantisation) -> dict[str, 
     A compact layer's `core` is none: it runs folded into `down`. Nor are convolutions whose activations are dynamic: no
     runtime gains from it. Empty unless the arithmetic is int8.
     """
-    if quantisation.arithmetic.precision != "int8":
-        return {}
+    return _layers(model, quantisation) if quantisation.arithmetic.precision == "int8" else {}
+
+
+def _layers(model: nn.Module, quantisation: Quantisation) -> dict[str, Dense | nn.Conv1d]:
+    """Those that leave fp32, by name."""
     kinds = nn.Linear if quantisation.arithmetic.activations == "dynamic" else Dense | nn.Conv1d
     cores = {module.core for module in model.modules() if isinstance(module, CompactLinear | CompactConv2d)}
     return {
@@ -43,14 +48,14 @@ def quantised_layers(model: nn.Module, quantisation: Quantisation) -> dict[str, 
 
 @contextmanager
 def fake_quantised(model: nn.Module, quantisation: Quantisation, ranges: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Inside, `model` computes as its int8 program does, and gradients reach its fp32 weights.
+    """Inside, `model` computes as its int8 or fp16 program does, and gradients reach its fp32 weights.
 
     `ranges` (see `read_ranges`) hold lowest and highest (2,) of what each layer sees, and may change in place; an input
     beyond them is clipped and gets no gradient. So are operands of sums. Of dynamic activations, each example has a
     range of its own, as the board sees one at a time, and sums stay fp32. What no int8 layer and no sum reads is not
     rounded, as the last outputs and what an fp32 layer reads, though a static program rounds them too.
     """
-    layers = quantised_layers(model, quantisation)
+    layers = _layers(model, quantisation) if quantisation.arithmetic.precision != "fp32" else {}
     activations = quantisation.arithmetic.activations
     compact: dict[nn.Module, Compact] = {
         each.down: each for each in model.modules() if isinstance(each, CompactLinear | CompactConv2d)
@@ -62,7 +67,9 @@ def fake_quantised(model: nn.Module, quantisation: Quantisation, ranges: Mapping
         changed.append(module)
 
     for name, layer in layers.items():
-        compute(layer, _forward(layer, compact.get(layer), ranges.get(name), activations))
+        in_half = quantisation.arithmetic.precision == "fp16"
+        whole = compact.get(layer)
+        compute(layer, _halved(layer, whole) if in_half else _forward(layer, whole, ranges.get(name), activations))
         if layer in compact:
             compute(compact[layer].core, lambda x: x)
     try:
@@ -87,11 +94,27 @@ def _forward(
     def forward(x: torch.Tensor) -> torch.Tensor:
         weight = _rounded_weight(layer.weight if whole is None else _folded(whole))
         x = _rounded_each(x) if activations == "dynamic" else _rounded(x, limits, activations == "signed")
-        if isinstance(layer, nn.Linear):
-            return F.linear(x, weight, layer.bias)
-        return layer._conv_forward(x, weight, layer.bias)
+        return _applied(layer, x, weight, layer.bias)
 
     return forward
+
+
+def _halved(layer: Dense | nn.Conv1d, whole: Compact | None) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        weight = _half(layer.weight if whole is None else _folded(whole))
+        return _half(_applied(layer, _half(x), weight, None if layer.bias is None else _half(layer.bias)))
+
+    return forward
+
+
+def _half(x: torch.Tensor) -> torch.Tensor:
+    return x.half().float()
+
+
+def _applied(
+    layer: Dense | nn.Conv1d, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    return F.linear(x, weight, bias) if isinstance(layer, nn.Linear) else layer._conv_forward(x, weight, bias)
 
 
 def _folded(layer: Compact) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Stage 4, where layers may leave fp32: what each choice is worth in another precision."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,9 @@ from toolkit.stages.load import Job
 from toolkit.stages.quantise import NEGLIGIBLE, best_ranges, calibration_examples, least_loss
 from toolkit.stages.watch import Watch
 from toolkit.stages.worth import Worth, true_loss
+
+# Nats an example, of a layer whose numbers are beyond what fp16 has: the network then says nothing.
+_ALL = 100.0
 
 
 def with_rounding(
@@ -66,7 +70,8 @@ def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int,
     found = {}
     for done, name in enumerate(layers, start=1):
         others = frozenset(each for each in layers if each != name)
-        found[name] = max(0.0, keep(kept, name, partial(measure, others)))
+        lost = keep(kept, name, partial(measure, others))
+        found[name] = max(0.0, lost) if math.isfinite(lost) else _ALL
         watch.progress.advance(done, len(layers))
     return found
 
