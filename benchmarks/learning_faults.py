@@ -5,7 +5,8 @@
 
 The bundled digits example is deployed to a folder of this machine. Two of three victims are applications, which learn,
 undo and go to random generations without end; every third is `deploy adapt`, which learns once. Each is killed
-(SIGKILL, with all that it started) at a random instant of its work. Then:
+(SIGKILL, with all that it started) at a random instant of its work; a deployer that had ended by then is counted so.
+Then:
 
 - what is served loads, and computes what its own program and values give by ONNX Runtime alone;
 - `model/` is whole: stock ONNX Runtime loads it, and it computes one of the states that there are;
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +95,27 @@ def main() -> None:
         for index in track(range(kills), "killing"):
             victim = "deploy adapt" if index % 3 == 2 else "application"
             after_s = chance.uniform(*_AFTER_S[victim])
-            _kill(victim, folder, target, index, after_s)
+            killed = _kill(victim, folder, target, index, after_s)
             wrong = _wrong(target) + (_next_deployer(folder, chance) if victim == "deploy adapt" else [])
-            rows.append({"victim": victim, "after_s": round(after_s, 3), "wrong": wrong, "serves": _serves(target)})
+            rows.append(
+                {
+                    "victim": victim,
+                    "after_s": round(after_s, 3),
+                    "killed": killed,
+                    "wrong": wrong,
+                    "serves": _serves(target),
+                }
+            )
             if wrong:
                 print(rows[-1], flush=True)
         model = edge_runtime.load(target.root)
         data = np.load(folder / "support.npz")
-        learns = model.learn(data["x"], data["y"], steps=3).steps > 0
+        learns = model.learn(data["x"], data["y"], steps=6).accepted
     torn = sum(bool(row["wrong"]) for row in rows)
     served = Counter(row["serves"] for row in rows)
     prefix = "quick_" if quick else ""
-    how = f"{kills} kills, of {', '.join(f'{n} {each}' for each, n in Counter(r['victim'] for r in rows).items())}"
+    killed = Counter(row["victim"] for row in rows if row["killed"])
+    how = f"killed at work: {', '.join(f'{count} x {victim}' for victim, count in killed.items())}, of {kills}"
     how += f"; it then served {len(served)} different states"
     write(
         "learning_faults" + ("-quick" if quick else ""),
@@ -127,8 +138,8 @@ def _support(folder: Path, target: Target) -> None:
         assert model.learn(x.numpy(), support.y.numpy(), steps=6, seed=seed).accepted
 
 
-def _kill(victim: str, folder: Path, target: Target, seed: int, after_s: float) -> None:
-    """Start it, and kill its whole session so long after it began its work."""
+def _kill(victim: str, folder: Path, target: Target, seed: int, after_s: float) -> bool:
+    """Start it, and kill it and all that it started so long after it began its work; whether it was at work."""
     if victim == "application":
         command = [sys.executable, "-c", _APPLICATION, target.root, str(folder / "support.npz"), str(seed)]
     else:
@@ -138,15 +149,44 @@ def _kill(victim: str, folder: Path, target: Target, seed: int, after_s: float) 
         command,
         cwd=folder,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        start_new_session=True,
     ) as process:
         if victim == "application":
             assert process.stdout
-            assert process.stdout.readline() == b"ready\n"
+            assert process.stdout.readline() == "ready\n"
         time.sleep(after_s)
-        os.killpg(process.pid, signal.SIGKILL)
+        os.kill(process.pid, signal.SIGSTOP)  # it starts nothing more
+        family = _descendants(process.pid)
+        for pid in (process.pid, *family):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate()
+        if process.returncode != -signal.SIGKILL and (victim == "application" or process.returncode):
+            raise RuntimeError(f"{victim} ended by itself: {said}")
+        while any(map(_is_alive, family)):
+            time.sleep(0.01)
+        return process.returncode == -signal.SIGKILL
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path("/proc", str(pid), "stat").read_text(encoding="utf-8").rpartition(") ")[2][0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def _descendants(pid: int) -> list[int]:
+    """All that it started, and they, stopped on the way."""
+    said = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+    found = []
+    for child in map(int, said.split()):
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGSTOP)
+        found += [child, *_descendants(child)]
+    return found
 
 
 def _wrong(target: Target) -> list[str]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 
 from .errors import EdgeRuntimeError
-from .plain import state_of
-from .served import Served
+from .plain import copy_whole, state_of
+from .served import Served, closed
 
 FOLDER, KEPT = "generations", 8
 FILE = re.compile(r"(\d{1,9})-([0-9a-f]{16})\.safetensors")
@@ -46,17 +45,28 @@ def record(served: Served) -> None:
     try:
         os.link(served.adapted, path)
     except OSError:  # a file system without a second name for a file
-        shutil.copyfile(served.adapted, path + ".mine")
-        os.replace(path + ".mine", path)
-    for old, _, name in there:
-        if old <= number - KEPT:
+        copy_whole(served.adapted, path)
+
+
+def prune(served: Served, before: str) -> None:
+    """Leave the newest few, and what is served or, by the file `before`, was before that."""
+    there = _there(served)
+    spared = {state_of(path) for path in (served.adapted, before) if os.path.isfile(path)}
+    newest = max((number for number, _, _ in there), default=0)
+    for number, state, name in there:
+        if number <= newest - KEPT and state not in spared:
             with suppress(OSError):
                 os.remove(os.path.join(_folder(served), name))
 
 
 def generations(served: Served) -> list[Generation]:
-    """The oldest first."""
-    now = state_of(served.adapted if os.path.isfile(served.adapted) else None)
+    """The oldest first. Raises EdgeRuntimeError where that may not be read."""
+    try:
+        now = state_of(served.adapted)
+    except FileNotFoundError:
+        now = state_of(None)
+    except OSError as error:
+        raise closed(served.adapted, error) from None
     found = [Generation(0, state_of(None), 0, None, now == state_of(None))]
     for number, state, name in sorted(_there(served)):
         with suppress(OSError):  # it is old, and another application numbers one
@@ -70,8 +80,9 @@ def file_of(served: Served, number: int) -> str:
     for each, state, name in _there(served):
         if each == number:
             path = os.path.join(_folder(served), name)
-            if state_of(path) == state:
-                return path
+            with suppress(OSError):
+                if state_of(path) == state:
+                    return path
             raise EdgeRuntimeError(f"generation {number} is damaged", where=path, next="Go to another one.")
     numbers = ", ".join(str(each.number) for each in generations(served))
     raise EdgeRuntimeError(

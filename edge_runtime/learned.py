@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 import numpy as np
 
 from .errors import EdgeRuntimeError
-from .generations import record
-from .plain import lead_to, sync_folder, write_plain
+from .generations import prune, record
+from .plain import copy_whole, lead_to, sync_folder, write_plain
 from .served import Served, closed, look, state_of_release
 from .tensors import write_arrays
 
@@ -54,20 +54,21 @@ def require_writable(served: Served) -> None:
             raise closed(folder, PermissionError(13, "Permission denied"))
 
 
-def keep(served: Served, values: Mapping[str, np.ndarray] | None) -> None:
-    """Serve these from now on, None: as installed; what was served can be gone back to.
+def keep(served: Served, learned: Mapping[str, np.ndarray] | str | None) -> None:
+    """Serve these values from now on, or those of that file, None: as installed; what was served can be gone back to.
 
     Raises before anything has changed, or not at all:
-
     EdgeRuntimeError where another release is served by now, OSError where the disk is full.
     """
-    own, aside = _beside(served, "own"), served.adapted + ".mine"
+    own, before, aside = _beside(served, "own"), _beside(served, "before"), served.adapted + ".mine"
     _settle(served)
     try:
         record(served)  # a deployer of before numbered nothing
-        if values is not None:
-            write_arrays(aside, dict(values))
-        write_plain(served, aside if values is not None else None)
+        if isinstance(learned, str):
+            shutil.copyfile(learned, aside)
+        elif learned is not None:
+            write_arrays(aside, dict(learned))
+        write_plain(served, aside if learned is not None else None)
         _appear(own, served.adapted if os.path.isfile(served.adapted) else None)
         if look(served.root).digest != served.digest:
             os.remove(own)
@@ -76,7 +77,9 @@ def keep(served: Served, values: Mapping[str, np.ndarray] | None) -> None:
                 where=served.root,
                 next="Learn once more: on top of that.",
             )
-        if values is not None:
+        if learned is not None:
+            with open(aside, "rb") as file:
+                os.fsync(file.fileno())
             os.replace(aside, served.adapted)
         else:
             with suppress(FileNotFoundError):
@@ -86,9 +89,11 @@ def keep(served: Served, values: Mapping[str, np.ndarray] | None) -> None:
             os.remove(aside)
         raise
     with suppress(OSError):  # whoever is next settles it
-        os.replace(own, _beside(served, "before"))
-        record(served)
+        _settle(served)
         sync_folder(os.path.dirname(served.adapted))
+    with suppress(OSError):
+        record(served)
+        prune(served, before)
     lead_to(state_of_release(served.root, served.digest))
 
 
@@ -97,6 +102,8 @@ def undo(served: Served) -> bool:
     before = _beside(served, "before")
     try:
         _settle(served)
+        with suppress(OSError):  # a full disk
+            record(served)
         if not os.path.isfile(before):
             raise EdgeRuntimeError(
                 f"there is nothing to undo on top of release {served.digest[:12]}",
@@ -110,6 +117,8 @@ def undo(served: Served) -> bool:
             os.remove(before)
         else:
             os.replace(before, served.adapted)
+            with suppress(OSError):
+                record(served)
         sync_folder(os.path.dirname(served.adapted))
     except OSError as error:
         raise closed(served.adapted, error) from None
@@ -136,13 +145,13 @@ def _settle(served: Served) -> None:
 
 def _appear(path: str, copied: str | None) -> None:
     """A copy, or the word for none, whole before it has its name."""
-    aside = path + ".mine"
     if copied:
-        shutil.copyfile(copied, aside)
-    else:
-        with open(aside, "wb") as file:
-            file.write(_INSTALLED)
-    with open(aside, "rb") as file:
+        copy_whole(copied, path)
+        return
+    aside = path + ".mine"
+    with open(aside, "wb") as file:
+        file.write(_INSTALLED)
+        file.flush()
         os.fsync(file.fileno())
     os.replace(aside, path)
 

@@ -16,13 +16,12 @@ from . import learned
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner
-from .learning import JITTER, LEARNING_RATE, USUAL_STEPS, Deadline, learn
+from .learning import JITTER, LEARNING_RATE, MOST_SECONDS, USUAL_STEPS, Deadline, learn
 from .plain import mend_lead
 from .release import load_tensors
 from .served import HOME, Served, look, require_whole
 from .state import State, load_state
 from .support import support_of
-from .tensors import read_arrays
 
 # What could not be loaded is tried again after so long: it may have been mended.
 _PATIENCE_S = 10.0
@@ -127,8 +126,12 @@ class Model:
             raise EdgeRuntimeError(
                 f"steps is {steps!r}", where="model.learn(...)", next="Give a whole number from 1 on."
             )
-        if seconds is not None and not seconds > 0:
-            raise EdgeRuntimeError(f"seconds is {seconds!r}", where="model.learn(...)", next="Give more than 0.")
+        if seconds is not None and not (type(seconds) in (int, float) and 0 < seconds <= MOST_SECONDS):
+            raise EdgeRuntimeError(
+                f"seconds is {seconds!r}",
+                where="model.learn(...)",
+                next=f"Give more than 0, and {MOST_SECONDS} at most.",
+            )
         with learned.learning(self._root):
             now, deadline = self.now(), Deadline(seconds)
             support = support_of(now.manifest, now.entries, inputs, targets)
@@ -171,6 +174,10 @@ class Model:
 
     def go_to(self, number: int) -> None:
         """Serve that generation again; `undo` goes back. Raises EdgeRuntimeError."""
+        if type(number) is not int or number < 0:
+            raise EdgeRuntimeError(
+                f"number is {number!r}", where="model.go_to(...)", next="Give one of model.generations()."
+            )
         with learned.learning(self._root), learned.changing(self._root):
             served = self.now().served
             file = file_of(served, number) if number else None
@@ -178,7 +185,7 @@ class Model:
                 return
             learned.require_writable(served)
             try:
-                learned.keep(served, read_arrays(file) if file else None)
+                learned.keep(served, file)
             except OSError as error:
                 raise EdgeRuntimeError(
                     f"going back ended early: {error}", where=self._root, next="It serves what it served."

@@ -126,6 +126,19 @@ def sync_folder(path: str) -> None:
         os.close(folder)
 
 
+def copy_whole(path: str, new: str) -> None:
+    """A copy that is on the disk before it has its name. Raises OSError, and then there is none."""
+    aside = new + ".mine"
+    try:
+        shutil.copyfile(path, aside)
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, new)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(aside)
+
+
 def _point(root: str, folder: str | None) -> None:
     link = os.path.join(root, MODEL)
     if folder is None:

@@ -71,7 +71,11 @@ class BoundedServer(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """As the one of before, if there is room."""
         if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except BaseException:  # no thread can be started
+                self._free.release()
+                raise
             return
         with suppress(OSError):
             request.sendall(_BUSY)

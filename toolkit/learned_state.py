@@ -11,11 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from edge_runtime.release import load_tensors
+from edge_runtime.tensors import write_arrays
 from toolkit.devices.device import check
 from toolkit.devices.equip import equip
-from toolkit.devices.home import Home, push_bytes, scratch
+from toolkit.devices.home import Home, scratch
 from toolkit.devices.releases.fetch import choose, fetch_learned, opened
-from toolkit.devices.releases.generations import serve_generation
+from toolkit.devices.releases.generations import require_generation, serve_generation
 from toolkit.devices.releases.inventory import adapted_file, read_releases
 from toolkit.devices.releases.learned import kept_before
 from toolkit.devices.releases.plain import follow
@@ -76,7 +77,9 @@ def give(home: Home, target: Target, file: Path, on_note: Callable[[str], None])
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
     with scratch(home, "learned.safetensors") as aside, kept_before(home, digest):
-        push_bytes(home, save(arrays), aside)
+        with tempfile.TemporaryDirectory() as folder:
+            write_arrays(f"{folder}/learned", arrays)
+            home.push(Path(folder, "learned"), aside)
         move = f"mv -f {home.within(aside)} {home.within(adapted_file(home, digest))}"
         check(home.run(f"{home.guard} || exit 1\nsync && {move} && sync"), "giving what was learned", home.where)
     follow(agent, digest, on_note)
@@ -90,8 +93,10 @@ def go_to(home: Home, target: Target, number: int, on_note: Callable[[str], None
     """
     with opened(home, None) as found:
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
+    require_generation(home, digest, number)
+    agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
     serve_generation(home, digest, number)
-    follow(equip(home, target, runtime.name, runtime.agent, on_note).agent, digest, on_note)
+    follow(agent, digest, on_note)
     return digest
 
 

@@ -58,6 +58,32 @@ def test_the_newest_few_are_kept_and_take_no_more_bytes_while_they_serve(served:
     assert newest.samefile(file)
 
 
+def test_what_is_served_or_was_before_is_spared_however_old(served: tuple[Home, str, Path]) -> None:
+    """Learned eight times, back to the first, once more, and undone: the first serves, and has its number still."""
+    home, digest, file = served
+    learn(home, digest, file, *(f"state {index}".encode() for index in range(1, KEPT + 1)))
+    serve_generation(home, digest, 1)
+    learn(home, digest, file, b"one more")
+    assert undo(home, digest)
+    assert numbers(home, digest) == [(0, False), (1, True), *((n, False) for n in range(2, KEPT + 2))]
+    serve_generation(home, digest, 2)
+    assert file.read_bytes() == b"state 2"
+    assert undo(home, digest)
+    assert file.read_bytes() == b"state 1"
+
+
+def test_a_deployer_that_died_leaves_what_it_had_learned_to_be_gone_back_to(served: tuple[Home, str, Path]) -> None:
+    home, digest, file = served
+    learn(home, digest, file, b"first")
+    file.with_name(f"{digest}.next.safetensors").write_bytes(b"first")
+    file.unlink()
+    file.write_bytes(b"second")  # and then it was killed
+    assert undo(home, digest)
+    assert file.read_bytes() == b"first"
+    serve_generation(home, digest, 2)
+    assert file.read_bytes() == b"second"
+
+
 def test_one_that_is_damaged_or_absent_is_not_served(served: tuple[Home, str, Path]) -> None:
     home, digest, file = served
     learn(home, digest, file, b"first", b"second")
@@ -104,17 +130,25 @@ def test_hosts_and_applications_count_alike(served: tuple[Home, str, Path], plac
     assert numbers(home, digest) == [(0, False), (1, False), (2, True)]
 
 
+@pytest.mark.parametrize("by", ["a host", "an application"])
 def test_a_file_system_without_second_names_keeps_copies(
-    served: tuple[Home, str, Path], place: Workplace, monkeypatch: pytest.MonkeyPatch
+    served: tuple[Home, str, Path], place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     home, digest, file = served
-    file.write_bytes(b"first")
 
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "link", refuse)
-    record(look(str(place.root)))
+    if by == "a host":
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "ln").write_text('#!/bin/sh\n[ "$1" = -s ] && exec /bin/ln "$@"\nexit 1\n')
+        (tmp_path / "bin" / "ln").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+        learn(home, digest, file, b"first")
+    else:
+        file.write_bytes(b"first")
+        monkeypatch.setattr(os, "link", refuse)
+        record(look(str(place.root)))
     assert numbers(home, digest) == [(0, False), (1, True)]
     [copy] = (file.parent / digest / "generations").iterdir()
     assert not copy.samefile(file)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 from serving import accepted, blobs, learned, left_of_learning, unlearn
 from workplace import Workplace, copy_workplace, local_agent, local_home, one_object
 
@@ -167,6 +168,24 @@ def test_a_model_learns_and_unlearns_where_it_is_called(model: edge_runtime.Mode
         model.undo()
 
 
+def test_it_goes_to_the_very_bytes_that_somebody_else_wrote(model: edge_runtime.Model, served: Workplace) -> None:
+    x, y = blobs()
+    assert model.learn(x, y, steps=30).accepted
+    file = served.root / "adapted" / f"{served.releases()['current']}.safetensors"
+    other = save(load(file.read_bytes()))  # as another library has them
+    assert other != file.read_bytes()
+    file.unlink()
+    file.write_bytes(other)
+    assert model.learn(x, y, steps=10).accepted  # which numbers what was served
+    [number] = [each.number for each in model.generations() if each.bytes == len(other)]
+    for _ in range(2):
+        model.go_to(number)
+        assert file.read_bytes() == other
+    assert [each.number for each in model.generations() if each.serves] == [number]
+    assert model.undo()
+    assert [each.number for each in model.generations() if each.serves] == [number + 1]
+
+
 def test_after_its_seconds_it_keeps_nothing(model: edge_runtime.Model, served: Workplace) -> None:
     done = model.learn(*blobs(), seconds=1e-6)
     assert (done.accepted, done.reason) == (False, "time was up before it had learned")
@@ -190,6 +209,9 @@ def test_an_application_goes_back_to_any_of_what_it_learned(model: edge_runtime.
     assert np.array_equal(model(x), first)
     with pytest.raises(edge_runtime.EdgeRuntimeError, match=r"no generation 3 .* there is 0, 1, 2"):
         model.go_to(3)
+    for number in (-1, None, "1", True):
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match="number is"):
+            model.go_to(number)  # type: ignore[arg-type]
     [second] = (served.root / "adapted").glob("*/generations/2-*")
     second.write_bytes(b"damaged")
     with pytest.raises(edge_runtime.EdgeRuntimeError, match="generation 2 is damaged"):
@@ -227,9 +249,9 @@ def test_examples_that_cannot_be_learned_from(model: edge_runtime.Model) -> None
     for steps in (0, -1, 2.5):
         with pytest.raises(edge_runtime.EdgeRuntimeError, match="steps is"):
             model.learn(x, y, steps=steps)  # type: ignore[arg-type]
-    for seconds in (0, -1.0, float("nan")):
+    for seconds in (0, -1.0, float("nan"), float("inf"), "3"):
         with pytest.raises(edge_runtime.EdgeRuntimeError, match="seconds is"):
-            model.learn(x, y, seconds=seconds)
+            model.learn(x, y, seconds=seconds)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cut", range(5))

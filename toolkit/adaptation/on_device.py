@@ -19,6 +19,8 @@ from toolkit.devices.releases.plain import follow
 from toolkit.errors import BoardError
 from toolkit.inputs import Inputs
 
+_PATIENCE_S = 3600.0
+
 
 @dataclass(frozen=True)
 class Training:
@@ -73,7 +75,7 @@ def adapt_from(
         **asdict(how),
     }
     with kept_before(agent.home, digest):
-        said = call(agent, "adapt", spec, on_event=on_event, timeout_s=3600)
+        said = call(agent, "adapt", spec, on_event=on_event, timeout_s=_PATIENCE_S + (how.seconds or 0))
     if said["accepted"]:
         follow(agent, digest, on_note)
     return said

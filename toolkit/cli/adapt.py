@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from edge_runtime.learning import MOST_SECONDS
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.cli.progress import progress_on
@@ -66,6 +67,8 @@ def adapt(
             where="deploy adapt",
             next="Give one of --support SOURCE, --learned FILE, --undo, --to N, and --list.",
         )
+    if seconds is not None and not seconds <= MOST_SECONDS:
+        raise BadInput(f"{seconds} is more than {MOST_SECONDS}", where="--seconds", next="Give fewer.")
     board = load_target(target, host)
     if generations:
         with visit_deployed(board) as home:

@@ -12,20 +12,37 @@ from toolkit.devices.releases.learned import kept_before
 from toolkit.devices.releases.plain import plain_folder
 from toolkit.errors import BadInput, BoardError
 
+_INSTALLED, _READING = "installed", "reading what was learned"
+
 
 def read_generations(home: Home, digest: str) -> list[Generation]:
     """The release as installed, then what was learned, the oldest first. Raises BoardError."""
     now, folder = home.within(adapted_file(home, digest)), home.within(_folder(home, digest))
-    script = f"""if [ -f {now} ]; then sha256sum <{now} | cut -c1-16; else echo installed; fi
+    script = f"""if [ -f {now} ]; then echo "served $(sha256sum <{now} | cut -c1-16)"; fi
 for each in {folder}/*.safetensors; do
-  if [ -f "$each" ]; then echo "$(basename "$each") $(($(wc -c <"$each"))) $(date -r "$each" +%s)"; fi
-done"""
-    served, *lines = check(home.ask(script), "reading what was learned", home.where).stdout.decode().splitlines()
-    found = [Generation(0, "installed", 0, None, served == "installed")]
-    for name, size, learned_s in (line.split() for line in lines if line.count(" ") == 2):
-        if match := FILE.fullmatch(name):
-            found.append(Generation(int(match[1]), match[2], int(size), int(learned_s), match[2] == served))
+  size=$(wc -c <"$each") && learned=$(date -r "$each" +%s) && echo "$(basename "$each") $size $learned"
+done 2>/dev/null
+:"""
+    found, served = [], _INSTALLED
+    for words in map(str.split, check(home.ask(script), _READING, home.where).stdout.decode().splitlines()):
+        if words[:1] == ["served"]:
+            served = words[-1]
+        elif len(words) == 3 and (match := FILE.fullmatch(words[0])):
+            found.append(Generation(int(match[1]), match[2], int(words[1]), int(words[2]), match[2] == served))
+    found.append(Generation(0, _INSTALLED, 0, None, served == _INSTALLED))
     return sorted(found, key=lambda each: each.number)
+
+
+def require_generation(home: Home, digest: str, number: int) -> Generation:
+    """Raises BadInput where the board has none of that number."""
+    there = {each.number: each for each in read_generations(home, digest)}
+    if number not in there:
+        raise BadInput(
+            f"has no generation {number} on top of release {digest[:12]}: it has {', '.join(map(str, there))}",
+            where=home.where,
+            next=f"`deploy adapt --target {home.where} --list` shows them.",
+        )
+    return there[number]
 
 
 def serve_generation(home: Home, digest: str, number: int) -> None:
@@ -33,18 +50,11 @@ def serve_generation(home: Home, digest: str, number: int) -> None:
 
     Raises BadInput where the board has none of that number, BoardError where it is damaged.
     """
-    there = {each.number: each for each in read_generations(home, digest)}
-    if number not in there:
-        numbers = ", ".join(map(str, there))
-        raise BadInput(
-            f"has no generation {number} on top of release {digest[:12]}: it has {numbers}",
-            where=home.where,
-            next=f"`deploy adapt --target {home.where} --list` shows them.",
-        )
+    wanted = require_generation(home, digest, number)
     now, aside = (home.within(each) for each in (adapted_file(home, digest), home.at("work", f"{digest}.generation")))
     if number:
-        path = home.within(home.at("adapted", digest, FOLDER, f"{number}-{there[number].state}.safetensors"))
-        is_whole = f'[ "$(sha256sum <{path} | cut -c1-16)" = {there[number].state} ] || {{ echo damaged; exit 0; }}'
+        path = home.within(home.at("adapted", digest, FOLDER, f"{number}-{wanted.state}.safetensors"))
+        is_whole = f'[ "$(sha256sum <{path} | cut -c1-16)" = {wanted.state} ] || {{ echo damaged; exit 0; }}'
         steps = f"{is_whole}\ncp {path} {aside} && sync && mv -f {aside} {now} && sync"
     else:
         steps = f"rm -f {now} && sync"

@@ -7,11 +7,11 @@ learns it is `adapted/DIGEST.next.safetensors`: wherever that ends, what is serv
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from edge_runtime.generations import FOLDER, KEPT
 from toolkit.devices.device import check
 from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
-from toolkit.devices.releases.plain import lead_to, plain_folder
+from toolkit.devices.releases.numbering import numbered, pruned
+from toolkit.devices.releases.plain import lead_to
 from toolkit.errors import BadInput, BoardError
 
 _INSTALLED = "installed"
@@ -27,12 +27,12 @@ def kept_files(home: Home, digest: str) -> tuple[str, str, str]:
 @contextmanager
 def kept_before(home: Home, digest: str) -> Iterator[None]:
     """Inside, the board learns; if it serves something else afterwards, what it served before can be gone back to."""
-    now, _, following, _ = _paths(home, digest)
+    now, before, following, _ = _paths(home, digest)
     aside = home.within(home.at("work", f"{digest}.kept"))  # whole before it has its name
     keep = f"if [ -f {now} ]; then cp {now} {aside}; else echo {_INSTALLED} > {aside}; fi"
     named = f"{keep} && sync && mv -f {aside} {following} && sync"
     check(
-        home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{_numbered(home, digest)}{named}"),
+        home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{numbered(home, digest)}{named}"),
         _DOING,
         home.where,
     )
@@ -40,17 +40,18 @@ def kept_before(home: Home, digest: str) -> Iterator[None]:
         yield
     finally:
         with suppress(BoardError):  # a lost connection has its own error; whoever is next settles it
-            home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{_numbered(home, digest)}sync")
+            settled = f"{_settled(home, digest)}{numbered(home, digest)}{pruned(home, digest, before)}"
+            home.run(f"{home.guard} || exit 1\n{settled}sync")
 
 
 def undo(home: Home, digest: str) -> bool:
     """Serve what was served before the last learning; whether that, too, was learned. Raises BadInput if it is gone."""
     now, before, *_ = _paths(home, digest)
     script = f"""{home.guard} || exit 1
-{_settled(home, digest)}[ -s {before} ] || {{ echo nothing; exit 0; }}
+{_settled(home, digest)}{numbered(home, digest)}[ -s {before} ] || {{ echo nothing; exit 0; }}
 if grep -qx {_INSTALLED} {before}; then rm -f {now} && rm -f {before} && echo installed
 else mv -f {before} {now} && echo learned; fi
-{lead_to(home, digest)}sync"""
+{numbered(home, digest)}{lead_to(home, digest)}sync"""
     said = check(home.run(script), "undoing what was learned", home.where).stdout.decode(errors="replace").strip()
     if said not in ("learned", "installed"):
         raise BadInput(
@@ -70,31 +71,6 @@ def _settled(home: Home, digest: str) -> str:
         f"then rm -f {each}; else mv -f {each} {before}; fi; fi\n"
         for each in kept
     )
-
-
-def _numbered(home: Home, digest: str) -> str:
-    """Shell: what the board serves has a number (`generations`); a full disk leaves it without, and as it is."""
-    now, folder = home.within(adapted_file(home, digest)), home.within(f"{plain_folder(home, digest)}/{FOLDER}")
-    aside = home.within(home.at("work", f"{digest}.numbered"))
-    return f"""if [ -f {now} ]; then
-state=$(sha256sum <{now} | cut -c1-16) last=0 known=
-for each in {folder}/*-*.safetensors; do
-  number=${{each##*/}} number=${{number%%-*}}
-  case $number in ''|*[!0-9]*) continue;; esac
-  [ "$number" -le $last ] || last=$number
-  case $each in *-"$state".safetensors) known=yes;; esac
-done
-if [ -z "$known" ]; then
-  new={folder}/$((last + 1))-$state.safetensors
-  mkdir -p {folder} && {{ ln {now} "$new" 2>/dev/null || {{ cp {now} {aside} && mv -f {aside} "$new"; }}; }} || :
-  for each in {folder}/*-*.safetensors; do
-    number=${{each##*/}} number=${{number%%-*}}
-    case $number in ''|*[!0-9]*) continue;; esac
-    [ "$number" -gt $((last + 1 - {KEPT})) ] || rm -f "$each"
-  done
-fi
-fi
-"""
 
 
 def _paths(home: Home, digest: str) -> list[str]:

@@ -30,27 +30,31 @@ def follow(agent: Agent, digest: str, on_note: Callable[[str], None]) -> None:
     What it serves does not depend on it: where the board cannot, a note says so, and `model` goes. Raises BoardError.
     """
     home = agent.home
+    lead = lead_to(home, digest)
     try:
         write_plain(agent, digest)
     except BoardError as error:
         on_note(f"{home.where}: {MODEL}/ for stock runtimes cannot be written and goes: {error.what}")
-    check(
-        home.run(f"{home.guard} || exit 1\n{lead_to(home, digest)}sync"), "leading model to what is served", home.where
-    )
+        lead = f"{_if_served(digest)}rm -f {MODEL}\n}} || exit 1\n"
+    check(home.run(f"{home.guard} || exit 1\n{lead}sync"), "leading model to what is served", home.where)
 
 
 def lead_to(home: Home, digest: str) -> str:
     """Shell: if that release is served, `model` leads to its state; nowhere if the board never wrote that."""
     learned, folder = home.within(adapted_file(home, digest)), home.within(plain_folder(home, digest))
     aside = f"work/{MODEL}.{secrets.token_hex(4)}"
-    return f"""[ "$(basename "$(readlink current)")" != {digest} ] || {{
-state=installed
+    return f"""{_if_served(digest)}state=installed
 if [ -f {learned} ]; then state=$(sha256sum <{learned} | cut -c1-16); fi
 if [ -d {folder}/$state ]; then
   {{ ln -s {folder}/$state {aside} && mv -T {aside} {MODEL}; }} || {{ rm -f {MODEL}; false; }}
 else rm -f {MODEL}; fi
 }} || exit 1
 """
+
+
+def _if_served(digest: str) -> str:
+    """Shell, up to what closes it with a brace: if that release is served."""
+    return f'[ "$(basename "$(readlink current)")" != {digest} ] || {{\n'
 
 
 def plain_folder(home: Home, digest: str) -> str:

@@ -103,7 +103,7 @@ Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_
     for (Training& training : trainings) training.step();
     const double a_round_s = static_cast<double>(now_ns() - began) / 1e9 / static_cast<double>(step);
     // The final run takes as many steps as this one, each on one fold's examples more.
-    is_last = step == steps ||
+    is_last = step >= steps ||
               deadline.left_s() < a_round_s + static_cast<double>(step + 1) * a_round_s / static_cast<double>(folds - 1);
     if (step % kEvaluateEvery != 0 && !is_last) continue;
     const Score now = score(learner, trainings, unseen);
