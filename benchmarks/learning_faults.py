@@ -131,11 +131,11 @@ def main() -> None:
 
 def _support(folder: Path, target: Target) -> None:
     """The example's own, in a file; and two generations to begin with."""
-    model, support = edge_runtime.load(target.root), digits.task().support
-    [x] = support.x
-    np.savez(folder / "support.npz", x=x.numpy(), y=support.y.numpy())
+    model, task = edge_runtime.load(target.root), digits.task()
+    [x], y = task.support.x, np.array([task.classes[int(label)] for label in task.support.y])
+    np.savez(folder / "support.npz", x=x.numpy(), y=y)
     for seed in range(2):
-        assert model.learn(x.numpy(), support.y.numpy(), steps=6, seed=seed).accepted
+        assert model.learn(x.numpy(), y, steps=6, seed=seed).accepted
 
 
 def _kill(victim: str, folder: Path, target: Target, seed: int, after_s: float) -> bool:
