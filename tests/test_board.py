@@ -142,6 +142,13 @@ def test_an_application_there_calls_what_it_serves_lets_it_learn_and_undoes_it(b
     assert before == after
     assert adapted == (accepted or before)  # held-out examples decide whether it is accepted
     assert max(apart) <= 1e-5  # a stock session of model/infer.onnx, as deployed, as learned and as undone
+    asked = "adapt", "--target", "small-pi", "--json"
+    listed = one_object(board.deploy(*asked, "--list"))["generations"]
+    assert [each["number"] for each in listed] == [*range(len(listed))]
+    for each in listed[-1], next(each for each in listed if each["serves"]):
+        assert one_object(board.deploy(*asked, "--to", str(each["number"])))["adapted"] == (each["number"] > 0)
+        now = one_object(board.deploy(*asked, "--list"))["generations"]
+        assert [other["number"] for other in now if other["serves"]] == [each["number"]]
 
 
 def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None:
