@@ -145,10 +145,11 @@ def test_an_application_there_calls_what_it_serves_lets_it_learn_and_undoes_it(b
     asked = "adapt", "--target", "small-pi", "--json"
     listed = one_object(board.deploy(*asked, "--list"))["generations"]
     assert [each["number"] for each in listed] == [*range(len(listed))]
-    for each in listed[-1], next(each for each in listed if each["serves"]):
-        assert one_object(board.deploy(*asked, "--to", str(each["number"])))["adapted"] == (each["number"] > 0)
-        now = one_object(board.deploy(*asked, "--list"))["generations"]
-        assert [other["number"] for other in now if other["serves"]] == [each["number"]]
+    [served] = [each["number"] for each in listed if each["serves"]]
+    for number in (0, served):
+        assert one_object(board.deploy(*asked, "--to", str(number)))["adapted"] == (number > 0)
+    now = one_object(board.deploy(*asked, "--list"))["generations"]
+    assert [each["number"] for each in now if each["serves"]] == [served]
 
 
 def test_latency_repeats_to_a_hundredth(board: Deployed, tmp_path: Path) -> None:
