@@ -11,9 +11,8 @@ BOARD_PACKAGES := mmdebstrap qemu-system-arm e2fsprogs openssh-server openssh-cl
 demo: .venv/demo  ## install, then deploy the bundled example to this machine
 	$(BIN)/deploy --target host --set recovery.steps=60
 
-# Two processes, of one thread each: what tests wait for, the other goes on with. A file's tests go together, for they
-# share what they made, and those of boards, for one board serves one process (`tests/tiers.py`).
-IN_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Two processes, of one thread each: what tests wait for, the other goes on with. A file's tests share what they made.
+IN_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 # Any selection of tests by their marks, for `make test-all`.
 SELECT ?= unit or loop or native or board
 # How pytest ends where it selects no test.
@@ -22,8 +21,10 @@ NONE := 5
 test: .venv/dev  ## install, then run what needs nothing but Python: a quarter of an hour on two cores
 	$(IN_TWO) -m "(unit or loop) and not slow"
 
+# One board serves one process.
 test-all: .venv/all  ## the other tests too: compiled ones, boards, slow ones; what a machine lacks skips and says so
-	$(IN_TWO) -m "$(SELECT)" || [ $$? -eq $(NONE) ]
+	$(IN_TWO) -m "($(SELECT)) and not board" || [ $$? -eq $(NONE) ]
+	$(BIN)/python -m pytest -m "($(SELECT)) and board" || [ $$? -eq $(NONE) ]
 
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff check .

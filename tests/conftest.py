@@ -42,8 +42,6 @@ _SAID = pytest.StashKey[list[str]]()
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         tiers.mark(item)
-        if getattr(config.option, "loadgroup", False):
-            item.add_marker(pytest.mark.xdist_group(tiers.together(item)))
     items[:], config.stash[_PROVEN] = proven.part(items)
 
 

@@ -27,10 +27,4 @@ def record(report: pytest.TestReport) -> None:
     in_part = "PYTEST_XDIST_WORKER" in os.environ  # whoever shares out the tests hears of it, too
     if (path := file()) and not in_part and report.when == "call" and report.passed:
         with path.open("a", encoding="utf-8") as kept:
-            kept.write(_nodeid(report) + "\n")
-
-
-def _nodeid(report: pytest.TestReport) -> str:
-    """Without the group that pytest-xdist adds: `file::test[case]@group`."""
-    name, at, group = report.nodeid.rpartition("@")
-    return name if at and "]" not in group else report.nodeid
+            kept.write(report.nodeid + "\n")

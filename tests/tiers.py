@@ -33,11 +33,6 @@ def mark(item: pytest.Item) -> None:
         item.add_marker(tier)
 
 
-def together(item: pytest.Item) -> str:
-    """What one process of pytest-xdist runs: a file's tests share what they made, a board serves one process."""
-    return "board" if tier_of(item) == "board" else item.location[0]
-
-
 def left_out(deselected: list[pytest.Item]) -> str:
     """What a selection leaves out, in one line: `120 native, 80 board`; empty if nothing."""
     counts = {name: sum(tier_of(item) == name for item in deselected) for name in NAMES}
