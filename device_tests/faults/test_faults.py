@@ -18,10 +18,11 @@ from toolkit.devices.releases.release import rollback
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
 
-# Each fault at each kind of moment over one transport: `benchmarks/faults.py` injects hundreds.
 CASES = [
     ("ssh", "power", "sending"),
     ("ssh", "power", "installed"),
+    ("ssh", "power", "activated"),
+    ("ssh", "connection", "sending"),
     ("ssh", "disk full", "locked"),
     ("ssh", "flipped bit", "sent"),
     ("adb", "power", "sent"),

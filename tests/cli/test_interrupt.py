@@ -19,21 +19,14 @@ def shared(deployed_place: Workplace, tmp_path_factory: pytest.TempPathFactory) 
     return made
 
 
-@pytest.fixture(scope="module")
-def heard(deployed_place: Workplace) -> list[str]:
-    """What every run so far has said."""
-    return [(deployed_place.folder / "said.txt").read_text()]
-
-
 QUICKLY = ("probe", "profile", "install", "adapt")  # the others in `make test-all`: each starts a process
 
 
 @pytest.mark.parametrize(
     "stage", [each if each in QUICKLY else pytest.param(each, marks=pytest.mark.slow) for each in STAGES]
 )
-def test_interrupted(shared: Workplace, stage: str, heard: list[str]) -> None:
+def test_interrupted(shared: Workplace, stage: str) -> None:
     exit_code, said = shared.interrupt(stage, *RUN)
-    heard.append(said)
     assert exit_code == 130, said
     assert "\nInterrupted. The board serves what it served before" in said, said
     assert "; run the same command again to go on." in said, said
@@ -60,13 +53,11 @@ def test_a_process_that_is_asked_to_end_lets_go_of_the_board(shared: Workplace) 
     assert not list((shared.folder / "runs").iterdir())
 
 
-def test_the_next_run_resumes_what_was_finished(shared: Workplace, heard: list[str]) -> None:
-    """What was timed while others were at work is timed again, and another choice may then be made."""
+def test_the_next_run_resumes_what_was_finished(shared: Workplace) -> None:
     done = shared.deploy(*RUN)
     assert done.returncode == 0, done.stderr
-    cached = re.findall(r"✓ (\w+) .*from cache", done.stderr)
-    finished = ["profile", "allocate", "compress", "export", "install"]
-    if cached != finished and re.search("measured again|disturbed", " ".join([*heard, done.stderr])):
+    if "measured again" in done.stderr:
         pytest.skip("MACHINE TOO BUSY when it was first measured: what it took then was not believed")
-    assert cached == finished, heard
+    cached = re.findall(r"✓ (\w+) .*from cache", done.stderr)
+    assert cached == ["profile", "allocate", "compress", "export", "install"]
     assert shared.releases()["current"] is not None

@@ -15,7 +15,7 @@ from toolkit.errors import BoardError
 pytestmark = pytest.mark.slow  # a line takes its time, and a spoiled one more
 
 # How much is sent over a line with this fault: a byte lost or added costs a wait too, damage only the piece again.
-SIZES = {"damaged": 300_000, "dropped": 300_000, "messages": 300_000}
+SIZES = {"damaged": 1_000_000, "dropped": 300_000, "messages": 300_000}
 
 
 @pytest.fixture
