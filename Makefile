@@ -21,10 +21,9 @@ NONE := 5
 test: .venv/dev  ## install, then run what needs nothing but Python: a quarter of an hour on two cores
 	$(IN_TWO) -m "(unit or loop) and not slow"
 
-# One board serves one process.
+# The longest files lie first: what is left at the end is short, and neither process waits long for the other.
 test-all: .venv/all  ## the other tests too: compiled ones, boards, slow ones; what a machine lacks skips and says so
-	$(IN_TWO) -m "($(SELECT)) and not board" || [ $$? -eq $(NONE) ]
-	$(BIN)/python -m pytest -m "($(SELECT)) and board" || [ $$? -eq $(NONE) ]
+	$(IN_TWO) --no-loadscope-reorder -m "$(SELECT)" device_tests tests || [ $$? -eq $(NONE) ]
 
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from tools import absent, need
 from workplace import RUN, Workplace, make_workplace
 
 from toolkit import lab
+from toolkit.cache import cache_folder
 from toolkit.devices.native.toolchain import find_toolchain
 from toolkit.errors import BadInput
 from toolkit.targets import Target, load_target
@@ -36,6 +37,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 _DESELECTED, _PROVEN = pytest.StashKey[list[pytest.Item]](), pytest.StashKey[list[pytest.Item]]()
 # What a process of pytest-xdist has to say at the end: each of them collects all tests.
 _SAID = pytest.StashKey[list[str]]()
+
+
+def pytest_configure() -> None:
+    # One emulated board serves one process; it lies in the cache, so that a second process needs a cache of its own.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    if worker != "gw0":
+        os.environ["EDGE_DEPLOY_CACHE"] = f"{cache_folder()}-{worker}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by what is marked here
