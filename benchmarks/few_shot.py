@@ -40,7 +40,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.models import omniglot
 from benchmarks.models.few_shot import Setting, accuracies, episodes_of, pool
-from toolkit.adaptation import features_of, prototype_linear
+from benchmarks.models.prototypes import prototype_linear
+from toolkit.adaptation import features_of
 from toolkit.cache import cached, digest
 from toolkit.choice import DENSE, Choice, Selection, all_dense, rank
 from toolkit.compression import (

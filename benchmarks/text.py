@@ -39,7 +39,8 @@ from scipy.stats import ttest_1samp
 
 from benchmarks.models import text, text_methods
 from benchmarks.models.data import VARIABLE
-from toolkit.adaptation import features_of, prototype_linear
+from benchmarks.models.prototypes import prototype_linear
+from toolkit.adaptation import features_of
 from toolkit.cache import cache_folder, cached, digest
 from toolkit.distillation import teach
 from toolkit.sources import code_digest

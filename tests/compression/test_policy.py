@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from tests.choices import by_size
-from toolkit.adaptation import prototype_linear
+from toolkit.adaptation import fitted_head
 from toolkit.compression import Cost, CostTable, Limits, compressible_layers
 from toolkit.compression.policy import (
     Policy,
@@ -42,7 +42,7 @@ def network(seed: int = 0, width: int = 12) -> nn.Module:
 def embedding_of(model: nn.Module, shots: int, seed: int, ways: int = 4) -> TaskEmbedding:
     task = episode_task(DIGITS, next(draw_episodes(DIGITS.y, ways=ways, shots=shots, queries=1, seed=seed)), "digits")
     layers = compressible_layers(model, task.support.x[:1])
-    return embed_task(model, layers, task.support, prototype_linear(model, task.support, ways), ways)
+    return embed_task(model, layers, task.support, fitted_head(model, task.support, ways), ways)
 
 
 def trained_like(model: nn.Module, seed: int = 0) -> Policy:

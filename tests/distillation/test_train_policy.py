@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tests.choices import curve
-from toolkit.adaptation import prototype_linear
+from toolkit.adaptation import fitted_head
 from toolkit.compression import calibrate, compressible_layers, jactus_spectrum, matrix
 from toolkit.compression.policy import embed_task
 from toolkit.distillation import train_policy
@@ -44,6 +44,6 @@ def test_the_layer_that_tells_the_classes_apart_gets_the_lower_threshold() -> No
     policy = train_policy(
         model, layers, spectra, gains, repeat(task), steps=60, room=(0.3, 0.5), seed=0, on_progress=lambda *_: None
     )
-    head = prototype_linear(model, task.support, 6)
+    head = fitted_head(model, task.support, 6)
     thresholds = policy.log_thresholds(embed_task(model, layers, task.support, head, 6), 0.4)
     assert thresholds["left"] < -0.5 < 0.5 < thresholds["right"]

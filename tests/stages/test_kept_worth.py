@@ -85,7 +85,7 @@ def test_a_model_is_judged_once(job: Job) -> None:
     first = accuracy_before_recovery(job, found.spectra, chosen), expected_accuracy(job, found.spectra, chosen)
     with (
         patch("toolkit.stages.accuracy.features_of", side_effect=AssertionError),
-        patch("toolkit.stages.accuracy.prototypes_right", side_effect=AssertionError),
+        patch("toolkit.stages.accuracy.fitted_right", side_effect=AssertionError),
     ):
         second = accuracy_before_recovery(job, found.spectra, chosen), expected_accuracy(job, found.spectra, chosen)
         assert second == first

@@ -39,7 +39,7 @@ def job(place: Workplace) -> Job:
 def test_it_is_loaded_and_its_layers_may_become_compact(job: Job) -> None:
     assert [port.dtype for port in job.example.ports] == ["int64", "bool"]
     assert list(job.layers) == ["mixed"]
-    assert (job.network.feature_size, job.start) == (128, "prototype")
+    assert (job.network.feature_size, job.start) == (128, "fitted")
 
 
 def test_names_are_not_shaken(job: Job) -> None:

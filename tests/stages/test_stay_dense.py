@@ -66,7 +66,7 @@ def test_what_loses_less_and_fits_is_taken_with_what_was_measured() -> None:
     ("budget", "lost_by_rank", "start", "clock"),
     [
         (within(INT8_MS), 0.01, "pretrained", "instructions"),  # compact layers lose hardly more, and their cores learn
-        (within(INT8_MS), 0.05, "prototype", "instructions"),  # what the network does not know, cores learn
+        (within(INT8_MS), 0.05, "fitted", "instructions"),  # what the network does not know, cores learn
         (within(INT8_MS - 0.01), 0.05, "pretrained", "instructions"),
         (within(INT8_MS), 0.05, "pretrained", "wall"),  # the next measurement may take more
         (within(INT8_MS, INT8_BYTES - 1), 0.05, "pretrained", "instructions"),

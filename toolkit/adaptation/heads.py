@@ -1,4 +1,4 @@
-"""The head over a task's classes: the pretrained one where it already knows them, else prototypes."""
+"""The head over a task's classes: the pretrained one where it already knows them, else one fitted to the examples."""
 
 import math
 from typing import Literal
@@ -7,21 +7,22 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from toolkit.adaptation.prototypes import prototype_head
+from toolkit.adaptation.ridge import ridge_head
 from toolkit.inputs import Inputs
 from toolkit.models import Network, Reader
 from toolkit.tasks import Examples, Task
 
-HeadStart = Literal["pretrained", "prototype"]
+HeadStart = Literal["pretrained", "fitted"]
 _FOLDS = 5
 _BY_CHANCE = 0.05
 
 
 @torch.no_grad()
-def prototype_linear(backbone: nn.Module, support: Examples, classes: int) -> nn.Linear:
-    """A linear layer whose argmax is the nearest class mean of the support features."""
-    weight, bias = prototype_head(features_of(backbone, support.x), support.y, torch.ones(len(support)), classes)
-    head = nn.Linear(weight.shape[1], classes)
+def fitted_head(backbone: nn.Module, support: Examples, classes: int) -> nn.Linear:
+    """A linear layer that is fitted to the support's features, as a board fits one."""
+    features = features_of(backbone, support.x)
+    weight, bias = ridge_head(features, support.y, torch.ones(len(support)), classes)
+    head = nn.Linear(features.shape[1], classes)
     head.weight.copy_(weight)
     head.bias.copy_(bias)
     return head
@@ -31,28 +32,28 @@ def prototype_linear(backbone: nn.Module, support: Examples, classes: int) -> nn
 def head_start(network: Network, task: Task) -> HeadStart:
     """Whether the task's classes are the ones that the model was trained on.
 
-    They are if there are as many, and prototypes do not classify the support better, each example by those of others:
-    better by more than one standard deviation of what chance makes of equals. Where each class has one example, they
-    are if the pretrained head does better than guessing would.
+    They are if there are as many, and heads that are fitted do not classify the support better, each example by one of
+    the others: better by more than one standard deviation of what chance makes of equals. Where each class has one
+    example, they are if the pretrained head does better than guessing would.
     """
     if not task.classifies:
         return "pretrained"
     if network.head is None or len(network.head.weight) != len(task.classes):
-        return "prototype"
+        return "fitted"
     classes = len(task.classes)
     pretrained = network.head(features_of(network.backbone, task.support.x)).argmax(1) == task.support.y
-    prototypes, judged = prototypes_right(network.backbone, task.support, classes)
+    fitted, judged = fitted_right(network.backbone, task.support, classes)
     if not judged.any():
         guessed = binomtest(int(pretrained.sum()), len(pretrained), 1 / classes, alternative="greater")
-        return "pretrained" if guessed.pvalue < _BY_CHANCE else "prototype"
-    won = int((prototypes & ~pretrained & judged).sum())
-    lost = int((pretrained & ~prototypes & judged).sum())
-    return "prototype" if won - lost > math.sqrt(won + lost) else "pretrained"
+        return "pretrained" if guessed.pvalue < _BY_CHANCE else "fitted"
+    won = int((fitted & ~pretrained & judged).sum())
+    lost = int((pretrained & ~fitted & judged).sum())
+    return "fitted" if won - lost > math.sqrt(won + lost) else "pretrained"
 
 
 @torch.no_grad()
-def prototypes_right(backbone: nn.Module, support: Examples, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which examples prototypes of the others classify rightly, and which could be judged so: (N,) booleans each.
+def fitted_right(backbone: nn.Module, support: Examples, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which examples heads of the others classify rightly, and which could be judged so: (N,) booleans each.
 
     In five folds; the only example of its class cannot be.
     """
@@ -65,7 +66,7 @@ def prototypes_right(backbone: nn.Module, support: Examples, classes: int) -> tu
     for fold in range(_FOLDS):
         out = (place % _FOLDS == fold) & judged
         if out.any():
-            head = prototype_linear(backbone, support[~out], classes)
+            head = fitted_head(backbone, support[~out], classes)
             right[out] = head(features_of(backbone, support.x[out])).argmax(1) == support.y[out]
     return right, judged
 
@@ -74,7 +75,7 @@ def task_head(start: HeadStart, network: Network, backbone: nn.Module, task: Tas
     """The head that `backbone` (dense or compact) starts the task with; its outputs are the features where none is."""
     if start == "pretrained":
         return nn.Identity() if network.head is None else network.head
-    return prototype_linear(backbone, task.support, len(task.classes))
+    return fitted_head(backbone, task.support, len(task.classes))
 
 
 @torch.no_grad()

@@ -40,7 +40,7 @@ _INNER_RATE, _OUTER_RATE = 0.05, 1e-2
 _TEMPERATURES = (1.0, 0.2)
 _TASK_WEIGHT = 0.3
 _HELD_OUT, _HARD = 32, 1e-3
-_SPREAD = 2.0  # standard deviation of the dense model's logits over the support, as the prototype head has it
+_SPREAD = 2.0  # standard deviation of the dense model's logits over the support, as the heads of `adaptation` have it
 
 
 def train_policy(

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from toolkit.adaptation import features_of, prototypes_right
+from toolkit.adaptation import features_of, fitted_right
 from toolkit.cache import digest
 from toolkit.choice import Choice, Selection
 from toolkit.compression import Spectra, compress
@@ -147,7 +147,7 @@ def _cross_validated(job: Job, backbone: nn.Module) -> torch.Tensor:
     support, classes = job.task.support, len(job.task.classes)
     if job.start == "pretrained":
         return _scores(job, job.dense_head(features_of(backbone, support.x)), support)
-    right, _ = prototypes_right(backbone, support, classes)
+    right, _ = fitted_right(backbone, support, classes)
     return right.float()
 
 

@@ -30,10 +30,10 @@ from toolkit.stages.watch import Watch
 
 # Features that vary by less than this share of what they did tell nothing apart, whatever accuracy says of a few.
 _COLLAPSED = 0.01
-# Of every batch, what is the task's support, by the head that it starts with: where prototypes are better, its inputs
+# Of every batch, what is the task's support, by the head that it starts with: where a fitted one is better, its inputs
 # are of a kind that the general data lack. Where the network's own head is, half a batch of the same few images costs
 # accuracy: a ResNet-20 on CIFAR-10 at rank 12 kept 72.8 % after 300 steps, 75.2 % with a tenth, 75.8 % with none.
-SUPPORT_SHARE: dict[HeadStart, float] = {"prototype": 0.5, "pretrained": 0.1}
+SUPPORT_SHARE: dict[HeadStart, float] = {"fitted": 0.5, "pretrained": 0.1}
 # After so long nobody goes on with a recovery that was interrupted; its checkpoint is as large as the model.
 _GIVEN_UP_DAYS = 14
 

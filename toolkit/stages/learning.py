@@ -8,7 +8,7 @@ from torch import nn
 
 from toolkit.adaptation.heads import HeadStart
 from toolkit.adaptation.learning_graphs import fresh_state, trace_gradient, trace_judge, trace_update
-from toolkit.adaptation.prototypes import trace_prototypes
+from toolkit.adaptation.ridge import trace_ridge
 from toolkit.errors import BadInput, first_line
 from toolkit.inputs import Inputs, inputs_of
 from toolkit.models import Reader
@@ -48,8 +48,8 @@ def export_learning(
     starting = None
     # More than it was exported with: whoever uses the board brings further examples.
     most = max(len(inputs), min(_MOST_STARTED, _MOST_VALUES // head.in_features if isinstance(head, nn.Linear) else 0))
-    if start == "prototype" and isinstance(head, nn.Linear):
-        starting = trace_prototypes(head.in_features, head.out_features, most)
+    if start == "fitted" and isinstance(head, nn.Linear):
+        starting = trace_ridge(head.in_features, head.out_features, most)
     return Learning(
         gradient=gradient,
         update=runtime.export(trace_update(values), ()),

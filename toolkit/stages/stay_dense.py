@@ -105,10 +105,10 @@ def _planned(job: Job, profile: Profiled, budget: Budget, chosen: Whole, clock: 
 def rather_dense(planned: Planned, start: HeadStart, clock: Clock, watch: Watch) -> Planned:
     """`planned`, or the dense model in another precision, where it fits and what was chosen loses noticeably more.
 
-    Not where the head starts with prototypes: classes that a network does not know are learned by cores. What was
+    Not where the head is fitted to the examples: classes that a network does not know are learned by cores. What was
     planned with stays as it is: the board may refuse that model, too.
     """
-    if planned.budget.keep_accuracy is not None or start == "prototype":
+    if planned.budget.keep_accuracy is not None or start == "fitted":
         return planned
     for form in dense_forms(planned.profile)[1:]:
         whole = describe(form.selection, planned.gains, planned.costs, planned.allocation.gain_bound)

@@ -63,7 +63,7 @@ class Task:
 
     @property
     def classifies(self) -> bool:
-        """Whether each example is of one of the classes: then a head can be made of prototypes."""
+        """Whether each example is of one of the classes: then a head can be fitted."""
         return isinstance(self.objective, Classification)
 
     @property

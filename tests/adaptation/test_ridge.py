@@ -1,0 +1,100 @@
+"""The head that a few examples give: what it computes, by which strength, and what it makes of odd ones."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnxruntime import InferenceSession
+
+from toolkit.adaptation.ridge import ridge_head, trace_ridge
+from toolkit.runtimes import onnxruntime
+
+
+def _examples(classes: int, shots: int, size: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(classes).repeat_interleave(shots)
+    means = 1.5 * torch.randn(classes, size, generator=generator)
+    return 3 + means[y] + torch.randn(len(y), size, generator=generator), y
+
+
+def _reference(features: np.ndarray, y: np.ndarray, iterations: int) -> np.ndarray:
+    """Logits (N, classes) of ridge regression in float64, the inverse as eigenvalues have it, without their scale."""
+    seen = (features - features.mean(0)) / features.std(0) / np.sqrt(features.shape[1])
+    hot = np.eye(y.max() + 1)[y]
+    values, vectors = np.linalg.eigh(seen.T @ seen / len(seen))
+    kept = values > 1e-12
+    inverse = np.where(kept, (1 - (1 - values) ** (2**iterations)) / np.where(kept, values, 1), 0)
+    weight = vectors @ np.diag(inverse) @ vectors.T @ seen.T @ (hot - hot.mean(0)) / len(seen)
+    return seen @ weight + hot.mean(0)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 5), st.integers(1, 6), st.integers(1, 40), st.integers(0, 99))
+def test_it_is_ridge_regression_of_one_of_three_strengths(classes: int, shots: int, size: int, seed: int) -> None:
+    features, y = _examples(classes, shots, size, seed)
+    weight, bias = ridge_head(features, y, torch.ones(len(y)), classes)
+    logits = (features @ weight.T + bias).double().numpy()
+    errors = []
+    for iterations in (5, 7, 9) if shots > 1 else (5,):  # of single examples nothing can be left out
+        expected = _reference(features.double().numpy(), y.numpy(), iterations)
+        expected *= 2 / expected.std()
+        errors.append(np.abs(logits - expected).max())
+    assert min(errors) < 0.01
+
+
+def test_left_out_examples_choose_the_strength() -> None:
+    """A direction of little variance tells the classes: a fit that is strongly held back does not see it."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(80) % 2
+    shared = 4 * torch.randn(80, 1, generator=generator)
+    features = shared.expand(80, 12) + 0.5 * torch.randn(80, 12, generator=generator)
+    features[:, 0] += 2.0 * y
+    fitted, queries = slice(0, 40), slice(40, 80)
+    weight, bias = ridge_head(features[fitted], y[fitted], torch.ones(40), 2)
+    right = ((features[queries] @ weight.T + bias).argmax(1) == y[queries]).double().mean()
+    means = torch.stack([features[fitted][y[fitted] == label].mean(0) for label in (0, 1)])
+    nearest = (torch.cdist(features[queries], means).argmin(1) == y[queries]).double().mean()
+    assert right > 0.85 > 0.7 > nearest
+
+
+@pytest.mark.parametrize("size", [3, 20], ids=["narrow", "wide"])
+def test_examples_without_weight_are_not_seen(size: int) -> None:
+    features, y = _examples(2, 8, size)
+    order = torch.arange(16).reshape(2, 8).T.flatten()
+    features, y = features[order], y[order]
+    some = ridge_head(features, y, torch.tensor([1.0] * 10 + [0.0] * 6), 2)
+    for found, wanted in zip(some, ridge_head(features[:10], y[:10], torch.ones(10), 2), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_features_that_do_not_differ_give_a_head_without_nan() -> None:
+    for made in ridge_head(torch.ones(4, 3), torch.tensor([0, 0, 1, 1]), torch.ones(4), 2):
+        assert torch.isfinite(made).all()
+
+
+def test_a_feature_that_never_varies_counts_for_nothing() -> None:
+    features, y = _examples(3, 5, 4)
+    weight, bias = ridge_head(features, y, torch.ones(15), 3)
+    more, other = ridge_head(torch.cat([features, torch.full((15, 2), 7.0)], 1), y, torch.ones(15), 3)
+    torch.testing.assert_close(more, torch.cat([weight, torch.zeros(3, 2)], 1), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(other, bias, rtol=1e-3, atol=1e-4)
+
+
+def test_logits_on_the_support_spread_by_two() -> None:
+    # Fixed in toolkit/adaptation/ridge.py: sharp enough to learn from, soft enough to keep a gradient.
+    features, y = _examples(3, 4, 5)
+    weight, bias = ridge_head(100 * features, y, torch.ones(12), 3)
+    assert float((100 * features @ weight.T + bias).std(correction=0)) == pytest.approx(2, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [5, 20], ids=["narrow", "wide"])
+def test_its_program_computes_the_same(size: int) -> None:
+    """A runtime may fuse what stands in it, and has fused it wrongly."""
+    features, y = _examples(3, 4, size)
+    weights = torch.tensor([1.0, 1, 1, 0] * 3)
+    session = InferenceSession(onnxruntime.export(trace_ridge(size, 3, 12), ()).data)
+    given = dict(zip([each.name for each in session.get_inputs()], (features, y, weights), strict=True))
+    made = session.run(None, {name: value.numpy() for name, value in given.items()})
+    for found, wanted in zip(made, ridge_head(features, y, weights, 3), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,95 @@
+"""The head that is fitted to a few examples: ridge regression on their classes, as strong as their own errors say.
+
+In front of features that know a task's classes nearest class means are hard to beat, in front of others they leave much
+of what the same examples tell; here it lies between, and left-out examples say where. The solver is closed, so that a
+board can run it as one small program (Bertinetto et al., Meta-learning with differentiable closed-form solvers, 2019).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.export import ExportedProgram
+
+# The inverse by Newton's iteration (Schulz 1933): after k of them it is that of 2^k steps of gradient descent, and
+# directions in which features vary by less than a 2^k-th of their variance count as little as a penalty would have it.
+_ITERATIONS = (5, 7, 9)
+# Standard deviation of the logits over the support: sharp enough to learn from, soft enough to keep a gradient.
+_LOGIT_SPREAD = 2.0
+_CONSTANT = 1e-12  # a feature whose variance is so small a share of the largest tells nothing
+_TINY = 1e-30
+
+
+def ridge_head(
+    features: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, classes: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (classes, d) and bias (classes,) of the least squares from standardised `features` (N, d) to classes.
+
+    Examples count where their `weights` (N,) are 1, not where they are 0; every class has one that does. The strength
+    is that by which left-out examples are told best (Allen 1974); the greatest, where a class has but one. A board runs
+    this very function.
+    """
+    # No product of a matrix and a vector: ONNX Runtime 1.31 fuses one of these wrongly.
+    share = (weights / weights.sum())[:, None]
+    centre = (share * features).sum(0)
+    scale = _scale(features - centre, share)
+    hot = F.one_hot(labels, classes).to(features.dtype)
+    classes_share = (share * hot).sum(0)
+    root = torch.sqrt(share)
+    seen, wanted = root * (features - centre) * scale, root * (hot - classes_share)
+    narrow = features.shape[1] <= features.shape[0]
+    gram = seen.T @ seen if narrow else seen @ seen.T
+    place = torch.arange(len(gram)) + 0 * share.sum()  # known once it runs: else programs would hold the whole matrix
+    inverse = 2 * (place[:, None] == place).to(gram.dtype) - gram
+    tried = []
+    for iteration in range(2, max(_ITERATIONS) + 1):
+        inverse = 2 * inverse - inverse @ gram @ inverse
+        if iteration in _ITERATIONS:
+            solver = seen @ inverse if narrow else inverse @ seen
+            found = solver.T @ wanted
+            tried.append((found, _left_out(wanted, seen @ found, (solver * seen).sum(1, keepdim=True) + share)))
+    (fitted, least), *weaker = tried
+    several = (weights[:, None] * hot).sum(0).min() > 1
+    for found, error in weaker:
+        better = several & (error < least)
+        fitted, least = torch.where(better, found, fitted), torch.where(better, error, least)
+    weight = fitted.T * scale
+    return _spread(weight, classes_share - (weight * centre).sum(1), features, share)
+
+
+def trace_ridge(width: int, classes: int, examples: int) -> ExportedProgram:
+    """(features (examples, width), labels, weights) -> (weight, bias), as a board's program."""
+
+    class Start(nn.Module):
+        def forward(
+            self, features: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            return ridge_head(features, labels, weights, classes)
+
+    arguments = (torch.randn(examples, width), torch.arange(examples) % classes, torch.ones(examples))
+    with torch.no_grad():
+        return torch.export.export(Start(), arguments)
+
+
+def _scale(centred: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """(d,): with it all features vary equally, and the mean example is one long: then Newton's iteration converges."""
+    variance = (share * centred**2).sum(0)
+    alive = variance > _CONSTANT * variance.max()
+    scale = torch.where(alive, torch.rsqrt(variance.clamp_min(_TINY)), torch.zeros(()))
+    return scale * torch.rsqrt(alive.to(scale.dtype).sum().clamp_min(1))
+
+
+def _left_out(wanted: torch.Tensor, told: torch.Tensor, leverage: torch.Tensor) -> torch.Tensor:
+    """Squared error of what heads of all others tell of each example, by the scale that suits them best."""
+    left_out = wanted - (wanted - told) / (1 - leverage).clamp_min(1e-3)
+    scale = (left_out * wanted).sum() / (left_out**2).sum().clamp_min(_TINY)
+    return ((wanted - scale * left_out) ** 2).sum()
+
+
+def _spread(
+    weight: torch.Tensor, bias: torch.Tensor, features: torch.Tensor, share: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    logits = features @ weight.T + bias
+    each = share / len(bias)
+    spread = torch.sqrt((each * (logits - (each * logits).sum()) ** 2).sum())
+    scale = torch.where(spread > 0, _LOGIT_SPREAD / spread, torch.ones(()))
+    return scale * weight, scale * bias
