@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ class Entry:
     mean: np.ndarray | None
     std: np.ndarray | None
     always: bool
+
+    @cached_property
+    def as_it_is(self) -> bool:
+        """Whether arrays of its type are what the program takes."""
+        return not self.always and self.normalised != self.dtype
 
     def said(self) -> str:
         """It in words."""
@@ -68,6 +74,9 @@ def rows_of_all(
     entries: Sequence[Entry], given: Sequence[Any], named: Mapping[str, Any]
 ) -> tuple[list[np.ndarray], bool]:
     """`rows_of` what is given in order and by name, as many of each. Raises EdgeRuntimeError."""
+    if len(entries) == 1:
+        rows_of_one, alone = rows_of(entries[0], _bound(entries, given, named)[0])
+        return [rows_of_one], alone
     taken = [rows_of(entry, value) for entry, value in zip(entries, _bound(entries, given, named))]
     rows = [values for values, _ in taken]
     if len(rows) > 1 and len({len(values) for values in rows}) > 1:
@@ -95,6 +104,8 @@ def _bound(entries: Sequence[Entry], given: Sequence[Any], named: Mapping[str, A
 
 def rows_of(entry: Entry, value: Any) -> tuple[np.ndarray, bool]:
     """(N, ...) in the input's type, and whether one example without that axis was given. Raises EdgeRuntimeError."""
+    if type(value) is np.ndarray and value.shape == entry.shape and value.dtype == entry.dtype and entry.as_it_is:
+        return value[None], True
     try:
         array = value if type(value) is np.ndarray else np.asarray(value)
     except Exception:  # nested lists of different lengths, or what is no number at all

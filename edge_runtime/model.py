@@ -22,9 +22,12 @@ from .release import load_tensors
 from .served import HOME, Served, look, require_whole
 from .state import State, load_state
 from .support import support_of
+from .watch import Watch
 
 # What could not be loaded is tried again after so long: it may have been mended.
 _PATIENCE_S = 10.0
+# A look at what is served now and then, whatever is heard of it: of folders further up, nothing is.
+_LOOK_EVERY_S = 1.0
 
 
 def load(root: str | None = None, *, threads: int = 1) -> Model:
@@ -56,6 +59,7 @@ class Model:
         self._refused: Served | None = None
         self._again_s = 0.0
         self._warned = ""
+        self._watch, self._look_s = Watch(root), time.monotonic() + _LOOK_EVERY_S
         self._state = load_state(look(root), threads)
         mend_lead(self._state.served)
 
@@ -81,6 +85,12 @@ class Model:
 
         What it served, if that cannot be loaded, which is warned of once.
         """
+        if time.monotonic() < self._look_s and not self._watch.changed():
+            return self._state
+        self._watch, self._look_s = (
+            Watch(self._root),
+            time.monotonic() + _LOOK_EVERY_S,
+        )  # before it looks: none is missed
         try:
             served = look(self._root)
             if served == self._state.served or (served == self._refused and time.monotonic() < self._again_s):

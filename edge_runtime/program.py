@@ -54,6 +54,7 @@ def _load_onnxruntime(path: str, holes: Mapping[str, np.ndarray], threads: int) 
 
     def run(inputs: Sequence[np.ndarray]) -> "list[np.ndarray]":
         # 0-d results come back as NumPy scalars, which the runtime does not take as inputs.
-        return [np.asarray(out) for out in session.run(None, dict(zip(names, map(np.asarray, inputs))))]
+        made = session.run(None, dict(zip(names, map(np.asarray, inputs))))
+        return [out if type(out) is np.ndarray else np.asarray(out) for out in made]
 
     return run

@@ -35,7 +35,7 @@ class Served:
 
 
 def look(root: str) -> Served:
-    """What is served now: two system calls, for it is asked at every call of a model. Raises EdgeRuntimeError."""
+    """What is served now. Raises EdgeRuntimeError."""
     try:
         digest = os.readlink(root + "/current").rpartition("/")[2]
     except (FileNotFoundError, NotADirectoryError):

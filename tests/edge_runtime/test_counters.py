@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -100,13 +101,14 @@ def test_longer_times_are_in_no_earlier_class(first: int, second: int) -> None:
 
 @given(st.lists(st.floats(SHORTEST_US * 1e-6, 10), min_size=1, max_size=60))
 def test_percentiles_are_right_to_a_tenth(seconds: list[float]) -> None:
-    counters = Counters("/nowhere", "d", None)
-    counters._file = bytearray(4096)  # type: ignore[assignment]  # counted in memory: no folder for each example
-    for each in seconds:
-        counters.called(each, np.zeros(3, np.float32))
-    lines = [f"{name} {value}" for name, value in counters._values.items()]
-    said = "\n".join(["100", "alive", "edge_runtime counters 1", "pid 1", *lines, ""])
-    [caller] = parse_load(said).callers
+    with tempfile.TemporaryDirectory() as root:
+        counters = Counters(root, "d", None)
+        for each in seconds:
+            counters.called(each, np.zeros(3, np.float32))
+        [file] = Path(root, "counters").iterdir()
+        [caller] = parse_load("100\nalive\n" + file.read_text()).callers
+    assert caller.calls == len(seconds)
+    assert caller.longest_ms == pytest.approx(1e3 * max(seconds), abs=1e-3)
     for share, found in ((0.5, caller.p50_ms), (0.95, caller.p95_ms), (0.99, caller.p99_ms)):
         expected = 1e3 * float(np.quantile(seconds, share, method="inverted_cdf"))
         assert found == pytest.approx(expected, rel=0.1)
