@@ -74,9 +74,11 @@ def _classes(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _labels(targets: Any, classes: list[str]) -> np.ndarray:
-    """Names, or places of names in `classes`, as places."""
+    """Names, or numbers that are names throughout, or places of names in `classes`, as places."""
     known: dict[Any, int] = {name: place for place, name in enumerate(classes)}
-    places = [known.get(label, label) for label in _array(targets).reshape(-1).tolist()]
+    given = _array(targets).reshape(-1).tolist()
+    numbered = all(type(label) is int and str(label) in known for label in given)
+    places = [known[str(label)] if numbered else known.get(label, label) for label in given]
     wrong = [label for label in places if not (isinstance(label, int) and 0 <= label < len(classes))]
     absent = sorted(set(range(len(classes))) - set(places)) if not wrong else []
     if wrong or absent:

@@ -28,3 +28,9 @@ def test_what_is_advised_fits_what_was_missed(
     given = {"budget": 0.5, "source": "--latency"} | latency
     refusals = tuple(Refusal.model_validate({"missed": each, "reason": "too much"}) for each in missed)
     assert said in advice(sample.deployment(latency_ms=sample.latency(**given), refusals=refusals, active=False))
+
+
+def test_of_a_network_in_fp16_the_precision_is_doubted_first() -> None:
+    refusals = (Refusal(missed="outputs", reason="inf"),)
+    layers = (sample.layer("a", None, 8, 1.0), sample.layer("b", None, 8, 1.0).model_copy(update={"precision": "fp16"}))
+    assert "--precision auto" in advice(sample.deployment(allocation=layers, refusals=refusals, active=False))

@@ -11,6 +11,8 @@ def advice(result: Deployment) -> str:
     A median within the budget under a p95 far beyond it is a disturbed board, not a slow model.
     """
     missed = {each.missed for each in result.refusals}
+    if "outputs" in missed and any(each.precision == "fp16" for each in result.allocation):
+        return "Numbers beyond 65,504 are none in fp16: choose --precision auto, int8 or fp32."
     if "outputs" in missed:
         return "No budget mends that: train with a lower recovery.rate (--set), or try the other runtime."
     if "accuracy" in missed:

@@ -1,0 +1,31 @@
+"""What an application calls an example's class: as `deploy adapt` reads it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from edge_runtime.inputs import entry_of
+from edge_runtime.support import support_of
+
+_X = {"name": "x", "dtype": "float32", "shape": [2]}
+
+
+@pytest.mark.parametrize(
+    ("classes", "targets", "places"),
+    [
+        ("ab", ["b", "a", "b"], [1, 0, 1]),
+        ("ab", [1, 0, 1], [1, 0, 1]),
+        ("789", [9, 7, 8], [2, 0, 1]),
+        ("789", [2, 0, 1], [2, 0, 1]),
+        ("10", [0, 1, 1], [1, 0, 0]),
+        ("10", ["0", "1", "1"], [1, 0, 0]),
+    ],
+    ids=["names", "places", "numbers that are names", "places beside such", "names in another order", "as text"],
+)
+def test_names_come_before_places(classes: str, targets: Sequence[object], places: list[int]) -> None:
+    target = {"name": "y", "dtype": "int64", "shape": []}
+    learn = {"target": target, "starts": [], "most": 9}
+    manifest = {"learn": learn, "classes": list(classes), "measure": "accuracy"}
+    x = np.zeros((len(targets), 2), np.float32)
+    assert support_of(manifest, [entry_of(_X, None)], x, targets)["targets.y"].tolist() == places
