@@ -81,11 +81,11 @@ def test_a_feature_that_never_varies_counts_for_nothing() -> None:
     torch.testing.assert_close(other, bias, rtol=1e-3, atol=1e-4)
 
 
-def test_logits_on_the_support_spread_by_two() -> None:
-    # Fixed in toolkit/adaptation/ridge.py: sharp enough to learn from, soft enough to keep a gradient.
+@pytest.mark.parametrize("spread", [2.0, 0.5])
+def test_logits_on_the_support_spread_as_asked(spread: float) -> None:
     features, y = _examples(3, 4, 5)
-    weight, bias = ridge_head(100 * features, y, torch.ones(12), 3)
-    assert float((100 * features @ weight.T + bias).std(correction=0)) == pytest.approx(2, rel=1e-4)
+    weight, bias = ridge_head(100 * features, y, torch.ones(12), 3, spread)
+    assert float((100 * features @ weight.T + bias).std(correction=0)) == pytest.approx(spread, rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [5, 20], ids=["narrow", "wide"])
@@ -96,5 +96,6 @@ def test_its_program_computes_the_same(size: int) -> None:
     session = InferenceSession(onnxruntime.export(trace_ridge(size, 3, 12), ()).data)
     given = dict(zip([each.name for each in session.get_inputs()], (features, y, weights), strict=True))
     made = session.run(None, {name: value.numpy() for name, value in given.items()})
+    # Training begins softer than what is served, by a quarter: see `_TRAINED` there.
     for found, wanted in zip(made, ridge_head(features, y, weights, 3), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(4 * found, wanted, rtol=1e-3, atol=1e-4)

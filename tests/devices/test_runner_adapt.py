@@ -31,6 +31,12 @@ def _spec(folder: Path, made: Made, x: np.ndarray, y: np.ndarray, **more: Any) -
     return {**paths, "steps": STEPS, "lr": 3e-3, "jitter": {}, "seed": 7, "threads": 1, **more}
 
 
+def _examples(made: Made, count: int) -> np.ndarray:
+    """Hard to tell apart: of those that are told apart without fail, losses and gradients are rounding errors."""
+    shifts = np.random.default_rng(0).normal(0.3, 1.0, (2, *made.x.shape)).astype(np.float32)
+    return np.concatenate(made.x.numpy() + shifts)[:count]
+
+
 def _native(folder: Path, made: Made, x: np.ndarray, y: np.ndarray, **more: Any) -> Said:
     said = run_verb(folder, "adapt", _spec(folder, made, x, y, **more))
     assert said.status == 0, said
@@ -39,9 +45,7 @@ def _native(folder: Path, made: Made, x: np.ndarray, y: np.ndarray, **more: Any)
 
 def test_without_jitter_it_learns_what_the_python_agent_learns(pair: tuple[Made, Made], tmp_path: Path) -> None:
     native, python = pair
-    # Several of each class in a fold: of one, a head fits so well that gradients are rounding errors, and Adam follows.
-    shifts = np.random.default_rng(0).normal(0.3, 1.0, (2, *native.x.shape)).astype(np.float32)
-    x, y = np.concatenate(native.x.numpy() + shifts), np.arange(12) % 3
+    x, y = _examples(native, 12), np.arange(12) % 3
     events: list[dict[str, Any]] = []
     (tmp_path / "python").mkdir()
     spec = _spec(tmp_path / "python", python, x, y)
@@ -62,9 +66,12 @@ def test_without_jitter_it_learns_what_the_python_agent_learns(pair: tuple[Made,
     if expected["accepted"]:
         learned, wanted = load_file(tmp_path / "adapted"), load_file(tmp_path / "python" / "adapted")
         assert list(learned) == list(wanted)
+        # A fitted head carries other rounding errors, and where gradients are no more than those Adam still takes steps
+        # of the rate, 3e-3: by half a step values may differ then.
+        far = 1.5e-3 if "start" in native.bundle.manifest["learn"]["programs"] else 1e-4
         for name, value in wanted.items():
             assert learned[name].shape == value.shape
-            np.testing.assert_allclose(learned[name], value, atol=1e-4)
+            np.testing.assert_allclose(learned[name], value, atol=far)
 
 
 def test_a_seed_repeats_and_another_does_not(pair: tuple[Made, Made], tmp_path: Path) -> None:
@@ -116,7 +123,7 @@ def test_it_learns_from_fewer_or_more_examples_than_it_was_exported_with(
     """Six it was. Batches are filled, or there are more of them."""
     native, python = pair
     classes = 3 if native.bundle.manifest["learn"]["starts"] else 2  # a head starts from examples of each
-    x, y = np.tile(native.x.numpy(), (2, 1))[:examples] + 0.3, np.arange(examples) % classes
+    x, y = _examples(native, examples), np.arange(examples) % classes
     (tmp_path / "python").mkdir()
     expected = python_adapt(_spec(tmp_path / "python", python, x, y), lambda event, **fields: None)["held_out"]
     found = _native(tmp_path, native, x, y).last["held_out"]
