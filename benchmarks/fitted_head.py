@@ -1,6 +1,6 @@
 """The head that a few examples give, beside nearest class means and logistic regression on the same features.
 
-    PYTHONPATH=. python benchmarks/fitted_head.py --data ../shared/data    # about two minutes of one core
+    PYTHONPATH=. python benchmarks/fitted_head.py --data ../shared/data    # about three minutes of one core
     PYTHONPATH=. python benchmarks/fitted_head.py --data ../shared/data --quick
 
 Features are those of a keyword network for a speaker that it never heard, and of a ResNet-20 of photographs: for other

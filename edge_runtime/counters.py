@@ -111,7 +111,8 @@ _NAMES = [class_name(index) for index in range(CLASSES)]
 def _sure_ppm(logits: np.ndarray) -> int:
     """What softmax gives the class that it gives most, in millionths."""
     values = logits.reshape(-1)
-    return int(1e6 / float(np.exp(values - values.max()).sum()))
+    sure = 1e6 / float(np.exp(values - values.max()).sum())
+    return int(sure) if math.isfinite(sure) else 0
 
 
 def _mapped(folder: str, text: bytes) -> tuple[str, mmap.mmap]:

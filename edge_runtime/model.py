@@ -26,7 +26,7 @@ from .watch import Watch
 
 # What could not be loaded is tried again after so long: it may have been mended.
 _PATIENCE_S = 10.0
-# A look at what is served now and then, whatever is heard of it: of folders further up, nothing is.
+# A look now and then, whatever is heard: of folders further up, or of a disk elsewhere, nothing is.
 _LOOK_EVERY_S = 1.0
 
 
@@ -85,12 +85,11 @@ class Model:
 
         What it served, if that cannot be loaded, which is warned of once.
         """
-        if time.monotonic() < self._look_s and not self._watch.changed():
+        if self._watch.changed():
+            self._watch = self._watch.again()  # before it looks: nothing is missed
+        elif time.monotonic() < self._look_s:
             return self._state
-        self._watch, self._look_s = (
-            Watch(self._root),
-            time.monotonic() + _LOOK_EVERY_S,
-        )  # before it looks: none is missed
+        self._look_s = time.monotonic() + _LOOK_EVERY_S
         try:
             served = look(self._root)
             if served == self._state.served or (served == self._refused and time.monotonic() < self._again_s):

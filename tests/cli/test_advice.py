@@ -33,4 +33,4 @@ def test_what_is_advised_fits_what_was_missed(
 def test_of_a_network_in_fp16_the_precision_is_doubted_first() -> None:
     refusals = (Refusal(missed="outputs", reason="inf"),)
     layers = (sample.layer("a", None, 8, 1.0), sample.layer("b", None, 8, 1.0).model_copy(update={"precision": "fp16"}))
-    assert "--precision auto" in advice(sample.deployment(allocation=layers, refusals=refusals, active=False))
+    assert "--precision int8 or fp32" in advice(sample.deployment(allocation=layers, refusals=refusals, active=False))

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,42 @@ def shifted(place: Workplace, by: float) -> None:
     tensors = read_arrays(str(place.root / "releases" / digest / "tensors.safetensors"))
     file = place.root / "adapted" / f"{digest}.safetensors"
     write_arrays(str(file), {"head.bias": tensors["head.bias"] + np.float32(by)})
+
+
+def test_a_child_process_takes_over_what_its_parent_does(served: Workplace, model: edge_runtime.Model) -> None:
+    asked, answer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.read(asked, 1)
+        os._exit(0 if model.info()["adapted"] else 1)
+    shifted(served, 1.0)
+    assert model.info()["adapted"]
+    os.write(answer, b"!")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(asked)
+    os.close(answer)
+
+
+def test_a_folder_that_takes_the_place_of_the_boards_is_noticed(served: Workplace, model: edge_runtime.Model) -> None:
+    """Nothing is heard of it: the folder that was watched is whole, elsewhere."""
+    other = served.folder.with_name("other")
+    shutil.copytree(served.folder, other, symlinks=True)
+    served.folder.rename(served.folder.with_name("before"))
+    other.rename(served.folder)
+    shifted(served, 1.0)
+    deadline = time.monotonic() + 60
+    while not model.info()["adapted"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_idle_board_is_watched_once(model: edge_runtime.Model) -> None:
+    """To end a watch takes longer than a call may."""
+    model.info()  # to count calls, a folder was made
+    watch, until = model._watch, time.monotonic() + 2.5
+    while time.monotonic() < until:
+        model.info()
+        time.sleep(0.1)
+    assert model._watch is watch
 
 
 def another_release(place: Workplace) -> str:

@@ -16,7 +16,10 @@ _ITERATIONS = (5, 7, 9)
 # Standard deviation of the logits over the support. A head that already tells the support apart leaves cores nothing to
 # learn: on digits boards began with 2 and reached 83.9 %, with 1 85.5 %, with 0.5 86.2 %, with 0.25 86.7 % (9 trials).
 _SERVED, _TRAINED = 2.0, 0.5
-_CONSTANT = 1e-12  # a feature whose variance is so small a share of the largest tells nothing
+_NOTHING = 1e-3  # a spread that is rounding errors of features that are all the same
+# What hardly varied in a few examples may vary in others: a feature counts as if it varied by so much of what the mean
+# one does, and by so much of its own size more, which is more than rounding does.
+_LEAST_VARIANCE, _LEAST_OF_SIZE = 1e-2, 1e-4
 _TINY = 1e-30
 
 
@@ -25,18 +28,20 @@ def ridge_head(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight (classes, d) and bias (classes,) of the least squares from standardised `features` (N, d) to classes.
 
-    Examples count where their `weights` (N,) are 1, not where they are 0; every class has one that does. The strength
-    is that by which left-out examples are told best (Allen 1974); the greatest, where a class has but one. Logits of
-    the support have the deviation `spread`. A board runs this very function.
+    Examples count where their `weights` (N,) are 1, not where they are 0. Every class has one that does, and all count
+    alike, however many they have. The strength is that by which left-out examples are told best (Allen 1974); the
+    greatest, where a class has but one. Logits of the support have the deviation `spread`. A board runs this very
+    function.
     """
     # No product of a matrix and a vector: ONNX Runtime 1.31 fuses one of these wrongly.
-    share = (weights / weights.sum())[:, None]
-    centre = (share * features).sum(0)
-    scale = _scale(features - centre, share)
     hot = F.one_hot(labels, classes).to(features.dtype)
-    classes_share = (share * hot).sum(0)
+    counted = weights[:, None] * hot
+    # Each class as much as any other, whatever examples it has: the rare one is often what matters.
+    share = (counted / counted.sum(0)).sum(1, keepdim=True) / classes
+    centre = (share * features).sum(0)
+    scale = _scale(features, centre, share)
     root = torch.sqrt(share)
-    seen, wanted = root * (features - centre) * scale, root * (hot - classes_share)
+    seen, wanted = root * (features - centre) * scale, root * (hot - 1 / classes)
     narrow = features.shape[1] <= features.shape[0]
     gram = seen.T @ seen if narrow else seen @ seen.T
     place = torch.arange(len(gram)) + 0 * share.sum()  # known once it runs: else programs would hold the whole matrix
@@ -49,12 +54,12 @@ def ridge_head(
             found = solver.T @ wanted
             tried.append((found, _left_out(wanted, seen @ found, (solver * seen).sum(1, keepdim=True) + share)))
     (fitted, least), *weaker = tried
-    several = (weights[:, None] * hot).sum(0).min() > 1
+    several = counted.sum(0).min() > 1
     for found, error in weaker:
         better = several & (error < least)
         fitted, least = torch.where(better, found, fitted), torch.where(better, error, least)
     weight = fitted.T * scale
-    return _spread(weight, classes_share - (weight * centre).sum(1), features, share, spread)
+    return _spread(weight, 1 / classes - (weight * centre).sum(1), features, share, spread)
 
 
 def trace_ridge(width: int, classes: int, examples: int) -> ExportedProgram:
@@ -71,18 +76,18 @@ def trace_ridge(width: int, classes: int, examples: int) -> ExportedProgram:
         return torch.export.export(Start(), arguments)
 
 
-def _scale(centred: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """(d,): with it all features vary equally, and the mean example is one long: then Newton's iteration converges."""
-    variance = (share * centred**2).sum(0)
-    alive = variance > _CONSTANT * variance.max()
-    scale = torch.where(alive, torch.rsqrt(variance.clamp_min(_TINY)), torch.zeros(()))
-    return scale * torch.rsqrt(alive.to(scale.dtype).sum().clamp_min(1))
+def _scale(features: torch.Tensor, centre: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """(d,): with it features vary alike, and the mean example is one long at most, as Newton's iteration demands."""
+    variance = (share * (features - centre) ** 2).sum(0)
+    least = _LEAST_VARIANCE * variance.mean() + (_LEAST_OF_SIZE * centre) ** 2 + _TINY
+    scale = torch.rsqrt(variance + least)
+    return scale * torch.rsqrt((variance * scale**2).sum().clamp_min(1))
 
 
 def _left_out(wanted: torch.Tensor, told: torch.Tensor, leverage: torch.Tensor) -> torch.Tensor:
     """Squared error of what heads of all others tell of each example, by the scale that suits them best."""
     left_out = wanted - (wanted - told) / (1 - leverage).clamp_min(1e-3)
-    scale = (left_out * wanted).sum() / (left_out**2).sum().clamp_min(_TINY)
+    scale = ((left_out * wanted).sum() / (left_out**2).sum().clamp_min(_TINY)).clamp_min(0)
     return ((wanted - scale * left_out) ** 2).sum()
 
 
@@ -92,5 +97,5 @@ def _spread(
     logits = features @ weight.T + bias
     each = share / len(bias)
     spread = torch.sqrt((each * (logits - (each * logits).sum()) ** 2).sum())
-    scale = torch.where(spread > 0, wanted / spread, torch.ones(()))
+    scale = torch.where(spread > _NOTHING, wanted / spread, torch.ones(()))
     return scale * weight, scale * bias

@@ -12,7 +12,7 @@ def advice(result: Deployment) -> str:
     """
     missed = {each.missed for each in result.refusals}
     if "outputs" in missed and any(each.precision == "fp16" for each in result.allocation):
-        return "Numbers beyond 65,504 are none in fp16: choose --precision auto, int8 or fp32."
+        return "fp16 may not hold its numbers, which end at 65,504: choose --precision int8 or fp32."
     if "outputs" in missed:
         return "No budget mends that: train with a lower recovery.rate (--set), or try the other runtime."
     if "accuracy" in missed:

@@ -40,7 +40,7 @@ _INNER_RATE, _OUTER_RATE = 0.05, 1e-2
 _TEMPERATURES = (1.0, 0.2)
 _TASK_WEIGHT = 0.3
 _HELD_OUT, _HARD = 32, 1e-3
-_SPREAD = 2.0  # standard deviation of the dense model's logits over the support, as the heads of `adaptation` have it
+_SPREAD = 2.0  # standard deviation of the dense model's logits over the support, as the heads that are served have it
 
 
 def train_policy(
@@ -141,7 +141,7 @@ def _logits(features: torch.Tensor, y: torch.Tensor, classes: int) -> torch.Tens
 
 
 def _prototypes(backbone: nn.Module, task: Task) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Logits of features by the support's class means, spread as those of the toolkit's prototype head."""
+    """Logits of features by the support's class means, spread as those of the heads that are served."""
     with torch.no_grad():
         support = backbone(*task.support.x)
     classes, count = len(task.classes), len(support)

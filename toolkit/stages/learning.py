@@ -20,7 +20,8 @@ from toolkit.runtimes.learning import Learning
 
 # Examples in a batch: more take no less time each, and keep what lies between all their layers in memory at once.
 _MOST, _MOST_VALUES = 32, 2**20
-_MOST_STARTED = 512
+# What a head is fitted to; of wide features the work grows with its cube: half a billion multiplications by 256.
+_MOST_STARTED, _MOST_WIDE = 512, 256
 
 
 def export_learning(
@@ -47,7 +48,8 @@ def export_learning(
     judge = _judge(runtime, network, *batch, objective)
     starting = None
     # More than it was exported with: whoever uses the board brings further examples.
-    most = max(len(inputs), min(_MOST_STARTED, _MOST_VALUES // head.in_features if isinstance(head, nn.Linear) else 0))
+    width = head.in_features if isinstance(head, nn.Linear) else _MOST_VALUES + 1
+    most = max(len(inputs), min(_MOST_STARTED if width <= _MOST_WIDE else _MOST_WIDE, _MOST_VALUES // width))
     if start == "fitted" and isinstance(head, nn.Linear):
         starting = trace_ridge(head.in_features, head.out_features, most)
     return Learning(
