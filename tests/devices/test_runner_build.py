@@ -14,7 +14,7 @@ from toolkit.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
-SOURCES = Path(__file__).parents[2] / "toolkit" / "devices" / "agent" / "runner"
+SOURCES = Path(__file__).parents[2] / "edge_runtime" / "native"
 _NEEDED = "NEEDED"
 
 
@@ -89,7 +89,7 @@ def test_sha256_gives_the_standards_digests(tmp_path: Path) -> None:
     main = tmp_path / "main.cpp"
     main.write_text(
         '#include "sha256.hpp"\n#include <cstdio>\n'
-        "int main(int n, char** a) { for (int i = 1; i < n; ++i) std::puts(runner::sha256_of_file(a[i]).c_str()); }\n"
+        "int main(int n, char** a) { for (int i = 1; i < n; ++i) std::puts(edge::sha256_of_file(a[i]).c_str()); }\n"
     )
     sources = [SOURCES / "sha256.cpp", SOURCES / "files.cpp", main]
     command = ["g++", "-std=c++20", "-O1", f"-I{SOURCES}", "-o", str(tmp_path / "sums"), *map(str, sources)]

@@ -1,4 +1,4 @@
-"""A `.pte` with its holes filled for good, as stock ExecuTorch loads it: what `runner/holes.cpp` supplies is put in.
+"""A `.pte` with its holes filled for good, as stock ExecuTorch loads it: what `holes.cpp` supplies is put in.
 
 What XNNPACK asks for by a placeholder's digest becomes a named constant of the file; what other kernels ask for by the
 hole's name becomes one of its constants.

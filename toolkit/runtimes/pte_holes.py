@@ -2,7 +2,7 @@
 
 XNNPACK packs a weight that is an input anew at each call, which costs more than it saves. As an external constant it
 is packed once. The program asks for it by the SHA-256 of the bytes that it was exported with: each hole is exported
-with a placeholder that the runner (`devices/agent/runner/holes.cpp`) can make too. The first value of hole i has the
+with a placeholder that the runner (`edge_runtime/native/holes.cpp`) can make too. The first value of hole i has the
 bits `_FIRST + i`, all others are zero. Holes that no delegate takes are asked for by the name `hole_i`.
 
 An int8 hole is two constants: its values, of which the first is `-128 + i` and all others are -128, which no weight

@@ -8,13 +8,15 @@ import shlex
 import shutil
 from pathlib import Path
 
+import edge_runtime
 from toolkit.cache import cached, digest
 from toolkit.devices.native.libstdcxx import link_libstdcxx
 from toolkit.devices.native.sdk import LIBRARIES, Sdk, find_sdk, versions
 from toolkit.devices.native.toolchain import Toolchain, find_toolchain, loader_name
 from toolkit.sources import code_digest
 
-_SOURCES = Path(__file__).parents[1] / "agent" / "runner"
+# What applications will call, too, and the agent's verbs.
+_SOURCES = (Path(edge_runtime.__file__).parent / "native", Path(__file__).parents[1] / "agent" / "runner")
 _PROGRAM = "runner"
 _SYSTEM_LIBRARIES = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0")
 _FLAGS = (
@@ -32,7 +34,7 @@ def build_runner(machine: str) -> Path:
     Raises BadInput with what to install, or BoardError if ExecuTorch's libraries cannot be fetched.
     """
     toolchain = find_toolchain(machine)
-    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(_SOURCES.glob("*.[ch]pp"))}
+    sources = {path.name: path.read_text(encoding="utf-8") for path in _sources("*.[ch]pp")}
     code = code_digest("toolkit.devices.native")
     key = digest(machine, toolchain.version(), versions(), sources, code)[:16]
     folder, _ = cached("runners", key, lambda folder: _build(toolchain, find_sdk(machine), folder))
@@ -64,12 +66,16 @@ def _build(toolchain: Toolchain, sdk: Sdk, folder: Path) -> None:
 def _compile(toolchain: Toolchain, sdk: Sdk, folder: Path) -> Path:
     # As one file, which takes a quarter of the time: most of it goes into headers.
     whole = folder / "whole.cpp"
-    whole.write_text("".join(f'#include "{path}"\n' for path in sorted(_SOURCES.glob("*.cpp"))), encoding="utf-8")
+    whole.write_text("".join(f'#include "{path}"\n' for path in _sources("*.cpp")), encoding="utf-8")
     program = folder / _PROGRAM
-    includes = [f"-isystem{path}" for path in sdk.headers]
+    includes = [*(f"-I{each}" for each in _SOURCES), *(f"-isystem{path}" for path in sdk.headers)]
     # Kernels and backends register themselves when they are loaded: nothing names them.
     libraries = [f"-L{folder}", "-Wl,--no-as-needed", *(f"-l:{name}" for name in LIBRARIES)]
     version = f'-DEXECUTORCH_VERSION="{sdk.executorch_version}"'
     toolchain.run("g++", *_FLAGS, version, *includes, "-s", "-Wl,--gc-sections", "-o", program, whole, *libraries)
     whole.unlink()
     return program
+
+
+def _sources(pattern: str) -> list[Path]:
+    return [path for folder in _SOURCES for path in sorted(folder.glob(pattern))]

@@ -15,7 +15,7 @@
 #include "failure.hpp"
 #include "files.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -66,4 +66,4 @@ void apart(const std::function<void(const Peak&)>& work) {
   if (ended != 0) _exit(WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended));
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -5,7 +5,7 @@
 
 #include "lines.hpp"
 
-namespace runner {
+namespace edge {
 
 using Peak = std::function<Json()>;
 
@@ -13,4 +13,4 @@ using Peak = std::function<Json()>;
 // throws, what it threw goes on in that process, and this one ends with its status once it has ended.
 void apart(const std::function<void(const Peak&)>& work);
 
-}  // namespace runner
+}  // namespace edge

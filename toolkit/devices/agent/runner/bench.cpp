@@ -13,7 +13,7 @@
 #include "timing.hpp"
 #include "verbs.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -80,4 +80,4 @@ Json bench(const Json& spec) {
   return {{"conditions", {{"before", before}, {"after", conditions()}}}, {"runtime_version", EXECUTORCH_VERSION}};
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -2,7 +2,7 @@
 
 #include "files.hpp"
 
-namespace runner {
+namespace edge {
 
 std::string board_libc(const std::string& machine) {
   // What the library prints when it is run: "GNU C Library (...) stable release version 2.36."
@@ -24,4 +24,4 @@ std::string board_libc(const std::string& machine) {
   return "";
 }
 
-}  // namespace runner
+}  // namespace edge

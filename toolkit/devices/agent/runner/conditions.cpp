@@ -14,7 +14,7 @@
 #include "clock.hpp"
 #include "files.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -111,4 +111,4 @@ Json conditions_at_work() {
   return conditions();
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -3,11 +3,11 @@
 
 #include "lines.hpp"
 
-namespace runner {
+namespace edge {
 
 Json conditions();
 
 // The same with the clock as high as a governor takes it when there is work: an idle one says nothing of it.
 Json conditions_at_work();
 
-}  // namespace runner
+}  // namespace edge

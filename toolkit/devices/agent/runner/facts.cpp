@@ -14,7 +14,7 @@
 #include "conditions.hpp"
 #include "files.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -94,4 +94,4 @@ Json facts() {
 
 Json peak_bytes() { return kibibytes("/proc/self/status", "vmhwm"); }
 
-}  // namespace runner
+}  // namespace edge

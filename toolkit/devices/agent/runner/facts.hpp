@@ -3,11 +3,11 @@
 
 #include "lines.hpp"
 
-namespace runner {
+namespace edge {
 
 Json facts();
 
 // Peak resident memory of this process so far (VmHWM).
 Json peak_bytes();
 
-}  // namespace runner
+}  // namespace edge

@@ -5,7 +5,7 @@
 #include "threads.hpp"
 #include "verbs.hpp"
 
-namespace runner {
+namespace edge {
 
 Json infer(const Json& spec) {
   set_threads(spec);
@@ -31,4 +31,4 @@ Json infer(const Json& spec) {
   return done;
 }
 
-}  // namespace runner
+}  // namespace edge

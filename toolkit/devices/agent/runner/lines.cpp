@@ -1,35 +1,8 @@
 #include "lines.hpp"
 
-#include <cmath>
 #include <cstdio>
 
-namespace runner {
-
-namespace {
-
-std::string quoted(const std::string& text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string number(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
-  return Json(value).dump();
-}
-
-}  // namespace
-
-std::string to_text(const Json& value) {
-  if (value.is_number_float()) return number(value.get<double>());
-  if (value.is_string()) return quoted(value.get<std::string>());
-  if (!value.is_structured()) return value.dump();
-  std::string text;
-  for (const auto& [key, each] : value.items()) {
-    if (!text.empty()) text += ", ";
-    text += value.is_object() ? quoted(key) + ": " + to_text(each) : to_text(each);
-  }
-  return value.is_object() ? "{" + text + "}" : "[" + text + "]";
-}
+namespace edge {
 
 void emit(const std::string& event, const Json& fields) {
   Json line = {{"event", event}};
@@ -39,4 +12,4 @@ void emit(const std::string& event, const Json& fields) {
   std::fflush(stdout);
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -12,19 +12,19 @@
 
 namespace {
 
-using runner::Failure;
-using runner::Json;
+using edge::Failure;
+using edge::Json;
 
 const std::map<std::string, std::function<Json(const Json&)>> kVerbs = {
-    {"facts", [](const Json&) { return runner::facts(); }},
-    {"bench", runner::bench},
-    {"infer", runner::infer},
-    {"verify", runner::verify},
-    {"adapt", runner::adapt},
+    {"facts", [](const Json&) { return edge::facts(); }},
+    {"bench", edge::bench},
+    {"infer", edge::infer},
+    {"verify", edge::verify},
+    {"adapt", edge::adapt},
 };
 
 Json spec_at(const std::string& path) {
-  const Json spec = Json::parse(runner::read_text(path), nullptr, false);
+  const Json spec = Json::parse(edge::read_text(path), nullptr, false);
   if (!spec.is_object()) throw Failure("JSONDecodeError", path + " is no JSON object");
   return spec;
 }
@@ -37,16 +37,16 @@ Json run(int count, char** arguments) {
 }
 
 int failed(const std::string& kind, const std::string& message) {
-  runner::emit("error", {{"kind", kind}, {"message", message.substr(0, std::min<std::size_t>(message.size(), 2000))}});
+  edge::emit("error", {{"kind", kind}, {"message", message.substr(0, std::min<std::size_t>(message.size(), 2000))}});
   return 1;
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  runner::watch_for_crashes();
+  edge::watch_for_crashes();
   try {
-    runner::emit("done", run(count, arguments));
+    edge::emit("done", run(count, arguments));
     return 0;
   } catch (const Failure& failure) {
     return failed(failure.kind, failure.what());

@@ -2,15 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <ctime>
 #include <numeric>
 #include <thread>
 
 #include "clock.hpp"
 #include "failure.hpp"
+#include "percentile.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -43,15 +43,6 @@ Json paced(Program& program, std::span<const View> inputs, double rate_hz, std::
 }
 
 }  // namespace
-
-double percentile(std::vector<double> values, double percent) {
-  if (values.empty()) throw Failure("ValueError", "no values to take a percentile of");
-  std::sort(values.begin(), values.end());
-  const double position = percent / 100 * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(std::floor(position));
-  const std::size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (values[above] - values[below]) * (position - static_cast<double>(below));
-}
 
 Json timed(Program& program, std::span<const View> inputs, const Json& spec) {
   const auto warmups = spec.at("warmups").get<std::int64_t>();
@@ -90,4 +81,4 @@ Json timed(Program& program, std::span<const View> inputs, const Json& spec) {
   return row;
 }
 
-}  // namespace runner
+}  // namespace edge

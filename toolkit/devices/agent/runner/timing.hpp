@@ -1,15 +1,12 @@
 // Median, p95 and minimum of single calls.
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "lines.hpp"
 #include "program.hpp"
 
-namespace runner {
-
-// The value below which `percent` of them lie, between two neighbours in proportion.
-double percentile(std::vector<double> values, double percent);
+namespace edge {
 
 // Warm up, then time single calls; times in milliseconds. `spec`: warmups, runs, budget_ms, which bounds the time that
 // the program is repeated for: big ones get fewer runs. With `rate_hz` it is also called that often a second, and idle
@@ -19,4 +16,4 @@ double percentile(std::vector<double> values, double percent);
 // others had the processor meanwhile. `overhead_us` is the median of what a call takes beyond the runtime's own execution.
 Json timed(Program& program, std::span<const View> inputs, const Json& spec);
 
-}  // namespace runner
+}  // namespace edge

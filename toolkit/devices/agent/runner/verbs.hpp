@@ -3,11 +3,11 @@
 
 #include "lines.hpp"
 
-namespace runner {
+namespace edge {
 
 Json bench(const Json& spec);
 Json infer(const Json& spec);
 Json verify(const Json& spec);
 Json adapt(const Json& spec);
 
-}  // namespace runner
+}  // namespace edge

@@ -11,7 +11,7 @@
 #include "timing.hpp"
 #include "verbs.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -86,4 +86,4 @@ Json verify(const Json& spec) {
   return done;
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace runner {
+namespace edge {
 
 class Sha256 {
  public:
@@ -27,4 +27,4 @@ class Sha256 {
 // Digest of a file, read in pieces. Throws Failure if it cannot be read.
 std::string sha256_of_file(const std::string& path);
 
-}  // namespace runner
+}  // namespace edge

@@ -10,10 +10,10 @@
 #include <optional>
 
 #include "clock.hpp"
-#include "crash.hpp"
+#include "messages.hpp"
 #include "failure.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -170,4 +170,4 @@ View Program::output(std::size_t index) const {
 
 std::size_t Program::outputs() const { return outputs_.size(); }
 
-}  // namespace runner
+}  // namespace edge

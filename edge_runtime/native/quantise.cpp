@@ -6,7 +6,7 @@
 
 #include "failure.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -34,4 +34,4 @@ Quantised quantised(const Tensor& weight) {
   return result;
 }
 
-}  // namespace runner
+}  // namespace edge

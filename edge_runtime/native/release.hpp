@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "lines.hpp"
+#include "json.hpp"
 #include "program.hpp"
 #include "tensors.hpp"
 
-namespace runner {
+namespace edge {
 
 // Throws Failure if the name of a file leaves the folder.
 Json read_manifest(const std::string& folder);
@@ -40,4 +40,4 @@ std::vector<View> views_of(std::span<const Array> arrays);
 // "sha256" (file name -> digest) and "runtime_version" of programs that were run.
 Json what_ran(const std::vector<std::string>& paths);
 
-}  // namespace runner
+}  // namespace edge

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace runner {
+namespace edge {
 
 using Shape = std::vector<std::int64_t>;
 
@@ -52,4 +52,4 @@ View view(const Array& array);
 // Those rows of the first dimension, in that order.
 Array rows_of(const View& whole, std::span<const std::size_t> rows);
 
-}  // namespace runner
+}  // namespace edge

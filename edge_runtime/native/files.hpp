@@ -8,7 +8,7 @@
 
 #include "failure.hpp"
 
-namespace runner {
+namespace edge {
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
@@ -30,4 +30,4 @@ void write_whole(const std::string& path, const std::function<void(std::FILE*)>&
 
 std::string base_name(const std::string& path);
 
-}  // namespace runner
+}  // namespace edge

@@ -1,4 +1,4 @@
-// The programs that a release learns by, bound to its support examples; as agent/learner.py.
+// The programs that a release learns by, bound to its support examples; as edge_runtime/learner.py.
 #pragma once
 
 #include <map>
@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "lines.hpp"
+#include "json.hpp"
 #include "program.hpp"
 #include "random.hpp"
 #include "release.hpp"
 
-namespace runner {
+namespace edge {
 
 // Of examples.
 using Rows = std::vector<std::size_t>;
@@ -41,8 +41,9 @@ struct Judged {
 
 class Learner {
  public:
-  // `spec`: release, support, jitter, seed, lr. Throws Failure if support and release do not go together.
-  explicit Learner(const Json& spec);
+  // `spec`: release, jitter, seed, lr. `support`: `inputs.*`, `targets.*`, and `strata`, of which as many are held out in
+  // turn. Throws Failure if support and release do not go together.
+  Learner(const Json& spec, Tensors support);
 
   // Cores as installed, and a head that has seen only the examples of `rows`.
   std::vector<Tensor> start(const Rows& rows);
@@ -89,4 +90,4 @@ class Learner {
   std::vector<double> step_ms_;
 };
 
-}  // namespace runner
+}  // namespace edge

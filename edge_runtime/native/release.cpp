@@ -6,7 +6,7 @@
 #include "files.hpp"
 #include "sha256.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -119,4 +119,4 @@ Json what_ran(const std::vector<std::string>& paths) {
   return {{"sha256", digests}, {"runtime_version", EXECUTORCH_VERSION}};
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -10,9 +10,10 @@
 #include <span>
 
 #include "files.hpp"
-#include "lines.hpp"
+#include "json.hpp"
+#include "sha256.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -21,6 +22,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kAlignment = 8;
 const std::map<std::string, Type> kOthers = {{"I64", Type::kInt64}, {"I32", Type::kInt32}, {"BOOL", Type::kBool}};
+constexpr char kMetadata[] = "__metadata__", kDigest[] = "sha256";
 constexpr std::uint64_t kMostValues = std::uint64_t{1} << 48;
 
 // A file as memory, for as long as this lives.
@@ -87,6 +89,30 @@ Array array_of(const Json& entry, Type type, std::span<const char> data, const s
   return {type, checked_shape(entry, path), {bytes.begin(), bytes.end()}};
 }
 
+template <typename Numbers>
+std::string listed(const Numbers& numbers) {
+  std::string text;
+  for (const auto& each : numbers) text += (text.empty() ? "" : ", ") + Json(each).dump();
+  return "[" + text + "]";
+}
+
+// Of entries and values, as edge_runtime/tensors.py has it: of the header as Python writes it with sorted keys.
+std::string digest_of(const Json& header, std::span<const char> data) {
+  std::map<std::string, const Json*> sorted;
+  for (const auto& [name, entry] : header.items())
+    if (name != kMetadata) sorted[name] = &entry;
+  std::string text;
+  for (const auto& [name, entry] : sorted)
+    text += (text.empty() ? "" : ", ") + Json(name).dump(-1, ' ', true) + ": {\"data_offsets\": " +
+            listed(entry->at("data_offsets")) + ", \"dtype\": " + entry->at("dtype").dump() +
+            ", \"shape\": " + listed(entry->at("shape")) + "}";
+  text = "{" + text + "}";
+  Sha256 state;
+  state.update(text.data(), text.size());
+  state.update(data.data(), data.size());
+  return state.finish();
+}
+
 }  // namespace
 
 const Tensor& Tensors::at(const std::string& name) const {
@@ -115,7 +141,7 @@ Tensors read_tensors(const std::string& path) {
   tensors.path = path;
   try {
     for (const auto& [name, entry] : header.items()) {
-      if (name == "__metadata__") continue;
+      if (name == kMetadata) continue;
       const auto type = entry.at("dtype").get<std::string>();
       const auto known = kOthers.find(type);
       if (type == "F32")
@@ -125,29 +151,33 @@ Tensors read_tensors(const std::string& path) {
       else
         throw corrupt(path, "'" + name + "' is " + type + ", not F32, I64, I32 or BOOL");
     }
+    if (header.contains(kMetadata) && header[kMetadata].contains(kDigest) &&
+        header[kMetadata][kDigest] != digest_of(header, data))
+      throw corrupt(path, "its values are not those that were written");
   } catch (const Json::exception&) {
     throw corrupt(path, "an entry of its header has no dtype, shape and data_offsets");
   }
   return tensors;
 }
 
-void write_tensors(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& tensors) {
-  Json header = Json::object();
-  std::uint64_t offset = 0;
+void write_tensors(const std::string& path, const NamedTensors& tensors) {
+  Json entries = Json::object();
+  std::string values;
   for (const auto& [name, tensor] : tensors) {
-    const std::uint64_t end = offset + tensor.values.size() * sizeof(float);
-    header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
-    offset = end;
+    const std::size_t begin = values.size(), size = tensor.values.size() * sizeof(float);
+    if (size > 0) values.append(reinterpret_cast<const char*>(tensor.values.data()), size);
+    entries[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, begin + size}}};
   }
+  Json header = {{kMetadata, {{kDigest, digest_of(entries, values)}}}};
+  header.update(entries);
   std::string text = header.dump();
   text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
   const std::uint64_t length = text.size();
   write_whole(path, [&](std::FILE* file) {
     std::fwrite(&length, 1, kLengthBytes, file);
     std::fwrite(text.data(), 1, text.size(), file);
-    for (const auto& [name, tensor] : tensors)
-      std::fwrite(tensor.values.data(), sizeof(float), tensor.values.size(), file);
+    std::fwrite(values.data(), 1, values.size(), file);
   });
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -7,9 +7,9 @@
 
 #include "clock.hpp"
 #include "failure.hpp"
-#include "timing.hpp"
+#include "percentile.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -69,7 +69,7 @@ double Training::step() {
   return std::accumulate(found.losses.begin(), found.losses.end(), 0.0) / static_cast<double>(found.losses.size());
 }
 
-Learner::Learner(const Json& spec) : spec_(spec) {
+Learner::Learner(const Json& spec, Tensors support) : spec_(spec), support_(std::move(support)) {
   const auto folder = spec.at("release").get<std::string>();
   manifest_ = read_manifest(folder);
   learn_ = manifest_.at("learn");
@@ -78,7 +78,6 @@ Learner::Learner(const Json& spec) : spec_(spec) {
   names_ = learn_.at("trainables").get<std::vector<std::string>>();
   batch_ = learn_.at("batch").get<std::size_t>();
   most_ = learn_.at("most").get<std::size_t>();
-  support_ = read_tensors(spec.at("support").get<std::string>());
   inputs_ = inputs_of(manifest_, support_);
   targets_ = support_.any("targets." + learn_.at("target").at("name").get<std::string>());
   const auto strata = support_.any("strata").integers();
@@ -240,4 +239,4 @@ std::vector<Array> Learner::shaken(Normal& random) const {
   return inputs;
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -13,7 +13,7 @@ class ThreadPool {
 ThreadPool* get_threadpool();
 }  // namespace executorch::extension::threadpool
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -42,4 +42,4 @@ void set_threads(const Json& spec) {
     throw Failure("RuntimeError", "the runtime cannot use " + std::to_string(threads) + " threads");
 }
 
-}  // namespace runner
+}  // namespace edge

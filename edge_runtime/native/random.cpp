@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace runner {
+namespace edge {
 
 Normal::Normal(std::uint64_t seed, std::uint64_t stream) : state_(seed) {
   state_ = bits() ^ stream;
@@ -35,4 +35,4 @@ std::uint64_t Normal::bits() {
 
 double Normal::between_minus_one_and_one() { return static_cast<double>(bits() >> 11) * 0x1p-52 - 1; }
 
-}  // namespace runner
+}  // namespace edge

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace runner {
+namespace edge {
 
 // SplitMix64 (Steele et al. 2014) and the polar method of Marsaglia. Not NumPy's stream: a seed gives other noise here.
 class Normal {
@@ -20,4 +20,4 @@ class Normal {
   bool has_spare_ = false;
 };
 
-}  // namespace runner
+}  // namespace edge

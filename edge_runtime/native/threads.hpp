@@ -1,11 +1,11 @@
 // How many threads the kernels use, and on which cores.
 #pragma once
 
-#include "lines.hpp"
+#include "json.hpp"
 
-namespace runner {
+namespace edge {
 
 // `spec`: threads, and cpu_affinity (list of cores) or none for all. Throws Failure if the system refuses.
 void set_threads(const Json& spec);
 
-}  // namespace runner
+}  // namespace edge

@@ -4,11 +4,11 @@
 #include <stdexcept>
 #include <string>
 
-namespace runner {
+namespace edge {
 
 struct Failure : std::runtime_error {
   Failure(std::string kind_, const std::string& message) : std::runtime_error(message), kind(std::move(kind_)) {}
   std::string kind;
 };
 
-}  // namespace runner
+}  // namespace edge

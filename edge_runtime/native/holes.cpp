@@ -8,7 +8,7 @@
 #include "quantise.hpp"
 #include "sha256.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -134,4 +134,4 @@ Result<const char*> Holes::get_key(std::uint32_t index) const {
   return entries_[index].key.c_str();
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -7,7 +7,7 @@
 
 #include "files.hpp"
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -92,4 +92,4 @@ std::string sha256_of_file(const std::string& path) {
   return state.finish();
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -4,7 +4,7 @@
 
 #include "failure.hpp"
 
-namespace runner {
+namespace edge {
 
 std::int64_t count_of(const Shape& shape) {
   std::int64_t count = 1;
@@ -70,4 +70,4 @@ Array rows_of(const View& whole, std::span<const std::size_t> rows) {
   return chosen;
 }
 
-}  // namespace runner
+}  // namespace edge

@@ -1,4 +1,4 @@
-// What fills an int8 hole: the same bits as agent/quantise.py.
+// What fills an int8 hole: the same bits as edge_runtime/quantise.py.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 #include "tensors.hpp"
 
-namespace runner {
+namespace edge {
 
 // Whole numbers of -127..127 in the order of the weight, and a step for each of its output channels, its first axis.
 struct Quantised {
@@ -17,4 +17,4 @@ struct Quantised {
 // Throws Failure if a value is not finite.
 Quantised quantised(const Tensor& weight);
 
-}  // namespace runner
+}  // namespace edge

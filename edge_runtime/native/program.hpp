@@ -11,7 +11,7 @@
 #include "holes.hpp"
 #include "tensors.hpp"
 
-namespace runner {
+namespace edge {
 
 class Program {
  public:
@@ -42,4 +42,4 @@ class Program {
   std::int64_t execute_ns_ = 0;
 };
 
-}  // namespace runner
+}  // namespace edge

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace runner {
+namespace edge {
 
 namespace {
 
@@ -75,4 +75,4 @@ void write_whole(const std::string& path, const std::function<void(std::FILE*)>&
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-}  // namespace runner
+}  // namespace edge

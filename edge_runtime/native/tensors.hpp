@@ -8,7 +8,7 @@
 
 #include "array.hpp"
 
-namespace runner {
+namespace edge {
 
 // The arrays of a file: F32, I64, I32 and BOOL.
 struct Tensors {
@@ -22,10 +22,12 @@ struct Tensors {
   std::string path;
 };
 
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
 // Throws Failure if the file cannot be read or its header does not fit it.
 Tensors read_tensors(const std::string& path);
 
-// In that order, by one rename, after the bytes are on the disk.
-void write_tensors(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& tensors);
+// In that order, by one rename, after the bytes are on the disk, with a digest that `read_tensors` holds them to.
+void write_tensors(const std::string& path, const NamedTensors& tensors);
 
-}  // namespace runner
+}  // namespace edge

@@ -9,7 +9,7 @@
 
 #include "tensors.hpp"
 
-namespace runner {
+namespace edge {
 
 struct Hole {
   std::string name;
@@ -59,4 +59,4 @@ class Holes final : public executorch::runtime::NamedDataMap {
   mutable std::vector<bool> asked_;
 };
 
-}  // namespace runner
+}  // namespace edge

@@ -1,0 +1,151 @@
+// As edge_runtime/learning.py.
+#include "learning.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+
+#include "clock.hpp"
+
+namespace edge {
+
+namespace {
+
+constexpr int kEvaluateEvery = 5;
+// Cross-validation in five folds where that takes no longer than this, else in three.
+constexpr double kPatienceS = 30.0;
+
+constexpr char kTimeWasUp[] = "time was up before it had learned";
+
+struct Score {
+  double loss;
+  double score;
+};
+
+// Every `folds`-th example of each stratum, from the `fold`-th on; or all others.
+Rows fold_of(const Learner& learner, int fold, int folds, bool held_out) {
+  std::map<std::int64_t, int> seen;
+  Rows rows;
+  for (std::size_t n = 0; n < learner.strata().size(); ++n)
+    if ((seen[learner.strata()[n]]++ % folds == fold) == held_out) rows.push_back(n);
+  return rows;
+}
+
+int smallest_stratum(const Learner& learner) {
+  std::map<std::int64_t, int> counts;
+  for (std::int64_t stratum : learner.strata()) ++counts[stratum];
+  int least = std::numeric_limits<int>::max();
+  for (const auto& [stratum, count] : counts) least = std::min(least, count);
+  return least;
+}
+
+// Each training on the examples that it has not seen, all folds together. Of several calibrations of the same outputs,
+// the one counts that suits all of them best.
+Score score(Learner& learner, const std::vector<Training>& trainings, const std::vector<Rows>& unseen) {
+  double scores = 0;
+  std::size_t count = 0;
+  std::vector<double> losses;
+  for (std::size_t fold = 0; fold < trainings.size(); ++fold) {
+    const Judged judged = learner.judge(trainings[fold].parameters(), unseen[fold]);
+    scores += std::accumulate(judged.scores.begin(), judged.scores.end(), 0.0);
+    count += judged.scores.size();
+    for (const std::vector<double>& each : judged.losses) {
+      losses.resize(each.size(), 0);
+      for (std::size_t k = 0; k < each.size(); ++k) losses[k] += each[k];
+    }
+  }
+  double least = std::numeric_limits<double>::infinity();
+  for (double loss : losses) least = std::isnan(loss) || loss < least ? loss : least;
+  return {least / static_cast<double>(count), scores / static_cast<double>(count)};
+}
+
+void tell_curve(const Heard& heard, std::int64_t step, const Score& score) {
+  heard("curve", {{"step", step}, {"loss", score.loss}, {"score", score.score}});
+}
+
+// Loss and score of the held-out examples with the starting head and when they were best, after `best` steps.
+Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_t& best, const Deadline& deadline,
+                    const Heard& heard) {
+  std::vector<Rows> unseen;
+  std::vector<Training> trainings;
+  for (int fold = 0; fold < folds; ++fold) {
+    unseen.push_back(fold_of(learner, fold, folds, true));
+    const Rows seen = fold_of(learner, fold, folds, false);
+    trainings.emplace_back(learner, learner.start(seen), seen, fold);
+  }
+  const Score before = score(learner, trainings, unseen);
+  tell_curve(heard, 0, before);
+  Score after = {std::nan(""), std::nan("")};
+  best = steps;
+  const std::int64_t began = now_ns();
+  bool is_last = false;
+  for (std::int64_t step = 1; !is_last; ++step) {
+    for (Training& training : trainings) training.step();
+    const double a_round_s = static_cast<double>(now_ns() - began) / 1e9 / static_cast<double>(step);
+    // The final run takes as many steps as this one, each on one fold's examples more.
+    is_last = step >= steps ||
+              deadline.left_s() < a_round_s + static_cast<double>(step + 1) * a_round_s / static_cast<double>(folds - 1);
+    if (step % kEvaluateEvery != 0 && !is_last) continue;
+    const Score now = score(learner, trainings, unseen);
+    tell_curve(heard, step, now);
+    if (!(now.loss >= after.loss)) {  // the first, too; and after one that diverged any other
+      after = now;
+      best = step;
+    }
+  }
+  return {{"loss_before", before.loss},
+          {"score_before", before.score},
+          {"loss_after", after.loss},
+          {"score_after", after.score}};
+}
+
+// Train on all examples; why nothing came of it, if it is not finite or time is up, else "".
+std::string train_on_all(Learner& learner, std::int64_t steps, int stream, const Deadline& deadline, const Heard& heard,
+                         NamedTensors& learned) {
+  const Rows everything = learner.everything();
+  Training training(learner, learner.start(everything), everything, stream);
+  for (std::int64_t step = 1; step <= steps; ++step) {
+    heard("step", {{"step", step}, {"loss", training.step()}});
+    if (deadline.left_s() < 0) return kTimeWasUp;
+  }
+  for (std::size_t i = 0; i < learner.names().size(); ++i) {
+    const std::vector<float>& values = training.parameters()[i].values;
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+      return "training diverged";
+    learned.emplace_back(learner.names()[i], training.parameters()[i]);
+  }
+  return "";
+}
+
+}  // namespace
+
+Deadline::Deadline(double seconds) : until_ns_(static_cast<double>(now_ns()) + 1e9 * seconds) {}
+
+double Deadline::left_s() const { return (until_ns_ - static_cast<double>(now_ns())) / 1e9; }
+
+Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard) {
+  const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
+  Outcome outcome;
+  outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, deadline.left_s()) ? 5 : 3, smallest_stratum(learner));
+  heard("folds", {{"folds", outcome.folds}});
+  const bool judged = outcome.folds > 1;
+  if (judged) outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, deadline, heard);
+  outcome.accepted =
+      judged && outcome.held_out["loss_after"].get<double>() < outcome.held_out["loss_before"].get<double>();
+  outcome.reason = !judged            ? "one example of a class: nothing can be held out to judge by"
+                   : outcome.accepted ? "held-out examples are predicted better"
+                                      : "held-out examples are not predicted better";
+  std::string failed = deadline.left_s() < 0 ? kTimeWasUp : "";
+  if (outcome.accepted && failed.empty())
+    failed = train_on_all(learner, outcome.steps, outcome.folds, deadline, heard, outcome.learned);
+  if (!failed.empty()) {
+    outcome.accepted = false;
+    outcome.reason = failed;
+    outcome.learned.clear();
+  }
+  return outcome;
+}
+
+}  // namespace edge
