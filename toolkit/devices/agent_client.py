@@ -30,13 +30,15 @@ class AgentError(BoardError):
 class Agent:
     """The agent on one board; `command` starts it from the board's shell.
 
-    Of one in Python, `archive` is where its sources lie, which applications import, and `site` the packages it needs.
+    Of one in Python, `archive` is where its sources lie, which applications import, and `site` the packages it needs; of
+    a native one, `library` is the folder of what applications link with.
     """
 
     home: Home
     command: str
     archive: str | None = None
     site: str | None = None
+    library: str | None = None
 
 
 def call(

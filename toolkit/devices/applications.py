@@ -1,21 +1,21 @@
-"""What applications on a board import: `edge_runtime` at a path that stays, with the packages that it needs."""
+"""What applications on a board use, at paths that stay: `edge_runtime` with the packages that it needs, or as a library."""
 
 import secrets
 
 from toolkit.devices.agent_client import Agent
 from toolkit.devices.device import check
 
-ARCHIVE, SITE = "edge_runtime.pyz", "site"
+ARCHIVE, SITE, LIBRARY = "edge_runtime.pyz", "site", "lib"
 
 
 def offer(agent: Agent) -> None:
-    """Let these names in our folder lead to what this agent runs, each by one rename. Raises BoardError.
+    """Let these names in our folder lead to what came with this agent, each by one rename. Raises BoardError.
 
-    A native agent has nothing that an application could import: what was there stays.
+    Of what came with an agent of the other kind, what was there stays.
     """
     home = agent.home
     steps = [home.guard]
-    for name, path in ((ARCHIVE, agent.archive), (SITE, agent.site)):
+    for name, path in ((ARCHIVE, agent.archive), (SITE, agent.site), (LIBRARY, agent.library)):
         if path is not None:
             there, aside = home.within(path), f"work/{name}.{secrets.token_hex(4)}"
             steps.append(

@@ -1,7 +1,8 @@
 """The native runner for ExecuTorch programs: built here on first use, for this machine or another, and kept.
 
 What comes out is a folder to put on a board as it is: the runner, ExecuTorch's libraries, and the loader and C and C++
-libraries that it was linked with, so that it also starts where those are older or other ones.
+libraries that it was linked with, so that it also starts where those are older or other ones. In APPLICATION lies what
+applications link with: they run with the board's own C and C++ libraries.
 """
 
 import shlex
@@ -15,12 +16,14 @@ from toolkit.devices.native.sdk import LIBRARIES, Sdk, find_sdk, versions
 from toolkit.devices.native.toolchain import Toolchain, find_toolchain, loader_name
 from toolkit.sources import code_digest
 
-# What applications will call, too, and the agent's verbs.
-_SOURCES = (Path(edge_runtime.__file__).parent / "native", Path(__file__).parents[1] / "agent" / "runner")
+# What applications call, too, and the agent's verbs.
+_SHARED, _VERBS = Path(edge_runtime.__file__).parent / "native", Path(__file__).parents[1] / "agent" / "runner"
 _PROGRAM = "runner"
+APPLICATION = "application"
+_LIBRARY, _HEADERS = "libedge_runtime.so", ("edge_runtime.h", "edge_runtime.hpp")
 _SYSTEM_LIBRARIES = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0")
 _FLAGS = (
-    *("-std=c++20", "-O2", "-ffunction-sections", "-fdata-sections"),
+    *("-std=c++20", "-O2", "-ffunction-sections", "-fdata-sections", "-fvisibility=hidden"),
     # No copies of the C++ library's objects in the program: each must be seen as one that the library has to have.
     "-fPIC",
     # As ExecuTorch itself was compiled: its headers look at them.
@@ -34,7 +37,8 @@ def build_runner(machine: str) -> Path:
     Raises BadInput with what to install, or BoardError if ExecuTorch's libraries cannot be fetched.
     """
     toolchain = find_toolchain(machine)
-    sources = {path.name: path.read_text(encoding="utf-8") for path in _sources("*.[ch]pp")}
+    files = [path for folder in (_SHARED, _VERBS) for path in sorted(folder.glob("*.[ch]*"))]
+    sources = {path.name: path.read_text(encoding="utf-8") for path in files}
     code = code_digest("toolkit.devices.native")
     key = digest(machine, toolchain.version(), versions(), sources, code)[:16]
     folder, _ = cached("runners", key, lambda folder: _build(toolchain, find_sdk(machine), folder))
@@ -64,18 +68,33 @@ def _build(toolchain: Toolchain, sdk: Sdk, folder: Path) -> None:
 
 
 def _compile(toolchain: Toolchain, sdk: Sdk, folder: Path) -> Path:
-    # As one file, which takes a quarter of the time: most of it goes into headers.
-    whole = folder / "whole.cpp"
-    whole.write_text("".join(f'#include "{path}"\n' for path in _sources("*.cpp")), encoding="utf-8")
-    program = folder / _PROGRAM
-    includes = [*(f"-I{each}" for each in _SOURCES), *(f"-isystem{path}" for path in sdk.headers)]
+    """The runner, and what applications link with."""
+    includes = [f"-I{_SHARED}", f"-I{_VERBS}", *(f"-isystem{path}" for path in sdk.headers)]
+    flags = [*_FLAGS, f'-DEXECUTORCH_VERSION="{sdk.executorch_version}"', *includes]
+    shared, verbs = (_object(toolchain, flags, sources, folder) for sources in (_SHARED, _VERBS))
     # Kernels and backends register themselves when they are loaded: nothing names them.
     libraries = [f"-L{folder}", "-Wl,--no-as-needed", *(f"-l:{name}" for name in LIBRARIES)]
-    version = f'-DEXECUTORCH_VERSION="{sdk.executorch_version}"'
-    toolchain.run("g++", *_FLAGS, version, *includes, "-s", "-Wl,--gc-sections", "-o", program, whole, *libraries)
-    whole.unlink()
+    linking = ["-s", "-Wl,--gc-sections"]
+    program = folder / _PROGRAM
+    toolchain.run("g++", *linking, "-o", program, verbs, shared, *libraries)
+    there = folder / APPLICATION
+    there.mkdir()
+    # Beside it lie links to ExecuTorch's libraries, and no C library: that is the application's.
+    named = [f"-Wl,-soname,{_LIBRARY}", "-Wl,-rpath,$ORIGIN"]
+    toolchain.run("g++", "-shared", *linking, *named, "-o", there / _LIBRARY, shared, *libraries)
+    for name in _HEADERS:
+        shutil.copyfile(_SHARED / name, there / name)
+    for name in LIBRARIES:
+        (there / name).symlink_to(Path("..", name))
+    for made in (shared, verbs):
+        made.unlink()
     return program
 
 
-def _sources(pattern: str) -> list[Path]:
-    return [path for folder in _SOURCES for path in sorted(folder.glob(pattern))]
+def _object(toolchain: Toolchain, flags: list[str], sources: Path, folder: Path) -> Path:
+    # As one file, which takes a quarter of the time: most of it goes into headers.
+    whole, made = folder / f"{sources.name}.cpp", folder / f"{sources.name}.o"
+    whole.write_text("".join(f'#include "{path}"\n' for path in sorted(sources.glob("*.cpp"))), encoding="utf-8")
+    toolchain.run("g++", *flags, "-c", "-o", made, whole)
+    whole.unlink()
+    return made

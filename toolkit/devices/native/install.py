@@ -7,7 +7,7 @@ from toolkit.devices.device import check
 from toolkit.devices.digests import sha256_of, sums
 from toolkit.devices.disk import require_room
 from toolkit.devices.home import Home, scratch
-from toolkit.devices.native.build import build_runner, runner_command
+from toolkit.devices.native.build import APPLICATION, build_runner, runner_command
 from toolkit.devices.releases.transfer import arrived, forget, send
 from toolkit.units import format_bytes
 
@@ -18,20 +18,23 @@ def install_native_agent(home: Home, on_note: Callable[[str], None]) -> Agent:
     Raises BadInput without a compiler, BoardError.
     """
     built = build_runner(home.machine)
-    files = {path.name: sha256_of(path) for path in sorted(built.iterdir())}
+    paths = {str(path.relative_to(built)): path for path in sorted(built.rglob("*"))}
+    files = {name: sha256_of(path) for name, path in paths.items() if path.is_file() and not path.is_symlink()}
+    links = {name: str(path.readlink()) for name, path in paths.items() if path.is_symlink()}
     folder = home.at("runner", built.name)
     if sums(home, [f"{folder}/{name}" for name in files]) != list(files.values()):
-        size = sum(path.stat().st_size for path in built.iterdir())
+        size = sum(paths[name].stat().st_size for name in files)
         require_room(home, 2 * size, "the runner")
         on_note(f"sending the native runner to the board (once, {format_bytes(size)})")
-        send(home, {sha: built / name for name, sha in files.items()})
+        send(home, {sha: paths[name] for name, sha in files.items()})
         with scratch(home, "runner") as part:
             here = home.within(part)
-            steps = ["set -e", f"mkdir {here}"]
+            steps = ["set -e", f"mkdir -p {here}/{APPLICATION}"]
             for name, sha in files.items():
                 steps.append(f"cp {home.within(arrived(home, sha))} {home.within(f'{part}/{name}')}")
+            steps += [f"ln -s {led} {home.within(f'{part}/{name}')}" for name, led in links.items()]
             # Those of other versions go: nothing on the board needs them.
             steps += [f"chmod 755 {here}/*", "sync", "rm -rf runner/*", f"mv {here} {home.within(folder)}", "sync"]
             check(home.run("\n".join(steps), timeout_s=300), "installing the runner", home.where)
         forget(home, list(files.values()))
-    return Agent(home, runner_command(folder, home.machine))
+    return Agent(home, runner_command(folder, home.machine), library=f"{folder}/{APPLICATION}")

@@ -1,0 +1,143 @@
+// As edge_runtime/model.py.
+#include "model.hpp"
+
+#include <limits>
+
+#include "clock.hpp"
+#include "learned.hpp"
+#include "messages.hpp"
+#include "support.hpp"
+#include "threads.hpp"
+
+namespace edge {
+
+namespace {
+
+// What could not be loaded is tried again after so long: it may have been mended.
+constexpr std::int64_t kPatienceNs = 10'000'000'000;
+// Of a release that does not say it; as edge_runtime/learning.py.
+constexpr double kLearningRate = 1e-3, kJitter = 0.25, kMostSeconds = 86'400;
+constexpr std::int64_t kUsualSteps = 40;
+
+// The pool of threads is the process's, and must not change under a call.
+void use_threads(int threads) {
+  static std::mutex lock;
+  static int used = 0;
+  const std::lock_guard<std::mutex> locked(lock);
+  if (used == threads) return;
+  if (used != 0)
+    throw refusal("edge_load", "another model of this process runs with threads=" + std::to_string(used), "Give as many.");
+  keep_messages();
+  set_threads({{"threads", threads}});
+  used = threads;
+}
+
+void require_sane(const edge_how& how) {
+  if (how.steps < 0) throw refusal("edge_learn", "steps is " + std::to_string(how.steps), "Give 1 or more, or 0: as usual.");
+  if (!(how.seconds >= 0 && how.seconds <= kMostSeconds))
+    throw refusal("edge_learn", "seconds is " + std::to_string(how.seconds), "Give more than 0, and 86400 at most, or 0: no limit.");
+}
+
+Json jitter_of(const State& state, const Json& usual) {
+  if (usual.contains("jitter") && !usual.at("jitter").empty()) return usual.at("jitter");
+  Json jitter = Json::object();
+  for (const Entry& entry : state.told->entries) jitter[entry.name] = kJitter;
+  return jitter;
+}
+
+}  // namespace
+
+Model::Model(std::string root, int threads) : root_(std::move(root)) {
+  use_threads(threads);
+  state_ = load_state(look(root_), nullptr);
+}
+
+Answer Model::call(std::span<const edge_tensor> inputs) {
+  const std::shared_ptr<State> state = now();
+  Answer answer{state->told, 0, {}};
+  answer.values = state->call(inputs, answer.examples);
+  return answer;
+}
+
+std::shared_ptr<State> Model::now() {
+  try {
+    const Served served = look(root_);
+    const std::lock_guard<std::mutex> locked(changing_);
+    if (served == state_->served || (refused_ == served && now_ns() < again_ns_)) return state_;
+    refused_ = served;  // until it is loaded, or mended
+    again_ns_ = now_ns() + kPatienceNs;
+    return take_over(served);
+  } catch (const std::exception& error) {  // an application goes on, whatever happens to the disk
+    const std::lock_guard<std::mutex> locked(changing_);
+    warning_ = error.what();
+    return state_;
+  }
+}
+
+bool Model::reload() {
+  const Served served = look(root_);
+  const std::lock_guard<std::mutex> locked(changing_);
+  if (served == state_->served) return false;
+  take_over(served);
+  return true;
+}
+
+std::shared_ptr<State> Model::take_over(const Served& served) {
+  state_ = load_state(served, state_.get());
+  refused_.reset();
+  warning_.clear();
+  return state_;
+}
+
+Json Model::info() {
+  Json told = now()->info();
+  const std::lock_guard<std::mutex> locked(changing_);
+  told["warning"] = warning_.empty() ? Json() : Json(warning_);
+  return told;
+}
+
+Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& targets, const edge_how& how) {
+  require_sane(how);
+  const Alone alone = Alone::learning(root_);
+  const std::shared_ptr<State> state = now();
+  const Deadline deadline(how.seconds > 0 ? how.seconds : std::numeric_limits<double>::infinity());
+  Tensors support = support_of(*state, inputs, targets);
+  require_writable(state->served);
+  const Json& learn_by = state->manifest.at("learn");
+  std::vector<std::string> programs;
+  for (const auto& [name, file] : learn_by.at("programs").items()) programs.push_back(file.get<std::string>());
+  require_whole(state->served, state->manifest, programs);
+  const Json usual = learn_by.value("usual", Json::object());
+  const Json spec = {{"release", state->served.folder()},
+                     {"seed", how.seed},
+                     {"lr", kLearningRate},
+                     {"jitter", jitter_of(*state, usual)}};
+  Learned learned;
+  try {
+    Learner learner(spec, std::move(support));
+    const std::int64_t steps = how.steps ? how.steps : usual.value("steps", kUsualSteps);
+    learned.outcome = edge::learn(learner, steps, deadline, [](const std::string&, const Json&) {});
+    learned.examples = static_cast<std::int64_t>(learner.strata().size());
+    if (learned.outcome.accepted) {
+      const Alone changing = Alone::changing(root_);
+      keep(state->served, learned.outcome.learned);
+    }
+  } catch (const Failure& failure) {
+    if (failure.kind == "EdgeRuntimeError") throw;
+    throw refusal(root_, std::string("learning ended early: ") + failure.what(), "It serves what it served.");
+  }
+  reload();
+  return learned;
+}
+
+bool Model::undo() {
+  bool left = false;
+  {
+    const Alone alone = Alone::learning(root_), changing = Alone::changing(root_);
+    left = edge::undo(now()->served);
+  }
+  reload();
+  return left;
+}
+
+}  // namespace edge

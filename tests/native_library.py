@@ -1,0 +1,173 @@
+"""A board's folder that serves a release for ExecuTorch, and the library that applications link with, called from Python."""
+
+import ctypes
+import json
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.digests import sha256
+from toolkit.devices.native.build import APPLICATION, build_runner
+
+TYPES = ("float32", "int64", "int32", "int16", "uint8", "int8", "bool")
+
+
+class Tensor(ctypes.Structure):
+    """`edge_tensor`."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("type", ctypes.c_int),
+        ("values", ctypes.c_void_p),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("dimensions", ctypes.c_size_t),
+    )
+
+
+class Answer(ctypes.Structure):
+    """`edge_answer`."""
+
+    _fields_ = (
+        ("values", ctypes.POINTER(ctypes.c_float)),
+        ("examples", ctypes.c_size_t),
+        ("values_per_example", ctypes.c_size_t),
+        ("classes", ctypes.POINTER(ctypes.c_char_p)),
+        ("classes_count", ctypes.c_size_t),
+        ("release", ctypes.c_char_p),
+    )
+
+
+class How(ctypes.Structure):
+    """`edge_how`."""
+
+    _fields_ = (("steps", ctypes.c_int64), ("seconds", ctypes.c_double), ("seed", ctypes.c_uint64))
+
+
+class Learned(ctypes.Structure):
+    """`edge_learned`."""
+
+    _fields_ = (
+        ("accepted", ctypes.c_int),
+        ("reason", ctypes.c_char_p),
+        ("examples", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("judged", ctypes.c_int),
+        *((name, ctypes.c_double) for name in ("loss_before", "score_before", "loss_after", "score_after")),
+    )
+
+
+class Refused(Exception):
+    """What `edge_error` says."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer, copied out of the library."""
+
+    values: np.ndarray
+    classes: list[str]
+    release: str
+
+
+class Model:
+    """`edge_model`."""
+
+    def __init__(self, root: Path, threads: int = 1) -> None:
+        self._library = library()
+        self._model = self._library.edge_load(str(root).encode(), threads)
+        if not self._model:
+            raise Refused(self._library.edge_error().decode())
+
+    def close(self) -> None:
+        self._library.edge_close(self._model)
+
+    def __call__(self, *inputs: np.ndarray, **named: np.ndarray) -> Said:
+        answer = Answer()
+        given = _tensors(inputs, named)
+        self._check(self._library.edge_call(self._model, given, len(given), ctypes.byref(answer)))
+        shape = answer.examples, answer.values_per_example
+        values = np.ctypeslib.as_array(answer.values, (shape[0] * shape[1],)).reshape(shape).copy()
+        return Said(values, [answer.classes[i].decode() for i in range(answer.classes_count)], answer.release.decode())
+
+    def learn(self, x: np.ndarray, y: np.ndarray, **how: Any) -> dict[str, Any]:
+        learned = Learned()
+        given, target = _tensors((x,), {}), _tensors((y,), {})
+        asked = ctypes.byref(How(**how)) if how else None
+        self._check(self._library.edge_learn(self._model, given, 1, target, asked, ctypes.byref(learned)))
+        return {name: getattr(learned, name) for name, _ in Learned._fields_}
+
+    def undo(self) -> bool:
+        return self._check(self._library.edge_undo(self._model)) == 1
+
+    def reload(self) -> bool:
+        return self._check(self._library.edge_reload(self._model)) == 1
+
+    def info(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self._library.edge_info(self._model))
+        return told
+
+    def input(self, place: int) -> tuple[str, str, tuple[int, ...]] | None:
+        """Name, type and shape."""
+        found = Tensor()
+        if self._check(self._library.edge_input(self._model, place, ctypes.byref(found))) == 0:
+            return None
+        shape = tuple(found.shape[i] for i in range(found.dimensions))
+        return found.name.decode(), TYPES[found.type], shape
+
+    def _check(self, said: int) -> int:
+        if said < 0:
+            raise Refused(self._library.edge_error().decode())
+        return said
+
+
+def library() -> ctypes.CDLL:
+    """This machine's."""
+    loaded = ctypes.CDLL(str(application() / "libedge_runtime.so"))
+    loaded.edge_load.restype = ctypes.c_void_p
+    loaded.edge_load.argtypes = [ctypes.c_char_p, ctypes.c_int]
+    for name in ("edge_error", "edge_info"):
+        getattr(loaded, name).restype = ctypes.c_char_p
+    for name in ("close", "info", "reload", "undo"):
+        getattr(loaded, f"edge_{name}").argtypes = [ctypes.c_void_p]
+    tensors = ctypes.POINTER(Tensor)
+    loaded.edge_call.argtypes = [ctypes.c_void_p, tensors, ctypes.c_size_t, ctypes.POINTER(Answer)]
+    loaded.edge_input.argtypes = [ctypes.c_void_p, ctypes.c_size_t, tensors]
+    loaded.edge_learn.argtypes = [
+        *(ctypes.c_void_p, tensors, ctypes.c_size_t, tensors, ctypes.POINTER(How), ctypes.POINTER(Learned))
+    ]
+    return loaded
+
+
+def application() -> Path:
+    """The folder that applications of this machine link with."""
+    return build_runner(platform.machine()) / APPLICATION
+
+
+def serve(root: Path, release: Path) -> str:
+    """Let a folder serve the release in that one, as a deployment would; its digest."""
+    digest = sha256(str(release / "manifest.json"))
+    for name in ("releases", "adapted"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    if not (root / "releases" / digest).exists():
+        shutil.copytree(release, root / "releases" / digest)
+    aside = root / "aside"
+    aside.symlink_to(Path("releases", digest))
+    aside.rename(root / "current")
+    return digest
+
+
+def _tensors(inputs: tuple[np.ndarray, ...], named: Mapping[str, np.ndarray]) -> Any:
+    pairs = [*((None, each) for each in inputs), *((name.encode(), each) for name, each in named.items())]
+    arrays = [(name, np.ascontiguousarray(each)) for name, each in pairs]
+    made = (Tensor * len(arrays))()
+    for tensor, (name, array) in zip(made, arrays, strict=True):
+        shape = (ctypes.c_int64 * array.ndim)(*array.shape)
+        tensor.name, tensor.type, tensor.values = name, TYPES.index(str(array.dtype)), array.ctypes.data
+        tensor.shape, tensor.dimensions = shape, array.ndim
+    made.kept = arrays  # as long as the structures point into them
+    return made
