@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -211,3 +213,17 @@ def test_help_is_shown(shared: Workplace, verb: str) -> None:
     done = shared.deploy(*verb.split(), "--help")
     assert done.returncode == 0
     assert "Usage: deploy" in done.stdout
+
+
+def test_an_error_that_nobody_reads_ends_with_its_code_and_without_a_traceback(shared: Workplace) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", "from toolkit.cli import main; main()", "status", "--target", "nowhere", "--json"]
+    done = subprocess.run(
+        command, cwd=shared.folder, env=shared.environment(), stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert done.returncode == 2, done.stderr
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr

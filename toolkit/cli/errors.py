@@ -1,6 +1,7 @@
 """How the command line ends: an exit code, and one or two lines for what a user can do something about."""
 
 import json
+import os
 import sys
 
 import typer
@@ -49,12 +50,12 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
             raise
         error.message = error.message.replace("Value error, ", "")  # pydantic's words, of which typer makes its own
         if "--json" in arguments:
-            print(json.dumps({"error": error.format_message(), "where": None, "next": "See --help."}))
+            _print_json(error.format_message(), None, "See --help.")
         usage()
         return error.exit_code
     if exit_code in (INTERRUPTED, TERMINATED):  # typer, too, ends with the former
         if "--json" in arguments:
-            print(json.dumps({"error": "interrupted", "where": None, "next": _GO_ON.capitalize()}))
+            _print_json("interrupted", None, _GO_ON.capitalize())
         go_unheard()
         serves = "The board serves what it served before"
         if not _INSTALLS_NOTHING & set(arguments[:1]):
@@ -76,10 +77,17 @@ def _ended_by(error: DeployError, arguments: list[str]) -> int:
     if error.next:
         error.next = at_host(error.next, given_host(arguments))
     if "--json" in arguments:
-        print(json.dumps({"error": error.what, "where": error.where, "next": error.next}))
+        _print_json(error.what, error.where, error.next)
     show(error)
     return error.exit_code
 
 
 def _console() -> Console:
     return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _print_json(what: str, where: str | None, following: str | None) -> None:
+    try:
+        print(json.dumps({"error": what, "where": where, "next": following}), flush=True)
+    except BrokenPipeError:  # whoever asked is gone: an interrupt often goes to all programs of a pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
