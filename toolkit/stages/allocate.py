@@ -111,7 +111,8 @@ def _wanted(
 def _stay_or_learn(
     board: Known, job: Job, profile: Profiled, budget: Budget, request: Request, watch: Watch
 ) -> Planned | Learned:
-    if (dense := stay_dense(board, job, profile, budget)) is None:
+    dense = stay_dense(board, job, profile, budget, request.recovery_steps is not None, watch)
+    if dense is None:
         return learn(board, job, profile, request.curve, request.seed, watch)
     others = {choice.precision for choice in dense.allocation.selection.values()} - {"fp32"}
     watch.note(f"the dense model already fits the budget: it stays dense{''.join(f', in {each}' for each in others)}")

@@ -13,11 +13,13 @@ from toolkit.profiling import Budget, Limit, WholeModel
 from toolkit.profiling.budget import Number
 from toolkit.profiling.latency_model import Interval
 from toolkit.stages.accuracy import expected_accuracy
+from toolkit.stages.effort import is_large
 from toolkit.stages.learn import plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned, frontier_points
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
+from toolkit.stages.quantise import least_loss
 from toolkit.stages.settle import AIM
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import Whole, dense_forms
@@ -31,11 +33,14 @@ _ROOM: dict[Clock, float] = {"wall": (1 + AIM["wall"]) / 2, "instructions": 1.0}
 _NOTICEABLE = 0.01
 
 
-def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Planned | None:
+def stay_dense(
+    board: Known, job: Job, profile: Profiled, budget: Budget, recovers: bool, watch: Watch
+) -> Planned | None:
     """The dense model, if it fits: no gain is higher. In another precision where it is as accurate there, and faster.
 
-    None where it does not fit, or where latency is to be as low as an accuracy allows; also where it fits in another
-    precision alone: compact layers may do so, too, and their cores learn on the board.
+    None where it does not fit, or where latency is to be as low as an accuracy allows. Also where it fits in another
+    precision alone: compact layers may do so, too, and their cores learn on the board. But one so large that it is
+    hardly trained, unless that is asked for (`recovers`), loses less by such a precision than by such layers.
     """
     if budget.keep_accuracy is not None:
         return None
@@ -43,13 +48,24 @@ def stay_dense(board: Known, job: Job, profile: Profiled, budget: Budget) -> Pla
     forms = [each for each in dense_forms(profile) if costs.allows(each.selection)]
     fitting = [each for each in forms if _fits(each, budget, clock)]
     if fitting[:1] != forms[:1]:
-        return None
+        fitting = [each for each in fitting if is_large(job) and not recovers and _loses_little(job, profile, each)]
+        if not fitting:
+            return None
+        watch.note(
+            "compact layers of a network this large want more training than is done by default: "
+            "--set recovery.steps=N weighs them, too, and trains"
+        )
 
     def worth(selection: Selection) -> float:
         return expected_accuracy(job, {}, selection, profile.precisions.arithmetics) if len(fitting) > 1 else 0.0
 
     chosen = max(fitting, key=lambda each: (worth(each.selection), -each.timed.measurement.median_ms))
     return _planned(job, profile, budget, chosen, clock)
+
+
+def _loses_little(job: Job, profile: Profiled, form: Whole) -> bool:
+    arithmetics = {choice.precision for choice in form.selection.values()} - {"fp32"}
+    return all(least_loss(job, profile.precisions.arithmetics[each]) <= _NOTICEABLE for each in arithmetics)
 
 
 def only_dense(board: Known, job: Job, profile: Profiled, budget: Budget, watch: Watch) -> Planned:
