@@ -91,7 +91,9 @@ def _kept_rows(transports: tuple[str, ...], quick: bool) -> Path:
     """Where the rows of an unfinished run are kept, by the code that they tell of."""
     root = Path(__file__).parents[1]
     sources = [
-        path for folder in ("toolkit/devices", "edge_runtime", "device_tests") for path in sorted((root / folder).rglob("*.[pch]*"))
+        path
+        for folder in ("toolkit/devices", "edge_runtime", "device_tests")
+        for path in sorted((root / folder).rglob("*.[pch]*"))
     ]
     key = digest(*(path.read_bytes() for path in sources if path.suffix in (".py", ".cpp", ".hpp")), transports, quick)
     folder = cache_folder() / "benchmarks"

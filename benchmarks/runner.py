@@ -56,7 +56,8 @@ def main() -> None:
     started = time.monotonic()
     torch.manual_seed(0)
     folders = {machine: build_runner(machine) for machine in dict.fromkeys((platform.machine(), "aarch64"))}
-    size = sum(path.stat().st_size for path in folders["aarch64"].iterdir())
+    there = folders["aarch64"].rglob("*")
+    size = sum(path.stat().st_size for path in there if path.is_file() and not path.is_symlink())
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         models = {form: model for form, model in _models(quick).items() if not quick or form == "compact"}

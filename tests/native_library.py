@@ -1,9 +1,10 @@
-"""A board's folder that serves a release for ExecuTorch, and the library that applications link with, called from Python."""
+"""A folder that serves a release for ExecuTorch, and the library that applications link with, called from Python."""
 
 import ctypes
 import json
 import platform
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,26 @@ import numpy as np
 
 from edge_runtime.digests import sha256
 from toolkit.devices.native.build import APPLICATION, build_runner
+from toolkit.devices.native.toolchain import find_toolchain
 
+# Classes and logits of an example of zeros, a line each.
+_IN_C = """
+#include <stdio.h>
+#include "edge_runtime.h"
+
+int main(int count, char** arguments) {
+  edge_model* model = edge_load(count == 2 ? arguments[1] : NULL, 1);
+  edge_tensor input;
+  float zeros[4096] = {0};
+  edge_answer answer;
+  if (!model || edge_input(model, 0, &input) != 1) return puts(edge_error()), 1;
+  input.values = zeros;
+  if (edge_call(model, &input, 1, &answer) != 0) return puts(edge_error()), 1;
+  for (size_t i = 0; i < answer.values_per_example; ++i) printf("%s %.6f\\n", answer.classes[i], answer.values[i]);
+  edge_close(model);
+  return 0;
+}
+"""
 TYPES = ("float32", "int64", "int32", "int16", "uint8", "int8", "bool")
 
 
@@ -127,7 +147,7 @@ class Model:
 
 def library() -> ctypes.CDLL:
     """This machine's."""
-    loaded = ctypes.CDLL(str(application() / "libedge_runtime.so"))
+    loaded = ctypes.CDLL(str(application(platform.machine()) / "libedge_runtime.so"))
     loaded.edge_load.restype = ctypes.c_void_p
     loaded.edge_load.argtypes = [ctypes.c_char_p, ctypes.c_int]
     for name in ("edge_error", "edge_info"):
@@ -143,9 +163,20 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
-def application() -> Path:
-    """The folder that applications of this machine link with."""
-    return build_runner(platform.machine()) / APPLICATION
+def application(machine: str) -> Path:
+    """The folder that applications for that machine link with."""
+    return build_runner(machine) / APPLICATION
+
+
+def compile_c(machine: str, folder: Path) -> Path:
+    """A program in C for that machine that links with the library; it takes the folder of a board."""
+    (folder / "main.c").write_text(_IN_C)
+    there, compiler = application(machine), find_toolchain(machine).program("gcc")
+    strict = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+    # What ExecuTorch's libraries need is looked for where the program runs.
+    linked = [f"-I{there}", f"-L{there}", "-ledge_runtime", "-Wl,--unresolved-symbols=ignore-in-shared-libs"]
+    subprocess.run([compiler, *strict, "main.c", "-o", "main", *linked], cwd=folder, check=True)
+    return folder / "main"
 
 
 def serve(root: Path, release: Path) -> str:

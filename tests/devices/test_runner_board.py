@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from native import Made, make_release, timing
+from native_library import application, compile_c
 from safetensors.numpy import load_file, save_file
 
 from toolkit.devices import connect
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.device import Device, check
 from toolkit.devices.native.build import build_runner, runner_command
+from toolkit.devices.native.sdk import LIBRARIES
 from toolkit.runtimes import executorch
 from toolkit.targets import Target
 
@@ -49,7 +52,9 @@ def there(emulated_pi: Target, tmp_path_factory: pytest.TempPathFactory) -> Iter
     check(device.run(f"rm -rf {root} && mkdir -p {root}/runner {root}/release"), "making folders", "board")
     for folder, name in ((build_runner("aarch64"), "runner"), (made.bundle.folder, "release")):
         for path in sorted(folder.iterdir()):
-            device.push(path, f"{ROOT}/{name}/{path.name}")
+            if path.is_file():
+                device.push(path, f"{ROOT}/{name}/{path.name}")
+    device.push(application("aarch64") / "libedge_runtime.so", f"{ROOT}/libedge_runtime.so")
     check(device.run(f"chmod +x {root}/runner/*"), "making it executable", "board")
     yield There(device, made)
     device.run(f"rm -rf {root}")
@@ -103,3 +108,24 @@ def test_a_program_cut_short_is_said_so(there: There, tmp_path: Path) -> None:
     said = there.run(tmp_path, "bench", {"runtime": "executorch", "threads": 1, **timing(), "programs": [entry]})[-1]
     assert said["event"] == "error"
     assert "cut.pte" in said["message"]
+
+
+def test_a_program_in_c_calls_a_release_there(there: There, tmp_path: Path) -> None:
+    """With the board's own C and C++ libraries; the runner brings its own."""
+    there.device.push(compile_c("aarch64", tmp_path), f"{ROOT}/main")
+    released = f"board/releases/{there.made.bundle.digest}"
+    steps = [
+        f"cd {shlex.quote(ROOT)}",
+        f"mkdir -p {released} board/adapted lib",
+        f"cp release/* {released}/",
+        f"ln -sfn releases/{there.made.bundle.digest} board/current",
+        *(f"ln -sf ../runner/{name} lib/{name}" for name in LIBRARIES),
+        "chmod +x main",
+        "LD_LIBRARY_PATH=$PWD:$PWD/lib ./main $PWD/board",
+    ]
+    done = check(there.device.run(" && ".join(steps)), "calling the release", "board")
+    with torch.no_grad():
+        [logits] = there.made.head(there.made.backbone(torch.zeros_like(there.made.x[:1]))).numpy()
+    rows = [line.split() for line in done.stdout.decode().splitlines()]
+    assert [row[0] for row in rows] == ["a", "b", "c"]
+    np.testing.assert_allclose([float(row[1]) for row in rows], logits, atol=1e-5)

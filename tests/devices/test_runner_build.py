@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from toolkit.devices.native import sdk as runner_sdk
-from toolkit.devices.native.build import build_runner, runner_command
-from toolkit.devices.native.toolchain import find_toolchain
+from toolkit.devices.native.build import APPLICATION, build_runner, runner_command
+from toolkit.devices.native.sdk import LIBRARIES
+from toolkit.devices.native.toolchain import Toolchain, find_toolchain, loader_name
 from toolkit.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
 SOURCES = Path(__file__).parents[2] / "edge_runtime" / "native"
 _NEEDED = "NEEDED"
+_OF_APPLICATIONS = ("libedge_runtime.so", "edge_runtime.h", "edge_runtime.hpp")
+_EXPORTED = {f"edge_{verb}" for verb in ("load", "close", "error", "input", "call", "reload", "info", "learn", "undo")}
 
 
 @pytest.fixture(params=["x86_64", "aarch64"])
@@ -29,12 +32,35 @@ def machine(request: pytest.FixtureRequest) -> str:
 
 def test_all_that_it_needs_is_in_its_folder(machine: str) -> None:
     toolchain, folder = find_toolchain(machine), build_runner(machine)
-    files = {path.name for path in folder.iterdir()}
-    for path in folder.iterdir():
-        lines = toolchain.run("objdump", "-p", path).splitlines()
-        needed = {line.split()[1] for line in lines if line.split()[:1] == [_NEEDED]}
-        assert needed <= files, path.name
+    files = {path.name for path in folder.iterdir() if path.is_file()}
+    for name in files:
+        assert _needed(toolchain, folder / name) <= files, name
     assert build_runner(machine) == folder
+
+
+def test_what_applications_link_with_lies_beside_executorch_and_away_from_a_c_library(machine: str) -> None:
+    toolchain, folder = find_toolchain(machine), build_runner(machine) / APPLICATION
+    assert {path.name for path in folder.iterdir()} == {*LIBRARIES, *_OF_APPLICATIONS}
+    assert {path.name for path in folder.iterdir() if path.is_symlink()} == set(LIBRARIES)
+    for name in LIBRARIES:
+        assert (folder / name).resolve() == (folder.parent / name).resolve()
+    needed = _needed(toolchain, folder / "libedge_runtime.so")
+    assert set(LIBRARIES) <= needed
+    assert needed - set(LIBRARIES) <= {
+        "libstdc++.so.6",
+        "libm.so.6",
+        "libgcc_s.so.1",
+        "libc.so.6",
+        f"{loader_name(machine)}",
+    }
+    symbols = toolchain.run("objdump", "-T", folder / "libedge_runtime.so").splitlines()
+    exported = {line.split()[-1] for line in symbols if " .text" in line and " g " in line}
+    assert exported == _EXPORTED
+
+
+def _needed(toolchain: Toolchain, path: Path) -> set[str]:
+    lines = toolchain.run("objdump", "-p", path).splitlines()
+    return {line.split()[1] for line in lines if line.split()[:1] == [_NEEDED]}
 
 
 def test_a_board_has_room_for_it() -> None:
@@ -42,7 +68,8 @@ def test_a_board_has_room_for_it() -> None:
         find_toolchain("aarch64")
     except BadInput as error:
         pytest.skip(f"NO COMPILER: the size of the aarch64 runner is NOT tested; {error.next}")
-    assert sum(path.stat().st_size for path in build_runner("aarch64").iterdir()) <= 16_000_000
+    there = build_runner("aarch64").rglob("*")
+    assert sum(path.stat().st_size for path in there if path.is_file() and not path.is_symlink()) <= 16_000_000
 
 
 def test_a_folder_with_spaces_and_quotes(tmp_path: Path) -> None:

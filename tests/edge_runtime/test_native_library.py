@@ -1,6 +1,7 @@
-"""Applications in other languages call what a board serves for ExecuTorch: the library's C functions, here from Python."""
+"""Applications in other languages call what a board serves for ExecuTorch: the C functions, here called from Python."""
 
 import json
+import platform
 import shutil
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from native import Made, make_release
-from native_library import Model, Refused, application, serve
+from native_library import Model, Refused, application, compile_c, serve
 from safetensors.numpy import save_file
 
 from edge_runtime.generations import generations
@@ -21,24 +22,6 @@ from toolkit.devices.counters import parse_load
 from toolkit.runtimes import executorch, onnxruntime
 
 pytestmark = pytest.mark.usefixtures("compiler")
-
-_MAKE_C = """
-#include <stdio.h>
-#include "edge_runtime.h"
-
-int main(int count, char** arguments) {
-  edge_model* model = edge_load(arguments[1], 1);
-  edge_tensor input;
-  float zeros[4096] = {0};
-  edge_answer answer;
-  if (count != 2 || !model || edge_input(model, 0, &input) != 1) return puts(edge_error()), 1;
-  input.values = zeros;
-  if (edge_call(model, &input, 1, &answer) != 0) return puts(edge_error()), 1;
-  for (size_t i = 0; i < answer.values_per_example; ++i) printf("%s %.6f\\n", answer.classes[i], answer.values[i]);
-  edge_close(model);
-  return 0;
-}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -289,11 +272,9 @@ def test_a_learned_file_of_either_side_is_read_by_the_other(made: Made, model: M
 
 
 def test_a_program_in_c_links_with_it(root: Path, tmp_path: Path, model: Model, made: Made) -> None:
-    (tmp_path / "main.c").write_text(_MAKE_C)
-    there = application()
-    command = ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{there}", "main.c", "-o", "main"]
-    subprocess.run([*command, f"-L{there}", "-ledge_runtime", f"-Wl,-rpath,{there}"], cwd=tmp_path, check=True)
-    done = subprocess.run([tmp_path / "main", root], capture_output=True, text=True, check=False)
+    program = compile_c(platform.machine(), tmp_path)
+    environment = {"LD_LIBRARY_PATH": str(application(platform.machine()))}
+    done = subprocess.run([program, root], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     [logits] = model(np.zeros(made.x.shape[1:], np.float32)).values
     rows = [line.split() for line in done.stdout.splitlines()]

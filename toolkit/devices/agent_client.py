@@ -30,8 +30,8 @@ class AgentError(BoardError):
 class Agent:
     """The agent on one board; `command` starts it from the board's shell.
 
-    Of one in Python, `archive` is where its sources lie, which applications import, and `site` the packages it needs; of
-    a native one, `library` is the folder of what applications link with.
+    Of one in Python, `archive` is where its sources lie, which applications import, and `site` the packages it needs.
+    Of a native one, `library` is the folder of what applications link with.
     """
 
     home: Home

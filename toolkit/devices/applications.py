@@ -1,4 +1,4 @@
-"""What applications on a board use, at paths that stay: `edge_runtime` with the packages that it needs, or as a library."""
+"""What applications on a board use, at paths that stay: `edge_runtime` with its packages, or what they link with."""
 
 import secrets
 
