@@ -130,8 +130,10 @@ def test_what_the_runtime_has_no_int8_for_is_listed_again_and_again(place: Workp
     for attempt in range(2):  # the second finds its bundle in the cache
         found = pipeline.deploy(request, place.target, overrides, Silent(), place.folder / f"odd {attempt}")
         assert found.active
-        assert any("grown, Softmax stay fp32" in note for note in found.notes), found.notes
+        assert sum("grown, Softmax stay fp32" in note for note in found.notes) == 1, found.notes
         assert {each.layer: each.precision for each in found.allocation}["first"] == "int8"
+    planned = pipeline.plan(request, place.target, overrides, Silent(), place.folder / "planned")
+    assert sum("grown, Softmax stay fp32" in note for note in planned.notes) == 1, planned.notes
 
 
 def _where_int8_is_slower(place: Workplace) -> tuple[Known, Job, Profiled, Profile]:

@@ -45,8 +45,8 @@ class Batch(BaseModel):
 class Profile(BaseModel):
     """Rows by signature (a layer under one choice, or `program <digest>` for a whole model), with their provenance.
 
-    By a program's signature, `process_bytes` holds the peak memory of a process that ran nothing else, and
-    `program_bytes` the size of its file.
+    By a program's signature, `process_bytes` holds the peak memory of a process that ran nothing else, `program_bytes`
+    the size of its file, and `left_in_fp32` what its runtime has no int8 for, of those where that is anything.
     `rate_hz` is the pace of the paced rows still to be measured.
     """
 
@@ -65,6 +65,7 @@ class Profile(BaseModel):
     rows: dict[str, Measurement] = {}
     process_bytes: dict[str, PositiveInt] = {}
     program_bytes: dict[str, PositiveInt] = {}
+    left_in_fp32: dict[str, tuple[str, ...]] = {}
     batches: tuple[Batch, ...] = ()
 
     def with_rows(
@@ -73,6 +74,7 @@ class Profile(BaseModel):
         process_bytes: dict[str, int],
         batch: Batch | None = None,
         program_bytes: dict[str, int] | None = None,
+        left_in_fp32: dict[str, tuple[str, ...]] | None = None,
     ) -> "Profile":
         """The profile with further rows; newer ones win, and leave the batch that they were in."""
         older = [
@@ -84,6 +86,7 @@ class Profile(BaseModel):
                 "rows": {**self.rows, **rows},
                 "process_bytes": {**self.process_bytes, **process_bytes},
                 "program_bytes": {**self.program_bytes, **(program_bytes or {})},
+                "left_in_fp32": {**self.left_in_fp32, **(left_in_fp32 or {})},
                 "batches": (*(each for each in older if each.rows), *([batch] if batch else [])),
                 "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "toolkit_version": __version__,

@@ -43,11 +43,15 @@ class NotStored(BadInput):
 
 @dataclass(frozen=True)
 class WholeModel:
-    """One model on the board: its times, peak memory of a process that serves it, and the bytes it loads."""
+    """One model on the board: its times, peak memory of a process that serves it, and the bytes it loads.
+
+    `left_in_fp32` are layers and kinds of operators that its runtime has no int8 for, though it was asked for.
+    """
 
     measurement: Measurement
     peak_bytes: int
     size_bytes: int
+    left_in_fp32: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,15 @@ def time_models(
                 judged_by_p95=tails,
             )
             sizes = {key: len(timeable.program.data) for key, timeable in batch.items()}
-            profile = profile.with_rows(found.rows, found.peak_bytes, found.batch, sizes)
+            left = {key: names for key, each in batch.items() if (names := _left_in_fp32(each.program))}
+            profile = profile.with_rows(found.rows, found.peak_bytes, found.batch, sizes, left)
             save_profile(profile, path)
     return [
         WholeModel(
             profile.rows[each.key],
             profile.process_bytes[each.key],
             profile.program_bytes[each.key] + _tensors_bytes(each.shapes),
+            profile.left_in_fp32.get(each.key, ()),
         )
         for each in named
     ], profile
@@ -177,6 +183,10 @@ def _timeables(runtime: Runtime, named: dict[str, _Named]) -> dict[str, Timeable
 def _program(runtime: Runtime, named: _Named) -> Program:
     graph, holes = named.graph or _graph(named.model)
     return runtime.export(graph, holes, named.model.quantisation and of_served(named.model.quantisation))
+
+
+def _left_in_fp32(program: Program) -> tuple[str, ...]:
+    return (*(name.removeprefix("backbone.") for name in program.fp32_layers), *program.fp32_operators)
 
 
 def _is_timed(named: _Named, profile: Profile, agent: Agent | None) -> bool:

@@ -15,6 +15,7 @@ from toolkit.stages.effort import learning_steps
 from toolkit.stages.jitter import jitter
 from toolkit.stages.learning import export_learning
 from toolkit.stages.load import Job
+from toolkit.stages.precisions import tell_left
 from toolkit.stages.probe import Board
 from toolkit.stages.quantise import computing_as
 from toolkit.stages.watch import Watch
@@ -79,8 +80,7 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         bundle = read_bundle(folder)
         if bundle.hindrance:
             watch.note(f"on the board {bundle.hindrance}")
-        if bundle.left_in_fp32:
-            watch.note(f"{', '.join(bundle.left_in_fp32)} stay fp32: {job.runtime.name} has no int8 for them")
+        tell_left(bundle.left_in_fp32, job, watch)
         return bundle
 
 

@@ -85,6 +85,7 @@ def choose_precisions(
         )
         if job.precision == "auto":
             return Precisions(ONLY_FP32, found[best]), profile
+    tell_left(found[best].left_in_fp32, job, watch)
     _choose_ranges(job, best, watch)
     return Precisions({**ONLY_FP32, best.precision: best}, found[best], demanded=job.precision != "auto"), profile
 
@@ -109,6 +110,13 @@ def _timed(
             continue
         found[form] = timed
     return found, profile, failed
+
+
+def tell_left(names: Sequence[str], job: Job, watch: Watch) -> None:
+    """Say, once, what stays fp32 since the runtime has no int8 for it."""
+    note = f"{', '.join(names)} stay fp32: {job.runtime.name} has no int8 for them"
+    if names and note not in watch.notes:
+        watch.note(note)
 
 
 def _ms(timed: WholeModel) -> float:

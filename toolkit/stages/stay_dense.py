@@ -1,10 +1,11 @@
 """Stage 4, where the dense model fits the budget as it was measured, in fp32 or in another precision."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from toolkit import profiling
 from toolkit.adaptation.heads import HeadStart
-from toolkit.choice import Selection
+from toolkit.choice import Precision, Selection
 from toolkit.compression import Allocation, Limits
 from toolkit.compression.allocation import describe
 from toolkit.compression.feasibility import rounded_up
@@ -48,7 +49,9 @@ def stay_dense(
     forms = [each for each in dense_forms(profile) if costs.allows(each.selection)]
     fitting = [each for each in forms if _fits(each, budget, clock)]
     if fitting[:1] != forms[:1]:
-        fitting = [each for each in fitting if is_large(job) and not recovers and _loses_little(job, profile, each)]
+        if recovers or not is_large(job):
+            return None
+        fitting = losing_little(fitting, lambda precision: least_loss(job, profile.precisions.arithmetics[precision]))
         if not fitting:
             return None
         watch.note(
@@ -63,9 +66,16 @@ def stay_dense(
     return _planned(job, profile, budget, chosen, clock)
 
 
-def _loses_little(job: Job, profile: Profiled, form: Whole) -> bool:
-    arithmetics = {choice.precision for choice in form.selection.values()} - {"fp32"}
-    return all(least_loss(job, profile.precisions.arithmetics[each]) <= _NOTICEABLE for each in arithmetics)
+def losing_little(forms: list[Whole], lost_nats: Callable[[Precision], float]) -> list[Whole]:
+    """Those of the dense network whose precisions lose it nothing that is noticed, nats an example."""
+
+    def is_little(form: Whole) -> bool:
+        return all(
+            lost_nats(each) <= _NOTICEABLE
+            for each in {choice.precision for choice in form.selection.values()} - {"fp32"}
+        )
+
+    return [form for form in forms if is_little(form)]
 
 
 def only_dense(board: Known, job: Job, profile: Profiled, budget: Budget, watch: Watch) -> Planned:
