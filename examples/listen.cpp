@@ -1,7 +1,7 @@
 // Print what a network hears in a recording, window by window. On the board, or compiled for it elsewhere:
 //
-//   g++ -std=c++17 -O2 listen.cpp -o listen -I ~/.edge-deploy/lib -L ~/.edge-deploy/lib -ledge_runtime \
-//       -Wl,-rpath,$HOME/.edge-deploy/lib
+//   D=$HOME/.edge-deploy/lib
+//   g++ -std=c++17 -O2 listen.cpp -o listen -I $D -L $D -ledge_runtime -Wl,-rpath,$D
 //   ./listen recording.wav
 //
 // The release was deployed for ExecuTorch from recordings (.wav) of one window each. It may be replaced, and may learn,

@@ -121,7 +121,7 @@ def test_a_program_in_c_calls_a_release_there(there: There, tmp_path: Path) -> N
         f"ln -sfn releases/{there.made.bundle.digest} board/current",
         *(f"ln -sf ../runner/{name} lib/{name}" for name in LIBRARIES),
         "chmod +x main",
-        "LD_LIBRARY_PATH=$PWD:$PWD/lib ./main $PWD/board",
+        'LD_LIBRARY_PATH="$PWD:$PWD/lib" ./main "$PWD/board"',
     ]
     done = check(there.device.run(" && ".join(steps)), "calling the release", "board")
     with torch.no_grad():
