@@ -95,7 +95,9 @@ def _kept_rows(transports: tuple[str, ...], quick: bool) -> Path:
         for folder in ("toolkit/devices", "edge_runtime", "device_tests")
         for path in sorted((root / folder).rglob("*.[pch]*"))
     ]
-    key = digest(*(path.read_bytes() for path in sources if path.suffix in (".py", ".cpp", ".hpp")), transports, quick)
+    key = digest(
+        *(path.read_bytes() for path in sources if path.suffix in (".py", ".h", ".cpp", ".hpp")), transports, quick
+    )
     folder = cache_folder() / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"faults-{key[:16]}.jsonl"

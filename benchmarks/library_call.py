@@ -3,9 +3,9 @@
     PYTHONPATH=. python benchmarks/library_call.py           # a minute, a C++ compiler is needed
     PYTHONPATH=. python benchmarks/library_call.py --quick
 
-A small compact network and one of some milliseconds. The library calls it (`edge_call`: it looks whether something else
-is served by now, converts, runs, counts, copies), and the agent runs the same program bare, with its holes filled; both
-from processes of their own, in turns, and both tell medians of single calls, one thread.
+Two networks of convolutions, a small one and one of some milliseconds. The library calls it (`edge_call`: it looks
+whether something else is served by now, converts, runs, counts, copies), and the agent runs the same program bare, with
+its holes filled; both from processes of their own, in turns, and both tell medians of single calls, one thread.
 """
 
 import argparse

@@ -37,11 +37,11 @@ Recording read(const char* path) {
   if (bytes.size() < 12 || std::memcmp(bytes.data(), "RIFF", 4) != 0) throw std::runtime_error("there is no such .wav");
   Recording recording;
   for (std::size_t place = 12; place + 8 <= bytes.size();) {
-    const auto size = at<std::uint32_t>(bytes, place + 4);
+    const std::size_t size = at<std::uint32_t>(bytes, place + 4);
     if (std::memcmp(bytes.data() + place, "fmt ", 4) == 0) {
       recording.rate_hz = at<std::uint32_t>(bytes, place + 12);
-      if (at<std::uint16_t>(bytes, place + 10) != 1 || at<std::uint16_t>(bytes, place + 22) != 16)
-        throw std::runtime_error("give 16 bits and one channel");
+      const bool is_plain = at<std::uint16_t>(bytes, place + 8) == 1 && at<std::uint16_t>(bytes, place + 10) == 1;
+      if (!is_plain || at<std::uint16_t>(bytes, place + 22) != 16) throw std::runtime_error("give 16 bits and one channel");
     } else if (std::memcmp(bytes.data() + place, "data", 4) == 0) {
       recording.samples.resize(std::min<std::size_t>(size, bytes.size() - place - 8) / sizeof(std::int16_t));
       std::memcpy(recording.samples.data(), bytes.data() + place + 8, recording.samples.size() * sizeof(std::int16_t));

@@ -10,7 +10,7 @@ from torch import nn
 
 from toolkit.adaptation.heads import HeadStart
 from toolkit.inputs import inputs_of
-from toolkit.objectives import Classification
+from toolkit.objectives import CLASSIFICATION, Objective
 from toolkit.runtimes import Program, Runtime, onnxruntime
 from toolkit.runtimes.learning import Learning
 from toolkit.stages.learning import export_learning
@@ -20,11 +20,18 @@ Run = Callable[[list[np.ndarray]], list[np.ndarray]]
 
 
 def learning_of(
-    runtime: Runtime, backbone: nn.Module, head: nn.Linear, x: torch.Tensor, start: HeadStart = "pretrained"
+    runtime: Runtime,
+    backbone: nn.Module,
+    head: nn.Linear,
+    x: torch.Tensor,
+    start: HeadStart = "pretrained",
+    objective: Objective = CLASSIFICATION,
 ) -> Learning:
-    """Of as many examples as `x` has, the classes in turn."""
-    labels, classes = torch.arange(len(x)) % head.out_features, Classification()
-    return export_learning(runtime, backbone, head, start, inputs_of(x), labels, classes)
+    """Of as many examples as `x` has, the classes, or the labels, in turn."""
+    labels = torch.arange(len(x)) % head.out_features
+    if objective is not CLASSIFICATION:
+        labels = torch.eye(head.out_features)[labels]
+    return export_learning(runtime, backbone, head, start, inputs_of(x), labels, objective)
 
 
 def whole_of(backbone: nn.Module, head: nn.Linear) -> nn.Sequential:

@@ -19,6 +19,7 @@ from toolkit.devices.agent_client import parse_event
 from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.inputs import inputs_of
 from toolkit.models import split_head
+from toolkit.objectives import CLASSIFICATION, Objective
 from toolkit.runtimes import Program, Runtime
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
 
@@ -68,13 +69,19 @@ def run_verb(folder: Path, verb: str, spec: dict[str, Any] | None) -> Said:
     return Said(done.returncode, [line for line in lines if line is not None], done.stderr.decode(errors="replace"))
 
 
-def make_release(folder: Path, network: str, runtime: Runtime, head_start: HeadStart = "pretrained") -> Made:
+def make_release(
+    folder: Path,
+    network: str,
+    runtime: Runtime,
+    head_start: HeadStart = "pretrained",
+    objective: Objective = CLASSIFICATION,
+) -> Made:
     """A compact network of `networks.NETWORKS`, its train step and its acceptance outputs."""
     model, x = build(network)
     split = split_head(model, inputs_of(x[:1]))
     assert split.head is not None
     backbone = compacted(split.backbone, split.head, x)
-    learning = learning_of(runtime, backbone, split.head, x, head_start)
+    learning = learning_of(runtime, backbone, split.head, x, head_start, objective)
     inference = export_inference(runtime, backbone, split.head, inputs_of(x[:1]))
     folder.mkdir()
     write_bundle(folder, runtime, "1", "any", backbone, split.head, CLASSES, inputs_of(x[:2]), inference, learning)

@@ -104,7 +104,9 @@ class Model:
             raise Refused(self._library.edge_error().decode())
 
     def close(self) -> None:
+        """Once, or again."""
         self._library.edge_close(self._model)
+        self._model = None
 
     def __call__(self, *inputs: np.ndarray, **named: np.ndarray) -> Said:
         answer = Answer()

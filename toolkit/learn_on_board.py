@@ -19,6 +19,7 @@ from toolkit.preprocessing import TOKENIZER, read_told
 from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
 from toolkit.tasks import Examples
+from toolkit.tasks.doubts import doubts
 from toolkit.tasks.labelled_again import labelled_from
 
 
@@ -64,6 +65,9 @@ def learn_on_board(
         digest, manifest = found.digest, found.manifest
         _require_learning(source, found)
         examples = _examples(source, found) if isinstance(source, Path) else None
+        classes = manifest["classes"] if _classifies(manifest) else []
+        for doubt in doubts(examples, classes, "examples") if examples else []:
+            on_note(doubt)
     runtime, usual = RUNTIMES[manifest["runtime"]], manifest["learn"].get("usual", {})
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
     wanted = steps or usual.get("steps") or USUAL_STEPS

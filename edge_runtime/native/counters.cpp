@@ -99,22 +99,26 @@ Counters::Counters(const std::string& root, const std::string& release, const st
   const int descriptor = open(path_.c_str(), O_RDWR | O_CLOEXEC);
   void* const mapped =
       descriptor < 0 ? MAP_FAILED : mmap(nullptr, text.size(), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-  if (descriptor >= 0) close(descriptor);
+  if (descriptor >= 0) ::close(descriptor);
   if (mapped == MAP_FAILED) return;
   text_ = static_cast<char*>(mapped);
   size_ = text.size();
 }
 
 Counters::~Counters() {
-  if (!text_) return;
-  munmap(text_, size_);
-  unlink(path_.c_str());
+  if (text_) munmap(text_, size_);
+}
+
+void Counters::close() {
+  const std::lock_guard<std::mutex> locked(lock_);
+  if (text_ && munmap(text_, size_) == 0) unlink(path_.c_str());
+  text_ = nullptr;
 }
 
 void Counters::called(std::int64_t ns, std::span<const float> logits) {
-  if (!text_) return;
   const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(1, ns / 1000));
   const std::lock_guard<std::mutex> locked(lock_);
+  if (!text_) return;
   if (classifies_ && calls_ % kOfSoMany == 0) {
     add("sure_ppm", sure_ppm(logits));
     add("sure_calls", 1);
@@ -129,9 +133,8 @@ void Counters::called(std::int64_t ns, std::span<const float> logits) {
 }
 
 void Counters::refused() {
-  if (!text_) return;
   const std::lock_guard<std::mutex> locked(lock_);
-  add("refused", 1);
+  if (text_) add("refused", 1);
 }
 
 void Counters::add(const std::string& name, std::uint64_t more) {

@@ -22,6 +22,9 @@ class Counters {
   Counters(const Counters&) = delete;
   Counters& operator=(const Counters&) = delete;
 
+  // Another release is counted from now on. Else its file stays when the process ends, as what it was.
+  void close();
+
   void called(std::int64_t ns, std::span<const float> logits);
   void refused();
   // Whether calls are counted.

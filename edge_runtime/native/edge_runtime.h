@@ -1,8 +1,9 @@
-/* Call what this board serves, and let it learn: releases for ExecuTorch. The same verbs as the Python package has.
+/* Call what this board serves, and let it learn: releases for ExecuTorch.
  *
  * A function that can fail says so by what it returns, and edge_error() then says why. Texts and values belong to the
- * calling thread: they hold until its next call of a function of this file. Threads may share a model: one call waits
- * for the other. Nothing is printed. Link with -ledge_runtime; docs/on-the-board.md has an example.
+ * calling thread of the system: they hold until its next call of a function of this file. Threads may share a model: one
+ * call waits for the other. Nothing is printed but what the runtime says before it aborts. Link with -ledge_runtime;
+ * docs/on-the-board.md has an example.
  */
 #ifndef EDGE_RUNTIME_H
 #define EDGE_RUNTIME_H
@@ -65,7 +66,7 @@ typedef struct {
 } edge_learned;
 
 /* What is active on this board. `root`: the folder of the toolkit, NULL for $EDGE_DEPLOY_ROOT, else ~/.edge-deploy.
- * `threads` are those of the whole process: all models have as many. NULL where nothing can be loaded. */
+ * `threads` are those of the whole process: all models that are loaded have as many. NULL where nothing can be loaded. */
 edge_model* edge_load(const char* root, int threads);
 
 void edge_close(edge_model* model);

@@ -21,9 +21,10 @@ bool is_whole(edge_type type) { return type != EDGE_FLOAT32 && type != EDGE_BOOL
 
 bool is_same(edge_type given, Type right) { return given == as_given(right); }
 
-bool may_be(edge_type given, Type right) {
-  if (is_same(given, right)) return true;
-  return right == Type::kFloat32 ? given != EDGE_BOOL : right != Type::kBool && is_whole(given);
+bool may_be(edge_type given, const Entry& entry) {
+  if (is_same(given, entry.type)) return true;
+  if (given == EDGE_BOOL) return !entry.is_input;
+  return entry.type == Type::kFloat32 || (entry.type != Type::kBool && is_whole(given));
 }
 
 template <typename Value>
@@ -62,7 +63,7 @@ void put(std::vector<std::byte>& bytes, std::size_t index, Value value) {
 
 // What a value that was given is a share of.
 double share_of(const Entry& entry, edge_type given) {
-  if (entry.type != Type::kFloat32) return 1;
+  if (entry.type != Type::kFloat32 || !entry.is_input) return 1;
   if (given == EDGE_UINT8) return kBytes;
   return given == EDGE_INT16 && entry.recordings ? kSamples : 1;
 }
@@ -81,7 +82,7 @@ std::vector<std::byte> converted(const Entry& entry, const edge_tensor& given, s
   const double share = share_of(entry, given.type);
   const bool normalised = is_normalised(entry, given.type);
   const std::size_t channels = entry.shape.empty() ? 1 : static_cast<std::size_t>(entry.shape[0]);
-  const std::size_t area = static_cast<std::size_t>(count_of(entry.shape)) / channels;
+  const std::size_t area = channels ? static_cast<std::size_t>(count_of(entry.shape)) / channels : 0;
   for (std::size_t i = 0; i < count; ++i) {
     if (entry.type == Type::kFloat32) {
       double value = number_at(given, i) / share;
@@ -158,11 +159,15 @@ Entry entry_of(const Json& port, const Json& made) {
               {},
               {},
               kind == "images",
-              false};
+              false,
+              true};
   if (entry.type == Type::kFloat32) {
     entry.mean = numbers(made, "mean");
     entry.deviation = numbers(made, "std");
   }
+  for (const std::vector<double>& each : {entry.mean, entry.deviation})
+    if (each.size() > 1 && (entry.shape.empty() || each.size() != static_cast<std::size_t>(entry.shape[0])))
+      throw refusal(entry.name, std::to_string(each.size()) + " values normalise " + described(entry), "Deploy it again.");
   entry.always = kind == "arrays" && !(entry.mean.empty() && entry.deviation.empty());
   return entry;
 }
@@ -177,7 +182,7 @@ Taken take(const Entry& entry, const edge_tensor& given) {
   const bool alone = std::equal(shape.begin(), shape.end(), entry.shape.begin(), entry.shape.end());
   const bool several = shape.size() == entry.shape.size() + 1 && shape[0] > 0 &&
                        std::equal(shape.begin() + 1, shape.end(), entry.shape.begin(), entry.shape.end());
-  if (given.type < EDGE_FLOAT32 || given.type > EDGE_BOOL || !(alone || several) || !may_be(given.type, entry.type))
+  if (given.type < EDGE_FLOAT32 || given.type > EDGE_BOOL || !(alone || several) || !may_be(given.type, entry))
     throw unfit(entry, given);
   Taken taken{{entry.type, {}, {}}, {alone ? 1 : shape[0]}, {}, alone};
   taken.shape.insert(taken.shape.end(), entry.shape.begin(), entry.shape.end());

@@ -11,15 +11,15 @@
 
 namespace edge {
 
-// One input of a program. By `mean` and `deviation`, one for each channel or for all, values of type `normalised` are
-// normalised, and others only where `always`.
+// One input of a program. By `mean` and `deviation`, one for each channel or for all, bytes of images and int16 of
+// recordings are normalised, and other values only where `always`. What is no input is a target: its values are as given.
 struct Entry {
   std::string name;
   Shape shape;
   Type type;
   bool recordings;
   std::vector<double> mean, deviation;
-  bool images, always;
+  bool images, always, is_input;
 };
 
 // Of a manifest's port, and how its inputs were made of files (`preprocessing`), or null.

@@ -128,7 +128,7 @@ template <typename Work>
 void as_may_be(const Work& work) {
   try {
     work();
-  } catch (const Failure&) {
+  } catch (const std::exception&) {
   }
 }
 
@@ -163,7 +163,7 @@ void keep(const Served& served, const NamedTensors& values) {
       throw refusal(served.root, "another release was activated while this one learned", "Learn once more: on top of that.");
     }
     rename_to(aside, served.adapted());
-  } catch (const Failure&) {
+  } catch (...) {
     unlink(aside.c_str());
     throw;
   }

@@ -19,23 +19,18 @@ constexpr std::int64_t kPatienceNs = 10'000'000'000;
 constexpr double kLearningRate = 1e-3, kJitter = 0.25, kMostSeconds = 86'400;
 constexpr std::int64_t kUsualSteps = 40;
 
-// The pool of threads is the process's, and must not change under a call.
-void use_threads(int threads) {
-  static std::mutex lock;
-  static int used = 0;
-  const std::lock_guard<std::mutex> locked(lock);
-  if (used == threads) return;
-  if (used != 0)
-    throw refusal("edge_load", "another model of this process runs with threads=" + std::to_string(used), "Give as many.");
-  keep_messages();
-  set_threads({{"threads", threads}});
-  used = threads;
-}
+std::mutex threads_lock;
+int threads_used = 0, threads_users = 0;
 
 void require_sane(const edge_how& how) {
   if (how.steps < 0) throw refusal("edge_learn", "steps is " + std::to_string(how.steps), "Give 1 or more, or 0: as usual.");
   if (!(how.seconds >= 0 && how.seconds <= kMostSeconds))
     throw refusal("edge_learn", "seconds is " + std::to_string(how.seconds), "Give more than 0, and 86400 at most, or 0: no limit.");
+}
+
+std::int64_t usual_steps(const Json& usual) {
+  const std::int64_t said = usual.contains("steps") && usual.at("steps").is_number_integer() ? usual.at("steps").get<std::int64_t>() : 0;
+  return said > 0 ? said : kUsualSteps;
 }
 
 Json jitter_of(const State& state, const Json& usual) {
@@ -47,8 +42,25 @@ Json jitter_of(const State& state, const Json& usual) {
 
 }  // namespace
 
-Model::Model(std::string root, int threads) : root_(std::move(root)) {
-  use_threads(threads);
+Threads::Threads(int threads) {
+  const std::lock_guard<std::mutex> locked(threads_lock);
+  if (threads < 1) throw refusal("edge_load", "threads is " + std::to_string(threads), "Give 1 or more.");
+  if (threads_users > 0 && threads_used != threads)
+    throw refusal("edge_load", "another model of this process runs with threads=" + std::to_string(threads_used), "Give as many.");
+  if (threads_used != threads) {
+    keep_messages();
+    set_threads({{"threads", threads}});
+    threads_used = threads;
+  }
+  ++threads_users;
+}
+
+Threads::~Threads() {
+  const std::lock_guard<std::mutex> locked(threads_lock);
+  --threads_users;
+}
+
+Model::Model(std::string root, int threads) : root_(std::move(root)), threads_(threads) {
   state_ = load_state(look(root_), nullptr);
 }
 
@@ -62,36 +74,48 @@ Answer Model::call(std::span<const edge_tensor> inputs) {
 std::shared_ptr<State> Model::now() {
   try {
     const Served served = look(root_);
-    const std::lock_guard<std::mutex> locked(changing_);
-    if (served == state_->served || (refused_ == served && now_ns() < again_ns_)) return state_;
-    refused_ = served;  // until it is loaded, or mended
-    again_ns_ = now_ns() + kPatienceNs;
-    return take_over(served);
+    {
+      const std::lock_guard<std::mutex> locked(reading_);
+      if (served == state_->served) {
+        warning_.clear();
+        return state_;
+      }
+      if (refused_ == served && now_ns() < again_ns_) return state_;
+      refused_ = served;  // until it is loaded, or mended: other threads go on meanwhile
+      again_ns_ = now_ns() + kPatienceNs;
+    }
+    reload();
   } catch (const std::exception& error) {  // an application goes on, whatever happens to the disk
-    const std::lock_guard<std::mutex> locked(changing_);
+    const std::lock_guard<std::mutex> locked(reading_);
     warning_ = error.what();
-    return state_;
   }
+  return current();
 }
 
 bool Model::reload() {
+  const std::lock_guard<std::mutex> alone(taking_over_);
   const Served served = look(root_);
-  const std::lock_guard<std::mutex> locked(changing_);
-  if (served == state_->served) return false;
-  take_over(served);
+  const std::shared_ptr<State> before = current();
+  if (served == before->served) return false;
+  const std::shared_ptr<State> state = load_state(served, before.get());
+  {
+    const std::lock_guard<std::mutex> locked(reading_);
+    state_ = state;
+    refused_.reset();
+    warning_.clear();
+  }
+  if (state->counters != before->counters) before->counters->close();
   return true;
 }
 
-std::shared_ptr<State> Model::take_over(const Served& served) {
-  state_ = load_state(served, state_.get());
-  refused_.reset();
-  warning_.clear();
+std::shared_ptr<State> Model::current() {
+  const std::lock_guard<std::mutex> locked(reading_);
   return state_;
 }
 
 Json Model::info() {
   Json told = now()->info();
-  const std::lock_guard<std::mutex> locked(changing_);
+  const std::lock_guard<std::mutex> locked(reading_);
   told["warning"] = warning_.empty() ? Json() : Json(warning_);
   return told;
 }
@@ -107,7 +131,7 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
   std::vector<std::string> programs;
   for (const auto& [name, file] : learn_by.at("programs").items()) programs.push_back(file.get<std::string>());
   require_whole(state->served, state->manifest, programs);
-  const Json usual = learn_by.value("usual", Json::object());
+  const Json usual = learn_by.contains("usual") && learn_by.at("usual").is_object() ? learn_by.at("usual") : Json::object();
   const Json spec = {{"release", state->served.folder()},
                      {"seed", how.seed},
                      {"lr", kLearningRate},
@@ -115,7 +139,7 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
   Learned learned;
   try {
     Learner learner(spec, std::move(support));
-    const std::int64_t steps = how.steps ? how.steps : usual.value("steps", kUsualSteps);
+    const std::int64_t steps = how.steps ? how.steps : usual_steps(usual);
     learned.outcome = edge::learn(learner, steps, deadline, [](const std::string&, const Json&) {});
     learned.examples = static_cast<std::int64_t>(learner.strata().size());
     if (learned.outcome.accepted) {

@@ -26,6 +26,16 @@ struct Learned {
   std::int64_t examples = 0;
 };
 
+// The pool of threads is the process's, and must not change under a call: all models that live have as many.
+class Threads {
+ public:
+  // Throws Failure where another model has another number.
+  explicit Threads(int threads);
+  ~Threads();
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+};
+
 class Model {
  public:
   // Throws Failure where nothing is served, or it cannot be loaded.
@@ -42,10 +52,13 @@ class Model {
   bool undo();
 
  private:
-  std::shared_ptr<State> take_over(const Served& served);
+  std::shared_ptr<State> current();
 
   std::string root_;
-  std::mutex changing_;
+  Threads threads_;
+  std::mutex taking_over_;
+  // Of what follows, for moments.
+  std::mutex reading_;
   std::shared_ptr<State> state_;
   std::optional<Served> refused_;
   std::int64_t again_ns_ = 0;

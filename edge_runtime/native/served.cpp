@@ -23,9 +23,11 @@ Failure damaged(const Served& served, const std::string& name) {
 // Its SHA-256, "" where it is missing. Throws Failure where this user may not read it.
 std::string sum_of(const Served& served, const std::string& name) {
   const std::string path = served.folder() + "/" + name;
-  if (!is_file(path)) return "";
-  if (access(path.c_str(), R_OK) != 0) throw closed(served.folder());
-  return sha256_of_file(path);
+  if (access(path.c_str(), R_OK) != 0) {
+    if (errno == EACCES || errno == EPERM) throw closed(served.folder());
+    return "";
+  }
+  return is_file(path) ? sha256_of_file(path) : "";
 }
 
 }  // namespace
@@ -63,6 +65,7 @@ Json read_whole_manifest(const Served& served) {
 
 Tensors read_whole_tensors(const Served& served, const Json& manifest) {
   require_whole(served, manifest, {manifest.at("infer").at("program").get<std::string>(), "tensors.safetensors"});
+  if (served.state && access(served.adapted().c_str(), R_OK) != 0 && errno == EACCES) throw closed(served.adapted());
   try {
     return load_tensors(served.folder(), served.state ? Json(served.adapted()) : Json());
   } catch (const Failure& failure) {

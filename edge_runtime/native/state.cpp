@@ -49,13 +49,13 @@ std::vector<float> State::call(std::span<const edge_tensor> inputs, std::size_t&
     }
     try {
       program->call(one);
+      const auto out = program->output(0).floats();
+      counters->called(program->execute_ns(), out);
+      answers.insert(answers.end(), out.begin(), out.end());
     } catch (const Failure& failure) {
       counters->refused();
       throw refusal("edge_call", std::string("the network cannot take that: ") + failure.what(), "Give what it knows.");
     }
-    const auto out = program->output(0).floats();
-    counters->called(program->execute_ns(), out);
-    answers.insert(answers.end(), out.begin(), out.end());
   }
   return answers;
 }

@@ -47,10 +47,12 @@ void require_classes(const State& state, std::span<const std::int64_t> places) {
 
 // One target a row: a column where single values are expected, too.
 Array targets_of(const Json& target, const edge_tensor& given) {
-  const Entry entry = entry_of(target, Json());
+  Entry entry = entry_of(target, Json());
+  entry.is_input = false;
   edge_tensor several = given;
-  const std::int64_t column[] = {given.dimensions ? given.shape[0] : 0, 1};
-  if (entry.shape == Shape{1} && given.dimensions == 1) {
+  std::int64_t column[] = {0, 1};
+  if (entry.shape == Shape{1} && given.dimensions == 1 && given.shape) {
+    column[0] = given.shape[0];
     several.shape = column;
     several.dimensions = 2;
   }

@@ -4,8 +4,9 @@ import json
 import platform
 import shutil
 import subprocess
-import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from edge_runtime.learned import undo as undo_of_python
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.devices.counters import parse_load
+from toolkit.objectives import MultiLabel
 from toolkit.runtimes import executorch, onnxruntime
 
 pytestmark = pytest.mark.usefixtures("compiler")
@@ -36,8 +38,10 @@ def root(made: Made, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def model(root: Path) -> Model:
-    return Model(root)
+def model(root: Path) -> Iterator[Model]:
+    loaded = Model(root)
+    yield loaded
+    loaded.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +50,19 @@ def unlearned(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make_release(tmp_path_factory.mktemp("made") / "release", "mlp", executorch, "pretrained")
 
 
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Of any number of labels an example."""
+    folder = tmp_path_factory.mktemp("made") / "release"
+    return make_release(folder, "mlp", executorch, objective=MultiLabel())
+
+
 @pytest.fixture
-def learner(unlearned: Made, root: Path) -> Model:
+def learner(unlearned: Made, root: Path) -> Iterator[Model]:
     serve(root, unlearned.bundle.folder)
-    return Model(root)
+    loaded = Model(root)
+    yield loaded
+    loaded.close()
 
 
 def apart(made: Made, each: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -141,9 +154,14 @@ def test_what_is_learned_and_undone_elsewhere_is_taken_over(made: Made, model: M
 def test_another_release_is_taken_over(made: Made, model: Model, root: Path, tmp_path: Path) -> None:
     other = make_release(tmp_path / "other", "mlp", executorch, "pretrained")
     assert model(made.x.numpy()).classes == ["a", "b", "c"]
+    manifest = other.bundle.folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"a"', '"first"'))
+    [counted] = (root / "counters").iterdir()
     digest = serve(root, other.bundle.folder)
-    assert model(made.x.numpy()).release == digest
+    said = model(made.x.numpy())
+    assert (said.release, said.classes) == (digest, ["first", "b", "c"])
     assert not model.reload()
+    assert not counted.exists()
 
 
 def test_what_is_damaged_is_told_and_the_model_goes_on(made: Made, model: Model, root: Path) -> None:
@@ -158,6 +176,16 @@ def test_what_is_damaged_is_told_and_the_model_goes_on(made: Made, model: Model,
         model.reload()
     file.write_bytes(whole)
     assert model.reload()
+    assert model.info()["warning"] is None
+
+
+def test_a_warning_goes_with_what_it_was_of(made: Made, model: Model, root: Path) -> None:
+    file = Path(look(str(root)).adapted)
+    file.write_bytes(b"damaged")
+    model(made.x.numpy())
+    assert "cannot be read" in model.info()["warning"]
+    file.unlink()
+    model(made.x.numpy())
     assert model.info()["warning"] is None
 
 
@@ -177,10 +205,18 @@ def test_a_board_that_serves_nothing_for_it(made: Made, tmp_path: Path) -> None:
         Model(tmp_path / "board")
 
 
-def test_threads_are_the_processs(root: Path) -> None:
-    Model(root, 1)
+def test_threads_are_those_of_all_models_that_are_loaded(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="serves no release"):
+        Model(tmp_path / "nowhere", 2)
+    first = Model(root, 1)
     with pytest.raises(Refused, match="another model of this process runs with threads=1"):
         Model(root, 2)
+    first.close()
+    second = Model(root, 2)
+    assert second.info()["release"] == look(str(root)).digest
+    second.close()
+    with pytest.raises(Refused, match="threads is 0\nGive 1 or more"):
+        Model(root, 0)
 
 
 def test_it_learns_and_goes_back(unlearned: Made, learner: Model, root: Path) -> None:
@@ -213,13 +249,30 @@ def test_what_it_learned_the_python_package_undoes(unlearned: Made, learner: Mod
 
 def test_calls_go_on_while_it_learns(made: Made, model: Model) -> None:
     x, y = apart(made)
-    learning = threading.Thread(target=model.learn, args=(x, y), kwargs={"steps": 40})
-    learning.start()
-    calls = 0
-    while learning.is_alive():
-        model(x[0])
-        calls += 1
+    with ThreadPoolExecutor(1) as other:
+        learning, calls = other.submit(model.learn, x, y, steps=40), 0
+        while not learning.done():
+            model(x[0])
+            calls += 1
+    assert learning.result()["examples"] == len(x)
     assert calls > 3
+
+
+def test_threads_share_a_model_while_states_change(made: Made, model: Model, root: Path) -> None:
+    x = made.x.numpy()
+    expected = model(x).values
+
+    def right(index: int) -> bool:
+        by = model(x[index % len(x)]).values[0] - expected[index % len(x)]
+        return bool(np.allclose(by, np.round(by.mean()), atol=1e-4))
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(right, range(400))
+        for state in range(1, 9):
+            shifted(root, float(state))
+            time.sleep(0.02)
+        assert all(answers)
+    np.testing.assert_allclose(model(x).values, expected + 8, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +296,20 @@ def test_what_cannot_be_asked_for(made: Made, model: Model, how: dict[str, float
         model.learn(*apart(made), **how)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float32", "int64"])
+def test_targets_are_values_whatever_their_type(dtype: str, tmp_path: Path, several: Made) -> None:
+    """Zeros and ones: nothing is a share of anything."""
+    serve(tmp_path / "board", several.bundle.folder)
+    model = Model(tmp_path / "board")
+    y = (np.random.default_rng(0).random((6, 3)) > 0.5).astype(dtype)
+    found = model.learn(several.x.numpy(), y, steps=2)
+    of_floats = model.learn(several.x.numpy(), y.astype(np.float32), steps=2)
+    model.close()
+    assert found["loss_before"] == pytest.approx(of_floats["loss_before"])
+    with pytest.raises(Refused, match="no number"):
+        Model(tmp_path / "board").learn(several.x.numpy(), np.full((6, 3), np.nan, np.float32))
+
+
 def test_a_deadline_leaves_what_was_served(made: Made, model: Model, root: Path) -> None:
     found = model.learn(*apart(made), steps=100_000, seconds=1e-6)
     assert (found["accepted"], found["reason"]) == (0, b"time was up before it had learned")
@@ -258,8 +325,8 @@ def test_calls_are_counted(made: Made, model: Model, root: Path) -> None:
     [caller] = parse_load(f"{int(time.time())}\nalive\n{file.read_text()}").callers
     assert (caller.calls, caller.refused, caller.release) == (20, 1, look(str(root)).digest)
     assert caller.p50_ms is not None
-    model.close()
-    assert not file.exists()
+    model.close()  # what it was is still to be seen
+    assert parse_load(f"{int(time.time())}\nended\n{file.read_text()}").callers[0].calls == 20
 
 
 def test_a_learned_file_of_either_side_is_read_by_the_other(made: Made, model: Model, root: Path) -> None:

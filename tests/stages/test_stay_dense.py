@@ -8,12 +8,13 @@ import pytest
 from toolkit.adaptation.heads import HeadStart
 from toolkit.choice import Choice, Selection, rank
 from toolkit.compression import Allocation, Cost, CostTable, GainCurve, Limits
-from toolkit.profiling import Budget, Limit, Measurement, MemoryModel, Part, Profile, WholeModel
+from toolkit.profiling import Accepted, Budget, Limit, Measurement, MemoryModel, Part, Profile, WholeModel
 from toolkit.profiling.latency_model import Interval
 from toolkit.profiling.pieces import Piece
 from toolkit.progress import Silent
 from toolkit.runtimes.arithmetic import FP32, Arithmetic
 from toolkit.stages import Watch
+from toolkit.stages.allocate import as_slow
 from toolkit.stages.planned import Planned
 from toolkit.stages.precisions import Precisions
 from toolkit.stages.profile import Profiled
@@ -84,3 +85,26 @@ def test_else_what_was_chosen_stands(budget: Budget, lost_by_rank: float, start:
 def test_a_large_network_takes_a_precision_that_loses_little(lost: float, taken: bool) -> None:
     form = Whole("dense int8", Selection({"layer": INT8, "other": Choice()}), whole(INT8_MS, INT8_BYTES))
     assert losing_little([form], {"int8": lost}.__getitem__) == ([form] if taken else [])
+
+
+@pytest.mark.parametrize(("chosen", "fp32_ms", "int8_ms"), [(Choice(), 12.0, 6.0), (INT8, 20.0, 8.0)])
+def test_a_refused_form_is_what_the_board_said_and_all_else_as_much_slower(
+    chosen: Choice, fp32_ms: float, int8_ms: float, tmp_path: Path
+) -> None:
+    """The dense model took 10 ms in fp32 and 4 ms in int8; now it takes 12 ms for the one, or 8 for the other."""
+    before = planned(within(5.0), 0.05)
+    took = whole(fp32_ms if chosen == Choice() else int8_ms, 1).measurement
+    latency_ms = 10.0 if chosen == Choice() else INT8_MS
+    allocation = replace(before.allocation, selection=Selection({"layer": chosen}), latency_ms=latency_ms)
+    profile = before.profile.profile.with_rows({"a": took}, {})
+    refused = replace(before, allocation=allocation, profile=replace(before.profile, profile=profile))
+    accepted = Accepted(took, 1, 0.0, 0.0, None, 1, {}, ())
+    now = as_slow(refused, accepted, tmp_path / "profile.json")
+    rival = now.precisions.rival
+    assert rival is not None
+    if chosen == Choice():
+        assert (now.dense.measurement, rival.measurement.median_ms) == (took, pytest.approx(INT8_MS * 1.2))
+    else:
+        assert (now.dense.measurement.median_ms, rival.measurement) == (pytest.approx(20.0), took)
+    slower = took.median_ms / latency_ms
+    assert now.profile.rows["a"].median_ms == pytest.approx(slower * took.median_ms)

@@ -83,7 +83,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         "empty": r"has no class/\*",
         "rows.csv": "line 3: d is none of the release's classes: a, b",
         "none.csv": "line 2 has no label",
-        "one.npz": "has no y",
+        "one.npz": r"has no array y \(it has x\)",
         "few.npz": "has 2 examples and 1 labels",
         "some.npz": "has no example of b",
     }.items():
@@ -92,3 +92,20 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         assert caught.value.where == str(tmp_path / name)
     with pytest.raises(BadInput, match="the network has no classes"):
         labelled_from(tmp_path / "rows.csv", _NUMBERS, [_X], _Y, ())
+
+
+def test_labels_that_mark_a_place_among_zeros_are_said_to(tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", x=np.zeros((2, 2), np.float32), y=np.eye(2))
+    with pytest.raises(BadInput, match=r"y is float64 \(2, 2\), one label an example is expected") as caught:
+        labelled_from(tmp_path / "all.npz", None, [_X], _Y, ("a", "b"))
+    assert caught.value.next == "If a row marks its class among zeros, save y.argmax(1)."
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"PK, and no more", "is no file of NumPy arrays"), (b"", "cannot be read: No data left in file")],
+)
+def test_what_is_no_archive_is_said_so(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "all.npz").write_bytes(content)
+    with pytest.raises(BadInput, match=said):
+        labelled_from(tmp_path / "all.npz", None, [_X], _Y, ("a", "b"))

@@ -17,9 +17,13 @@ def offer(agent: Agent) -> None:
     steps = [home.guard]
     for name, path in ((ARCHIVE, agent.archive), (SITE, agent.site), (LIBRARY, agent.library)):
         if path is not None:
-            there, aside = home.within(path), f"work/{name}.{secrets.token_hex(4)}"
-            steps.append(
-                f'{{ [ "$(readlink {name})" = {there} ] || {{ ln -s {there} {aside} && mv -T {aside} {name}; }}; }}'
-            )
+            there = home.within(path)
+            steps.append(f'{{ [ "$(readlink {name})" = {there} ] || {{ {led(name, there)}; }}; }}')
     if len(steps) > 1:
         check(home.run(" && ".join(steps)), "offering edge_runtime to applications", home.where)
+
+
+def led(name: str, there: str) -> str:
+    """Shell, in our folder: that name leads there, by one rename."""
+    aside = f"work/{name}.{secrets.token_hex(4)}"
+    return f"ln -s {there} {aside} && mv -T {aside} {name}"

@@ -103,13 +103,7 @@ class Profile(BaseModel):
 
     def slowed(self, factor: float) -> "Profile":
         """The same board with every time of a call multiplied, as when its clock is lower."""
-        times = ("median_ms", "p95_ms", "min_ms", "paced_median_ms", "paced_p95_ms")
-
-        def slower(row: Measurement) -> Measurement:
-            known = {name: value for name in times if (value := getattr(row, name)) is not None}
-            return row.model_copy(update={name: value * factor for name, value in known.items()})
-
-        return self.model_copy(update={"rows": {key: slower(row) for key, row in self.rows.items()}})
+        return self.model_copy(update={"rows": {key: row.slowed(factor) for key, row in self.rows.items()}})
 
     def flagged(self) -> dict[str, tuple[Flag, ...]]:
         """Rows that were disturbed every time, with how."""

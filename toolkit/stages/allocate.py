@@ -139,7 +139,7 @@ def allocate_smaller(
     try:
         if learned is None:  # the dense model: compact ones were not weighed yet, and are timed from now on
             with tempfile.TemporaryDirectory() as aside:
-                now = _as_slow(refused.profile, accepted, Path(aside, "profile.json"))
+                now = as_slow(refused, accepted, Path(aside, "profile.json"))
                 return allocate(board, job, now, refused.budget, request, watch)
         with watch.stage("allocate"):
             # The board is not asked: what it said of models like these, it said when it was faster.
@@ -152,11 +152,20 @@ def allocate_smaller(
         return None
 
 
-def _as_slow(profile: Profiled, accepted: Accepted, path: Path) -> Profiled:
-    """Every time as much longer as the dense model's has become; kept apart: the board may be fast again."""
-    factor = accepted.measurement.median_ms / profile.dense.measurement.median_ms
-    dense = replace(profile.dense, measurement=accepted.measurement)
-    return replace(profile, profile=profile.profile.slowed(factor), path=path, dense=dense)
+def as_slow(refused: Planned, accepted: Accepted, path: Path) -> Profiled:
+    """Every time as much longer as that of the dense model, in the form that was refused, has become.
+
+    Kept apart: the board may be fast again.
+    """
+    profile, took = refused.profile, accepted.measurement
+    factor = took.median_ms / refused.allocation.latency_ms
+    in_fp32 = all(choice.precision == "fp32" for choice in refused.allocation.selection.values())
+    dense, rival = profile.dense, profile.precisions.rival
+    dense = replace(dense, measurement=took if in_fp32 else dense.measurement.slowed(factor))
+    if rival is not None:
+        rival = replace(rival, measurement=rival.measurement.slowed(factor) if in_fp32 else took)
+    precisions = replace(profile.precisions, rival=rival)
+    return replace(profile, profile=profile.profile.slowed(factor), path=path, dense=dense, precisions=precisions)
 
 
 def _allocator(job: Job, learned: Learned, request: Request, watch: Watch) -> Allocator:

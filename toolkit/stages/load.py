@@ -34,6 +34,7 @@ from toolkit.stages.take_apart import TRIED, take_apart
 from toolkit.stages.watch import Watch
 from toolkit.targets import Target
 from toolkit.tasks import Task, load_task
+from toolkit.tasks.doubts import doubts
 
 # Examples that the dense model is scored on at once, and a score of what it was not trained for.
 _SCORED, _KNOWS_NOTHING = 64, 0.01
@@ -147,9 +148,9 @@ def load(request: Request, target: Target, watch: Watch, *, offline: bool = Fals
 @torch.no_grad()
 def _tell_what_is_odd(task: Task, network: Network, watch: Watch) -> None:
     """What nobody means, and nothing refuses."""
+    for doubt in doubts(task.support, task.classes if task.classifies else (), "support examples"):
+        watch.note(doubt)
     x = task.support.x
-    if len(x) > 1 and all(bool((each == each[:1]).all()) for each in x):
-        watch.note("all support examples are the same: nothing can be learned from them")
     if network.head is None and task.classifies:
         outputs = network.backbone(*x[:TRIED])
         are_probabilities = bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones(len(outputs)))

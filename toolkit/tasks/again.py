@@ -105,7 +105,12 @@ def _arrays(file: Path, ports: Sequence[Port]) -> Mapping[str, np.ndarray]:
         loaded = np.load(file, allow_pickle=False)
         arrays = {ports[0].name: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except Exception as error:  # NumPy raises what it likes on damaged files
-        raise BadInput(f"cannot be read: {first_line(error)}", where=str(file), next="Save it by NumPy.") from None
+        said = f"cannot be read: {first_line(error)}"
+        if "Object arrays" in str(error):
+            said = "holds Python objects, which are not unpickled"
+        elif "pickle" in str(error):  # what NumPy takes any other file for
+            said = "is no file of NumPy arrays"
+        raise BadInput(said, where=str(file), next="Save arrays of numbers by NumPy.") from None
     if absent := [port for port in ports if port.name not in arrays]:
         raise BadInput(
             f"has no array {absent[0].name} (it has {', '.join(arrays)})",

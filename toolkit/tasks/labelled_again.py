@@ -32,6 +32,12 @@ def labelled_from(
         x, y = inputs_from(source, made, ports), _y(source)
         if not classes:
             return _with_targets(source, x, y, target)
+        if y.size != len(y):
+            raise BadInput(
+                f"y is {y.dtype} {y.shape}, one label an example is expected",
+                where=str(source),
+                next="If a row marks its class among zeros, save y.argmax(1).",
+            )
         labels = [(f"row {row}", str(label)) for row, label in enumerate(y.reshape(-1).tolist())]
     else:
         raise BadInput(
@@ -86,11 +92,14 @@ def _label(source: Path, row: Row) -> str:
 
 
 def _y(source: Path) -> np.ndarray:
-    try:
-        y = np.load(source, allow_pickle=False)["y"]
-    except Exception as error:  # NumPy raises what it likes
-        raise BadInput(f"has no y: {first_line(error)}", where=str(source), next="Save x and y.") from None
-    return np.asarray(y)
+    with np.load(source, allow_pickle=False) as file:  # its inputs were read by now
+        if "y" not in file.files:
+            raise BadInput(f"has no array y (it has {', '.join(file.files)})", where=str(source), next="Save x and y.")
+        try:
+            y = file["y"]
+        except Exception as error:  # NumPy raises what it likes
+            raise BadInput(f"y cannot be read: {first_line(error)}", where=str(source), next="Save x and y.") from None
+    return np.atleast_1d(y)
 
 
 def _with_targets(source: Path, x: Inputs, y: np.ndarray, target: Port) -> Examples:

@@ -80,13 +80,15 @@ def _compile(toolchain: Toolchain, sdk: Sdk, folder: Path) -> Path:
     there = folder / APPLICATION
     there.mkdir()
     # Beside it lie links to ExecuTorch's libraries, and no C library: that is the application's.
-    named = [f"-Wl,-soname,{_LIBRARY}", "-Wl,-rpath,$ORIGIN"]
+    exported = folder / "exported.map"
+    exported.write_text("{ global: edge_*; local: *; };\n", encoding="utf-8")
+    named = [f"-Wl,-soname,{_LIBRARY}", "-Wl,-rpath,$ORIGIN", f"-Wl,--version-script={exported}"]
     toolchain.run("g++", "-shared", *linking, *named, "-o", there / _LIBRARY, shared, *libraries)
     for name in _HEADERS:
         shutil.copyfile(_SHARED / name, there / name)
     for name in LIBRARIES:
         (there / name).symlink_to(Path("..", name))
-    for made in (shared, verbs):
+    for made in (shared, verbs, exported):
         made.unlink()
     return program
 
