@@ -80,7 +80,7 @@ def load_state(served: Served, threads: int, before: State | None = None) -> Sta
         raise EdgeRuntimeError(
             f"release {served.digest[:12]} is for {manifest['runtime']}, this package runs those for ONNX Runtime",
             where=served.root,
-            next="deploy --runtime onnxruntime, or write a file for that runtime: deploy export.",
+            next=f"Call it by {served.root}/lib/libedge_runtime.so, or deploy --runtime onnxruntime.",
         )
     try:
         run = load_inference(served.folder, manifest, tensors, threads)

@@ -17,7 +17,7 @@ from toolkit.devices.native.build import APPLICATION, build_runner
 from toolkit.devices.native.toolchain import find_toolchain
 
 # Classes and logits of an example of zeros, a line each.
-_IN_C = """
+CALLS = """
 #include <stdio.h>
 #include "edge_runtime.h"
 
@@ -32,6 +32,36 @@ int main(int count, char** arguments) {
   for (size_t i = 0; i < answer.values_per_example; ++i) printf("%s %.6f\\n", answer.classes[i], answer.values[i]);
   edge_close(model);
   return 0;
+}
+"""
+# Learns and undoes for ever, with another seed each time, from zeros and ones of 24 examples.
+LEARNS = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "edge_runtime.h"
+
+int main(int count, char** arguments) {
+  edge_model* model = edge_load(count == 3 ? arguments[1] : NULL, 1);
+  edge_tensor input;
+  edge_learned learned;
+  static float values[24 * 4096];
+  int64_t places[24], many[] = {24}, shape[8] = {24};
+  edge_tensor targets = {NULL, EDGE_INT64, places, many, 1};
+  if (!model || edge_input(model, 0, &input) != 1) return puts(edge_error()), 1;
+  size_t size = 1;
+  for (size_t i = 0; i < input.dimensions; ++i) size *= (size_t)(shape[i + 1] = input.shape[i]);
+  for (size_t row = 0; row < 24; ++row) {
+    places[row] = (int64_t)(row % 3);
+    for (size_t i = 0; i < size; ++i) values[row * size + i] = (float)((row * 7 + i) % 3 == row % 3);
+  }
+  edge_tensor examples = {NULL, EDGE_FLOAT32, values, shape, input.dimensions + 1};
+  for (uint64_t seed = (uint64_t)atoi(arguments[2]);; ++seed) {
+    edge_how how = {5, 0, seed};
+    if (edge_learn(model, &examples, 1, &targets, &how, &learned) != 0) return puts(edge_error()), 1;
+    puts(learned.accepted ? "learned" : "refused");
+    fflush(stdout);
+    if (seed % 3 == 0 && edge_undo(model) < 0) return puts(edge_error()), 1;
+  }
 }
 """
 TYPES = ("float32", "int64", "int32", "int16", "uint8", "int8", "bool")
@@ -170,9 +200,9 @@ def application(machine: str) -> Path:
     return build_runner(machine) / APPLICATION
 
 
-def compile_c(machine: str, folder: Path) -> Path:
+def compile_c(machine: str, folder: Path, source: str = CALLS) -> Path:
     """A program in C for that machine that links with the library; it takes the folder of a board."""
-    (folder / "main.c").write_text(_IN_C)
+    (folder / "main.c").write_text(source)
     there, compiler = application(machine), find_toolchain(machine).program("gcc")
     strict = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
     # What ExecuTorch's libraries need is looked for where the program runs.

@@ -3,6 +3,7 @@
 import json
 import platform
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from native import Made, make_release
-from native_library import Model, Refused, application, compile_c, serve
+from native_library import LEARNS, Model, Refused, application, compile_c, serve
 from safetensors.numpy import save_file
 
-from edge_runtime.generations import generations
+from edge_runtime.digests import sha256
+from edge_runtime.generations import file_of, generations
 from edge_runtime.learned import undo as undo_of_python
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays, write_arrays
@@ -245,6 +247,29 @@ def test_what_it_learned_the_python_package_undoes(unlearned: Made, learner: Mod
     assert sorted(read_arrays(served.adapted)) == sorted(unlearned.bundle.manifest["learn"]["trainables"])
     assert not undo_of_python(served)
     np.testing.assert_array_equal(learner(x).values, before)
+
+
+def test_killed_at_any_instant_it_leaves_what_was_served_or_what_was_learned(
+    unlearned: Made, learner: Model, root: Path, tmp_path: Path
+) -> None:
+    """Another process learns, and undoes, until it is killed: whatever is left is whole, and is taken over."""
+    program, random = compile_c(platform.machine(), tmp_path, LEARNS), np.random.default_rng(0)
+    environment = {"LD_LIBRARY_PATH": str(application(platform.machine()))}
+    x, states = unlearned.x.numpy(), set()
+    for kill in range(12):
+        process = subprocess.Popen([program, root, str(100 * kill)], env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "learned\n"
+        time.sleep(0.3 * random.random())
+        process.kill()
+        assert {line.strip() for line in process.stdout.read().splitlines()} <= {"learned", "refused"}
+        assert process.wait() == -signal.SIGKILL
+        states.add(learner(x).values.tobytes())
+        assert learner.info()["warning"] is None
+        served = look(str(root))
+        for each in generations(served)[1:]:
+            assert sha256(file_of(served, each.number)).startswith(each.state)
+    assert len(states) > 3
 
 
 def test_calls_go_on_while_it_learns(made: Made, model: Model) -> None:
