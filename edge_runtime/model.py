@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import learned
+from . import journal, learned
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner
@@ -99,6 +99,7 @@ class Model:
         except Exception as error:  # an application goes on, whatever happens to the disk
             if str(error) != self._warned:
                 self._warned = str(error)
+                journal.note(self._root, "could not take over", release=self._state.served.digest, why=self._warned)
                 warnings.warn(f"still serving release {self._state.served.digest[:12]}: {error}", stacklevel=3)
         return self._state
 
@@ -167,13 +168,19 @@ class Model:
                 raise EdgeRuntimeError(
                     f"learning ended early: {error}", where=self._root, next="It serves what it served."
                 ) from error
+        event = "learned" if result["accepted"] else "did not take what it learned"
+        said = {"reason": result["reason"], "examples": learner.examples, **(result["held_out"] or {})}
+        journal.note(self._root, event, release=now.served.digest, **said)
         self.reload()
         return Learned(result["accepted"], result["reason"], learner.examples, result["steps"], result["held_out"])
 
     def undo(self) -> bool:
         """Serve what was served before the last learning; whether that, too, was learned. Raises EdgeRuntimeError."""
         with learned.learning(self._root), learned.changing(self._root):
-            left = learned.undo(self.now().served)
+            served = self.now().served
+            left = learned.undo(served)
+            serves = "learned" if left else "installed"
+            journal.note(self._root, "undid what it learned", release=served.digest, serves=serves)
         self.reload()
         return left
 
@@ -199,4 +206,5 @@ class Model:
                 raise EdgeRuntimeError(
                     f"going back ended early: {error}", where=self._root, next="It serves what it served."
                 ) from error
+            journal.note(self._root, "went to a generation", release=served.digest, generation=number)
         self.reload()

@@ -12,6 +12,7 @@ from safetensors.numpy import load, save
 
 from edge_runtime.release import load_tensors
 from edge_runtime.tensors import write_arrays
+from toolkit.devices import journal
 from toolkit.devices.device import check
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home, scratch
@@ -83,6 +84,7 @@ def give(home: Home, target: Target, file: Path, on_note: Callable[[str], None])
         move = f"mv -f {home.within(aside)} {home.within(adapted_file(home, digest))}"
         check(home.run(f"{home.guard} || exit 1\nsync && {move} && sync"), "giving what was learned", home.where)
     follow(agent, digest, on_note)
+    journal.note(home, "given what was learned", release=digest, file=file.name)
     return _state(digest, data, arrays)
 
 
@@ -97,6 +99,7 @@ def go_to(home: Home, target: Target, number: int, on_note: Callable[[str], None
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
     serve_generation(home, digest, number)
     follow(agent, digest, on_note)
+    journal.note(home, "went to a generation", release=digest, generation=number)
     return digest
 
 

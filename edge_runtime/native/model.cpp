@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "clock.hpp"
+#include "journal.hpp"
 #include "learned.hpp"
 #include "messages.hpp"
 #include "support.hpp"
@@ -87,6 +88,7 @@ std::shared_ptr<State> Model::now() {
     reload();
   } catch (const std::exception& error) {  // an application goes on, whatever happens to the disk
     const std::lock_guard<std::mutex> locked(reading_);
+    if (warning_ != error.what()) note(root_, "could not take over", {{"release", state_->served.digest}, {"why", error.what()}});
     warning_ = error.what();
   }
   return current();
@@ -150,6 +152,9 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
     if (failure.kind == "EdgeRuntimeError") throw;
     throw refusal(root_, std::string("learning ended early: ") + failure.what(), "It serves what it served.");
   }
+  Json said = {{"release", state->served.digest}, {"reason", learned.outcome.reason}, {"examples", learned.examples}};
+  if (learned.outcome.held_out.is_object()) said.update(learned.outcome.held_out);
+  note(root_, learned.outcome.accepted ? "learned" : "did not take what it learned", said);
   reload();
   return learned;
 }
@@ -158,7 +163,9 @@ bool Model::undo() {
   bool left = false;
   {
     const Alone alone = Alone::learning(root_), changing = Alone::changing(root_);
-    left = edge::undo(now()->served);
+    const Served served = now()->served;
+    left = edge::undo(served);
+    note(root_, "undid what it learned", {{"release", served.digest}, {"serves", left ? "learned" : "installed"}});
   }
   reload();
   return left;

@@ -171,6 +171,7 @@ def test_every_verb_shows_an_example() -> None:
         "adapt",
         "pull",
         "top",
+        "logs",
         "report",
         "lab up",
         "lab down",

@@ -22,6 +22,7 @@ from edge_runtime.learned import undo as undo_of_python
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.devices.counters import parse_load
+from toolkit.devices.journal import parse_entry
 from toolkit.objectives import MultiLabel
 from toolkit.runtimes import executorch, onnxruntime
 
@@ -237,6 +238,10 @@ def test_it_learns_and_goes_back(unlearned: Made, learner: Model, root: Path) ->
     np.testing.assert_array_equal(learner(x).values, after)
     with pytest.raises(Refused, match="there is nothing to undo"):
         learner.undo()
+    written = [parse_entry(line) for line in (root / "journal").read_text().splitlines()]
+    assert [each and each.event for each in written] == ["learned", "learned", "undid what it learned"]
+    assert written[0] is not None
+    assert written[0].details["examples"] == 24
 
 
 def test_what_it_learned_the_python_package_undoes(unlearned: Made, learner: Model, root: Path) -> None:

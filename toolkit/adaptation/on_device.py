@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from edge_runtime.learning import LEARNING_RATE
-from toolkit.devices import Agent, call, scratch
+from toolkit.devices import Agent, call, journal, scratch
 from toolkit.devices.releases.inventory import adapted_file, release_folder
 from toolkit.devices.releases.learned import kept_before
 from toolkit.devices.releases.plain import follow
@@ -76,6 +76,9 @@ def adapt_from(
     }
     with kept_before(agent.home, digest):
         said = call(agent, "adapt", spec, on_event=on_event, timeout_s=_PATIENCE_S + (how.seconds or 0))
+    event = "learned" if said["accepted"] else "did not take what it learned"
+    told = {"reason": said["reason"], "examples": said["examples"], **(said["held_out"] or {})}
+    journal.note(agent.home, event, release=digest, **told)
     if said["accepted"]:
         follow(agent, digest, on_note)
     return said

@@ -13,6 +13,7 @@ from toolkit.cli import (
     export,
     infer,
     lab,
+    logs,
     methods,
     plan,
     profile,
@@ -49,6 +50,7 @@ app.command("infer", epilog=infer.EPILOG)(infer.infer)
 app.command("adapt", epilog=adapt.EPILOG)(adapt.adapt)
 app.command("pull", epilog=pull.EPILOG)(pull.pull)
 app.command("top", epilog=top.EPILOG)(top.top)
+app.command("logs", epilog=logs.EPILOG)(logs.logs)
 app.command("rollback", epilog="Example: [bold]deploy rollback --target host[/bold]")(rollback.rollback)
 app.command("unlock", epilog="Example: [bold]deploy unlock --target host[/bold]")(unlock.unlock)
 app.command("trust", epilog="Example: [bold]deploy trust release-key.pub --target emulated-pi[/bold]")(trust.trust)

@@ -6,6 +6,7 @@ import typer
 
 from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.devices import hold_deployed
+from toolkit.devices.journal import note
 from toolkit.devices.releases import release
 from toolkit.targets import load_target
 
@@ -15,6 +16,7 @@ def rollback(target: TargetName = "host", host: HostAddress = None, as_json: AsJ
     board = load_target(target, host)
     with hold_deployed(board) as home:
         left, now = release.rollback(home)
+        note(home, "rolled back", release=now, was=left)
     if as_json:
         typer.echo(json.dumps({"target": board.name, "from": left, "to": now}))
     else:

@@ -1,6 +1,7 @@
 """Stage 8: prove on the board that the release computes what the host does and fits its budget; then activate it."""
 
 from toolkit import profiling
+from toolkit.devices import journal
 from toolkit.devices.applications import offer
 from toolkit.devices.releases import release
 from toolkit.devices.releases.plain import write_plain
@@ -30,8 +31,12 @@ def conclude(board: Board, bundle: Bundle, accepted: Accepted, watch: Watch) -> 
         for refusal in accepted.refusals:
             watch.progress.note(f"refused: {refusal.reason}")
         release.remove(board.home, bundle.digest)
+        reasons = [refusal.reason for refusal in accepted.refusals]
+        journal.note(board.home, "refused", release=bundle.digest, reasons=reasons)
     else:
         offer(board.agent)
         write_plain(board.agent, bundle.digest)
         release.activate(board.home, bundle.digest)
         release.collect(board.home, board.target.keep_releases)
+        measured = {"p95_ms": accepted.measurement.p95_ms, "bytes": bundle.inference_bytes}
+        journal.note(board.home, "activated", release=bundle.digest, **measured)

@@ -7,6 +7,7 @@ learns it is `adapted/DIGEST.next.safetensors`: wherever that ends, what is serv
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from toolkit.devices import journal
 from toolkit.devices.device import check
 from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
@@ -59,6 +60,7 @@ else mv -f {before} {now} && echo learned; fi
             where=home.where,
             next=f"`deploy status --target {home.where}` shows what it serves.",
         )
+    journal.note(home, "undid what it learned", release=digest, serves=said)
     return said == "learned"
 
 
