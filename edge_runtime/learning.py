@@ -16,6 +16,7 @@ _EVALUATE_EVERY = 5
 # Cross-validation in five folds where that takes no longer than this, else in three.
 _PATIENCE_S = 30.0
 _TIME_WAS_UP = "time was up before it had learned"
+_NO_NUMBERS = "what the network makes of these examples is no number: are they scaled as it knows them?"
 _REASONS = {
     True: "held-out examples are predicted better",
     False: "held-out examples are not predicted better",
@@ -44,11 +45,14 @@ def learn(learner, strata, steps, emit, deadline):  # type: ignore[no-untyped-de
     emit("folds", folds=folds)
     held_out, best = _cross_validate(learner, strata, folds, steps, emit, deadline) if folds > 1 else (None, 0)
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
+    reason = _REASONS[None if held_out is None else accepted]
+    if held_out is not None and not accepted and not np.isfinite(held_out["loss_before"]):
+        reason = _NO_NUMBERS
     result = {
         "folds": folds,
         "steps": best,
         "accepted": accepted,
-        "reason": _REASONS[None if held_out is None else accepted],
+        "reason": reason,
         "held_out": held_out,
     }
     if deadline.left_s() < 0:

@@ -18,6 +18,7 @@ constexpr int kEvaluateEvery = 5;
 constexpr double kPatienceS = 30.0;
 
 constexpr char kTimeWasUp[] = "time was up before it had learned";
+constexpr char kNoNumbers[] = "what the network makes of these examples is no number: are they scaled as it knows them?";
 
 struct Score {
   double loss;
@@ -137,6 +138,7 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
   outcome.reason = !judged            ? "one example of a class: nothing can be held out to judge by"
                    : outcome.accepted ? "held-out examples are predicted better"
                                       : "held-out examples are not predicted better";
+  if (judged && !outcome.accepted && !std::isfinite(outcome.held_out["loss_before"].get<double>())) outcome.reason = kNoNumbers;
   std::string failed = deadline.left_s() < 0 ? kTimeWasUp : "";
   if (outcome.accepted && failed.empty())
     failed = train_on_all(learner, outcome.steps, outcome.folds, deadline, heard, outcome.learned);

@@ -121,13 +121,13 @@ def test_verify(tried: Tried) -> None:
     assert _said(tried, "verify", spec).last == {"event": "done", "corrupt": ["tensors.safetensors"]}
 
 
-def _adapt(tried: Tried, count: int, **more: Any) -> Said:
+def _adapt(tried: Tried, count: int, scale: float = 1.0, **more: Any) -> Said:
     random = np.random.default_rng(0)
     y = np.arange(count) % 3
     x = random.normal(size=(count, *tried.made.x.shape[1:])).astype(np.float32) + y.reshape(
         -1, *[1] * (tried.made.x.ndim - 1)
     )
-    support = tried.file(inputs_x=x.astype(np.float32), targets_y=y, strata=y)
+    support = tried.file(inputs_x=(scale * x).astype(np.float32), targets_y=y, strata=y)
     learning = {"support": support, "adapted": str(tried.folder / "adapted"), "steps": 6, "lr": 1e-2}
     return _said(tried, "adapt", {**tried.release, **learning, "jitter": {"x": 0.1}, "seed": 0, **more})
 
@@ -171,6 +171,12 @@ def test_adapt_with_nothing_to_judge_by(tried: Tried) -> None:
     done = _adapt(tried, 3).last
     assert (done["folds"], done["accepted"], done["held_out"]) == (1, False, None)
     assert done["reason"] == "one example of a class: nothing can be held out to judge by"
+
+
+def test_adapt_to_what_the_network_cannot_count_with(tried: Tried) -> None:
+    done = _adapt(tried, 15, scale=float("nan")).last
+    assert not done["accepted"]
+    assert done["reason"].startswith("what the network makes of these examples is no number")
 
 
 @pytest.mark.parametrize(
