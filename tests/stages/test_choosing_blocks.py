@@ -122,4 +122,6 @@ def test_by_default_an_allocator_is_offered_what_it_can_choose(place: Workplace)
     assert deployed.size_bytes.measured <= 16_000 < deployed.size_bytes.dense
     # A cover of what was timed. The board's clock decides on precisions: what lies between two may be a third of 14 kB.
     predicted, measured = deployed.size_bytes.predicted, deployed.size_bytes.measured
-    assert 0.9 * measured <= predicted <= 1.6 * measured
+    # fp16 gains nothing here, but a busy machine may time it so; what it casts is not predicted (docs/limits.md).
+    casts = 4_000 if any(each.precision == "fp16" for each in deployed.allocation) else 0
+    assert 0.9 * measured - casts <= predicted <= 1.6 * measured

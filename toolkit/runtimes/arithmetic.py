@@ -1,5 +1,6 @@
 """Arithmetic: in what numbers a program computes; Quantisation: which of its layers do, and from which examples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -59,3 +60,8 @@ class Quantisation:
     examples: Inputs
     ranges: Ranges = "minmax"
     fp32_layers: frozenset[str] = frozenset()
+
+
+def without_int8(names: Sequence[str], runtime: str) -> str:
+    """What to say of layers and kinds of operators that a runtime left in fp32, though int8 was asked for."""
+    return f"{', '.join(names)} stay fp32: {runtime} has no int8 for them"

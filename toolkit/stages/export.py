@@ -6,7 +6,7 @@ from pathlib import Path
 from toolkit.cache import cached, digest
 from toolkit.errors import BadInput
 from toolkit.runtimes import Program
-from toolkit.runtimes.arithmetic import Quantisation
+from toolkit.runtimes.arithmetic import Quantisation, without_int8
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
 from toolkit.runtimes.learning import Learning
 from toolkit.sources import code_digest
@@ -15,7 +15,6 @@ from toolkit.stages.effort import learning_steps
 from toolkit.stages.jitter import jitter
 from toolkit.stages.learning import export_learning
 from toolkit.stages.load import Job
-from toolkit.stages.precisions import tell_left
 from toolkit.stages.probe import Board
 from toolkit.stages.quantise import computing_as
 from toolkit.stages.watch import Watch
@@ -80,7 +79,8 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
         bundle = read_bundle(folder)
         if bundle.hindrance:
             watch.note(f"on the board {bundle.hindrance}")
-        tell_left(bundle.left_in_fp32, job, watch)
+        if bundle.left_in_fp32:
+            watch.note_once(without_int8(bundle.left_in_fp32, job.runtime.name))
         return bundle
 
 

@@ -10,7 +10,7 @@ from toolkit import profiling
 from toolkit.devices.agent_client import AgentError
 from toolkit.errors import BadInput, DeployError
 from toolkit.profiling import ONLY_FP32, Arithmetics, NotStored, Profile, Untimed, WholeModel
-from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation, without_int8
 from toolkit.stages.choose_runtime import asked_forms
 from toolkit.stages.load import Job
 from toolkit.stages.probe import Known
@@ -85,7 +85,8 @@ def choose_precisions(
         )
         if job.precision == "auto":
             return Precisions(ONLY_FP32, found[best]), profile
-    tell_left(found[best].left_in_fp32, job, watch)
+    if found[best].left_in_fp32:
+        watch.note_once(without_int8(found[best].left_in_fp32, job.runtime.name))
     _choose_ranges(job, best, watch)
     return Precisions({**ONLY_FP32, best.precision: best}, found[best], demanded=job.precision != "auto"), profile
 
@@ -110,13 +111,6 @@ def _timed(
             continue
         found[form] = timed
     return found, profile, failed
-
-
-def tell_left(names: Sequence[str], job: Job, watch: Watch) -> None:
-    """Say, once, what stays fp32 since the runtime has no int8 for it."""
-    note = f"{', '.join(names)} stay fp32: {job.runtime.name} has no int8 for them"
-    if names and note not in watch.notes:
-        watch.note(note)
 
 
 def _ms(timed: WholeModel) -> float:

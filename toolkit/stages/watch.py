@@ -33,3 +33,8 @@ class Watch:
         """Show a note now, and keep it for the result."""
         self.notes.append(text)
         self.progress.note(text)
+
+    def note_once(self, text: str) -> None:
+        """The same, unless it was said before."""
+        if text not in self.notes:
+            self.note(text)
