@@ -97,9 +97,11 @@ class Model:
             self._refused, self._again_s = served, time.monotonic() + _PATIENCE_S  # until it is loaded, or mended
             self.reload()
         except Exception as error:  # an application goes on, whatever happens to the disk
+            self._again_s = time.monotonic() + _PATIENCE_S  # to find that out may have taken long
             if str(error) != self._warned:
                 self._warned = str(error)
-                journal.note(self._root, "could not take over", release=self._state.served.digest, why=self._warned)
+                serves = self._state.served.digest
+                journal.note(self._root, "could not take over", why=self._warned, still_serves=serves)
                 warnings.warn(f"still serving release {self._state.served.digest[:12]}: {error}", stacklevel=3)
         return self._state
 
@@ -168,9 +170,9 @@ class Model:
                 raise EdgeRuntimeError(
                     f"learning ended early: {error}", where=self._root, next="It serves what it served."
                 ) from error
-        event = "learned" if result["accepted"] else "did not take what it learned"
-        said = {"reason": result["reason"], "examples": learner.examples, **(result["held_out"] or {})}
-        journal.note(self._root, event, release=now.served.digest, **said)
+            event = "learned" if result["accepted"] else "did not take what it learned"
+            said = {"reason": result["reason"], "examples": learner.examples, **(result["held_out"] or {})}
+            journal.note(self._root, event, release=now.served.digest, **said)
         self.reload()
         return Learned(result["accepted"], result["reason"], learner.examples, result["steps"], result["held_out"])
 

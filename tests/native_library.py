@@ -216,6 +216,7 @@ def serve(root: Path, release: Path) -> str:
     digest = sha256(str(release / "manifest.json"))
     for name in ("releases", "adapted"):
         (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "edge-deploy-folder").touch()
     if not (root / "releases" / digest).exists():
         shutil.copytree(release, root / "releases" / digest)
     aside = root / "aside"

@@ -83,8 +83,8 @@ def give(home: Home, target: Target, file: Path, on_note: Callable[[str], None])
             home.push(Path(folder, "learned"), aside)
         move = f"mv -f {home.within(aside)} {home.within(adapted_file(home, digest))}"
         check(home.run(f"{home.guard} || exit 1\nsync && {move} && sync"), "giving what was learned", home.where)
-    follow(agent, digest, on_note)
     journal.note(home, "given what was learned", release=digest, file=file.name)
+    follow(agent, digest, on_note)
     return _state(digest, data, arrays)
 
 
@@ -98,8 +98,8 @@ def go_to(home: Home, target: Target, number: int, on_note: Callable[[str], None
     require_generation(home, digest, number)
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
     serve_generation(home, digest, number)
-    follow(agent, digest, on_note)
     journal.note(home, "went to a generation", release=digest, generation=number)
+    follow(agent, digest, on_note)
     return digest
 
 

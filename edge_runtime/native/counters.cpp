@@ -115,6 +115,21 @@ void Counters::close() {
   text_ = nullptr;
 }
 
+bool Counters::counts() {
+  const std::lock_guard<std::mutex> locked(lock_);
+  return text_ != nullptr;
+}
+
+std::shared_ptr<Counters> counters_of(const std::string& root, const std::string& release,
+                                      const std::function<std::optional<View>()>& accepted) {
+  static std::mutex lock;
+  static std::map<std::string, std::shared_ptr<Counters>> known;
+  const std::lock_guard<std::mutex> locked(lock);
+  std::shared_ptr<Counters>& found = known[root + "\n" + release];
+  if (!found || !found->counts()) found = std::make_shared<Counters>(root, release, accepted());
+  return found;
+}
+
 void Counters::called(std::int64_t ns, std::span<const float> logits) {
   const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(1, ns / 1000));
   const std::lock_guard<std::mutex> locked(lock_);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -28,7 +30,7 @@ class Counters {
   void called(std::int64_t ns, std::span<const float> logits);
   void refused();
   // Whether calls are counted.
-  bool counts() const { return text_ != nullptr; }
+  bool counts();
 
  private:
   void add(const std::string& name, std::uint64_t more);
@@ -41,5 +43,9 @@ class Counters {
   bool classifies_;
   std::uint64_t calls_ = 0, longest_us_ = 0;
 };
+
+// Those of a release, for all models of this process that serve it, one after the other, too.
+std::shared_ptr<Counters> counters_of(const std::string& root, const std::string& release,
+                                      const std::function<std::optional<View>()>& accepted);
 
 }  // namespace edge

@@ -87,9 +87,14 @@ std::shared_ptr<State> Model::now() {
     }
     reload();
   } catch (const std::exception& error) {  // an application goes on, whatever happens to the disk
-    const std::lock_guard<std::mutex> locked(reading_);
-    if (warning_ != error.what()) note(root_, "could not take over", {{"release", state_->served.digest}, {"why", error.what()}});
-    warning_ = error.what();
+    std::string serves;
+    {
+      const std::lock_guard<std::mutex> locked(reading_);
+      again_ns_ = now_ns() + kPatienceNs;  // to find that out may have taken long
+      if (warning_ != error.what()) serves = state_->served.digest;
+      warning_ = error.what();
+    }
+    if (!serves.empty()) note(root_, "could not take over", {{"why", error.what()}, {"still_serves", serves}});
   }
   return current();
 }
@@ -98,7 +103,11 @@ bool Model::reload() {
   const std::lock_guard<std::mutex> alone(taking_over_);
   const Served served = look(root_);
   const std::shared_ptr<State> before = current();
-  if (served == before->served) return false;
+  if (served == before->served) {
+    const std::lock_guard<std::mutex> locked(reading_);
+    refused_.reset();
+    return false;
+  }
   const std::shared_ptr<State> state = load_state(served, before.get());
   {
     const std::lock_guard<std::mutex> locked(reading_);

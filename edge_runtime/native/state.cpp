@@ -10,15 +10,18 @@ namespace {
 
 Json value_of(const Json& manifest, const char* key) { return manifest.contains(key) ? manifest.at(key) : Json(); }
 
-std::shared_ptr<Counters> counters_of(const Served& served, const Json& manifest) {
-  if (value_of(manifest, "measure") != "accuracy") return std::make_shared<Counters>(served.root, served.digest, std::nullopt);
-  try {  // it is only compared with
-    const Tensors accepted = read_tensors(served.folder() + "/acceptance.safetensors");
-    const auto name = manifest.at("outputs").at(0).at("name").get<std::string>();
-    return std::make_shared<Counters>(served.root, served.digest, accepted.any("outputs." + name));
-  } catch (const std::exception&) {
-    return std::make_shared<Counters>(served.root, served.digest, std::nullopt);
-  }
+// Logits that the release was accepted by, where it classifies: it is only compared with.
+std::shared_ptr<Counters> counters_for(const Served& served, const Json& manifest) {
+  Tensors accepted;
+  return counters_of(served.root, served.digest, [&]() -> std::optional<View> {
+    if (value_of(manifest, "measure") != "accuracy") return std::nullopt;
+    try {
+      accepted = read_tensors(served.folder() + "/acceptance.safetensors");
+      return accepted.any("outputs." + manifest.at("outputs").at(0).at("name").get<std::string>());
+    } catch (const std::exception&) {
+      return std::nullopt;
+    }
+  });
 }
 
 }  // namespace
@@ -93,7 +96,7 @@ std::shared_ptr<State> load_state(const Served& served, const State* before) {
   told->classes = state->manifest.at("classes").get<std::vector<std::string>>();
   state->told = std::move(told);
   const bool same = before && before->served.digest == served.digest;
-  state->counters = same ? before->counters : counters_of(served, state->manifest);
+  state->counters = same ? before->counters : counters_for(served, state->manifest);
   return state;
 }
 

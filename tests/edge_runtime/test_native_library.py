@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,8 @@ def test_what_was_normalised_for_the_task_is_for_a_call(made: Made, tmp_path: Pa
     (release / "manifest.json").write_text(json.dumps(manifest))
     serve(tmp_path / "board", release)
     given, expected = made.x.numpy()[0] * 2 + 0.5, made.expected().numpy()[0]
-    np.testing.assert_allclose(Model(tmp_path / "board")(given).values[0], expected, rtol=1e-3, atol=1e-4)
+    with closing(Model(tmp_path / "board")) as model:
+        np.testing.assert_allclose(model(given).values[0], expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -238,9 +240,8 @@ def test_it_learns_and_goes_back(unlearned: Made, learner: Model, root: Path) ->
     np.testing.assert_array_equal(learner(x).values, after)
     with pytest.raises(Refused, match="there is nothing to undo"):
         learner.undo()
-    written = [parse_entry(line) for line in (root / "journal").read_text().splitlines()]
-    assert [each and each.event for each in written] == ["learned", "learned", "undid what it learned"]
-    assert written[0] is not None
+    written = [entry for line in (root / "journal").read_text().splitlines() if (entry := parse_entry(line))]
+    assert [each.event for each in written] == ["learned", "learned", "undid what it learned"]
     assert written[0].details["examples"] == 24
 
 
@@ -330,14 +331,13 @@ def test_what_cannot_be_asked_for(made: Made, model: Model, how: dict[str, float
 def test_targets_are_values_whatever_their_type(dtype: str, tmp_path: Path, several: Made) -> None:
     """Zeros and ones: nothing is a share of anything."""
     serve(tmp_path / "board", several.bundle.folder)
-    model = Model(tmp_path / "board")
     y = (np.random.default_rng(0).random((6, 3)) > 0.5).astype(dtype)
-    found = model.learn(several.x.numpy(), y, steps=2)
-    of_floats = model.learn(several.x.numpy(), y.astype(np.float32), steps=2)
-    model.close()
-    assert found["loss_before"] == pytest.approx(of_floats["loss_before"])
-    with pytest.raises(Refused, match="no number"):
-        Model(tmp_path / "board").learn(several.x.numpy(), np.full((6, 3), np.nan, np.float32))
+    with closing(Model(tmp_path / "board")) as model:
+        found = model.learn(several.x.numpy(), y, steps=2)
+        of_floats = model.learn(several.x.numpy(), y.astype(np.float32), steps=2)
+        assert found["loss_before"] == pytest.approx(of_floats["loss_before"])
+        with pytest.raises(Refused, match="no number"):
+            model.learn(several.x.numpy(), np.full((6, 3), np.nan, np.float32))
 
 
 def test_a_deadline_leaves_what_was_served(made: Made, model: Model, root: Path) -> None:
@@ -357,6 +357,16 @@ def test_calls_are_counted(made: Made, model: Model, root: Path) -> None:
     assert caller.p50_ms is not None
     model.close()  # what it was is still to be seen
     assert parse_load(f"{int(time.time())}\nended\n{file.read_text()}").callers[0].calls == 20
+
+
+def test_models_that_come_and_go_are_counted_as_one(made: Made, root: Path) -> None:
+    for _ in range(3):
+        model = Model(root)
+        model(made.x.numpy()[0])
+        model.close()
+    [file] = (root / "counters").iterdir()
+    [caller] = parse_load(f"{int(time.time())}\nalive\n{file.read_text()}").callers
+    assert caller.calls == 3
 
 
 def test_a_learned_file_of_either_side_is_read_by_the_other(made: Made, model: Model, root: Path) -> None:

@@ -109,3 +109,10 @@ def test_what_is_no_archive_is_said_so(tmp_path: Path, content: bytes, said: str
     (tmp_path / "all.npz").write_bytes(content)
     with pytest.raises(BadInput, match=said):
         labelled_from(tmp_path / "all.npz", None, [_X], _Y, ("a", "b"))
+
+
+def test_an_array_alone_has_no_labels(tmp_path: Path) -> None:
+    with (tmp_path / "all.npz").open("wb") as file:
+        np.save(file, np.zeros((2, 2), np.float32))
+    with pytest.raises(BadInput, match=r"has no array y \(it has x alone\)"):
+        labelled_from(tmp_path / "all.npz", None, [_X], _Y, ("a", "b"))

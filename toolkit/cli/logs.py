@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from toolkit.cli.console import stdout
 from toolkit.cli.options import AsJson, HostAddress, TargetName
@@ -39,7 +40,8 @@ def _table(board: str, found: list[Entry]) -> Table:
         table.add_column(column, overflow="fold")
     for each in found:
         at = datetime.fromtimestamp(each.at_s).isoformat(" ")
-        table.add_row(at, each.event, (each.release or "")[:12], each.by, _said(each.details))
+        cells = at, each.event, (each.release or "")[:12], each.by, _said(each.details)
+        table.add_row(*(Text(cell.encode(errors="replace").decode()) for cell in cells))
     if not found:
         table.caption = "Nothing has happened since this board keeps a journal."
     return table

@@ -1,4 +1,4 @@
-"""What happened on a board, by its own clock: a line each in `journal` there, as applications write it, too."""
+"""What happened on a board, by its own clock: an entry each in `journal` there, as applications write it, too."""
 
 import getpass
 import json
@@ -8,10 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.journal import KEPT_LINES, MOST_BYTES, NAME
+from edge_runtime.journal import BEFORE, MOST_BYTES, NAME
 from toolkit.devices.device import check
 from toolkit.devices.home import Home
 from toolkit.errors import BoardError
+
+# A clock that says more is none, nor a line that nests deeper than entries do.
+_LATEST_S = 2**33
 
 
 @dataclass(frozen=True)
@@ -26,35 +29,37 @@ class Entry:
 
 
 def note(home: Home, event: str, **fields: Any) -> None:
-    """Add a line; where that is not possible nothing is: what happens does not depend on it."""
+    """Add an entry; where that is not possible none is: what happens does not depend on it."""
     text = json.dumps({"event": event, "by": f"{getpass.getuser()}@{socket.gethostname()}", **fields})
-    cut = f"tail -n {KEPT_LINES} {NAME} >work/{NAME} && mv -f work/{NAME} {NAME}"
     with suppress(BoardError):
         home.run(
             f"{home.guard} || exit 0\n"
-            f'printf \'{{"at_s": %s, %s\\n\' "$(date +%s)" {shlex.quote(text[1:])} >>{NAME}\n'
-            f'[ "$(wc -c <{NAME})" -le {MOST_BYTES} ] || {{ {cut}; }}'
+            # No link of ours leads out of the folder.
+            f"if [ -L {NAME} ] || {{ [ -e {NAME} ] && [ ! -f {NAME} ]; }}; then exit 0; fi\n"
+            f'printf \'\\n{{"at_s": %s, %s\' "$(date +%s)" {shlex.quote(text[1:])} >>{NAME}\n'
+            f'[ "$(wc -c <{NAME} | tr -d " ")" -le {MOST_BYTES} ] || mv -f {NAME} {BEFORE}'
         )
 
 
 def read_journal(home: Home, last: int) -> list[Entry]:
     """The newest so many, the oldest first; what is no entry is left out. Raises BoardError."""
-    done = check(home.ask(f"[ ! -f {NAME} ] || tail -n {last} {NAME}"), "reading the journal", home.where)
-    return [entry for line in done.stdout.decode(errors="replace").splitlines() if (entry := parse_entry(line))]
+    say = f"for file in {BEFORE} {NAME}; do [ ! -f $file ] || {{ cat $file; echo; }}; done"
+    done = check(home.ask(say), "reading the journal", home.where)
+    found = [entry for line in done.stdout.decode(errors="replace").splitlines() if (entry := parse_entry(line))]
+    return found[-last:]
 
 
 def parse_entry(line: str) -> Entry | None:
     """None for what is none: a power cut may leave half a line."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         said = json.loads(line, parse_constant=lambda name: None)  # a loss that is no number
-        if isinstance(said, dict) and isinstance(said.get("at_s"), int) and isinstance(said.get("event"), str):
+        if isinstance(said, dict) and isinstance(said.get("event"), str) and _is_time(said.get("at_s")):
             rest = {key: value for key, value in said.items() if key not in ("at_s", "event", "by", "release")}
             release = said.get("release")
-            return Entry(
-                said["at_s"],
-                said["event"],
-                str(said.get("by", "")),
-                release if isinstance(release, str) else None,
-                rest,
-            )
+            by = str(said.get("by", ""))
+            return Entry(said["at_s"], said["event"], by, release if isinstance(release, str) else None, rest)
     return None
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < _LATEST_S

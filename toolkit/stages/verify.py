@@ -37,6 +37,6 @@ def conclude(board: Board, bundle: Bundle, accepted: Accepted, watch: Watch) -> 
         offer(board.agent)
         write_plain(board.agent, bundle.digest)
         release.activate(board.home, bundle.digest)
-        release.collect(board.home, board.target.keep_releases)
         measured = {"p95_ms": accepted.measurement.p95_ms, "bytes": bundle.inference_bytes}
         journal.note(board.home, "activated", release=bundle.digest, **measured)
+        release.collect(board.home, board.target.keep_releases)

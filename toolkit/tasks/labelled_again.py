@@ -15,6 +15,8 @@ from toolkit.tasks.folder import require_one_kind
 from toolkit.tasks.table import LABEL, TABLES, Row, read_rows
 from toolkit.tasks.task import Examples
 
+_SAVE = "Save x and y."
+
 
 def labelled_from(
     source: Path, made: Preprocessing | None, ports: Sequence[Port], target: Port, classes: Sequence[str]
@@ -92,14 +94,17 @@ def _label(source: Path, row: Row) -> str:
 
 
 def _y(source: Path) -> np.ndarray:
-    with np.load(source, allow_pickle=False) as file:  # its inputs were read by now
-        if "y" not in file.files:
-            raise BadInput(f"has no array y (it has {', '.join(file.files)})", where=str(source), next="Save x and y.")
-        try:
-            y = file["y"]
-        except Exception as error:  # NumPy raises what it likes
-            raise BadInput(f"y cannot be read: {first_line(error)}", where=str(source), next="Save x and y.") from None
-    return np.atleast_1d(y)
+    file = np.load(source, allow_pickle=False)  # its inputs were read by now
+    names = [] if isinstance(file, np.ndarray) else file.files
+    if "y" not in names:
+        raise BadInput(
+            f"has no array y (it has {', '.join(names) or 'x alone'})", where=str(source), next="Save x and y."
+        )
+    try:
+        with file:
+            return np.atleast_1d(file["y"])
+    except Exception as error:  # NumPy raises what it likes
+        raise BadInput(f"y cannot be read: {first_line(error)}", where=str(source), next=_SAVE) from None
 
 
 def _with_targets(source: Path, x: Inputs, y: np.ndarray, target: Port) -> Examples:

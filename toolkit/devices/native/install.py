@@ -35,9 +35,10 @@ def install_native_agent(home: Home, on_note: Callable[[str], None]) -> Agent:
                 steps.append(f"cp {home.within(arrived(home, sha))} {home.within(f'{part}/{name}')}")
             steps += [f"ln -s {to} {home.within(f'{part}/{name}')}" for name, to in links.items()]
             there = home.within(folder)
-            steps += [f"chmod 755 {here}/*", "sync", f"rm -rf {there}", f"mv {here} {there}", "sync"]
+            steps += [f"chmod 755 {here}/*", "sync", f"[ ! -e {there} ] || mv {there} {here}.old"]
+            steps += [f"mv {here} {there}", "sync", f"rm -rf {here}.old"]
             # Those of other versions go, but not before applications are led away from them.
-            steps += [f"[ ! -L {LIBRARY} ] || {{ {led(LIBRARY, f'{there}/{APPLICATION}')}; }}"]
+            steps += [f"if [ -L {LIBRARY} ]; then {led(LIBRARY, f'{there}/{APPLICATION}')} || exit 1; fi"]
             steps += [f'for old in runner/*; do [ "$old" = {there} ] || rm -rf "$old"; done']
             check(home.run("\n".join(steps), timeout_s=300), "installing the runner", home.where)
         forget(home, list(files.values()))
