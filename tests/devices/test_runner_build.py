@@ -54,9 +54,9 @@ def test_what_applications_link_with_lies_beside_executorch_and_away_from_a_c_li
         f"{loader_name(machine)}",
     }
     symbols = toolchain.run("objdump", "-T", folder / "libedge_runtime.so").splitlines()
-    exported = {
-        line.split()[-1] for line in symbols if line.strip() and "*UND*" not in line and line[0] in "0123456789"
-    }
+    # Global, weak or unique, and defined here; a local one is a section.
+    rows = [line.split() for line in symbols if line[:1].isdigit() and "*UND*" not in line]
+    exported = {row[-1] for row in rows if row[1] != "l"}
     assert exported == _EXPORTED
 
 
