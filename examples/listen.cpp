@@ -5,7 +5,7 @@
 //   ./listen recording.wav
 //
 // The release was deployed for ExecuTorch from recordings (.wav) of one window each. It may be replaced, and may learn,
-// meanwhile.
+// meanwhile. The recording has to be of the task's sample rate: it is taken as it is.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
