@@ -136,7 +136,7 @@ class Recovery(_Section):
         default=None,
         ge=0,
         description="The compact model trains for so many steps on this machine; by default 400, and of a large "
-        "network as many as some two minutes of two cores allow.",
+        "network as many as a minute of two cores allows, and none where it stays dense and loses nothing.",
     )
     rate: _Rate | None = Field(
         default=Request.recovery_rate,

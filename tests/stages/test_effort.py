@@ -8,7 +8,7 @@ import torch
 from workplace import MODEL, PLAIN, TASK, inside, make_workplace
 
 from toolkit import stages
-from toolkit.choice import all_dense, keep, rank
+from toolkit.choice import Choice, all_dense, keep, rank
 from toolkit.progress import Silent
 from toolkit.request import Request
 from toolkit.stages import Watch
@@ -22,6 +22,7 @@ from toolkit.stages.effort import (
     macs,
     ranks_worth_a_loss,
     recovery_effort,
+    wants_training,
 )
 from toolkit.stages.load import Job
 from toolkit.stages.whole_models import FASTEST, fewer
@@ -58,14 +59,38 @@ def test_a_small_network_has_the_usual_steps_and_what_is_asked_for_is_done(job: 
 @pytest.mark.parametrize(
     ("multiplications", "expected"),
     [
-        (43_900_000, Effort(400, 64)),  # 4.5e12 in 4 passes over 25,600 examples
-        (88_000_000, Effort(400, 16)),
-        (1_800_000_000, Effort(39, 16)),  # a ResNet-18 for 224 x 224
+        # Each 256 of them are one value, which counts as 400 more: 1.2e13 in 4 passes over 25,600 examples.
+        (45_700_000, Effort(400, 64)),
+        (45_800_000, Effort(400, 16)),
+        (249_000_000, Effort(293, 16)),
+        (251_000_000, Effort(145, 16)),  # 6e12 of a large one
         (4_000_000_000, Effort(20, 16)),  # no fewer
     ],
 )
 def test_a_large_one_has_as_many_as_take_no_longer(job: Job, multiplications: int, expected: Effort) -> None:
     assert recovery_effort(_of_size(job, multiplications), None) == expected
+
+
+_INT8 = {"layer": Choice(precision="int8"), "other": Choice()}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "lost", "asked", "trained"),
+    [
+        ({"layer": Choice()}, 0.0, 400, False),
+        (_INT8, 0.01, None, False),
+        (_INT8, 0.011, None, True),
+        (_INT8, float("nan"), None, True),
+        (_INT8, 0.0, 38, True),
+        ({**_INT8, "other": rank(8)}, 0.0, None, True),
+    ],
+)
+def test_a_large_network_that_loses_nothing_by_its_precision_is_trained_where_that_is_asked_for(
+    job: Job, chosen: dict[str, Choice], lost: float, asked: int | None, trained: bool
+) -> None:
+    large = _of_size(job, 1_800_000_000)
+    assert wants_training(large, chosen, {"int8": lost}.__getitem__, asked) is trained
+    assert wants_training(job, chosen, {"int8": lost}.__getitem__, asked) is (chosen != {"layer": Choice()})
 
 
 def test_losses_are_measured_on_fewer_examples_of_a_large_network(job: Job) -> None:

@@ -18,8 +18,7 @@ from toolkit.stages.allocate import as_slow
 from toolkit.stages.planned import Planned
 from toolkit.stages.precisions import Precisions
 from toolkit.stages.profile import Profiled
-from toolkit.stages.stay_dense import losing_little, rather_dense
-from toolkit.stages.whole_models import Whole
+from toolkit.stages.stay_dense import rather_dense
 from toolkit.targets import Clock
 
 INT8, RANK = Choice(precision="int8"), rank(8, "int8")
@@ -79,12 +78,6 @@ def test_else_what_was_chosen_stands(budget: Budget, lost_by_rank: float, start:
     before, watch = planned(budget, lost_by_rank), Watch(Silent())
     assert rather_dense(before, start, clock, watch) is before
     assert watch.notes == []
-
-
-@pytest.mark.parametrize(("lost", "taken"), [(0.01, True), (0.011, False), (float("nan"), False)])
-def test_a_large_network_takes_a_precision_that_loses_little(lost: float, taken: bool) -> None:
-    form = Whole("dense int8", Selection({"layer": INT8, "other": Choice()}), whole(INT8_MS, INT8_BYTES))
-    assert losing_little([form], {"int8": lost}.__getitem__) == ([form] if taken else [])
 
 
 @pytest.mark.parametrize(("chosen", "fp32_ms", "int8_ms"), [(Choice(), 12.0, 6.0), (INT8, 20.0, 8.0)])

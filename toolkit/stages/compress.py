@@ -20,10 +20,10 @@ from toolkit.request import Request
 from toolkit.runtimes.arithmetic import Quantisation
 from toolkit.sources import code_digest
 from toolkit.stages.accuracy import is_worse, judge, variation
-from toolkit.stages.effort import USUAL_EFFORT, recovery_effort
+from toolkit.stages.effort import USUAL_EFFORT, recovery_effort, wants_training
 from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned
-from toolkit.stages.quantise import computing_as, quantisation_of
+from toolkit.stages.quantise import computing_as, lost_in, quantisation_of
 from toolkit.stages.statistics import as_trained, is_cut, renew_statistics
 from toolkit.stages.variations import usual_variations
 from toolkit.stages.watch import Watch
@@ -40,7 +40,7 @@ _GIVEN_UP_DAYS = 14
 
 @dataclass(frozen=True)
 class Compacted:
-    """The compact backbone, and the head it starts the task with. Nothing is recovered of what stayed dense.
+    """The compact backbone, and the head it starts the task with. What lost nothing has no recovery.
 
     `quantisation` says how the backbone leaves fp32 on the board, if it does; here its weights are fp32.
     """
@@ -62,7 +62,7 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
         backbone = compression.compress(job.network.backbone, planned.spectra, selection)
         quantisation = quantisation_of(job, selection, arithmetics)
         key, recovery = _key(job, planned, quantisation, request), None
-        if not selection.is_dense:
+        if wants_training(job, selection, partial(lost_in, job, arithmetics), request.recovery_steps):
             _tell_of_effort(job, request, watch)
             checkpoint = Checkpoint(cache_folder() / "checkpoints" / f"{key}.pt")
 

@@ -1,11 +1,12 @@
 """How much training and measuring a network is worth by default: what a small one takes, within minutes for a large."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from edge_runtime.learning import USUAL_STEPS
-from toolkit.choice import Choice
+from toolkit.choice import DENSE, Choice, Precision
 from toolkit.compression import choices_to_measure, matrix
 from toolkit.compression.rows import input_rows
 from toolkit.profiling import input_shapes
@@ -15,9 +16,12 @@ from toolkit.stages.load import Job
 _BATCH, _SMALL_BATCH, _FEWEST_STEPS = 64, 16, 20
 # Passes through the network a step: the teacher's, and the student's forward and (twice as dear) backward.
 _PASSES = 4
-# Multiplications that recovery may take: some two minutes of two cores. A ResNet-20 for 32 x 32 takes 4.2e12 in all of
-# its 400 steps; a ResNet-18 for 224 x 224 would take 1.8e14.
-_RECOVERY_MACS = 4.5e12
+# A value that a layer puts out is normalised, rounded and put through its activation, there and back: on two cores with
+# AVX-512, steps of a MobileNetV2 and of a ResNet-18 for 224 x 224 took as long as if that were so many multiplications.
+_MACS_A_VALUE = 400
+# Multiplications that recovery may take: a minute and a half of such cores. A ResNet-20 for 32 x 32 takes 1.2e13 in all
+# of its 400 steps; a ResNet-18 for 224 x 224 would take 2.9e14. Of a large network all else takes minutes, too.
+_RECOVERY_MACS, _LARGE_RECOVERY_MACS = 1.2e13, 6e12
 # A board trains once for each fold and once on everything, all of its examples in each step.
 _LEARNING_MACS, _TRAININGS, _FEWEST_LEARNING_STEPS = 4.5e12, 4, 5
 # A true loss is measured on fewer examples than calibration takes, three compact models a layer are run on them: on so
@@ -29,6 +33,9 @@ _LARGE_MACS = 2.5e8
 # Seconds for layers where a clock is noisy: a single layer is soon as well known by a prediction as by another
 # measurement, and whole models, which are timed later, say more. All layers dense are timed whatever it takes.
 _LAYERS_S, _FEW_LAYERS_S = 60.0, 20.0
+
+# Nats an example that a network loses before it is trained: less is no reason to train it.
+NOTICEABLE = 0.01
 
 _Choices = dict[str, tuple[Choice, ...]]
 
@@ -48,11 +55,30 @@ def recovery_effort(job: Job, asked: int | None) -> Effort:
     """What was asked for, else as many steps as a network of that size is given: fewer, of fewer examples, if large."""
     if asked is not None:
         return Effort(asked, _BATCH)
-    affordable = _RECOVERY_MACS / (_PASSES * max(1, macs(job)))
+    affordable = (_LARGE_RECOVERY_MACS if is_large(job) else _RECOVERY_MACS) / (_PASSES * max(1, _step_macs(job)))
     if affordable >= USUAL_EFFORT.steps * USUAL_EFFORT.batch:
         return USUAL_EFFORT
     steps = int(affordable / _SMALL_BATCH)
     return Effort(min(max(steps, _FEWEST_STEPS), USUAL_RECOVERY_STEPS), _SMALL_BATCH)
+
+
+def wants_training(
+    job: Job, chosen: Mapping[str, Choice], lost_nats: Callable[[Precision], float], asked: int | None
+) -> bool:
+    """Whether recovery pays for what was chosen: not for a network that is as it was.
+
+    Nor, unless steps were asked for, for a large one that stays dense and loses nothing that is noticed.
+    """
+    if all(choice == DENSE for choice in chosen.values()):
+        return False
+    if asked is not None or not is_large(job) or any(choice.form != "dense" for choice in chosen.values()):
+        return True
+    return not loses_little(chosen, lost_nats)
+
+
+def loses_little(dense: Mapping[str, Choice], lost_nats: Callable[[Precision], float]) -> bool:
+    """Whether a network whose layers are all dense loses nothing that is noticed by their precisions."""
+    return all(lost_nats(each) <= NOTICEABLE for each in {choice.precision for choice in dense.values()} - {"fp32"})
 
 
 def learning_steps(job: Job, asked: int | None) -> int:
@@ -101,6 +127,11 @@ def layers_worth_s(job: Job) -> float:
 def macs(job: Job) -> int:
     """Multiplications of the layers that may become compact, for one example."""
     return sum(of * matrix(job.layers[name]).numel() for name, of in rows_of(job).items())
+
+
+def _step_macs(job: Job) -> int:
+    """Multiplications of one pass in training, with what else it takes counted in multiplications."""
+    return macs(job) + _MACS_A_VALUE * sum(of * len(matrix(job.layers[name])) for name, of in rows_of(job).items())
 
 
 def rows_of(job: Job) -> dict[str, int]:

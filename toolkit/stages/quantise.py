@@ -12,7 +12,7 @@ from torch import nn
 
 from toolkit.adaptation import features_of
 from toolkit.cache import digest
-from toolkit.choice import Choice
+from toolkit.choice import Choice, Precision
 from toolkit.distillation.fake_quantise import fake_quantised
 from toolkit.distillation.ranges import read_ranges
 from toolkit.inputs import Inputs, join
@@ -77,6 +77,11 @@ def best_ranges(job: Job, arithmetic: Arithmetic) -> Ranges:
 def least_loss(job: Job, arithmetic: Arithmetic) -> float:
     """What the whole dense network loses in that arithmetic, nats an example, its ranges read as suits it best."""
     return losses_by_ranges(job, arithmetic)[best_ranges(job, arithmetic)]
+
+
+def lost_in(job: Job, arithmetics: Arithmetics, precision: Precision) -> float:
+    """What the whole dense network loses in that precision, nats an example."""
+    return least_loss(job, arithmetics[precision])
 
 
 def losses_by_ranges(job: Job, arithmetic: Arithmetic) -> dict[Ranges, float]:

@@ -1,11 +1,11 @@
 """Stage 4, where the dense model fits the budget as it was measured, in fp32 or in another precision."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from toolkit import profiling
 from toolkit.adaptation.heads import HeadStart
-from toolkit.choice import Precision, Selection
+from toolkit.choice import Selection
 from toolkit.compression import Allocation, Limits
 from toolkit.compression.allocation import describe
 from toolkit.compression.feasibility import rounded_up
@@ -14,13 +14,13 @@ from toolkit.profiling import Budget, Limit, WholeModel
 from toolkit.profiling.budget import Number
 from toolkit.profiling.latency_model import Interval
 from toolkit.stages.accuracy import expected_accuracy
-from toolkit.stages.effort import is_large
+from toolkit.stages.effort import NOTICEABLE, is_large, loses_little
 from toolkit.stages.learn import plain_costs
 from toolkit.stages.load import Job
 from toolkit.stages.planned import Planned, frontier_points
 from toolkit.stages.probe import Known
 from toolkit.stages.profile import Profiled
-from toolkit.stages.quantise import least_loss
+from toolkit.stages.quantise import lost_in
 from toolkit.stages.settle import AIM
 from toolkit.stages.watch import Watch
 from toolkit.stages.whole_models import Whole, dense_forms
@@ -30,8 +30,6 @@ from toolkit.units import format_bytes, format_milliseconds
 # Of a budget, what a median that was measured may take, times how far its own p95 is above it. An emulated board counts
 # the same for the same program again.
 _ROOM: dict[Clock, float] = {"wall": (1 + AIM["wall"]) / 2, "instructions": 1.0}
-# Nats an example that compact layers may lose, before recovery, and be kept: their cores learn on the board.
-_NOTICEABLE = 0.01
 
 
 def stay_dense(
@@ -51,7 +49,8 @@ def stay_dense(
     if fitting[:1] != forms[:1]:
         if recovers or not is_large(job):
             return None
-        fitting = losing_little(fitting, lambda precision: least_loss(job, profile.precisions.arithmetics[precision]))
+        arithmetics = profile.precisions.arithmetics
+        fitting = [each for each in fitting if loses_little(each.selection, partial(lost_in, job, arithmetics))]
         if not fitting:
             return None
         watch.note(
@@ -64,18 +63,6 @@ def stay_dense(
 
     chosen = max(fitting, key=lambda each: (worth(each.selection), -each.timed.measurement.median_ms))
     return _planned(job, profile, budget, chosen, clock)
-
-
-def losing_little(forms: list[Whole], lost_nats: Callable[[Precision], float]) -> list[Whole]:
-    """Those of the dense network whose precisions lose it nothing that is noticed, nats an example."""
-
-    def is_little(form: Whole) -> bool:
-        return all(
-            lost_nats(each) <= _NOTICEABLE
-            for each in {choice.precision for choice in form.selection.values()} - {"fp32"}
-        )
-
-    return [form for form in forms if is_little(form)]
 
 
 def only_dense(board: Known, job: Job, profile: Profiled, budget: Budget, watch: Watch) -> Planned:
@@ -139,7 +126,7 @@ def rather_dense(planned: Planned, start: HeadStart, clock: Clock, watch: Watch)
     for form in dense_forms(planned.profile)[1:]:
         whole = describe(form.selection, planned.gains, planned.costs, planned.allocation.gain_bound)
         lost = whole.gain - planned.allocation.gain
-        if planned.costs.allows(form.selection) and _fits(form, planned.budget, clock) and lost > _NOTICEABLE:
+        if planned.costs.allows(form.selection) and _fits(form, planned.budget, clock) and lost > NOTICEABLE:
             watch.note(
                 f"the model stays dense, in {form.label.removeprefix('dense ')}: it fits the budget, and the best with "
                 f"compact layers loses {lost:.2g} nats an example more. On the board its head alone learns"
