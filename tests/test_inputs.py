@@ -25,6 +25,15 @@ def test_batches_join_to_what_was_split() -> None:
         assert torch.equal(whole, again)
 
 
+def test_batches_of_large_examples_are_small() -> None:
+    """Four photographs at a time, one of what is larger yet; all tensors of an example count."""
+    photographs = torch.zeros(9, 3, 224, 224)
+    assert [len(part) for part in inputs_of(photographs).batches(256)] == [4, 4, 1]
+    assert [len(part) for part in Inputs({"left": photographs, "right": photographs}).batches(256)] == [2, 2, 2, 2, 1]
+    assert [len(part) for part in inputs_of(torch.zeros(2, 3, 600, 600)).batches(256)] == [1, 1]
+    assert [len(part) for part in _TEXT.batches(3)] == [3, 1]
+
+
 def test_ports_say_what_one_example_is() -> None:
     assert _TEXT.ports == (Port("ids", (3,), "int64"), Port("mask", (3,), "float32"))
 

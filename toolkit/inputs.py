@@ -8,6 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+# Of a batch: four photographs of 224 x 224. What a layer makes of more has left the caches when the next layer reads it:
+# on two cores MobileNetV2 took 1.10 s for 32 of them at once, 0.51 s for four at a time, ResNet-18 1.05 and 0.86 s;
+# ResNet-56 took 0.71 s for 256 images of 32 x 32 at once, 0.55 s for 128 at a time.
+_VALUES = 4 * 3 * 224 * 224
+
 
 @dataclass(frozen=True)
 class Port:
@@ -47,6 +52,11 @@ class Inputs:
     def split(self, size: int) -> Iterator[Inputs]:
         """Batches of `size` examples; the last may be smaller."""
         return (self[start : start + size] for start in range(0, len(self), size))
+
+    def batches(self, at_most: int) -> Iterator[Inputs]:
+        """Batches of so many examples, of fewer where they are large: see `_VALUES`."""
+        each = sum(tensor[:1].numel() for tensor in self)
+        return self.split(min(max(_VALUES // max(each, 1), 1), at_most))
 
     def floats(self) -> dict[str, torch.Tensor]:
         """Those that can be differentiated, shaken or measured for their spread: no names, no counts, no masks."""

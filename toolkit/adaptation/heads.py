@@ -81,4 +81,4 @@ def task_head(start: HeadStart, network: Network, backbone: nn.Module, task: Tas
 @torch.no_grad()
 def features_of(backbone: nn.Module, x: Inputs) -> torch.Tensor:
     """Features (N, ...), a batch at a time."""
-    return torch.cat([backbone(*part) for part in x.split(256)])
+    return torch.cat([backbone(*part) for part in x.batches(256)])

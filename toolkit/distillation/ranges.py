@@ -52,7 +52,7 @@ def _visit(model: nn.Module, quantisation: Quantisation, visit: Visit) -> None:
     try:
         model.eval()
         with visited_sums(model, visit):
-            for x in drawn(quantisation.examples).split(_BATCH):
+            for x in drawn(quantisation.examples).batches(_BATCH):
                 model(*x)
     finally:
         for handle in handles:
