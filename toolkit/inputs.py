@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-# Of a batch: four photographs of 224 x 224. What a layer makes of more has left the caches when the next layer reads it:
-# on two cores MobileNetV2 took 1.10 s for 32 of them at once, 0.51 s for four at a time, ResNet-18 1.05 and 0.86 s;
+# Of a batch: four photographs of 224 x 224. What a layer makes of more has left the caches when the next one reads it:
+# on two cores MobileNetV2 took 1.10 s for 32 of them at once, 0.51 s for four at a time, ResNet-18 1.05 and 0.86 s.
 # ResNet-56 took 0.71 s for 256 images of 32 x 32 at once, 0.55 s for 128 at a time.
 _VALUES = 4 * 3 * 224 * 224
 
