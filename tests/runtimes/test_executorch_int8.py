@@ -8,6 +8,7 @@ import torch
 from native import run_verb, served, timing
 from networks import build
 from torch import nn
+from torch.nn import functional
 
 from toolkit.errors import BadInput
 from toolkit.inputs import inputs_of
@@ -53,6 +54,36 @@ def test_outputs_are_near_those_of_fp32(network: str, activations: Activations) 
     program = executorch.export(export_with_holes(model.eval(), inputs_of(x[:1]), ()), (), int8(activations, examples))
     assert program.fp32_layers == ()
     assert program.nodes.delegated > 0
+    assert decibels(run(program, examples), expected(model, examples)) > 35
+
+
+_PADDED = {
+    "into fp32": lambda y, more: more(y) + functional.pad(y, (0, 0, 0, 0, 2, 2))[:, 2:10],
+    "into int8": lambda y, more: more(functional.pad(y, (1, 1, 1, 1))),
+    "with ones": lambda y, more: more(y) + functional.pad(y, (0, 0, 0, 0, 2, 2), value=1.0)[:, 2:10],
+    "at the end": lambda y, more: functional.pad(more(y), (1, 0, 0, 1)),
+    "before an activation": lambda y, more: more(torch.relu(functional.pad(y, (1, 1, 1, 1)))),
+    "joined": lambda y, more: torch.cat([more(y), functional.pad(y, (0, 0, 0, 0, 2, 2))], 1),
+    "every other of": lambda y, more: more(y)[:, :, ::2, ::2] + functional.pad(y[:, :4, ::2, ::2], (0, 0) * 2 + (2, 2)),
+}
+
+
+@pytest.mark.parametrize("padded", list(_PADDED))
+def test_what_is_padded_can_be_loaded_and_computes_the_same(padded: str) -> None:
+    """A ResNet's shortcut without weights could not: its delegate took fp32 for int8."""
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.more = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = _PADDED[padded](torch.relu(self.first(x)), self.more)
+            return y
+
+    torch.manual_seed(0)
+    model, examples = Network().eval(), torch.randn(16, 3, 8, 8)
+    program = executorch.export(export_with_holes(model, inputs_of(examples[:1]), ()), (), int8("signed", examples))
     assert decibels(run(program, examples), expected(model, examples)) > 35
 
 

@@ -62,6 +62,8 @@ _MOVING = {
 }
 # The same operators as the quantiser does not touch them.
 _OF_NUMBERS = {_aten.add.Tensor: _aten.add.Scalar, _aten.mul.Tensor: _aten.mul.Scalar}
+# What may pad with zeros, and what stands between its sizes and that value then.
+_PADDING: dict[OpOverload, tuple[str, ...]] = {_aten.pad.default: ("constant",), _aten.constant_pad_nd.default: ()}
 # The finest scale of a weight: a channel of zeros must have one, and the library's own (2 ** -12) is coarse for the
 # weights of wide layers.
 _FINEST_WEIGHT = 2.0**-20
@@ -116,7 +118,9 @@ def quantise(module: GraphModule, int8: Set[str], quantisation: Quantisation) ->
     with torch.no_grad():
         prepared = prepare_pt2e(module, quantizer)
         _calibrate(prepared, quantisation)
-        return convert_pt2e(prepared)
+        converted = convert_pt2e(prepared)
+    _keep_paddings(converted)
+    return converted
 
 
 def _calibrate(prepared: GraphModule, quantisation: Quantisation) -> None:
@@ -166,6 +170,24 @@ def _keep_integers(module: GraphModule) -> None:
         if node.target in _OF_NUMBERS and numbers and not node.meta["val"].is_floating_point():
             node.target = _OF_NUMBERS[node.target]
     module.recompile()
+
+
+def _keep_paddings(converted: GraphModule) -> None:
+    """Pad with what is next to nothing where zeros would do, between a value that leaves int8 and one in fp32.
+
+    The delegate takes a padding with zeros that reads such a value for one in int8, and cannot load it beside fp32.
+    """
+    decomposed = torch.ops.quantized_decomposed
+    for node in converted.graph.nodes:
+        if node.target not in _PADDING or node.all_input_nodes[0].target != decomposed.dequantize_per_tensor.default:
+            continue
+        if any(user.target == decomposed.quantize_per_tensor.default for user in node.users):
+            continue
+        mode = _PADDING[node.target]
+        given, value = node.args[2 : 2 + len(mode)], node.args[2 + len(mode) :]
+        if given in ((), mode) and not any(value):
+            node.args = (*node.args[:2], *mode, torch.finfo(torch.float32).tiny)
+    converted.recompile()
 
 
 def _leave_joined(module: GraphModule, left: Set[str]) -> None:
