@@ -20,6 +20,7 @@ from record import Figure, write
 from torch import nn
 
 from benchmarks.own_board import own_board
+from edge_runtime.learning import MAX_FORGETTING
 from toolkit import stages
 from toolkit.cache import digest
 from toolkit.devices import Home, hold
@@ -90,7 +91,7 @@ def _install(home: Home, target: Target, runtime: str, model: str) -> tuple[Boar
     job = stages.load(Request(f"regression:{model}", "toolkit.examples.digits:task", runtime), target, watch)
     board = stages.probe(home, target, job, watch)
     as_it_is = Compacted(job.network.backbone, job.dense_head, digest(job.key, "as it is"))
-    bundle = stages.export(job, board, as_it_is, watch)
+    bundle = stages.export(job, board, as_it_is, MAX_FORGETTING, watch)
     stages.install(board, bundle, None, watch)
     return board, bundle
 

@@ -124,7 +124,8 @@ def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     steps = body.get("steps")
     if steps is not None and (type(steps) is not int or steps < 1):
         raise WrongRequest(400, "steps is a whole number from 1 on")
-    return vars(model.learn(_tensors(body), body["targets"], steps=steps, seconds=body.get("seconds")))
+    bounds = {name: body.get(name) for name in ("seconds", "max_forgetting")}
+    return vars(model.learn(_tensors(body), body["targets"], steps=steps, **bounds))
 
 
 def _go_to(model: Model, body: dict[str, Any]) -> dict[str, Any]:

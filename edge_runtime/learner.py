@@ -8,10 +8,19 @@ from numpy.random import default_rng  # at once: NumPy would import it when it i
 
 from .program import load
 from .release import load_inference
+from .tensors import read_arrays
+
+
+def read_by_learning(learn):  # type: ignore[no-untyped-def]
+    """Names of a release's files."""
+    guard = learn.get("guard")
+    return [*learn["programs"].values(), *([guard["file"]] if guard else [])]
 
 
 class Learner:
-    """`step_ms` are the times of the training steps so far."""
+    """`step_ms` are the times of the training steps so far. `guard` are inputs and targets of what the network knew
+    before, if the release has such, of whose score it may lose `may_forget`.
+    """
 
     def __init__(self, spec, manifest, tensors, support):  # type: ignore[no-untyped-def]
         learn = manifest["learn"]
@@ -21,12 +30,13 @@ class Learner:
         self.names, self.starts, self.batch, self.most = (
             learn[key] for key in ("trainables", "starts", "batch", "most")
         )
-        self.eps, self.state = learn["eps"], learn["state"]
+        self.eps, self.state, self.measure = learn["eps"], learn["state"], manifest.get("measure") or "score"
         self.inputs = [support["inputs." + port["name"]] for port in manifest["inputs"]]
         self.targets = support["targets." + learn["target"]["name"]]
         self.examples = len(self.targets)
         if not self.examples or any(len(each) != self.examples for each in self.inputs):
             raise ValueError("inputs and targets are not as many, or none")
+        self.guard, self.may_forget = self._guard(manifest)
         self.jitter = [
             spec["jitter"].get(port["name"], 0.0) * float(values.std()) if values.dtype == np.float32 else 0.0
             for port, values in zip(manifest["inputs"], self.inputs)
@@ -43,6 +53,17 @@ class Learner:
             rows = [infer([values[row : row + 1] for values in self.inputs])[1] for row in range(self.examples)]
             self.features = np.concatenate(rows)
         self.step_ms = []  # type: list[float]
+
+    def _guard(self, manifest):  # type: ignore[no-untyped-def]
+        """Of a release that has none, or of before: none."""
+        said = manifest["learn"].get("guard")
+        if said is None:
+            return None, None
+        arrays = read_arrays(os.path.join(self.spec["release"], said["file"]))
+        may_forget = self.spec.get("max_forgetting")
+        inputs = [arrays["inputs." + port["name"]] for port in manifest["inputs"]]
+        targets = arrays["targets." + manifest["learn"]["target"]["name"]]
+        return (inputs, targets), said["max_forgetting"] if may_forget is None else may_forget
 
     def start(self, rows):  # type: ignore[no-untyped-def]
         """Cores as installed, and a head that has seen only the examples of `rows`."""
@@ -62,31 +83,36 @@ class Learner:
         for step in range(1, steps + 1):
             inputs = [self._shaken(values, share, random) for values, share in zip(self.inputs, self.jitter)]
             started = time.perf_counter()
-            losses, _, sums = self.gradients(parameters, rows, inputs)
+            losses, _, sums = self.gradients(parameters, rows, (inputs, self.targets))
             scalars = [np.asarray(each, np.float32) for each in (len(rows), self.spec["lr"], self.eps)]
             made = self.programs["update"]([*scalars, *sums, *parameters, *state])
             parameters, state = made[: len(parameters)], made[len(parameters) :]
             self.step_ms.append((time.perf_counter() - started) * 1e3)
             yield step, parameters, float(losses.mean())
 
-    def gradients(self, parameters, rows, inputs=None):  # type: ignore[no-untyped-def]
-        """Losses, outputs, and the sums of the gradients of the examples of `rows`."""
+    def gradients(self, parameters, rows, of=None):  # type: ignore[no-untyped-def]
+        """Losses, outputs, and the sums of the gradients of the examples of `rows`, `of` others if they are given."""
         losses, outputs, sums = [], [], None
+        inputs, targets = of or (self.inputs, self.targets)
         for batch, weights in self._batches(rows):
-            given = [values[batch] for values in inputs or self.inputs]
-            made = self.programs["gradient"]([*given, self.targets[batch], weights, *parameters])
+            given = [values[batch] for values in inputs]
+            made = self.programs["gradient"]([*given, targets[batch], weights, *parameters])
             count = int(weights.sum())
             losses.append(made[0][:count])
             outputs.append(made[1][:count])
             sums = made[2:] if sums is None else [total + more for total, more in zip(sums, made[2:])]
         return np.concatenate(losses), np.concatenate(outputs), sums
 
-    def judge(self, parameters, rows):  # type: ignore[no-untyped-def]
-        """Scores (N,) and judgements (N, K) of the examples of `rows`."""
-        outputs = self.gradients(parameters, rows)[1]
+    def guarded(self, parameters):  # type: ignore[no-untyped-def]
+        """Mean score of the guard."""
+        return float(self.judge(parameters, np.arange(len(self.guard[1])), self.guard)[0].mean())
+
+    def judge(self, parameters, rows, of=None):  # type: ignore[no-untyped-def]
+        """Scores (N,) and judgements (N, K) of the examples of `rows`, `of` others if they are given."""
+        outputs, targets = self.gradients(parameters, rows, of)[1], of[1] if of else self.targets
         scores, judgements = [], []
         for batch, weights in self._batches(np.arange(len(rows))):
-            score, judgement = self.programs["judge"]([outputs[batch], self.targets[rows[batch]]])
+            score, judgement = self.programs["judge"]([outputs[batch], targets[rows[batch]]])
             count = int(weights.sum())
             scores.append(score[:count])
             judgements.append(judgement[:count])

@@ -11,10 +11,15 @@ import numpy as np
 # Of a release that does not say it. At 3e-3 queries gain as much, but few held-out examples see it: 5 of 19 trials on
 # digits were refused, here one.
 LEARNING_RATE, JITTER, USUAL_STEPS = 1e-3, 0.25, 40
+# Of the score of what a network knew before, learning may cost so much.
+MAX_FORGETTING = 0.01
 MOST_SECONDS = 86_400
 _EVALUATE_EVERY = 5
+# Of a difference of shares.
+_ROUNDING = 1e-9
 # Cross-validation in five folds where that takes no longer than this, else in three.
 _PATIENCE_S = 30.0
+_FORGETS = "what it knew before is forgotten: {} on {} examples of that fell from {:.1%} to {:.1%}"
 _TIME_WAS_UP = "time was up before it had learned"
 _NO_NUMBERS = "what the network makes of these examples is no number: are they scaled as it knows them?"
 _REASONS = {
@@ -34,16 +39,23 @@ class Deadline:
         """Below 0: it is over."""
         return self._until - time.perf_counter()
 
+    def sooner(self, seconds: float) -> "Deadline":
+        """For what something else has to come after, which takes so long."""
+        return Deadline(self.left_s() - seconds)
+
 
 def learn(learner, strata, steps, emit, deadline):  # type: ignore[no-untyped-def]
     """What came of it, and the arrays that were learned, by name, if that was accepted (else None).
 
-    It takes fewer steps where the deadline leaves no time for more, and keeps nothing after it. Emits `folds`, `curve`
-    lines (step, held-out loss and score) and `step` lines (training loss of the final run).
+    It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
+    after it. Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final
+    run).
     """
-    folds = min(_affordable_folds(learner, steps, deadline), int(np.unique(strata, return_counts=True)[1].min()))
+    guard, guard_s = _guard(learner)
+    soon = deadline.sooner(guard_s)
+    folds = min(_affordable_folds(learner, steps, soon), int(np.unique(strata, return_counts=True)[1].min()))
     emit("folds", folds=folds)
-    held_out, best = _cross_validate(learner, strata, folds, steps, emit, deadline) if folds > 1 else (None, 0)
+    held_out, best = _cross_validate(learner, strata, folds, steps, emit, soon) if folds > 1 else (None, 0)
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     reason = _REASONS[None if held_out is None else accepted]
     if held_out is not None and not accepted and not np.isfinite(held_out["loss_before"]):
@@ -54,21 +66,54 @@ def learn(learner, strata, steps, emit, deadline):  # type: ignore[no-untyped-de
         "accepted": accepted,
         "reason": reason,
         "held_out": held_out,
+        "guard": guard,
     }
     if deadline.left_s() < 0:
         return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
     if not accepted:
         return result, None
     everything = np.arange(learner.examples)
-    parameters = learner.start(everything)
+    parameters, reached = learner.start(everything), []
     for step, trained, loss in learner.train(parameters, everything, best, folds):
         parameters = trained
         emit("step", step=step, loss=loss)
+        if (guard is not None and step % _EVALUATE_EVERY == 0) or step == best:
+            reached.append((step, parameters))
         if deadline.left_s() < 0:
             return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
-    if all(np.isfinite(value).all() for value in parameters):
-        return result, dict(zip(learner.names, parameters))
-    return {**result, "accepted": False, "reason": "training diverged"}, None
+    if not all(np.isfinite(value).all() for value in parameters):
+        return {**result, "accepted": False, "reason": "training diverged"}, None
+    if guard is not None:
+        parameters = _remembering(learner, reached, result, deadline)
+    if deadline.left_s() < 0:
+        return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
+    return result, None if parameters is None else dict(zip(learner.names, parameters))
+
+
+def _guard(learner):  # type: ignore[no-untyped-def]
+    """What it knows as installed, if the release says by what to tell, and the seconds that this took."""
+    if learner.guard is None:
+        return None, 0.0
+    started = time.perf_counter()
+    score = learner.guarded(learner.start(np.arange(learner.examples)))
+    guard = {"examples": len(learner.guard[1]), "score_before": score, "score_after": None}
+    return guard, time.perf_counter() - started
+
+
+def _remembering(learner, reached, result, deadline):  # type: ignore[no-untyped-def]
+    """The last of the parameters `reached` in training that forget no more than they may, or None; told in `result`."""
+    guard, fell_to = result["guard"], float("nan")
+    for step, parameters in reversed(reached):
+        if deadline.left_s() < 0:
+            return None
+        score = learner.guarded(parameters)
+        if guard["score_before"] - score <= learner.may_forget + _ROUNDING:
+            result["steps"], guard["score_after"] = step, score
+            return parameters
+        fell_to = score if np.isnan(fell_to) else fell_to
+    guard["score_after"], result["accepted"] = fell_to, False
+    result["reason"] = _FORGETS.format(learner.measure, guard["examples"], guard["score_before"], fell_to)
+    return None
 
 
 def _affordable_folds(learner, steps, deadline) -> int:  # type: ignore[no-untyped-def]

@@ -15,7 +15,7 @@ import numpy as np
 from . import journal, learned
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
-from .learner import Learner
+from .learner import Learner, read_by_learning
 from .learning import JITTER, LEARNING_RATE, MOST_SECONDS, USUAL_STEPS, Deadline, learn
 from .plain import mend_lead
 from .release import load_tensors
@@ -41,13 +41,17 @@ def load(root: str | None = None, *, threads: int = 1) -> Model:
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of learning: it serves from now on if `accepted`. `held_out` has loss and score before and after."""
+    """What came of learning: it serves from now on if `accepted`. `held_out` has loss and score before and after.
+
+    `guard` has the score of `examples` of what it knew before, before and after, where the release brings such.
+    """
 
     accepted: bool
     reason: str
     examples: int
     steps: int
     held_out: dict[str, float] | None
+    guard: dict[str, float] | None = None
 
 
 class Model:
@@ -124,6 +128,7 @@ class Model:
         *,
         steps: int | None = None,
         seconds: float | None = None,
+        max_forgetting: float | None = None,
         seed: int = 0,
         on_event: Callable[..., None] = lambda event, **fields: None,
     ) -> Learned:
@@ -131,8 +136,9 @@ class Model:
 
         `inputs`: (N, ...) of the only input, or such arrays by name. `targets`: names of classes, or an array as the
         release's target is. It serves from then on if examples that were held out in turn gain. It learns as much as
-        `seconds` allow, and keeps nothing after them. Raises EdgeRuntimeError for what does not fit, and where the
-        release does not learn.
+        `seconds` allow, and keeps nothing after them. Of the score of what it knew before it loses `max_forgetting` at
+        most, else what the release says. Raises EdgeRuntimeError for what does not fit, and where the release does not
+        learn.
         """
         if steps is not None and (type(steps) is not int or steps < 1):
             raise EdgeRuntimeError(
@@ -144,17 +150,22 @@ class Model:
                 where="model.learn(...)",
                 next=f"Give more than 0, and {MOST_SECONDS} at most.",
             )
+        if max_forgetting is not None and not (type(max_forgetting) in (int, float) and 0 <= max_forgetting <= 1):
+            raise EdgeRuntimeError(
+                f"max_forgetting is {max_forgetting!r}", where="model.learn(...)", next="Give 0 to 1, e.g. 0.01."
+            )
         with learned.learning(self._root):
             now, deadline = self.now(), Deadline(seconds)
             support = support_of(now.manifest, now.entries, inputs, targets)
             learned.require_writable(now.served)
-            require_whole(now.served, now.manifest, now.manifest["learn"]["programs"].values())
+            require_whole(now.served, now.manifest, read_by_learning(now.manifest["learn"]))
             usual = now.manifest["learn"].get("usual", {})
             spec = {
                 "release": now.served.folder,
                 "threads": self._threads,
                 "seed": seed,
                 "lr": LEARNING_RATE,
+                "max_forgetting": max_forgetting,
                 "jitter": usual.get("jitter") or {entry.name: JITTER for entry in now.entries},
             }
             try:
@@ -174,7 +185,9 @@ class Model:
             said = {"reason": result["reason"], "examples": learner.examples, **(result["held_out"] or {})}
             journal.note(self._root, event, release=now.served.digest, **said)
         self.reload()
-        return Learned(result["accepted"], result["reason"], learner.examples, result["steps"], result["held_out"])
+        return Learned(
+            result["accepted"], result["reason"], learner.examples, result["steps"], result["held_out"], result["guard"]
+        )
 
     def undo(self) -> bool:
         """Serve what was served before the last learning; whether that, too, was learned. Raises EdgeRuntimeError."""

@@ -147,6 +147,14 @@ class HeldOut(_Record):
     loss_after: float
 
 
+class Guard(_Record):
+    """Score of examples of what the network knew before, as installed and with what was learned."""
+
+    examples: int
+    score_before: float | None
+    score_after: float | None
+
+
 class Adaptation(_Record):
     """What the board did with the support examples."""
 
@@ -158,6 +166,7 @@ class Adaptation(_Record):
     step_ms: float | None
     peak_bytes: int | None
     held_out: HeldOut | None
+    guard: Guard | None = None
     curve: tuple[CurvePoint, ...]
     training_loss: tuple[float, ...]
 

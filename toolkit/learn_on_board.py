@@ -25,7 +25,10 @@ from toolkit.tasks.labelled_again import labelled_from
 
 @dataclass(frozen=True)
 class Learnt:
-    """`accepted` only if examples that were held out gained; `held_out` has their loss and score before and after."""
+    """`accepted` only if examples that were held out gained; `held_out` has their loss and score before and after.
+
+    `guard` has the score of examples of what it knew before, before and after, where the release carries such.
+    """
 
     release: str
     examples: int
@@ -35,6 +38,7 @@ class Learnt:
     steps: int
     held_out: dict[str, float] | None
     step_ms: float | None
+    guard: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,27 @@ def learn_on_board(
     *,
     steps: int | None,
     seconds: float | None,
+    max_forgetting: float | None,
     seed: int,
     on_note: Callable[[str], None],
     on_progress: Callable[[int, int], None],
 ) -> Learnt:
     """Let the board learn what it serves anew, from these examples alone.
 
-    It learns as much as `seconds` of the board's own work allow. `on_progress` hears steps done and in all. Raises
+    It learns as much as `seconds` of the board's own work allow, and forgets no more than `max_forgetting` of the score
+    of what it knew before; None: than the release says. `on_progress` hears steps done and in all. Raises
     BadInput for examples that do not fit, and where the release does not learn; BoardError for a damaged one, and for
     examples on the board that do not fit.
     """
     with opened(home, None, also=[TOKENIZER]) as found:
         digest, manifest = found.digest, found.manifest
         _require_learning(source, found)
+        if max_forgetting is not None and manifest["learn"].get("guard") is None:
+            raise BadInput(
+                f"release {digest[:12]} carries no examples of what its network knew before",
+                where="--max-forgetting",
+                next="Deploy a task with general data, or leave it out.",
+            )
         examples = _examples(source, found) if isinstance(source, Path) else None
         classes = manifest["classes"] if _classifies(manifest) else []
         for doubt in doubts(examples, classes, "examples") if examples else []:
@@ -82,7 +94,7 @@ def learn_on_board(
             on_progress(done, (folds + 1) * wanted)
 
     jitter = usual.get("jitter") or _jitter(manifest)
-    how = Training(wanted, jitter, target.threads, seed, seconds)
+    how = Training(wanted, jitter, target.threads, seed, seconds, max_forgetting)
     if examples is None:
         assert isinstance(source, OnBoard)
         said = adapt_from(agent, digest, source.path, how, on_event=on_event, on_note=on_note)
@@ -98,6 +110,7 @@ def learn_on_board(
         said["steps"],
         said["held_out"],
         said["step_ms"],
+        said.get("guard"),
     )
 
 

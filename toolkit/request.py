@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_runtime.learning import MAX_FORGETTING
 from toolkit.augmentation import Augmentation
 from toolkit.choice import Precision
 from toolkit.errors import BadInput
@@ -33,6 +34,7 @@ class Request:
     `runtime` None is the first of the target's that its board can run.
     `policy` is a trained policy for the allocator of that name. `sign` is an ed25519 private key for boards that demand
     signed releases; `recovery_steps` and `adapt_steps` None are the usual ones, and fewer of a large network;
+    of the score of what the network knew before, boards may lose `max_forgetting` as they learn;
     `profile_budget_s` bounds the time spent on layers that can be predicted, and None leaves that to the board's clock;
     `curve` names what makes one component worth more than another; `channels` offers the allocator channels to remove,
     beside ranks, `depth` whole residual blocks, and None does where the allocator can choose them; `augment` None
@@ -51,6 +53,7 @@ class Request:
     recovery_steps: int | None = None
     distill: Recipe = DEFAULT_RECIPE
     adapt_steps: int | None = None
+    max_forgetting: float = MAX_FORGETTING
     sign: Path | None = None
     profile_budget_s: float | None = None
     policy: Path | None = None

@@ -16,7 +16,7 @@ from toolkit.errors import BadInput
 from toolkit.reading import parse_numbers
 from toolkit.recipe import Recipe, parse_recipe
 from toolkit.request import Request
-from toolkit.units import parse_milliseconds
+from toolkit.units import parse_milliseconds, parse_share
 
 Allocator = Literal["exact", "greedy", "policy", "search", "uniform", "magnitude", "random"]
 Curve = Literal["jactus", "activation", "magnitude", "random", "dual"]
@@ -163,6 +163,13 @@ class Adaptation(_Section):
         ge=1,
         description=f"The board trains for so many steps; by default {USUAL_STEPS}, fewer of a large network.",
     )
+    max_forgetting: Annotated[float, BeforeValidator(_number), _text(parse_share, int | float), Field(ge=0, le=1)] = (
+        Field(
+            default=Request.max_forgetting,
+            description="Learning costs so much, at most, of the score of general data that a release carries some of: "
+            "where the task has such, and the network's own head.",
+        )
+    )
 
 
 class Profiling(_Section):
@@ -216,6 +223,7 @@ _TAKES = {
     "compression.depth": "true | false",
     "recovery.steps": "a whole number, at least 0",
     "adaptation.steps": "a whole number, at least 1",
+    "adaptation.max_forgetting": "a share, 0 to 1, or 0% to 100%",
     "recovery.rate": "a number, 1e-06 to 1",
     "recovery.distill": "kd, features, gradient or task; beta, beta-terms or beta-instances; cores, factors or network",
     "recovery.augment": "noise, shift, crop, mirror; or none",

@@ -63,7 +63,7 @@ Training::Training(Learner& learner, std::vector<Tensor> parameters, Rows rows, 
 double Training::step() {
   const std::vector<Array> shaken = learner_.shaken(random_);
   const std::int64_t started = now_ns();
-  const auto found = learner_.gradients(parameters_, rows_, views_of(shaken));
+  const auto found = learner_.gradients(parameters_, rows_, {views_of(shaken), learner_.seen_.targets});
   learner_.update(rows_.size(), found.sums, parameters_, state_);
   learner_.step_ms_.push_back(static_cast<double>(now_ns() - started) / 1e6);
   return std::accumulate(found.losses.begin(), found.losses.end(), 0.0) / static_cast<double>(found.losses.size());
@@ -78,21 +78,47 @@ Learner::Learner(const Json& spec, Tensors support) : spec_(spec), support_(std:
   names_ = learn_.at("trainables").get<std::vector<std::string>>();
   batch_ = learn_.at("batch").get<std::size_t>();
   most_ = learn_.at("most").get<std::size_t>();
-  inputs_ = inputs_of(manifest_, support_);
-  targets_ = support_.any("targets." + learn_.at("target").at("name").get<std::string>());
+  seen_ = seen_of(support_);
   const auto strata = support_.any("strata").integers();
   strata_.assign(strata.begin(), strata.end());
-  if (targets_.rows() != inputs_.at(0).rows() || strata_.size() != static_cast<std::size_t>(targets_.rows()))
+  if (seen_.targets.rows() != seen_.inputs.at(0).rows() ||
+      strata_.size() != static_cast<std::size_t>(seen_.targets.rows()))
     throw Failure("ValueError", support_.path + ": inputs and targets are not as many, or none");
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+  for (std::size_t i = 0; i < seen_.inputs.size(); ++i) {
     const double share = spec.at("jitter").value(manifest_["inputs"][i]["name"].get<std::string>(), 0.0);
-    deviations_.push_back(inputs_[i].type == Type::kFloat32 ? share * deviation(inputs_[i].floats()) : 0.0);
+    const View& values = seen_.inputs[i];
+    deviations_.push_back(values.type == Type::kFloat32 ? share * deviation(values.floats()) : 0.0);
   }
   for (const auto& [name, file] : learn_.at("programs").items()) {
     paths_.push_back(program_path(folder, file));
     programs_[name] = std::make_unique<Program>(paths_.back(), std::vector<Hole>{});
   }
   if (!learn_.at("starts").empty()) read_features(folder);
+  if (learn_.contains("guard") && !learn_.at("guard").is_null()) read_guard(folder);
+}
+
+Learner::Seen Learner::seen_of(const Tensors& tensors) const {
+  return {inputs_of(manifest_, tensors), tensors.any("targets." + learn_.at("target").at("name").get<std::string>())};
+}
+
+void Learner::read_guard(const std::string& folder) {
+  const Json& said = learn_.at("guard");
+  guarding_ = read_tensors(program_path(folder, said.at("file")));
+  guard_ = seen_of(guarding_);
+  const bool asked = spec_.contains("max_forgetting") && !spec_.at("max_forgetting").is_null();
+  may_forget_ = (asked ? spec_ : said).at("max_forgetting").get<double>();
+}
+
+double Learner::guarded(const std::vector<Tensor>& parameters) {
+  Rows rows(guards());
+  std::iota(rows.begin(), rows.end(), 0);
+  const Judged judged = judge(parameters, rows, *guard_);
+  return std::accumulate(judged.scores.begin(), judged.scores.end(), 0.0) / static_cast<double>(rows.size());
+}
+
+std::string Learner::measure() const {
+  const bool told = manifest_.contains("measure") && manifest_.at("measure").is_string();
+  return told ? manifest_.at("measure").get<std::string>() : "score";
 }
 
 void Learner::read_features(const std::string& folder) {
@@ -103,7 +129,7 @@ void Learner::read_features(const std::string& folder) {
   paths_.push_back(program_path(folder, manifest_.at("infer").at("program")));
   for (std::size_t i : everything()) {
     const std::size_t row[] = {i};
-    const std::vector<Array> one = rows_of_all(inputs_, row);
+    const std::vector<Array> one = rows_of_all(seen_.inputs, row);
     infer->call(views_of(one));
     const View out = infer->output(1);
     features_.shape.assign(out.shape.begin(), out.shape.end());
@@ -126,7 +152,7 @@ std::vector<Tensor> Learner::start(const Rows& rows) {
   const Rows all = filled(everything(), 0, most_);
   Tensor weights = weights_of(0, most_);
   for (std::size_t row : rows) weights.values[row] = 1;
-  const Array features = rows_of(view(features_), all), targets = rows_of(targets_, all);
+  const Array features = rows_of(view(features_), all), targets = rows_of(seen_.targets, all);
   const View given[] = {view(features), view(targets), view(weights)};
   program("start").call(given);
   for (std::size_t k = 0; k < starts.size(); ++k)
@@ -135,15 +161,14 @@ std::vector<Tensor> Learner::start(const Rows& rows) {
   return parameters;
 }
 
-Learner::Gradients Learner::gradients(const std::vector<Tensor>& parameters, const Rows& rows,
-                                      const std::vector<View>& inputs) {
+Learner::Gradients Learner::gradients(const std::vector<Tensor>& parameters, const Rows& rows, const Seen& seen) {
   Gradients found;
   for (const Tensor& each : parameters) found.sums.push_back({each.shape, std::vector<float>(each.values.size(), 0)});
   for (std::size_t first = 0; first < rows.size(); first += batch_) {
     const std::size_t count = std::min(batch_, rows.size() - first);
     const Rows part = filled(rows, first, batch_);
-    const std::vector<Array> chosen = rows_of_all(inputs, part);
-    const Array targets = rows_of(targets_, part);
+    const std::vector<Array> chosen = rows_of_all(seen.inputs, part);
+    const Array targets = rows_of(seen.targets, part);
     const Tensor weights = weights_of(count, batch_);
     std::vector<View> given = views_of(chosen);
     given.push_back(view(targets));
@@ -180,15 +205,15 @@ void Learner::update(std::size_t count, const std::vector<Tensor>& sums, std::ve
     for (Tensor& each : *group) replace(each, program("update").output(next++));
 }
 
-Judged Learner::judge(const std::vector<Tensor>& parameters, const Rows& rows) {
-  const Tensor outputs = gradients(parameters, rows, inputs_).outputs;
+Judged Learner::judge(const std::vector<Tensor>& parameters, const Rows& rows, const Seen& seen) {
+  const Tensor outputs = gradients(parameters, rows, seen).outputs;
   Judged judged;
   Rows places(rows.size());
   std::iota(places.begin(), places.end(), 0);
   for (std::size_t first = 0; first < rows.size(); first += batch_) {
     const std::size_t count = std::min(batch_, rows.size() - first);
     const Array given = rows_of(view(outputs), filled(places, first, batch_));
-    const Array targets = rows_of(targets_, filled(rows, first, batch_));
+    const Array targets = rows_of(seen.targets, filled(rows, first, batch_));
     const View both[] = {view(given), view(targets)};
     program("judge").call(both);
     const auto scores = program("judge").output(0).floats(), losses = program("judge").output(1).floats();
@@ -203,9 +228,9 @@ Judged Learner::judge(const std::vector<Tensor>& parameters, const Rows& rows) {
 
 double Learner::seconds_of_a_step() {
   const std::vector<Tensor> parameters = start(everything());
-  gradients(parameters, everything(), inputs_);  // the first call warms up
+  gradients(parameters, everything(), seen_);  // the first call warms up
   const std::int64_t started = now_ns();
-  gradients(parameters, everything(), inputs_);
+  gradients(parameters, everything(), seen_);
   return static_cast<double>(now_ns() - started) / 1e9;
 }
 
@@ -228,8 +253,8 @@ std::vector<Tensor> Learner::fresh_state() const {
 
 std::vector<Array> Learner::shaken(Normal& random) const {
   std::vector<Array> inputs;
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    const View& whole = inputs_[i];
+  for (std::size_t i = 0; i < seen_.inputs.size(); ++i) {
+    const View& whole = seen_.inputs[i];
     inputs.push_back({whole.type, Shape(whole.shape.begin(), whole.shape.end()), {whole.bytes.begin(), whole.bytes.end()}});
     if (deviations_[i] == 0) continue;
     std::vector<float> values(whole.floats().begin(), whole.floats().end());

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,14 @@ class Learner {
 
   // Cores as installed, and a head that has seen only the examples of `rows`.
   std::vector<Tensor> start(const Rows& rows);
-  Judged judge(const std::vector<Tensor>& parameters, const Rows& rows);
+  Judged judge(const std::vector<Tensor>& parameters, const Rows& rows) { return judge(parameters, rows, seen_); }
+  // How many examples of what the network knew before the release carries.
+  std::size_t guards() const { return guard_ ? static_cast<std::size_t>(guard_->targets.rows()) : 0; }
+  // Their mean score, and how much of it may be lost.
+  double guarded(const std::vector<Tensor>& parameters);
+  double may_forget() const { return may_forget_; }
+  // What scores are of.
+  std::string measure() const;
   // What a step takes, in seconds.
   double seconds_of_a_step();
 
@@ -68,7 +76,15 @@ class Learner {
     Tensor outputs;
     std::vector<Tensor> sums;
   };
-  Gradients gradients(const std::vector<Tensor>& parameters, const Rows& rows, const std::vector<View>& inputs);
+  // Views into tensors, or into arrays, that live longer.
+  struct Seen {
+    std::vector<View> inputs;
+    View targets;
+  };
+  Gradients gradients(const std::vector<Tensor>& parameters, const Rows& rows, const Seen& seen);
+  Judged judge(const std::vector<Tensor>& parameters, const Rows& rows, const Seen& seen);
+  Seen seen_of(const Tensors& tensors) const;
+  void read_guard(const std::string& folder);
   // Replaces parameters and state by the stepped ones; `sums` are gradients of `count` examples.
   void update(std::size_t count, const std::vector<Tensor>& sums, std::vector<Tensor>& parameters,
               std::vector<Tensor>& state);
@@ -78,11 +94,12 @@ class Learner {
   std::vector<Tensor> fresh_state() const;
 
   Json spec_, manifest_, learn_;
-  Tensors tensors_, support_;
+  Tensors tensors_, support_, guarding_;
   std::vector<std::string> names_, paths_;
   std::size_t batch_ = 1, most_ = 0;
-  std::vector<View> inputs_;
-  View targets_;
+  Seen seen_;
+  std::optional<Seen> guard_;
+  double may_forget_ = 0;
   std::vector<std::int64_t> strata_;
   std::vector<double> deviations_;
   Tensor features_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -16,6 +17,8 @@ namespace {
 constexpr int kEvaluateEvery = 5;
 // Cross-validation in five folds where that takes no longer than this, else in three.
 constexpr double kPatienceS = 30.0;
+// Of a difference of shares.
+constexpr double kRounding = 1e-9;
 
 constexpr char kTimeWasUp[] = "time was up before it had learned";
 constexpr char kNoNumbers[] = "what the network makes of these examples is no number: are they scaled as it knows them?";
@@ -102,22 +105,60 @@ Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_
           {"score_after", after.score}};
 }
 
-// Train on all examples; why nothing came of it, if it is not finite or time is up, else "".
-std::string train_on_all(Learner& learner, std::int64_t steps, int stream, const Deadline& deadline, const Heard& heard,
-                         NamedTensors& learned) {
+// Parameters after so many steps.
+struct Reached {
+  std::int64_t step;
+  std::vector<Tensor> parameters;
+};
+
+bool are_finite(const std::vector<Tensor>& parameters) {
+  return std::all_of(parameters.begin(), parameters.end(), [](const Tensor& each) {
+    return std::all_of(each.values.begin(), each.values.end(), [](float value) { return std::isfinite(value); });
+  });
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f%%", 100 * share);
+  return text;
+}
+
+// The last that was reached in training which forgets no more than it may, told in the outcome; why there is none, or "".
+std::string remember(Learner& learner, std::vector<Reached>& reached, const Deadline& deadline, Outcome& outcome) {
+  const double before = outcome.guard.at("score_before").get<double>();
+  double fell_to = std::nan("");
+  for (; !reached.empty(); reached.pop_back()) {
+    if (deadline.left_s() < 0) return kTimeWasUp;
+    const double now = learner.guarded(reached.back().parameters);
+    if (before - now <= learner.may_forget() + kRounding) {
+      outcome.guard["score_after"] = now;
+      outcome.steps = reached.back().step;
+      return "";
+    }
+    if (std::isnan(fell_to)) fell_to = now;
+  }
+  outcome.guard["score_after"] = fell_to;
+  return "what it knew before is forgotten: " + learner.measure() + " on " + std::to_string(learner.guards()) +
+         " examples of that fell from " + percent(before) + " to " + percent(fell_to);
+}
+
+// Train on all examples; why nothing came of it, if it is not finite, forgets too much or time is up, else "".
+std::string train_on_all(Learner& learner, const Deadline& deadline, const Heard& heard, Outcome& outcome) {
   const Rows everything = learner.everything();
-  Training training(learner, learner.start(everything), everything, stream);
-  for (std::int64_t step = 1; step <= steps; ++step) {
+  Training training(learner, learner.start(everything), everything, outcome.folds);
+  std::vector<Reached> reached;
+  for (std::int64_t step = 1; step <= outcome.steps; ++step) {
     heard("step", {{"step", step}, {"loss", training.step()}});
+    const bool is_last = step == outcome.steps;
+    if (is_last || (!outcome.guard.is_null() && step % kEvaluateEvery == 0)) reached.push_back({step, training.parameters()});
     if (deadline.left_s() < 0) return kTimeWasUp;
   }
-  for (std::size_t i = 0; i < learner.names().size(); ++i) {
-    const std::vector<float>& values = training.parameters()[i].values;
-    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
-      return "training diverged";
-    learned.emplace_back(learner.names()[i], training.parameters()[i]);
-  }
-  return "";
+  if (!are_finite(training.parameters())) return "training diverged";
+  if (!outcome.guard.is_null())
+    if (const std::string forgets = remember(learner, reached, deadline, outcome); !forgets.empty()) return forgets;
+  for (std::size_t i = 0; i < learner.names().size(); ++i)
+    outcome.learned.emplace_back(learner.names()[i], std::move(reached.back().parameters[i]));
+  return deadline.left_s() < 0 ? kTimeWasUp : "";
 }
 
 }  // namespace
@@ -126,13 +167,21 @@ Deadline::Deadline(double seconds) : until_ns_(static_cast<double>(now_ns()) + 1
 
 double Deadline::left_s() const { return (until_ns_ - static_cast<double>(now_ns())) / 1e9; }
 
+Deadline Deadline::sooner(double seconds) const { return Deadline(left_s() - seconds); }
+
 Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard) {
-  const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
   Outcome outcome;
-  outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, deadline.left_s()) ? 5 : 3, smallest_stratum(learner));
+  const std::int64_t began = now_ns();
+  if (learner.guards())
+    outcome.guard = {{"examples", learner.guards()},
+                     {"score_before", learner.guarded(learner.start(learner.everything()))},
+                     {"score_after", nullptr}};
+  const Deadline soon = deadline.sooner(static_cast<double>(now_ns() - began) / 1e9);
+  const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
+  outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, soon.left_s()) ? 5 : 3, smallest_stratum(learner));
   heard("folds", {{"folds", outcome.folds}});
   const bool judged = outcome.folds > 1;
-  if (judged) outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, deadline, heard);
+  if (judged) outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, soon, heard);
   outcome.accepted =
       judged && outcome.held_out["loss_after"].get<double>() < outcome.held_out["loss_before"].get<double>();
   outcome.reason = !judged            ? "one example of a class: nothing can be held out to judge by"
@@ -140,8 +189,7 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
                                       : "held-out examples are not predicted better";
   if (judged && !outcome.accepted && !std::isfinite(outcome.held_out["loss_before"].get<double>())) outcome.reason = kNoNumbers;
   std::string failed = deadline.left_s() < 0 ? kTimeWasUp : "";
-  if (outcome.accepted && failed.empty())
-    failed = train_on_all(learner, outcome.steps, outcome.folds, deadline, heard, outcome.learned);
+  if (outcome.accepted && failed.empty()) failed = train_on_all(learner, deadline, heard, outcome);
   if (!failed.empty()) {
     outcome.accepted = false;
     outcome.reason = failed;

@@ -17,25 +17,29 @@ class Deadline {
   explicit Deadline(double seconds);
   // Below 0: it is over.
   double left_s() const;
+  // For what something else has to come after, which takes so long.
+  Deadline sooner(double seconds) const;
 
  private:
   double until_ns_;
 };
 
-// `learned` is empty unless `accepted`. `held_out` is null where nothing could be held out.
+// `learned` is empty unless `accepted`. `held_out` is null where nothing could be held out, `guard` where the release
+// carries no examples of what its network knew before.
 struct Outcome {
   int folds = 0;
   std::int64_t steps = 0;
   bool accepted = false;
   std::string reason;
-  Json held_out;
+  Json held_out, guard;
   NamedTensors learned;
 };
 
 // Hears `folds`, `curve` (step, held-out loss and score) and `step` (training loss of the final run).
 using Heard = std::function<void(const std::string& event, const Json& fields)>;
 
-// It takes fewer steps where the deadline leaves no time for more, and keeps nothing after it.
+// It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
+// after it.
 Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard);
 
 }  // namespace edge

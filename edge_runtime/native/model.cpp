@@ -139,9 +139,11 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
   Tensors support = support_of(*state, inputs, targets);
   require_writable(state->served);
   const Json& learn_by = state->manifest.at("learn");
-  std::vector<std::string> programs;
-  for (const auto& [name, file] : learn_by.at("programs").items()) programs.push_back(file.get<std::string>());
-  require_whole(state->served, state->manifest, programs);
+  std::vector<std::string> files;
+  for (const auto& [name, file] : learn_by.at("programs").items()) files.push_back(file.get<std::string>());
+  if (learn_by.contains("guard") && !learn_by.at("guard").is_null())
+    files.push_back(learn_by.at("guard").at("file").get<std::string>());
+  require_whole(state->served, state->manifest, files);
   const Json usual = learn_by.contains("usual") && learn_by.at("usual").is_object() ? learn_by.at("usual") : Json::object();
   const Json spec = {{"release", state->served.folder()},
                      {"seed", how.seed},

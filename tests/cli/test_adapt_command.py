@@ -65,6 +65,15 @@ def test_it_learns_as_much_as_the_seconds_allow(served: Workplace) -> None:
         assert (done.returncode, "is more than 86400" in refusal(done)) == (2, True), done.stderr
 
 
+def test_what_may_be_forgotten_is_a_share_and_of_a_release_that_can_tell(served: Workplace) -> None:
+    """This one was made of a task without general data."""
+    asked = "adapt", "--target", "desk", "--support", "more.npz", "--max-forgetting"
+    for share in ("101%", "nan", "a little"):
+        assert "is no share" in refusal(served.deploy(*asked, share))
+    assert "carries no examples of what its network knew before" in refusal(served.deploy(*asked, "1%"))
+    assert learned(served) is None
+
+
 def test_examples_that_stay_on_the_board(served: Workplace, tmp_path: Path) -> None:
     """This machine is the board, so that its files are the board's; they are read as an application's are."""
     x, y = blobs()

@@ -179,6 +179,56 @@ def test_adapt_to_what_the_network_cannot_count_with(tried: Tried) -> None:
     assert done["reason"].startswith("what the network makes of these examples is no number")
 
 
+def _carry_a_guard(tried: Tried, max_forgetting: float) -> np.ndarray:
+    """Forty examples with what the network makes of them: (N, ...) of the only input."""
+    folder = tried.made.bundle.folder
+    x = np.random.default_rng(1).normal(size=(40, *tried.made.x.shape[1:])).astype(np.float32)
+    save_file({"inputs.x": x, "targets.y": _answers(tried, x, None)}, folder / "guard.safetensors")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["learn"]["guard"] = {"file": "guard.safetensors", "max_forgetting": max_forgetting}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return x
+
+
+def _answers(tried: Tried, x: np.ndarray, adapted: str | None) -> np.ndarray:
+    given = {"adapted": adapted, "inputs": tried.file(inputs_x=x), "outputs": str(tried.folder / "out")}
+    _said(tried, "infer", {**tried.release, **given})
+    answers: np.ndarray = load_file(tried.folder / "out")["outputs.logits"].argmax(1)
+    return answers
+
+
+def test_what_the_network_knew_is_told_before_and_after_learning(tried: Tried) -> None:
+    x = _carry_a_guard(tried, 1.0)
+    knew = _answers(tried, x, None)
+    done = _adapt(tried, 15, steps=20).last
+    kept = float((_answers(tried, x, str(tried.folder / "adapted")) == knew).mean())
+    assert done["accepted"]
+    assert kept < 0.9  # that there is something to forget
+    assert done["guard"] == {"examples": 40, "score_before": 1.0, "score_after": pytest.approx(kept)}
+
+
+def test_learning_goes_back_to_where_it_had_forgotten_no_more_than_it_may(tried: Tried) -> None:
+    """As the release says, or as it is asked; nothing is kept where five steps forget too much."""
+    x = _carry_a_guard(tried, 1.0)
+    forgotten = 1 - _adapt(tried, 15, steps=20).last["guard"]["score_after"]
+    knew = _answers(tried, x, None)
+    done = _adapt(tried, 15, steps=20, max_forgetting=forgotten - 0.01).last
+    assert (done["accepted"], done["steps"] % 5) == (True, 0)
+    assert done["steps"] < 20
+    kept = float((_answers(tried, x, str(tried.folder / "adapted")) == knew).mean())
+    assert done["guard"]["score_after"] == pytest.approx(kept)
+    assert kept > 1 - forgotten
+    (tried.folder / "adapted").unlink()
+    _carry_a_guard(tried, 0.0)
+    refused = _adapt(tried, 15, steps=20, lr=0.1).last
+    assert not refused["accepted"]
+    share = f"{refused['guard']['score_after']:.1%}"
+    assert refused["reason"] == (
+        f"what it knew before is forgotten: score on 40 examples of that fell from 100.0% to {share}"
+    )
+    assert not (tried.folder / "adapted").exists()
+
+
 @pytest.mark.parametrize(
     ("verb", "spec", "kind", "message"),
     [

@@ -224,6 +224,12 @@ def test_it_goes_to_the_very_bytes_that_somebody_else_wrote(model: edge_runtime.
     assert [each.number for each in model.generations() if each.serves] == [number + 1]
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "1%", True])
+def test_what_may_be_forgotten_is_a_share(model: edge_runtime.Model, share: Any) -> None:
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="max_forgetting is"):
+        model.learn(*blobs(), max_forgetting=share)
+
+
 def test_after_its_seconds_it_keeps_nothing(model: edge_runtime.Model, served: Workplace) -> None:
     done = model.learn(*blobs(), seconds=1e-6)
     assert (done.accepted, done.reason) == (False, "time was up before it had learned")

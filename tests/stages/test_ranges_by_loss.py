@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from learned_blobs import LEARNED
 from workplace import ROOMY_MS, TASK, Workplace, inside, make_workplace
 
 from toolkit import pipeline, stages
@@ -27,46 +28,6 @@ from toolkit.stages.quantise import (
 from toolkit.tasks import Examples
 
 UNSIGNED, SIGNED = Arithmetic("int8", "unsigned"), Arithmetic("int8", "signed")
-_LEARNED = """
-from dataclasses import replace
-
-import torch
-from torch import nn
-
-from my_package.small import model as untrained, task as blobs
-from toolkit.tasks import Examples
-
-def model():
-    network, seen = untrained(), blobs(40, 1).support
-    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    for _ in range(60):
-        optimiser.zero_grad()
-        nn.functional.cross_entropy(network(*seen.x), seen.y).backward()
-        optimiser.step()
-    return network.eval()
-
-def task(shots, seed):
-    general = blobs(200, 2).support
-    return replace(blobs(shots, seed), general=general, general_query=blobs(60, 3).support)
-
-def wild(shots, seed):
-    found = task(shots, seed)
-    x = found.general.x.tensors["x"].clone()
-    x[::25] = 1e6
-    x[1::50] = -1e6
-    return replace(found, general=Examples(x, found.general.y))
-
-def constant(shots, seed):
-    found = task(shots, seed)
-    grey = [Examples(torch.full_like(each.x.tensors["x"], 0.5), each.y) for each in (found.support, found.general)]
-    return replace(found, support=grey[0], general=grey[1])
-
-def broken(shots, seed):
-    found = task(shots, seed)
-    x = found.general.x.tensors["x"].clone()
-    x[7] = float("nan")
-    return replace(found, general=Examples(x, found.general.y))
-"""
 MODEL, CALM, WILD = (f"my_package.learned:{name}" for name in ("model", "task", "wild"))
 REQUEST = Request(MODEL, CALM, recovery_steps=3, adapt_steps=5, precision="int8")
 
@@ -74,7 +35,7 @@ REQUEST = Request(MODEL, CALM, recovery_steps=3, adapt_steps=5, precision="int8"
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     made = make_workplace(tmp_path_factory.mktemp("place"))
-    (made.folder / "my_package" / "learned.py").write_text(_LEARNED)
+    (made.folder / "my_package" / "learned.py").write_text(LEARNED)
     with inside(made):
         yield made
 

@@ -24,13 +24,17 @@ _PATIENCE_S = 3600.0
 
 @dataclass(frozen=True)
 class Training:
-    """An input is shaken by normal noise of `jitter`, by its name, times its deviation; `seconds` bound the work."""
+    """An input is shaken by normal noise of `jitter`, by its name, times its deviation; `seconds` bound the work.
+
+    Of the score of what it knew before a board may lose `max_forgetting`; None: what the release says.
+    """
 
     steps: int
     jitter: Mapping[str, float]
     threads: int
     seed: int
     seconds: float | None = None
+    max_forgetting: float | None = None
 
 
 def adapt_on_device(

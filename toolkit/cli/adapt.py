@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from edge_runtime.learning import MOST_SECONDS
+from toolkit.cli.arguments import quantity
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.cli.progress import progress_on
@@ -23,6 +24,7 @@ from toolkit.learn_on_board import Learnt, OnBoard, learn_on_board
 from toolkit.learned_state import give, go_to
 from toolkit.stages import Watch
 from toolkit.targets import load_target
+from toolkit.units import parse_share
 
 _BOARD = "board:"
 EPILOG = (
@@ -46,6 +48,13 @@ def adapt(
     seconds: Annotated[
         float | None,
         typer.Option(min=0.1, help="It learns as much as these allow on the board, and keeps nothing after."),
+    ] = None,
+    max_forgetting: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="It loses no more of what it knew before than this: 1%; else what the release was deployed with.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and noise of training.")] = 0,
     learned: Annotated[
@@ -74,6 +83,7 @@ def adapt(
         with visit_deployed(board) as home:
             _list(board.name, choose(home, read_releases(home), None), home, as_json)
         return
+    most = quantity("--max-forgetting", max_forgetting, parse_share)
     with hold_deployed(board) as home:
         if to is not None:
             digest = go_to(home, board, to, lambda text: stderr().print(text, markup=False))
@@ -98,6 +108,7 @@ def adapt(
                     OnBoard(support.removeprefix(_BOARD)) if support.startswith(_BOARD) else Path(support),
                     steps=steps,
                     seconds=seconds,
+                    max_forgetting=most,
                     seed=seed,
                     on_note=progress.note,
                     on_progress=progress.advance,
@@ -134,4 +145,11 @@ def _said(board: str, found: Learnt) -> str:
     verdict = (
         "and serves it: `deploy adapt --undo` goes back" if found.accepted else f"and did not take it: {found.reason}"
     )
-    return f"{board} learned from {found.examples} examples ({gained}) {verdict}."
+    known = found.guard
+    kept = (
+        f"; of what it knew before, {known['score_before']:.1%} -> {known['score_after']:.1%} "
+        f"on {known['examples']} examples"
+        if known and known["score_after"] is not None
+        else ""
+    )
+    return f"{board} learned from {found.examples} examples ({gained}{kept}) {verdict}."

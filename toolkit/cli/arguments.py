@@ -54,6 +54,7 @@ def request_of(
         recovery_steps=settings.recovery.steps,
         distill=settings.recovery.distill,
         adapt_steps=settings.adaptation.steps,
+        max_forgetting=settings.adaptation.max_forgetting,
         sign=settings.release.sign,
         profile_budget_s=settings.profiling.budget,
         policy=_policy(settings, model.name),
@@ -70,8 +71,8 @@ def request_of(
 def reading_of(image_size: str | None, sample_rate: str | None, tokenizer: Path | None) -> Reading:
     """What options say of the task's files; settings say the rest. Raises BadInput."""
     return Reading(
-        image_size=_quantity("--image-size", image_size, parse_image_size),
-        sample_rate_hz=_quantity("--sample-rate", sample_rate, parse_sample_rate),
+        image_size=quantity("--image-size", image_size, parse_image_size),
+        sample_rate_hz=quantity("--sample-rate", sample_rate, parse_sample_rate),
         tokenizer=tokenizer and tokenizer.expanduser(),
     )
 
@@ -98,16 +99,17 @@ def overrides_of(
                     "exclude each other: each says how fast", where=f"--speedup and {option}", next="Choose one."
                 )
     return Overrides(
-        _quantity("--latency", latency, parse_milliseconds),
-        _quantity("--memory", memory, parse_bytes),
-        _quantity("--size", size, parse_bytes),
+        quantity("--latency", latency, parse_milliseconds),
+        quantity("--memory", memory, parse_bytes),
+        quantity("--size", size, parse_bytes),
         keep_accuracy,
         speedup,
-        _quantity("--min-accuracy", min_accuracy, parse_share),
+        quantity("--min-accuracy", min_accuracy, parse_share),
     )
 
 
-def _quantity(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
+def quantity(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
+    """What was given with an option, if anything. Raises BadInput that names it."""
     try:
         return None if text is None else parse(text)
     except BadInput as error:

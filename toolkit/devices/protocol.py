@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -106,6 +107,9 @@ class Adapt(_Record):
     seed: int
     threads: PositiveInt
     seconds: PositiveFloat | None = Field(None, description="it learns as much as these allow, and keeps nothing after")
+    max_forgetting: NonNegativeFloat | None = Field(
+        None, description="of the score of what it knew before, it may lose so much; else as the release says"
+    )
 
 
 class Plain(_Record):
@@ -220,15 +224,27 @@ class HeldOut(_Record):
     score_after: float | None
 
 
+class Guard(_Record):
+    """Score of examples of what it knew before, as installed and with what was learned; of no learning: none."""
+
+    examples: int
+    score_before: float | None
+    score_after: float | None
+
+
 class Adapted(_Ran):
     """Whether what was learned is kept, and why."""
 
     examples: int
     folds: int
-    steps: int = Field(description="after which held-out examples were predicted best; 0 where none were held out")
+    steps: int = Field(
+        description="after which held-out examples were predicted best, or fewer that forget no more than they may; "
+        "0 where none were held out"
+    )
     accepted: bool
     reason: str
     held_out: HeldOut | None
+    guard: Guard | None = None
     trained_values: int
     step_ms: float | None
     peak_bytes: int | None

@@ -80,10 +80,14 @@ def adaptation_table(deployment: Deployment) -> Table | None:
     if held_out is not None:
         accuracy = f"{words.share(held_out.accuracy_before)} → {words.share(held_out.accuracy_after)}"
         loss = f"{words.number(held_out.loss_before)} → {words.number(held_out.loss_after)} nats"
+    known = words.NOT_MEASURED
+    if (guard := adaptation.guard) is not None:
+        known = f"{words.share(guard.score_before)} → {words.share(guard.score_after)} of {guard.examples}"
     rows = (
         ("Outcome", f"{'accepted' if adaptation.accepted else 'not accepted'}: {adaptation.reason}"),
         ("Held-out accuracy", accuracy),
         ("Held-out loss", loss),
+        ("Known before, on general data", known),
         ("Steps", words.count(adaptation.steps)),
         ("Values trained", words.count(adaptation.trained_values)),
         (words.with_clock("One step", deployment.latency_ms.clock), words.milliseconds(adaptation.step_ms)),

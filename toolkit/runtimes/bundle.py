@@ -22,7 +22,7 @@ from toolkit.inputs import Inputs
 from toolkit.models import Reader
 from toolkit.preprocessing import TOKENIZER, Preprocessing
 from toolkit.runtimes.arithmetic import Quantisation
-from toolkit.runtimes.learning import Learning
+from toolkit.runtimes.learning import GUARD, Learning
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 from toolkit.runtimes.tolerance import TOLERANCES
 
@@ -172,6 +172,9 @@ def write_bundle(
     save_file(serving_tensors(backbone, head), folder / TENSORS)
     if preprocessing and preprocessing.tokenizer:
         shutil.copyfile(preprocessing.tokenizer, folder / TOKENIZER)
+    if learning and (guard := learning.guard):
+        targets = {f"targets.{learning.target.name}": np.ascontiguousarray(guard.targets.numpy())}
+        save_file({**guard.inputs.arrays("inputs"), **targets}, folder / GUARD)
     names = compact_layers(backbone)
     outputs = Inputs(dict(zip(OUTPUTS, Served(backbone, head).eval()(*acceptance), strict=False)))
     manifest: dict[str, Any] = {

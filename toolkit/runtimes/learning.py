@@ -4,10 +4,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit.inputs import Port
+import torch
+
+from toolkit.inputs import Inputs, Port
 from toolkit.runtimes.program import Program
 
+GUARD = "guard.safetensors"
 _ADAM_EPS = 1e-8
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Inputs and targets as a release carries them, and the share of their score that may be lost."""
+
+    inputs: Inputs
+    targets: torch.Tensor
+    max_forgetting: float
 
 
 @dataclass(frozen=True)
@@ -17,7 +29,8 @@ class Learning:
     `gradient` and `judge` take batches of `batch` examples. `start`, if there is one, makes the tensors that `starts`
     names from the features of `most` examples, their targets and weights: a head that has seen no more than these.
     `state` holds the shapes of what the optimiser keeps. `hindrance` says what is less than it could be, and why.
-    `steps` and `jitter` are usual for a network and inputs like these.
+    `steps` and `jitter` are usual for a network and inputs like these. `guard` are examples of what the network knew
+    before, of whose score learning may cost so much.
     """
 
     gradient: Program
@@ -33,6 +46,7 @@ class Learning:
     hindrance: str | None = None
     steps: int = 0
     jitter: Mapping[str, float] = field(default_factory=dict)
+    guard: Guard | None = None
 
     def programs(self) -> Iterator[tuple[str, Program]]:
         """Each with the name that its file has, without a suffix."""
@@ -52,4 +66,5 @@ class Learning:
             "target": vars(self.target),
             "eps": _ADAM_EPS,
             "usual": {"steps": self.steps, "jitter": dict(self.jitter)},
+            "guard": {"file": GUARD, "max_forgetting": self.guard.max_forgetting} if self.guard else None,
         }

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from toolkit.adaptation import Training, adapt_on_device, infer_before_and_after
-from toolkit.deployment import Adaptation, CurvePoint, HeldOut
+from toolkit.deployment import Adaptation, CurvePoint, Guard, HeldOut
 from toolkit.objectives import Objective
 from toolkit.profiling import Accepted
 from toolkit.request import Request
@@ -84,6 +84,7 @@ def adapt(board: Board, job: Job, bundle: Bundle, verified: Accepted, request: R
             trained_values=said["trained_values"],
             step_ms=said["step_ms"],
             peak_bytes=said["peak_bytes"],
+            guard=Guard.model_validate(said["guard"]) if said.get("guard") else None,
             held_out=_held_out(said["held_out"]) if said["held_out"] else None,
             curve=tuple(curve),
             training_loss=tuple(losses),

@@ -12,6 +12,7 @@ from toolkit.runtimes.learning import Learning
 from toolkit.sources import code_digest
 from toolkit.stages.compress import Compacted
 from toolkit.stages.effort import learning_steps
+from toolkit.stages.guard import guard
 from toolkit.stages.jitter import jitter
 from toolkit.stages.learning import export_learning
 from toolkit.stages.load import Job
@@ -22,7 +23,7 @@ from toolkit.stages.watch import Watch
 _ACCEPTANCE_EXAMPLES = 8
 
 
-def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
+def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, watch: Watch) -> Bundle:
     """Export for the runtime; a bundle that was exported before is reused."""
     with watch.stage("export"):
         version = board.runtime_version
@@ -34,12 +35,13 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             "toolkit.stages.learning",
             "toolkit.stages.effort",
             "toolkit.stages.jitter",
+            "toolkit.stages.guard",
             __name__,
         )
         preprocessing = job.task.preprocessing
         tokenizer = preprocessing.tokenizer.read_bytes() if preprocessing and preprocessing.tokenizer else b""
         made = preprocessing.told() if preprocessing else None
-        key = digest(compact.key, job.runtime.name, version, arch, made, tokenizer, code)
+        key = digest(compact.key, job.runtime.name, version, arch, made, tokenizer, max_forgetting, code)
 
         def write(folder: Path) -> None:
             support = job.task.support
@@ -51,7 +53,9 @@ def export(job: Job, board: Board, compact: Compacted, watch: Watch) -> Bundle:
             hindrance: str | None = None
             try:
                 learning = export_learning(job.runtime, *model, support.x, support.y, job.objective)
-                learning = replace(learning, steps=learning_steps(job, None), jitter=jitter(job))
+                learning = replace(
+                    learning, steps=learning_steps(job, None), jitter=jitter(job), guard=guard(job, max_forgetting)
+                )
             except BadInput as error:
                 hindrance = error.what
             watch.progress.advance(2, 2)

@@ -17,7 +17,7 @@ from .facts import peak_bytes
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`; or an .npz as applications have it), adapted
     (file to write), steps, lr, seed, threads, jitter: noise for an input, by its name, as a share of its deviation; and
-    seconds that it may take, if any.
+    seconds that it may take, if any, and how much it may forget, if that is not what the release says.
     """
     deadline = Deadline(spec.get("seconds"))
     manifest = read_manifest(spec["release"])

@@ -22,6 +22,7 @@ Json adapt(const Json& spec) {
                {"accepted", outcome.accepted},
                {"reason", outcome.reason},
                {"held_out", outcome.held_out},
+               {"guard", outcome.guard},
                {"trained_values", learner.trained_values()},
                {"step_ms", learner.step_ms()},
                {"peak_bytes", peak_bytes()}};
