@@ -5,7 +5,7 @@ import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from toolkit.inputs import inputs_of
 from toolkit.models import split_head
 from toolkit.objectives import CLASSIFICATION, Objective
 from toolkit.runtimes import Program, Runtime
+from toolkit.runtimes.arithmetic import Arithmetic, Quantisation
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
 
 CLASSES = ("a", "b", "c")
@@ -75,6 +76,7 @@ def make_release(
     runtime: Runtime,
     head_start: HeadStart = "pretrained",
     objective: Objective = CLASSIFICATION,
+    precision: Literal["fp32", "int8"] = "fp32",
 ) -> Made:
     """A compact network of `networks.NETWORKS`, its train step and its acceptance outputs."""
     model, x = build(network)
@@ -82,10 +84,23 @@ def make_release(
     assert split.head is not None
     backbone = compacted(split.backbone, split.head, x)
     learning = learning_of(runtime, backbone, split.head, x, head_start, objective)
-    inference = export_inference(runtime, backbone, split.head, inputs_of(x[:1]))
+    quantisation = None if precision == "fp32" else Quantisation(Arithmetic("int8", "signed"), inputs_of(x))
+    inference = export_inference(runtime, backbone, split.head, inputs_of(x[:1]), quantisation)
     folder.mkdir()
-    write_bundle(folder, runtime, "1", "any", backbone, split.head, CLASSES, inputs_of(x[:2]), inference, learning)
+    made = backbone, split.head, CLASSES, inputs_of(x[:2]), inference, learning, precision
+    write_bundle(folder, runtime, "1", "any", *made)
     return Made(read_bundle(folder), backbone, split.head, x)
+
+
+def by_stock_executorch(folder: Path, x: np.ndarray) -> np.ndarray:
+    """The first output for each example of what lies in a folder, by ExecuTorch's own Python runtime."""
+    from executorch.runtime import Runtime
+
+    holes = folder / "holes.ptd"
+    program = Runtime.get().load_program(folder / "infer.pte", data_path=holes if holes.exists() else None)
+    method = program.load_method("forward")
+    given = [torch.from_numpy(each[None].copy()) for each in x]
+    return np.concatenate([method.execute([each])[0].numpy().copy() for each in given])
 
 
 def served(folder: Path, program: Program, holes: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-// As edge_runtime/learned.py and generations.py. A release for ExecuTorch has no plain files beside what was learned.
+// As edge_runtime/learned.py and generations.py.
 #include "learned.hpp"
 
 #include <dirent.h>
@@ -13,14 +13,12 @@
 #include <vector>
 
 #include "files.hpp"
-#include "sha256.hpp"
+#include "plain.hpp"
 
 namespace edge {
 
 namespace {
 
-constexpr char kInstalled[] = "installed";
-constexpr std::size_t kStateLength = 16;
 constexpr int kKept = 8;
 
 std::string beside(const Served& served, const char* name) {
@@ -42,13 +40,6 @@ void write_text(const std::string& path, const std::string& text) {
 
 void rename_to(const std::string& path, const std::string& to) {
   if (std::rename(path.c_str(), to.c_str()) != 0) throw cannot("write", to);
-}
-
-void sync_folder(const std::string& path) {
-  const int folder = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (folder < 0) return;
-  fsync(folder);
-  close(folder);
 }
 
 // What was kept as a learning began is the state of before, if something else is served now.
@@ -92,8 +83,6 @@ std::vector<Generation> generations(const Served& served) {
   closedir(folder);
   return found;
 }
-
-std::string state_of(const std::string& path) { return sha256_of_file(path).substr(0, kStateLength); }
 
 // Give what is served a number, unless it has one.
 void record(const Served& served) {
@@ -157,6 +146,7 @@ void keep(const Served& served, const NamedTensors& values) {
   as_may_be([&] { record(served); });  // a deployer of before numbered nothing
   try {
     write_tensors(aside, values);
+    write_plain(served, aside);
     write_text(own, is_file(served.adapted()) ? read_text(served.adapted()) : std::string(kInstalled) + "\n");
     if (look(served.root).digest != served.digest) {
       unlink(own.c_str());
@@ -175,6 +165,7 @@ void keep(const Served& served, const NamedTensors& values) {
     record(served);
     prune(served);
   });
+  lead_to(state_of_release(served.root, served.digest));
 }
 
 bool undo(const Served& served) {
@@ -193,6 +184,7 @@ bool undo(const Served& served) {
     as_may_be([&] { record(served); });
   }
   sync_folder(served.root + "/adapted");
+  lead_to(state_of_release(served.root, served.digest));
   return !installed;
 }
 

@@ -7,6 +7,7 @@
 #include "journal.hpp"
 #include "learned.hpp"
 #include "messages.hpp"
+#include "plain.hpp"
 #include "support.hpp"
 #include "threads.hpp"
 
@@ -63,6 +64,7 @@ Threads::~Threads() {
 
 Model::Model(std::string root, int threads) : root_(std::move(root)), threads_(threads) {
   state_ = load_state(look(root_), nullptr);
+  mend_lead(state_->served);
 }
 
 Answer Model::call(std::span<const edge_tensor> inputs) {

@@ -49,7 +49,11 @@ Served look(const std::string& root) {
       throw refusal(root, "serves no release", "Deploy a release to this board: deploy --target NAME.");
     throw closed(root);
   }
-  Served served{root, base_name(std::string(target, static_cast<std::size_t>(length))), std::nullopt};
+  return state_of_release(root, base_name(std::string(target, static_cast<std::size_t>(length))));
+}
+
+Served state_of_release(const std::string& root, const std::string& digest) {
+  Served served{root, digest, std::nullopt};
   struct stat found {};
   if (stat(served.adapted().c_str(), &found) == 0)
     served.state = {static_cast<std::int64_t>(found.st_ino), found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_size};

@@ -33,6 +33,9 @@ struct Served {
 // Throws Failure where nothing is served.
 Served look(const std::string& root);
 
+// What that release serves, or would. Throws Failure where that may not be seen.
+Served state_of_release(const std::string& root, const std::string& digest);
+
 // Throw Failure for what is missing, damaged, or not this user's to read.
 Json read_whole_manifest(const Served& served);
 Tensors read_whole_tensors(const Served& served, const Json& manifest);

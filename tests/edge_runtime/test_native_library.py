@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from native import Made, make_release
+from native import Made, by_stock_executorch, make_release
 from native_library import LEARNS, Model, Refused, application, compile_c, serve
 from safetensors.numpy import save_file
 
@@ -233,11 +233,13 @@ def test_it_learns_and_goes_back(unlearned: Made, learner: Model, root: Path) ->
     assert found["loss_after"] < found["loss_before"]
     after = learner(x).values
     assert (after.argmax(1) == y).sum() > (before.argmax(1) == y).sum()
+    np.testing.assert_array_equal(by_stock_executorch(root / "model", x), after)
     assert [each.number for each in generations(look(str(root)))] == [0, 1]
     assert learner.learn(x, y, steps=20, seed=4)["accepted"]
     assert [each.number for each in generations(look(str(root)))] == [0, 1, 2]
     assert learner.undo()
     np.testing.assert_array_equal(learner(x).values, after)
+    np.testing.assert_array_equal(by_stock_executorch(root / "model", x), after)
     with pytest.raises(Refused, match="there is nothing to undo"):
         learner.undo()
     written = [entry for line in (root / "journal").read_text().splitlines() if (entry := parse_entry(line))]

@@ -26,7 +26,7 @@ from toolkit.runtimes.learning import GUARD, Learning
 from toolkit.runtimes.program import Nodes, Program, Runtime, export_with_holes
 from toolkit.runtimes.tolerance import TOLERANCES
 
-TENSORS = "tensors.safetensors"
+TENSORS, LAYOUT = "tensors.safetensors", "holes.layout"
 # Of the inference program, in order; without a head there are no features beside the outputs.
 OUTPUTS = ("logits", "features")
 
@@ -170,6 +170,8 @@ def write_bundle(
     for name, program in programs.items():
         (folder / f"{name}{runtime.suffix}").write_bytes(program.data)
     save_file(serving_tensors(backbone, head), folder / TENSORS)
+    if inference.layout is not None:
+        (folder / LAYOUT).write_bytes(inference.layout)
     if preprocessing and preprocessing.tokenizer:
         shutil.copyfile(preprocessing.tokenizer, folder / TOKENIZER)
     if learning and (guard := learning.guard):
@@ -190,6 +192,7 @@ def write_bundle(
         "infer": {
             "program": f"infer{runtime.suffix}",
             "holes": list(inference.holes),
+            "layout": None if inference.layout is None else LAYOUT,
             "quantised_holes": list(inference.quantised_holes),
             "left_in_fp32": [*inference.fp32_layers, *inference.fp32_operators],
             "nodes": vars(inference.nodes),

@@ -89,8 +89,9 @@ def _written(
 
     nodes = _count(lowered.exported_program())
     program = lowered.to_executorch(ExecutorchBackendConfig(external_constants=pte_holes.external_tag))
-    pte_holes.require_outside(placeholders, bytes(program._tensor_data.get(pte_holes.TAG, b"")))
-    return Program(bytes(program.buffer), nodes, holes)
+    outside = bytes(program._tensor_data.get(pte_holes.TAG, b""))
+    pte_holes.require_outside(placeholders, outside)
+    return Program(bytes(program.buffer), nodes, holes, layout=pte_holes.layout(outside) if outside else None)
 
 
 def _int8_weights(graph: ExportedProgram) -> set[str]:

@@ -31,7 +31,8 @@ class Program:
     `fp32_layers` were asked for in int8, and the runtime cannot run them so; nor the `fp32_operators`, which have no
     weights and are told by kind. The `quantised_holes` among its holes take int8 values and their steps
     (`edge_runtime.quantise`). `input_type` is a NumPy type: a layer that stands between int8 layers is timed alone on
-    what it gets there.
+    what it gets there. `layout` is what stands before the values of its holes in a file of them, where the runtime
+    takes such a file and the program does not say that itself.
     """
 
     data: bytes
@@ -41,6 +42,7 @@ class Program:
     fp32_operators: tuple[str, ...] = ()
     quantised_holes: tuple[str, ...] = ()
     input_type: str = "float32"
+    layout: bytes | None = None
 
 
 class Runtime(Protocol):

@@ -12,6 +12,7 @@ refused. The runner chooses the scales for the values that it is given, so that 
 
 import hashlib
 import re
+import struct
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,6 +22,9 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 TAG = "holes"
+# Of a `.ptd` (extension/flat_tensor/serialize/flat_tensor_header.h): magic, then length of the head, offset and size of
+# the names, and where values begin.
+_HEAD, _HEAD_AT, _MAGIC = struct.Struct("<4s4x8x8xQ"), 8, b"FH01"
 _FIRST = 0x0ED6E000
 _LEAST_INT8 = -128
 _MOST_INT8_HOLES = 256
@@ -107,6 +111,14 @@ def require_outside(stand_ins: Mapping[int, Sequence[torch.Tensor]], outside: by
             delegated = hashlib.sha256(value.numpy().tobytes()).hexdigest().encode()
             if delegated not in outside and f"{hole_name(index)}\0".encode() not in outside:
                 raise RuntimeError(f"hole {index} of shape {tuple(value.shape)} was built into the program")
+
+
+def layout(outside: bytes) -> bytes:
+    """A `.ptd` without its values, which are placeholders: its head says where they begin."""
+    magic, values_begin = _HEAD.unpack_from(outside, _HEAD_AT)
+    if magic != _MAGIC:
+        raise ValueError("ExecuTorch writes constants in another form than this version knows")
+    return outside[:values_begin]
 
 
 def _inputs(graph: ExportedProgram) -> list[torch.Tensor]:

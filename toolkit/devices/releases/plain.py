@@ -16,12 +16,8 @@ MODEL = "model"
 
 
 def write_plain(agent: Agent, digest: str) -> None:
-    """Let the board write the state that it serves of that release, or would. Raises BoardError.
-
-    A native agent writes none: its programs take what fills their holes from whoever loads them.
-    """
-    if agent.archive is not None:
-        call(agent, "plain", {"root": agent.home.root, "digest": digest})
+    """Let the board write the state that it serves of that release, or would. Raises BoardError."""
+    call(agent, "plain", {"root": agent.home.root, "digest": digest})
 
 
 def follow(agent: Agent, digest: str, on_note: Callable[[str], None]) -> None:

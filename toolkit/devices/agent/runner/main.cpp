@@ -21,6 +21,7 @@ const std::map<std::string, std::function<Json(const Json&)>> kVerbs = {
     {"infer", edge::infer},
     {"verify", edge::verify},
     {"adapt", edge::adapt},
+    {"plain", edge::plain},
 };
 
 Json spec_at(const std::string& path) {

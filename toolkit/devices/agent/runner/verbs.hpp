@@ -9,5 +9,6 @@ Json bench(const Json& spec);
 Json infer(const Json& spec);
 Json verify(const Json& spec);
 Json adapt(const Json& spec);
+Json plain(const Json& spec);
 
 }  // namespace edge
