@@ -124,8 +124,9 @@ def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     steps = body.get("steps")
     if steps is not None and (type(steps) is not int or steps < 1):
         raise WrongRequest(400, "steps is a whole number from 1 on")
-    bounds = {name: body.get(name) for name in ("seconds", "max_forgetting")}
-    return vars(model.learn(_tensors(body), body["targets"], steps=steps, **bounds))
+    seconds, max_forgetting = body.get("seconds"), body.get("max_forgetting")
+    inputs, targets = _tensors(body), body["targets"]
+    return vars(model.learn(inputs, targets, steps=steps, seconds=seconds, max_forgetting=max_forgetting))
 
 
 def _go_to(model: Model, body: dict[str, Any]) -> dict[str, Any]:
