@@ -77,13 +77,15 @@ def make_release(
     head_start: HeadStart = "pretrained",
     objective: Objective = CLASSIFICATION,
     precision: Literal["fp32", "int8"] = "fp32",
+    *,
+    learns: bool = True,
 ) -> Made:
-    """A compact network of `networks.NETWORKS`, its train step and its acceptance outputs."""
+    """A compact network of `networks.NETWORKS`, its train step, if it `learns`, and its acceptance outputs."""
     model, x = build(network)
     split = split_head(model, inputs_of(x[:1]))
     assert split.head is not None
     backbone = compacted(split.backbone, split.head, x)
-    learning = learning_of(runtime, backbone, split.head, x, head_start, objective)
+    learning = learning_of(runtime, backbone, split.head, x, head_start, objective) if learns else None
     quantisation = None if precision == "fp32" else Quantisation(Arithmetic("int8", "signed"), inputs_of(x))
     inference = export_inference(runtime, backbone, split.head, inputs_of(x[:1]), quantisation)
     folder.mkdir()

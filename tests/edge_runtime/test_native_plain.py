@@ -21,6 +21,11 @@ _DOCUMENTATION = Path(__file__).parents[2] / "docs" / "on-the-board.md"
 pytestmark = pytest.mark.usefixtures("compiler")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_release(tmp_path_factory.mktemp("made") / "release", "mlp", executorch, learns=False)
+
+
 def _ours(folder: Path, release: Path, x: np.ndarray, adapted: str | None) -> np.ndarray:
     save_file({"inputs.x": x}, folder / "given")
     spec = {
@@ -46,7 +51,7 @@ def _root(folder: Path, made: Made) -> tuple[Path, str]:
 def test_it_computes_what_the_agent_does_as_installed_and_with_what_was_learned(
     tmp_path: Path, network: str, precision: Literal["fp32", "int8"]
 ) -> None:
-    made = make_release(tmp_path / "made", network, executorch, precision=precision)
+    made = make_release(tmp_path / "made", network, executorch, precision=precision, learns=False)
     root, digest = _root(tmp_path / "root", made)
     x, release = made.x.numpy(), root / "releases" / digest
     spec = {"root": str(root), "digest": digest}
@@ -71,9 +76,8 @@ def test_it_computes_what_the_agent_does_as_installed_and_with_what_was_learned(
     assert left == {"installed", Path(written.last["folder"]).name}
 
 
-def test_the_lines_of_the_documentation_run_as_they_stand(tmp_path: Path) -> None:
+def test_the_lines_of_the_documentation_run_as_they_stand(made: Made, tmp_path: Path) -> None:
     """But for the shape of an example: compiled against stock ExecuTorch, at the path where it says they lie."""
-    made = make_release(tmp_path / "made", "mlp", executorch)
     root, digest = _root(tmp_path / ".edge-deploy", made)
     written = run_verb(tmp_path, "plain", {"root": str(root), "digest": digest}).last["folder"]
     (root / "model").symlink_to(written)
@@ -101,8 +105,7 @@ def test_the_lines_of_the_documentation_run_as_they_stand(tmp_path: Path) -> Non
     np.testing.assert_array_equal(found, _ours(tmp_path, root / "releases" / digest, example, None)[0])
 
 
-def test_one_that_was_damaged_is_mended_and_one_that_is_whole_is_left(tmp_path: Path) -> None:
-    made = make_release(tmp_path / "made", "mlp", executorch)
+def test_one_that_was_damaged_is_mended_and_one_that_is_whole_is_left(made: Made, tmp_path: Path) -> None:
     root, digest = _root(tmp_path / "root", made)
     spec = {"root": str(root), "digest": digest}
     folder = root / run_verb(tmp_path, "plain", spec).last["folder"]
@@ -117,10 +120,9 @@ def test_one_that_was_damaged_is_mended_and_one_that_is_whole_is_left(tmp_path: 
     assert (folder / "infer.pte").read_bytes() == (root / "releases" / digest / "infer.pte").read_bytes()
 
 
-def test_a_layout_that_is_not_the_programs_is_refused(tmp_path: Path) -> None:
+def test_a_layout_that_is_not_the_programs_is_refused(made: Made, tmp_path: Path) -> None:
     """Nothing is written; what was there stays."""
-    made = make_release(tmp_path / "made", "mlp", executorch)
-    other = make_release(tmp_path / "other", "resnet", executorch)
+    other = make_release(tmp_path / "other", "resnet", executorch, learns=False)
     root, digest = _root(tmp_path / "root", made)
     layout = (
         root / "releases" / digest / json.loads((made.bundle.folder / "manifest.json").read_text())["infer"]["layout"]
