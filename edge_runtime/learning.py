@@ -44,8 +44,10 @@ class Deadline:
         return Deadline(self.left_s() - seconds)
 
 
-def learn(learner, strata, steps, emit, deadline):  # type: ignore[no-untyped-def]
+def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type: ignore[no-untyped-def]
     """What came of it, and the arrays that were learned, by name, if that was accepted (else None).
+
+    `hinders` says, after the first steps and at the end, what keeps it from learning, if something does.
 
     It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
     after it. Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final
@@ -55,6 +57,9 @@ def learn(learner, strata, steps, emit, deadline):  # type: ignore[no-untyped-de
     soon = deadline.sooner(guard_s)
     folds = min(_affordable_folds(learner, steps, soon), int(np.unique(strata, return_counts=True)[1].min()))
     emit("folds", folds=folds)
+    if hindrance := hinders():
+        refused = {"accepted": False, "reason": hindrance, "held_out": None, "guard": guard}
+        return {"folds": folds, "steps": 0, **refused}, None
     held_out, best = _cross_validate(learner, strata, folds, steps, emit, soon) if folds > 1 else (None, 0)
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     reason = _REASONS[None if held_out is None else accepted]
@@ -87,6 +92,8 @@ def learn(learner, strata, steps, emit, deadline):  # type: ignore[no-untyped-de
         parameters = _remembering(learner, reached, result, deadline)
     if deadline.left_s() < 0:
         return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
+    if hindrance := hinders():
+        return {**result, "accepted": False, "reason": hindrance}, None
     return result, None if parameters is None else dict(zip(learner.names, parameters))
 
 

@@ -56,16 +56,17 @@ def learn_on_board(
     steps: int | None,
     seconds: float | None,
     max_forgetting: float | None,
+    memory_bytes: int | None,
     seed: int,
     on_note: Callable[[str], None],
     on_progress: Callable[[int, int], None],
 ) -> Learnt:
     """Let the board learn what it serves anew, from these examples alone.
 
-    It learns as much as `seconds` of the board's own work allow, and forgets no more than `max_forgetting` of the score
-    of what it knew before; None: than the release says. `on_progress` hears steps done and in all. Raises
-    BadInput for examples that do not fit, and where the release does not learn; BoardError for a damaged one, and for
-    examples on the board that do not fit.
+    It learns as much as `seconds` of the board's own work allow, in `memory_bytes` or not at all, and forgets no more
+    than `max_forgetting` of the score of what it knew before; None: than the release says. `on_progress` hears steps
+    done and in all. Raises BadInput for examples that do not fit, and where the release does not learn; BoardError for
+    a damaged one, and for examples on the board that do not fit.
     """
     with opened(home, None, also=[TOKENIZER]) as found:
         digest, manifest = found.digest, found.manifest
@@ -94,7 +95,7 @@ def learn_on_board(
             on_progress(done, (folds + 1) * wanted)
 
     jitter = usual.get("jitter") or _jitter(manifest)
-    how = Training(wanted, jitter, target.threads, seed, seconds, max_forgetting)
+    how = Training(wanted, jitter, target.threads, seed, seconds, max_forgetting, memory_bytes)
     if examples is None:
         assert isinstance(source, OnBoard)
         said = adapt_from(agent, digest, source.path, how, on_event=on_event, on_note=on_note)

@@ -169,7 +169,7 @@ double Deadline::left_s() const { return (until_ns_ - static_cast<double>(now_ns
 
 Deadline Deadline::sooner(double seconds) const { return Deadline(left_s() - seconds); }
 
-Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard) {
+Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard, const Hinders& hinders) {
   Outcome outcome;
   const std::int64_t began = now_ns();
   if (learner.guards())
@@ -180,6 +180,8 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
   const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
   outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, soon.left_s()) ? 5 : 3, smallest_stratum(learner));
   heard("folds", {{"folds", outcome.folds}});
+  outcome.reason = hinders();
+  if (!outcome.reason.empty()) return outcome;
   const bool judged = outcome.folds > 1;
   if (judged) outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, soon, heard);
   outcome.accepted =
@@ -190,6 +192,7 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
   if (judged && !outcome.accepted && !std::isfinite(outcome.held_out["loss_before"].get<double>())) outcome.reason = kNoNumbers;
   std::string failed = deadline.left_s() < 0 ? kTimeWasUp : "";
   if (outcome.accepted && failed.empty()) failed = train_on_all(learner, deadline, heard, outcome);
+  if (outcome.accepted && failed.empty()) failed = hinders();
   if (!failed.empty()) {
     outcome.accepted = false;
     outcome.reason = failed;

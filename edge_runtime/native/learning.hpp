@@ -38,8 +38,12 @@ struct Outcome {
 // Hears `folds`, `curve` (step, held-out loss and score) and `step` (training loss of the final run).
 using Heard = std::function<void(const std::string& event, const Json& fields)>;
 
+// Says, after the first steps and at the end, what keeps it from learning, or "".
+using Hinders = std::function<std::string()>;
+
 // It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
 // after it.
-Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard);
+Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard,
+              const Hinders& hinders = [] { return std::string(); });
 
 }  // namespace edge

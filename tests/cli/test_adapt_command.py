@@ -74,6 +74,15 @@ def test_what_may_be_forgotten_is_a_share_and_of_a_release_that_can_tell(served:
     assert learned(served) is None
 
 
+def test_it_learns_in_as_much_memory_as_it_may_take_or_not_at_all(served: Workplace) -> None:
+    asked = "adapt", "--target", "desk", "--support", "more.npz", "--json", "--memory"
+    told = one_object(served.deploy(*asked, "1MB").stdout)
+    assert not told["accepted"]
+    assert "MB of memory, and may take 1.0" in told["reason"]
+    assert learned(served) is None
+    assert "--memory" in refusal(served.deploy(*asked, "little"))
+
+
 def test_examples_that_stay_on_the_board(served: Workplace, tmp_path: Path) -> None:
     """This machine is the board, so that its files are the board's; they are read as an application's are."""
     x, y = blobs()

@@ -1,6 +1,7 @@
 """Both agents, the Python and the native one, are given the same and say the same: what `protocol.py` has, no more."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -169,6 +170,19 @@ def test_adapt_ends_in_time(tried: Tried) -> None:
     assert not (tried.folder / "adapted").exists()
     curve = [event["step"] for event in _adapt(tried, 15, seconds=3600.0).events if event["event"] == "curve"]
     assert curve == [0, 5, 6]
+
+
+def test_adapt_takes_no_more_memory_than_it_may(tried: Tried) -> None:
+    """What it takes at least is what it says it took."""
+    said = _adapt(tried, 15, memory_bytes=1_000_000)
+    assert [event["event"] for event in said.events] == ["folds", "done"]
+    assert not said.last["accepted"]
+    taken = re.fullmatch(r"learning takes ([0-9.]+) MB of memory, and may take 1\.0", said.last["reason"])
+    assert taken
+    assert 1 < float(taken[1]) <= said.last["peak_bytes"] / 1e6 + 0.1
+    assert not (tried.folder / "adapted").exists()
+    enough = _adapt(tried, 15, memory_bytes=2 * said.last["peak_bytes"]).last
+    assert "memory" not in enough["reason"]
 
 
 def test_adapt_with_nothing_to_judge_by(tried: Tried) -> None:

@@ -24,7 +24,8 @@ _PATIENCE_S = 3600.0
 
 @dataclass(frozen=True)
 class Training:
-    """An input is shaken by normal noise of `jitter`, by its name, times its deviation; `seconds` bound the work.
+    """An input is shaken by normal noise of `jitter`, by its name, times its deviation; `seconds` bound the work,
+    and `memory_bytes` what its process may take at once.
 
     Of the score of what it knew before a board may lose `max_forgetting`; None: what the release says.
     """
@@ -35,6 +36,7 @@ class Training:
     seed: int
     seconds: float | None = None
     max_forgetting: float | None = None
+    memory_bytes: int | None = None
 
 
 def adapt_on_device(

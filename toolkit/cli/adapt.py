@@ -24,7 +24,7 @@ from toolkit.learn_on_board import Learnt, OnBoard, learn_on_board
 from toolkit.learned_state import give, go_to
 from toolkit.stages import Watch
 from toolkit.targets import load_target
-from toolkit.units import parse_share
+from toolkit.units import parse_bytes, parse_share
 
 _BOARD = "board:"
 EPILOG = (
@@ -56,6 +56,9 @@ def adapt(
             help="It loses no more of what it knew before than this: 1%; else what the release was deployed with.",
         ),
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="BYTES", help="It keeps nothing where learning takes more memory: 32MB.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and noise of training.")] = 0,
     learned: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Serve what a board learned that serves the same: deploy pull.")
@@ -83,7 +86,10 @@ def adapt(
         with visit_deployed(board) as home:
             _list(board.name, choose(home, read_releases(home), None), home, as_json)
         return
-    most = quantity("--max-forgetting", max_forgetting, parse_share)
+    most, memory_bytes = (
+        quantity("--max-forgetting", max_forgetting, parse_share),
+        quantity("--memory", memory, parse_bytes),
+    )
     with hold_deployed(board) as home:
         if to is not None:
             digest = go_to(home, board, to, lambda text: stderr().print(text, markup=False))
@@ -109,6 +115,7 @@ def adapt(
                     steps=steps,
                     seconds=seconds,
                     max_forgetting=most,
+                    memory_bytes=memory_bytes,
                     seed=seed,
                     on_note=progress.note,
                     on_progress=progress.advance,

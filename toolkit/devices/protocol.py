@@ -107,6 +107,7 @@ class Adapt(_Record):
     seed: int
     threads: PositiveInt
     seconds: PositiveFloat | None = Field(None, description="it learns as much as these allow, and keeps nothing after")
+    memory_bytes: PositiveInt | None = Field(None, description="it keeps nothing where its process took more at once")
     max_forgetting: NonNegativeFloat | None = Field(
         None, description="of the score of what it knew before, it may lose so much; else as the release says"
     )

@@ -16,15 +16,23 @@ from .facts import peak_bytes
 
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`; or an .npz as applications have it), adapted
-    (file to write), steps, lr, seed, threads, jitter: noise for an input, by its name, as a share of its deviation; and
-    seconds that it may take, if any, and how much it may forget, if that is not what the release says.
+    (file to write), steps, lr, seed, threads, jitter: noise for an input, by its name, as a share of its deviation;
+    seconds and bytes of memory that it may take, if any; and how much it may forget, if not what the release says.
     """
     deadline = Deadline(spec.get("seconds"))
     manifest = read_manifest(spec["release"])
     tensors = load_tensors(spec["release"], None)
     support = _support(spec["support"], manifest)
     learner = Learner(spec, manifest, tensors, support)
-    result, learned = learn(learner, support["strata"], spec["steps"], emit, deadline)
+    most = spec.get("memory_bytes")
+
+    def hinders() -> "str | None":
+        taken = peak_bytes()
+        if most is None or taken is None or taken <= most:
+            return None
+        return "learning takes {:.1f} MB of memory, and may take {:.1f}".format(taken / 1e6, most / 1e6)
+
+    result, learned = learn(learner, support["strata"], spec["steps"], emit, deadline, hinders)
     if learned is not None:
         write_arrays(spec["adapted"], learned)
     return {
