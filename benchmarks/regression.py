@@ -20,7 +20,7 @@ from record import Figure, write
 from torch import nn
 
 from benchmarks.own_board import own_board
-from edge_runtime.learning import MAX_FORGETTING
+from edge_runtime.guard import MAX_FORGETTING
 from toolkit import stages
 from toolkit.cache import digest
 from toolkit.devices import Home, hold

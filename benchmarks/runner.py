@@ -113,7 +113,7 @@ def _memory(place: Path, form: str, model: tuple[nn.Module, nn.Linear]) -> list[
         write_bundle(folder, RUNTIMES[name], "", "any", *model, ("a",) * 7, inputs_of(images[:1]), program, None)
         outputs = place / "logits"
         spec = {"release": str(folder), "inputs": str(place / "images"), "outputs": str(outputs), "threads": 1}
-        said = _run(place, agent, "infer", spec)[-1]
+        said = run_agent(place, agent, "infer", spec)[-1]
         rows.append({"model": form, "agent": agent, "runtime": name, "peak_bytes": said["peak_bytes"]})
         if agent == "native":
             # The same weights: the runner folds cores in double precision and rounds once.
@@ -150,11 +150,11 @@ def _times(place: Path, *, runs: int, batches: tuple[int, ...]) -> list[dict[str
         shapes = {hole: list(layer.get_parameter(hole).shape) for hole in holes}
         programs.append({"id": name, "path": str(path), "inputs": [list(x.shape)], "holes": shapes})
     limits = {"threads": 1, "warmups": 5, "runs": runs, "budget_ms": 2000.0}
-    events = _run(place, "native", "bench", {"runtime": "executorch", **limits, "programs": programs})
+    events = run_agent(place, "native", "bench", {"runtime": "executorch", **limits, "programs": programs})
     return [event for event in events if event.pop("event") == "measured"]
 
 
-def _run(place: Path, agent: str, verb: str, spec: dict[str, Any]) -> list[dict[str, Any]]:
+def run_agent(place: Path, agent: str, verb: str, spec: dict[str, Any]) -> list[dict[str, Any]]:
     """The events of one verb of one agent, in a process of its own on this machine."""
     (place / "spec.json").write_text(json.dumps(spec))
     machine = platform.machine()

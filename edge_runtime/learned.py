@@ -49,7 +49,9 @@ def _alone(path: str) -> Iterator[None]:
 
 def require_writable(served: Served) -> None:
     """Before minutes of learning. Raises EdgeRuntimeError."""
-    for folder in (os.path.dirname(served.adapted), served.root):
+    adapted = os.path.dirname(served.adapted)
+    states = os.path.join(adapted, served.digest)
+    for folder in (adapted, served.root, *([states] if os.path.isdir(states) else [])):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise closed(folder, PermissionError(13, "Permission denied"))
 

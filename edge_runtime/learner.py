@@ -105,7 +105,7 @@ class Learner:
 
     def guarded(self, parameters):  # type: ignore[no-untyped-def]
         """Mean score of the guard."""
-        return float(self.judge(parameters, np.arange(len(self.guard[1])), self.guard)[0].mean())
+        return float(self.judge(parameters, np.arange(len(self.guard[1])), self.guard)[0].mean(dtype=np.float64))
 
     def judge(self, parameters, rows, of=None):  # type: ignore[no-untyped-def]
         """Scores (N,) and judgements (N, K) of the examples of `rows`, `of` others if they are given."""

@@ -8,18 +8,14 @@ import time
 
 import numpy as np
 
+from .guard import EVERY, Reached, as_installed, remembering
+
 # Of a release that does not say it. At 3e-3 queries gain as much, but few held-out examples see it: 5 of 19 trials on
 # digits were refused, here one.
 LEARNING_RATE, JITTER, USUAL_STEPS = 1e-3, 0.25, 40
-# Of the score of what a network knew before, learning may cost so much.
-MAX_FORGETTING = 0.01
 MOST_SECONDS = 86_400
-_EVALUATE_EVERY = 5
-# Of a difference of shares.
-_ROUNDING = 1e-9
 # Cross-validation in five folds where that takes no longer than this, else in three.
 _PATIENCE_S = 30.0
-_FORGETS = "what it knew before is forgotten: {} on {} examples of that fell from {:.1%} to {:.1%}"
 _TIME_WAS_UP = "time was up before it had learned"
 _NO_NUMBERS = "what the network makes of these examples is no number: are they scaled as it knows them?"
 _REASONS = {
@@ -47,80 +43,51 @@ class Deadline:
 def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type: ignore[no-untyped-def]
     """What came of it, and the arrays that were learned, by name, if that was accepted (else None).
 
-    `hinders` says, after the first steps and at the end, what keeps it from learning, if something does.
-
     It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
-    after it. Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final
-    run).
+    after it. `hinders` says, after the first steps and at the end, what keeps it from learning, if something does.
+    Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final run).
     """
-    guard, guard_s = _guard(learner)
-    soon = deadline.sooner(guard_s)
-    folds = min(_affordable_folds(learner, steps, soon), int(np.unique(strata, return_counts=True)[1].min()))
+    folds = min(_affordable_folds(learner, steps, deadline), int(np.unique(strata, return_counts=True)[1].min()))
     emit("folds", folds=folds)
-    if hindrance := hinders():
-        refused = {"accepted": False, "reason": hindrance, "held_out": None, "guard": guard}
-        return {"folds": folds, "steps": 0, **refused}, None
-    held_out, best = _cross_validate(learner, strata, folds, steps, emit, soon) if folds > 1 else (None, 0)
+    guard, guard_s = as_installed(learner) if folds > 1 and deadline.left_s() > 0 else (None, 0.0)
+    result = {"folds": folds, "steps": 0, "accepted": False, "reason": hinders(), "held_out": None, "guard": guard}
+    if result["reason"]:
+        return result, None
+    held_out, best = None, 0
+    if folds > 1:  # once the last state may be judged by what it knew before, and once one to go back to
+        soon = deadline.sooner(2 * guard_s)
+        held_out, best = _cross_validate(learner, strata, folds, steps, emit, soon)
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     reason = _REASONS[None if held_out is None else accepted]
     if held_out is not None and not accepted and not np.isfinite(held_out["loss_before"]):
         reason = _NO_NUMBERS
-    result = {
-        "folds": folds,
-        "steps": best,
-        "accepted": accepted,
-        "reason": reason,
-        "held_out": held_out,
-        "guard": guard,
-    }
+    result.update(steps=best, reason=reason, held_out=held_out)
     if deadline.left_s() < 0:
-        return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
+        return {**result, "reason": _TIME_WAS_UP}, None
     if not accepted:
         return result, None
+    trained, why = _train_on_all(learner, best, folds, guard, emit, deadline)
+    why = why or (_TIME_WAS_UP if deadline.left_s() < 0 else hinders())
+    if why:
+        return {**result, "reason": why}, None
+    step, parameters = trained
+    return {**result, "steps": step, "accepted": True}, dict(zip(learner.names, parameters))
+
+
+def _train_on_all(learner, steps, stream, guard, emit, deadline):  # type: ignore[no-untyped-def]
+    """The step and parameters that are to be taken; or None, and why there are none."""
     everything = np.arange(learner.examples)
-    parameters, reached = learner.start(everything), []
-    for step, trained, loss in learner.train(parameters, everything, best, folds):
+    parameters, reached = learner.start(everything), Reached()
+    for step, trained, loss in learner.train(parameters, everything, steps, stream):
         parameters = trained
         emit("step", step=step, loss=loss)
-        if (guard is not None and step % _EVALUATE_EVERY == 0) or step == best:
-            reached.append((step, parameters))
+        if guard is not None:
+            reached.add(step, parameters, step == steps)
         if deadline.left_s() < 0:
-            return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
+            return None, _TIME_WAS_UP
     if not all(np.isfinite(value).all() for value in parameters):
-        return {**result, "accepted": False, "reason": "training diverged"}, None
-    if guard is not None:
-        parameters = _remembering(learner, reached, result, deadline)
-    if deadline.left_s() < 0:
-        return {**result, "accepted": False, "reason": _TIME_WAS_UP}, None
-    if hindrance := hinders():
-        return {**result, "accepted": False, "reason": hindrance}, None
-    return result, None if parameters is None else dict(zip(learner.names, parameters))
-
-
-def _guard(learner):  # type: ignore[no-untyped-def]
-    """What it knows as installed, if the release says by what to tell, and the seconds that this took."""
-    if learner.guard is None:
-        return None, 0.0
-    started = time.perf_counter()
-    score = learner.guarded(learner.start(np.arange(learner.examples)))
-    guard = {"examples": len(learner.guard[1]), "score_before": score, "score_after": None}
-    return guard, time.perf_counter() - started
-
-
-def _remembering(learner, reached, result, deadline):  # type: ignore[no-untyped-def]
-    """The last of the parameters `reached` in training that forget no more than they may, or None; told in `result`."""
-    guard, fell_to = result["guard"], float("nan")
-    for step, parameters in reversed(reached):
-        if deadline.left_s() < 0:
-            return None
-        score = learner.guarded(parameters)
-        if guard["score_before"] - score <= learner.may_forget + _ROUNDING:
-            result["steps"], guard["score_after"] = step, score
-            return parameters
-        fell_to = score if np.isnan(fell_to) else fell_to
-    guard["score_after"], result["accepted"] = fell_to, False
-    result["reason"] = _FORGETS.format(learner.measure, guard["examples"], guard["score_before"], fell_to)
-    return None
+        return None, "training diverged"
+    return ((steps, parameters), None) if guard is None else remembering(learner, reached, guard, deadline)
 
 
 def _affordable_folds(learner, steps, deadline) -> int:  # type: ignore[no-untyped-def]
@@ -161,7 +128,7 @@ def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ign
         a_round_s = (time.perf_counter() - began) / step
         # The final run takes as many steps as this one, each on one fold's examples more.
         is_last = step == steps or deadline.left_s() < a_round_s + (step + 1) * a_round_s / (folds - 1)
-        if step % _EVALUATE_EVERY == 0 or is_last:
+        if step % EVERY == 0 or is_last:
             now = judged(parameters)
             emit("curve", step=step, loss=now[0], score=now[1])
             if not now[0] >= after[0]:  # the first, too; and after one that diverged any other

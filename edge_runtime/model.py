@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner, read_by_learning
 from .learning import JITTER, LEARNING_RATE, MOST_SECONDS, USUAL_STEPS, Deadline, learn
-from .plain import mend_lead
+from .plain import lead_to, leads_elsewhere
 from .release import load_tensors
 from .served import HOME, Served, look, require_whole
 from .state import State, load_state
@@ -65,7 +66,16 @@ class Model:
         self._warned = ""
         self._watch, self._look_s = Watch(root), time.monotonic() + _LOOK_EVERY_S
         self._state = load_state(look(root), threads)
-        mend_lead(self._state.served)
+        self._mend_lead()
+
+    def _mend_lead(self) -> None:
+        """Where a power cut left `model` elsewhere, and this user may."""
+        with suppress(EdgeRuntimeError, OSError):
+            if leads_elsewhere(self._state.served):
+                with learned.changing(self._root):  # another that begins mends it, too
+                    served = look(self._root)
+                    if leads_elsewhere(served):
+                        lead_to(served)
 
     def __call__(self, /, *inputs: Any, **named: Any) -> np.ndarray:
         """The first output for one example, or, with one more axis, for several.
@@ -159,6 +169,12 @@ class Model:
             support = support_of(now.manifest, now.entries, inputs, targets)
             learned.require_writable(now.served)
             require_whole(now.served, now.manifest, read_by_learning(now.manifest["learn"]))
+            if max_forgetting is not None and not now.manifest["learn"].get("guard"):
+                raise EdgeRuntimeError(
+                    "the release carries no examples of what its network knew before",
+                    where="model.learn(...)",
+                    next="Leave max_forgetting out, or deploy one that does: docs/on-the-board.md says which do.",
+                )
             usual = now.manifest["learn"].get("usual", {})
             spec = {
                 "release": now.served.folder,

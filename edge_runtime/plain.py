@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from .digests import read_manifest, sha256
-from .errors import EdgeRuntimeError
 from .release import fill_holes, load_tensors
 from .served import Served, look
 
@@ -63,6 +62,7 @@ def write_plain(served: Served, learned: str | None) -> str | None:
                 os.replace(os.path.join(part, name), os.path.join(folder, name))
         else:
             os.rename(part, folder)
+            sync_folder(os.path.dirname(folder))
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
@@ -88,15 +88,18 @@ def lead_to(served: Served) -> None:
         warnings.warn(f"{served.root}/{MODEL} does not lead to what is served: {error}", stacklevel=3)
 
 
-def mend_lead(served: Served) -> None:
-    """Lead `model` to what is served where a power cut left it elsewhere, if this user may; raises nothing."""
+def leads_elsewhere(served: Served) -> bool:
+    """Whether `model` leads elsewhere than to what is served, or to nothing, and this user may mend that.
+
+    False where there is none: of a release of before, or for a disk without room. Raises OSError.
+    """
+    link = os.path.join(served.root, MODEL)
     if os.path.lexists(os.path.join(served.root, "lock")) or not os.access(served.root, os.W_OK):
-        return
-    with suppress(OSError, EdgeRuntimeError):
-        state = state_of(served.adapted if served.state else None)
-        now = os.readlink(os.path.join(served.root, MODEL))
-        if now.split("/")[-2:] != [served.digest, state]:
-            lead_to(served)
+        return False
+    if not os.path.islink(link):
+        return False
+    state = state_of(served.adapted if served.state else None)
+    return os.readlink(link).split("/")[-2:] != [served.digest, state] or not os.path.exists(link)
 
 
 def sweep(served: Served) -> None:

@@ -75,7 +75,7 @@ def learn_on_board(
             raise BadInput(
                 f"release {digest[:12]} carries no examples of what its network knew before",
                 where="--max-forgetting",
-                next="Deploy a task with general data, or leave it out.",
+                next="Leave it out; docs/on-the-board.md (Learning there) says which releases carry some.",
             )
         examples = _examples(source, found) if isinstance(source, Path) else None
         classes = manifest["classes"] if _classifies(manifest) else []

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge_runtime.learning import MAX_FORGETTING
+from edge_runtime.guard import MAX_FORGETTING
 from toolkit.augmentation import Augmentation
 from toolkit.choice import Precision
 from toolkit.errors import BadInput

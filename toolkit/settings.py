@@ -166,8 +166,8 @@ class Adaptation(_Section):
     max_forgetting: Annotated[float, BeforeValidator(_number), _text(parse_share, int | float), Field(ge=0, le=1)] = (
         Field(
             default=Request.max_forgetting,
-            description="Learning costs so much, at most, of the score of general data that a release carries some of: "
-            "where the task has such, and the network's own head.",
+            description="Learning costs so much, at most, of the score of general data. A release carries 100 to 128 "
+            "examples of that, 2 MB at most, where the network's own head answers; at 100% none.",
         )
     )
 

@@ -136,7 +136,9 @@ Alone::Alone(const std::string& folder) : folder_(open(folder.c_str(), O_RDONLY 
 Alone::~Alone() { close(folder_); }
 
 void require_writable(const Served& served) {
-  for (const std::string& folder : {served.root + "/adapted", served.root})
+  std::vector<std::string> folders = {served.root + "/adapted", served.root};
+  if (is_there(served.root + "/adapted/" + served.digest)) folders.push_back(served.root + "/adapted/" + served.digest);
+  for (const std::string& folder : folders)
     if (access(folder.c_str(), W_OK | X_OK) != 0) throw closed(folder);
 }
 

@@ -105,10 +105,27 @@ Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_
           {"score_after", after.score}};
 }
 
-// Parameters after so many steps.
-struct Reached {
-  std::int64_t step;
-  std::vector<Tensor> parameters;
+// Parameters after some of the steps of a training, the last among them: to go back to.
+class Reached {
+ public:
+  struct One {
+    std::int64_t step;
+    std::vector<Tensor> parameters;
+  };
+
+  void add(std::int64_t step, const std::vector<Tensor>& parameters, bool is_last) {
+    if (step % every_ != 0 && !is_last) return;
+    kept.push_back({step, parameters});
+    if (kept.size() <= kMostKept) return;
+    every_ *= 2;
+    std::erase_if(kept, [&](const One& each) { return each.step % every_ != 0 && each.step != step; });
+  }
+
+  std::vector<One> kept;
+
+ private:
+  static constexpr std::size_t kMostKept = 8;
+  std::int64_t every_ = kEvaluateEvery;
 };
 
 bool are_finite(const std::vector<Tensor>& parameters) {
@@ -124,40 +141,41 @@ std::string percent(double share) {
 }
 
 // The last that was reached in training which forgets no more than it may, told in the outcome; why there is none, or "".
-std::string remember(Learner& learner, std::vector<Reached>& reached, const Deadline& deadline, Outcome& outcome) {
+// Nothing is gone back to after the deadline.
+std::string remember(Learner& learner, std::vector<Reached::One>& reached, const Deadline& deadline, Outcome& outcome) {
   const double before = outcome.guard.at("score_before").get<double>();
-  double fell_to = std::nan("");
+  Json fell_to;
   for (; !reached.empty(); reached.pop_back()) {
-    if (deadline.left_s() < 0) return kTimeWasUp;
+    if (!fell_to.is_null() && deadline.left_s() < 0) break;
     const double now = learner.guarded(reached.back().parameters);
     if (before - now <= learner.may_forget() + kRounding) {
       outcome.guard["score_after"] = now;
       outcome.steps = reached.back().step;
       return "";
     }
-    if (std::isnan(fell_to)) fell_to = now;
+    if (fell_to.is_null()) fell_to = now;
   }
   outcome.guard["score_after"] = fell_to;
   return "what it knew before is forgotten: " + learner.measure() + " on " + std::to_string(learner.guards()) +
-         " examples of that fell from " + percent(before) + " to " + percent(fell_to);
+         " examples of that fell from " + percent(before) + " to " + percent(fell_to.get<double>());
 }
 
 // Train on all examples; why nothing came of it, if it is not finite, forgets too much or time is up, else "".
 std::string train_on_all(Learner& learner, const Deadline& deadline, const Heard& heard, Outcome& outcome) {
   const Rows everything = learner.everything();
   Training training(learner, learner.start(everything), everything, outcome.folds);
-  std::vector<Reached> reached;
+  Reached reached;
   for (std::int64_t step = 1; step <= outcome.steps; ++step) {
     heard("step", {{"step", step}, {"loss", training.step()}});
-    const bool is_last = step == outcome.steps;
-    if (is_last || (!outcome.guard.is_null() && step % kEvaluateEvery == 0)) reached.push_back({step, training.parameters()});
+    if (!outcome.guard.is_null() || step == outcome.steps)
+      reached.add(step, training.parameters(), step == outcome.steps);
     if (deadline.left_s() < 0) return kTimeWasUp;
   }
   if (!are_finite(training.parameters())) return "training diverged";
   if (!outcome.guard.is_null())
-    if (const std::string forgets = remember(learner, reached, deadline, outcome); !forgets.empty()) return forgets;
+    if (const std::string forgets = remember(learner, reached.kept, deadline, outcome); !forgets.empty()) return forgets;
   for (std::size_t i = 0; i < learner.names().size(); ++i)
-    outcome.learned.emplace_back(learner.names()[i], std::move(reached.back().parameters[i]));
+    outcome.learned.emplace_back(learner.names()[i], std::move(reached.kept.back().parameters[i]));
   return deadline.left_s() < 0 ? kTimeWasUp : "";
 }
 
@@ -171,18 +189,19 @@ Deadline Deadline::sooner(double seconds) const { return Deadline(left_s() - sec
 
 Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard, const Hinders& hinders) {
   Outcome outcome;
+  const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
+  outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, deadline.left_s()) ? 5 : 3, smallest_stratum(learner));
+  heard("folds", {{"folds", outcome.folds}});
+  const bool judged = outcome.folds > 1;
   const std::int64_t began = now_ns();
-  if (learner.guards())
+  if (judged && learner.guards() && deadline.left_s() > 0)
     outcome.guard = {{"examples", learner.guards()},
                      {"score_before", learner.guarded(learner.start(learner.everything()))},
                      {"score_after", nullptr}};
-  const Deadline soon = deadline.sooner(static_cast<double>(now_ns() - began) / 1e9);
-  const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
-  outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, soon.left_s()) ? 5 : 3, smallest_stratum(learner));
-  heard("folds", {{"folds", outcome.folds}});
+  // Once the last state may be judged by what it knew before, and once one to go back to.
+  const Deadline soon = deadline.sooner(2 * static_cast<double>(now_ns() - began) / 1e9);
   outcome.reason = hinders();
   if (!outcome.reason.empty()) return outcome;
-  const bool judged = outcome.folds > 1;
   if (judged) outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, soon, heard);
   outcome.accepted =
       judged && outcome.held_out["loss_after"].get<double>() < outcome.held_out["loss_before"].get<double>();

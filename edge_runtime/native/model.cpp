@@ -64,7 +64,7 @@ Threads::~Threads() {
 
 Model::Model(std::string root, int threads) : root_(std::move(root)), threads_(threads) {
   state_ = load_state(look(root_), nullptr);
-  mend_lead(state_->served);
+  mend_lead(root_);
 }
 
 Answer Model::call(std::span<const edge_tensor> inputs) {
@@ -145,6 +145,8 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
   for (const auto& [name, file] : learn_by.at("programs").items()) files.push_back(file.get<std::string>());
   if (learn_by.contains("guard") && !learn_by.at("guard").is_null())
     files.push_back(learn_by.at("guard").at("file").get<std::string>());
+  if (const Json& infer = state->manifest.at("infer"); infer.contains("layout") && infer.at("layout").is_string())
+    files.push_back(infer.at("layout").get<std::string>());
   require_whole(state->served, state->manifest, files);
   const Json usual = learn_by.contains("usual") && learn_by.at("usual").is_object() ? learn_by.at("usual") : Json::object();
   const Json spec = {{"release", state->served.folder()},

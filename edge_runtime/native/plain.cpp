@@ -17,6 +17,7 @@
 
 #include "files.hpp"
 #include "holes.hpp"
+#include "learned.hpp"
 #include "messages.hpp"
 #include "release.hpp"
 #include "sha256.hpp"
@@ -100,6 +101,15 @@ bool is_locked(const std::string& root) {
   return disk::exists(disk::symlink_status(root + "/lock", unseen));
 }
 
+// False where there is none: of a release of before, or for a disk without room.
+bool leads_elsewhere(const Served& served) {
+  if (is_locked(served.root) || access(served.root.c_str(), W_OK) != 0) return false;
+  const std::string model = served.root + "/" + kModel;
+  std::error_code none;
+  const disk::path now = disk::read_symlink(model, none);
+  return !none && (now != disk::path("adapted") / served.digest / served_state(served) || !disk::exists(model));
+}
+
 }  // namespace
 
 std::string state_of(const std::string& learned) {
@@ -113,6 +123,7 @@ std::string write_plain(const Served& served, const std::string& learned) try {
   const Json adapted = learned.empty() ? Json() : Json(learned);
   std::string data;
   if (!infer.at("layout").is_null()) {
+    require_whole(served, manifest, {infer.at("layout").get<std::string>()});  // nobody else looks at its bytes
     const std::string layout = program_path(served.folder(), infer.at("layout"));
     data = laid_out(layout, Holes(fill_holes(manifest, load_tensors(served.folder(), adapted))));
   }
@@ -136,6 +147,7 @@ std::string write_plain(const Served& served, const std::string& learned) try {
   sync_folder(part);
   if (!disk::is_directory(folder)) {
     disk::rename(part, folder);
+    sync_folder(folder_of(served));
     return folder;
   }
   for (const disk::directory_entry& each : disk::directory_iterator(part))  // it is damaged
@@ -162,12 +174,12 @@ void lead_to(Served served) {
   }
 }
 
-void mend_lead(const Served& served) {
-  if (is_locked(served.root) || access(served.root.c_str(), W_OK) != 0) return;
+void mend_lead(const std::string& root) {
   try {
-    std::error_code none;
-    const disk::path now = disk::read_symlink(served.root + "/" + kModel, none);
-    if (!none && now != disk::path("adapted") / served.digest / served_state(served)) lead_to(served);
+    if (!leads_elsewhere(look(root))) return;
+    const Alone changing = Alone::changing(root);  // another that begins mends it, too
+    const Served served = look(root);
+    if (leads_elsewhere(served)) lead_to(served);
   } catch (const std::exception&) {
   }
 }

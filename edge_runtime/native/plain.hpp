@@ -24,8 +24,9 @@ std::string write_plain(const Served& served, const std::string& learned);
 // Let `model` lead to that state if that release is served; where it cannot be, `model` goes. Throws nothing.
 void lead_to(Served served);
 
-// Lead `model` to what is served where a power cut left it elsewhere, if this user may. Throws nothing.
-void mend_lead(const Served& served);
+// Lead `model` to what is served where a power cut left it elsewhere, or leading to nothing, if this user may. Throws
+// nothing.
+void mend_lead(const std::string& root);
 
 // Remove states that nothing goes back to, and what writers that died left.
 void sweep(const Served& served);

@@ -247,6 +247,25 @@ def test_it_learns_and_goes_back(unlearned: Made, learner: Model, root: Path) ->
     assert written[0].details["examples"] == 24
 
 
+def test_a_model_that_begins_mends_what_stock_runtimes_are_led_to(unlearned: Made, learner: Model, root: Path) -> None:
+    """As a power cut may leave it: `model` leads to another state, or to nothing. One that was never there is left."""
+    x, y = apart(unlearned)
+    learner.learn(x, y, steps=20, seed=3)
+    whole = (root / "model").readlink()
+    for left in (whole.parent / "installed", whole.parent / "0123456789abcdef"):
+        (root / "model").unlink()
+        (root / "model").symlink_to(left)
+        with closing(Model(root)) as again:
+            assert (root / "model").readlink() == whole
+            np.testing.assert_array_equal(by_stock_executorch(root / "model", x), again(x).values)
+    shutil.rmtree(root / whole)
+    with closing(Model(root)):
+        assert (root / "model" / "holes.ptd").exists()
+    (root / "model").unlink()
+    with closing(Model(root)):
+        assert not (root / "model").exists()
+
+
 def test_what_it_learned_the_python_package_undoes(unlearned: Made, learner: Model, root: Path) -> None:
     x, y = apart(unlearned)
     before = learner(x).values

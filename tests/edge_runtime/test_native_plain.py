@@ -13,6 +13,7 @@ import pytest
 from native import Made, by_stock_executorch, make_release, run_verb
 from safetensors.numpy import load_file, save_file
 
+from edge_runtime.digests import sha256
 from toolkit.devices.native.sdk import LIBRARIES, find_sdk
 from toolkit.runtimes import executorch
 
@@ -131,5 +132,11 @@ def test_a_layout_that_is_not_the_programs_is_refused(made: Made, tmp_path: Path
         layout.write_bytes(wrong)
         said = run_verb(tmp_path, "plain", {"root": str(root), "digest": digest})
         assert (said.status, said.last["event"]) == (1, "error"), said
+        assert "holes.layout of release" in said.last["message"]
+        assert "is missing or damaged" in said.last["message"]
+        manifest = json.loads((layout.parent / "manifest.json").read_text())
+        manifest["files"][layout.name]["sha256"] = sha256(str(layout))
+        (layout.parent / "manifest.json").write_text(json.dumps(manifest))
+        said = run_verb(tmp_path, "plain", {"root": str(root), "digest": digest})
         assert "does not fit its program" in said.last["message"]
     assert not (root / "adapted" / digest).exists()

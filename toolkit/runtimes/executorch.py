@@ -176,7 +176,7 @@ def load(filled: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
     def run(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         assert program  # the method points into it
         # Copied: outputs lie in the method's memory, which the next call overwrites.
-        given = [torch.from_numpy(np.ascontiguousarray(each)) for each in inputs]
+        given = [torch.from_numpy(np.asarray(each, order="C")) for each in inputs]  # a number stays one
         return [output.numpy().copy() for output in method.execute(given)]
 
     return run

@@ -78,6 +78,8 @@ def compress(job: Job, planned: Planned, request: Request, watch: Watch) -> Comp
             load_model(backbone, folder / "compact.safetensors")
             recovery = Recovery.model_validate_json((folder / "recovery.json").read_text(encoding="utf-8"))
             _tell(recovery, watch)
+        elif not selection.is_dense:
+            watch.note("the network loses nothing that is noticed, and is not trained: --set recovery.steps=N does")
         backbone.requires_grad_(False)
         with computing_as(backbone.eval(), quantisation):
             head = task_head(job.start, job.network, backbone, job.task)

@@ -41,6 +41,7 @@ def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, wa
         preprocessing = job.task.preprocessing
         tokenizer = preprocessing.tokenizer.read_bytes() if preprocessing and preprocessing.tokenizer else b""
         made = preprocessing.told() if preprocessing else None
+        guarded = guard(job, max_forgetting, watch)
         key = digest(compact.key, job.runtime.name, version, arch, made, tokenizer, max_forgetting, code)
 
         def write(folder: Path) -> None:
@@ -53,9 +54,7 @@ def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, wa
             hindrance: str | None = None
             try:
                 learning = export_learning(job.runtime, *model, support.x, support.y, job.objective)
-                learning = replace(
-                    learning, steps=learning_steps(job, None), jitter=jitter(job), guard=guard(job, max_forgetting)
-                )
+                learning = replace(learning, steps=learning_steps(job, None), jitter=jitter(job), guard=guarded)
             except BadInput as error:
                 hindrance = error.what
             watch.progress.advance(2, 2)
