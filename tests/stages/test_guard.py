@@ -88,10 +88,11 @@ def test_a_score_that_is_no_share_guards_nothing(job: Job) -> None:
     several = _with(job, 500)
     assert several.task.general_query is not None
     general = replace(several.task.general_query, y=torch.arange(500.0)[:, None].expand(500, 7))
-    exact = replace(several, objective=Regression((1.0,) * 7), task=replace(several.task, general_query=general))
+    regression = replace(several.task, general_query=general, objective=Regression((1.0,) * 7))
+    exact = replace(several, task=regression)
     assert guard(exact, 0.01, Watch(Silent())) is not None
     wrong = replace(general, y=general.y + 1000)
-    assert guard(replace(exact, task=replace(exact.task, general_query=wrong)), 0.01, Watch(Silent())) is None
+    assert guard(replace(exact, task=replace(regression, general_query=wrong)), 0.01, Watch(Silent())) is None
 
 
 def test_a_board_tells_what_learning_costs_of_it(tmp_path: Path) -> None:
