@@ -23,14 +23,14 @@ from toolkit.compression import (
     matrix,
     measure_losses,
 )
-from toolkit.distillation import ENOUGH
+from toolkit.distillation import ENOUGH, estimate_statistics
 from toolkit.inputs import Inputs
 from toolkit.kept import Kept, keep, open_kept
 from toolkit.sources import code_digest
 from toolkit.stages.effort import loss_examples, ranks_worth_a_loss, rows_of
 from toolkit.stages.load import Job
 from toolkit.stages.spectra import draw_spectra
-from toolkit.stages.statistics import renew_statistics
+from toolkit.stages.statistics import as_trained
 from toolkit.stages.watch import Watch
 
 _LEAST_EXAMPLES, _MOST_EXAMPLES = 512, 2048
@@ -115,12 +115,14 @@ def true_loss(job: Job, seed: int, *, cut: bool = True) -> Callable[[nn.Module],
     x, logits = _loss_examples(job, seed)
     taught = logits(features_of(job.network.backbone, x))
     examples = (job.task.general or job.task.support).x
-    seen = examples[_drawn(len(examples), ENOUGH, seed)]
+    drawn = examples[_drawn(len(examples), ENOUGH, seed)]
+    # Once, for all that are weighed: where images vary, that takes as long as a small network's pass.
+    seen = as_trained(job, drawn) if cut and len(drawn) >= ENOUGH else drawn
 
     @torch.no_grad()
     def loss(backbone: nn.Module) -> float:
         if cut:
-            renew_statistics(job, backbone, seen)
+            estimate_statistics(backbone, seen)
         return float(job.objective.divergence(logits(features_of(backbone, x)), taught, _TEMPERATURE).mean())
 
     return loss
