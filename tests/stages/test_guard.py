@@ -100,7 +100,7 @@ def test_a_board_tells_what_learning_costs_of_it(tmp_path: Path) -> None:
     place = make_workplace(tmp_path)
     (place.folder / "my_package" / "learned.py").write_text(LEARNED)
     model, task = "my_package.learned:of_three", "my_package.learned:task"
-    request = Request(model, task, shots=10, recovery_steps=3, adapt_steps=5, **PLAIN)
+    request = Request(model, task, shots=10, recovery_steps=3, adapt_steps=5, profile_budget_s=5.0, **PLAIN)
     with inside(place):
         found = pipeline.deploy(request, place.target, Overrides(latency_ms=ROOMY_MS), Silent(), tmp_path / "run")
     assert found.adaptation is not None

@@ -121,7 +121,7 @@ def _require_accuracy(place: Workplace, runtime: str) -> None:
 
 @pytest.mark.parametrize(("task", "shots"), [("my_package.learned:constant", 5), (TASK, 1)])
 def test_constant_examples_and_one_a_class_are_deployed_in_int8(place: Workplace, task: str, shots: int) -> None:
-    request = replace(REQUEST, task=task, shots=shots)
+    request = replace(REQUEST, task=task, shots=shots, profile_budget_s=5.0)
     found = pipeline.deploy(request, place.target, Overrides(latency_ms=ROOMY_MS), Silent(), place.folder / "few")
     assert found.active
     assert {each.precision for each in found.allocation} == {"int8"}

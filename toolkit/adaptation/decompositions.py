@@ -14,6 +14,8 @@ from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
 _aten = torch.ops.aten
 
+# Whatever is above zero in float32, times this, is above one, but for what is as small as 1e-30.
+_STEEP = 2.0**100
 # One axis of a linear resampling: a signal (N, 1, length) -> (N, 1, new length).
 _AlongAxis = Callable[[torch.Tensor], torch.Tensor]
 
@@ -32,6 +34,8 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         _aten.replication_pad1d_backward.default: _replication_pad_backward,
         _aten.replication_pad2d_backward.default: _replication_pad_backward,
         _aten.constant_pad_nd.default: _constant_pad,
+        _aten.threshold_backward.default: _threshold_backward,
+        _aten.hardtanh_backward.default: _hardtanh_backward,
         # What is about to be overwritten (in the gradients of SiLU and Mish) has no export; zeros have.
         _aten.empty_permuted.default: lambda size, order, **_: torch.zeros(size),
     }
@@ -140,6 +144,19 @@ def _constant_pad(x: torch.Tensor, padding: list[int], value: float = 0.0) -> to
         x = x.narrow(axis, cut, x.shape[axis] - cut - max(0, -last))
     rest = [max(0, each) for each in padding]
     return _aten.constant_pad_nd(x, rest, value) if any(rest) else x
+
+
+def _threshold_backward(gradient: torch.Tensor, x: torch.Tensor, threshold: float) -> torch.Tensor:
+    return gradient * _above(x, threshold)
+
+
+def _hardtanh_backward(gradient: torch.Tensor, x: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    return gradient * _above(x, low) * _above(-x, -high)
+
+
+def _above(x: torch.Tensor, threshold: float) -> torch.Tensor:
+    """1 where it is, 0 where not, by what XNNPACK has: comparisons are plain loops there. `x` is float."""
+    return torch.clamp((x - threshold if threshold else x) * _STEEP, 0.0, 1.0)
 
 
 def _through(

@@ -16,6 +16,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from toolkit.adaptation.core_products import multiply_by_cores
 from toolkit.adaptation.decompositions import decompositions
 from toolkit.inputs import Inputs
 from toolkit.objectives import Objective
@@ -58,6 +59,8 @@ def trace_gradient(
         graph = make_fx(functionalize(gradient), decomposition_table=decompositions(), _allow_non_fake_inputs=True)(
             *arguments
         )
+    given = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    multiply_by_cores(graph, given[len(given) - len(trainables) :])
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return _exported(graph, arguments)
