@@ -73,6 +73,10 @@ void write_whole(const std::string& path, const std::function<void(std::FILE*)>&
   }
 }
 
+void rename_to(const std::string& path, const std::string& to) {
+  if (std::rename(path.c_str(), to.c_str()) != 0) throw cannot("write", to);
+}
+
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace edge

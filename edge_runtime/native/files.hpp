@@ -28,6 +28,8 @@ std::string read_line(const std::string& path);
 // Appear by one rename, after the bytes are on the disk, and then make the rename itself last.
 void write_whole(const std::string& path, const std::function<void(std::FILE*)>& write);
 
+void rename_to(const std::string& path, const std::string& to);
+
 std::string base_name(const std::string& path);
 
 }  // namespace edge

@@ -38,10 +38,6 @@ void write_text(const std::string& path, const std::string& text) {
   write_whole(path, [&](std::FILE* file) { std::fwrite(text.data(), 1, text.size(), file); });
 }
 
-void rename_to(const std::string& path, const std::string& to) {
-  if (std::rename(path.c_str(), to.c_str()) != 0) throw cannot("write", to);
-}
-
 // What was kept as a learning began is the state of before, if something else is served now.
 void settle(const Served& served) {
   // A deployer that is at work has its own still to settle.

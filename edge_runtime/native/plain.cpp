@@ -3,6 +3,7 @@
 #include <executorch/extension/data_loader/buffer_data_loader.h>
 #include <executorch/extension/flat_tensor/flat_tensor_data_map.h>
 #include <executorch/extension/flat_tensor/serialize/flat_tensor_header.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,9 +12,8 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
 #include <set>
-#include <system_error>
+#include <vector>
 
 #include "files.hpp"
 #include "holes.hpp"
@@ -25,8 +25,6 @@
 namespace edge {
 
 namespace {
-
-namespace disk = std::filesystem;
 
 constexpr char kHoles[] = "holes.ptd", kModel[] = "model";
 // Of what a writer that died left.
@@ -79,9 +77,30 @@ void share(const std::string& path, const std::string& to) {
 bool holds(const std::string& path, const std::string& text) { return is_file(path) && read_text(path) == text; }
 
 bool same(const std::string& path, const std::string& other) {
-  std::error_code missing;
-  if (disk::equivalent(path, other, missing)) return true;
+  struct stat one {}, two {};
+  if (stat(path.c_str(), &one) != 0 || stat(other.c_str(), &two) != 0) return false;
+  if (one.st_dev == two.st_dev && one.st_ino == two.st_ino) return true;
   return is_file(path) && is_file(other) && sha256_of_file(path) == sha256_of_file(other);
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  DIR* const opened = opendir(folder.c_str());
+  if (!opened) return names;
+  while (const dirent* const each = readdir(opened))
+    if (const std::string name = each->d_name; name != "." && name != "..") names.push_back(name);
+  closedir(opened);
+  return names;
+}
+
+// One of files alone, if it is there.
+void remove_folder(const std::string& folder) {
+  for (const std::string& name : names_in(folder)) unlink((folder + "/" + name).c_str());
+  rmdir(folder.c_str());
+}
+
+void make_folder(const std::string& path) {
+  if (mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw cannot("make", path);
 }
 
 void point(const std::string& root, const std::string& folder) {
@@ -92,22 +111,24 @@ void point(const std::string& root, const std::string& folder) {
   }
   unlink(aside.c_str());
   if (symlink(folder.substr(root.size() + 1).c_str(), aside.c_str()) != 0) throw cannot("write", aside);
-  if (std::rename(aside.c_str(), model.c_str()) != 0) throw cannot("write", model);
+  rename_to(aside, model);
   sync_folder(root);
 }
 
 bool is_locked(const std::string& root) {
-  std::error_code unseen;
-  return disk::exists(disk::symlink_status(root + "/lock", unseen));
+  struct stat found {};
+  return lstat((root + "/lock").c_str(), &found) == 0;
 }
 
 // False where there is none: of a release of before, or for a disk without room.
 bool leads_elsewhere(const Served& served) {
   if (is_locked(served.root) || access(served.root.c_str(), W_OK) != 0) return false;
   const std::string model = served.root + "/" + kModel;
-  std::error_code none;
-  const disk::path now = disk::read_symlink(model, none);
-  return !none && (now != disk::path("adapted") / served.digest / served_state(served) || !disk::exists(model));
+  char target[4096];
+  const ssize_t length = readlink(model.c_str(), target, sizeof target);
+  if (length < 0) return false;
+  const std::string right = "adapted/" + served.digest + "/" + served_state(served);
+  return std::string(target, static_cast<std::size_t>(length)) != right || access(model.c_str(), F_OK) != 0;
 }
 
 }  // namespace
@@ -116,7 +137,7 @@ std::string state_of(const std::string& learned) {
   return learned.empty() ? kInstalled : sha256_of_file(learned).substr(0, kStateLength);
 }
 
-std::string write_plain(const Served& served, const std::string& learned) try {
+std::string write_plain(const Served& served, const std::string& learned) {
   const Json manifest = read_manifest(served.folder());
   const Json& infer = manifest.at("infer");
   if (!infer.contains("layout")) return "";
@@ -135,26 +156,20 @@ std::string write_plain(const Served& served, const std::string& learned) try {
   const std::string part = folder + "." + std::to_string(getpid()) + ".part";
   struct Cleared {
     const std::string& path;
-    ~Cleared() {
-      std::error_code left;
-      disk::remove_all(path, left);
-    }
+    ~Cleared() { remove_folder(path); }
   } const cleared{part};
-  disk::remove_all(part);
-  disk::create_directories(part);
+  remove_folder(part);
+  for (const std::string& each : {served.root + "/adapted", folder_of(served), part}) make_folder(each);
   for (const std::string& name : shared) share(served.folder() + "/" + name, part + "/" + name);
   if (!data.empty()) write_synced(part + "/" + kHoles, data);
   sync_folder(part);
-  if (!disk::is_directory(folder)) {
-    disk::rename(part, folder);
+  if (std::rename(part.c_str(), folder.c_str()) == 0) {
     sync_folder(folder_of(served));
     return folder;
   }
-  for (const disk::directory_entry& each : disk::directory_iterator(part))  // it is damaged
-    disk::rename(each.path(), disk::path(folder) / each.path().filename());
+  if (errno != ENOTEMPTY && errno != EEXIST) throw cannot("write", folder);
+  for (const std::string& name : names_in(part)) rename_to(part + "/" + name, folder + "/" + name);  // it is damaged
   return folder;
-} catch (const disk::filesystem_error& error) {
-  throw Failure("OSError", error.what());
 }
 
 void lead_to(Served served) {
@@ -188,14 +203,13 @@ void sweep(const Served& served) {
   std::set<std::string> kept = {kInstalled};
   for (const std::string& path : {served.adapted(), folder_of(served) + ".before.safetensors"})
     if (is_file(path)) kept.insert(state_of(path));
-  for (const disk::directory_entry& each : disk::directory_iterator(folder_of(served))) {
-    const std::string name = each.path().filename().string();
+  for (const std::string& name : names_in(folder_of(served))) {
+    const std::string path = folder_of(served) + "/" + name;
     struct stat found {};
-    const bool seen = stat(each.path().c_str(), &found) == 0;
+    const bool seen = stat(path.c_str(), &found) == 0;
     const bool is_stale = seen && name.ends_with(".part") && std::time(nullptr) - found.st_mtime > kStaleS;
     const bool is_state = name.size() == kStateLength && name.find_first_not_of("0123456789abcdef") == std::string::npos;
-    std::error_code left;
-    if (is_stale || (is_state && !kept.contains(name))) disk::remove_all(each.path(), left);
+    if (is_stale || (is_state && !kept.contains(name))) remove_folder(path);
   }
 }
 

@@ -23,7 +23,8 @@ APPLICATION = "application"
 _LIBRARY, _HEADERS = "libedge_runtime.so", ("edge_runtime.h", "edge_runtime.hpp")
 _SYSTEM_LIBRARIES = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0")
 _FLAGS = (
-    *("-std=c++20", "-O2", "-ffunction-sections", "-fdata-sections", "-fvisibility=hidden"),
+    # Small before fast: what takes time lies in ExecuTorch's libraries, and a board has 16 MB for all of it.
+    *("-std=c++20", "-Os", "-ffunction-sections", "-fdata-sections", "-fvisibility=hidden"),
     # No copies of the C++ library's objects in the program: each must be seen as one that the library has to have.
     "-fPIC",
     # As ExecuTorch itself was compiled: its headers look at them.
