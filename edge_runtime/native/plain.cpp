@@ -17,6 +17,7 @@
 
 #include "files.hpp"
 #include "holes.hpp"
+#include "journal.hpp"
 #include "learned.hpp"
 #include "messages.hpp"
 #include "release.hpp"
@@ -184,8 +185,9 @@ void lead_to(Served served) {
       served = now;  // a deployer activated it meanwhile, and what it had led to it may be overwritten
     }
     if (!folder.empty() && !is_locked(served.root)) sweep(served);
-  } catch (const std::exception&) {  // what is served does not depend on it
+  } catch (const std::exception& error) {  // what is served does not depend on it
     unlink((served.root + "/" + kModel).c_str());
+    note(served.root, "cannot lead model to what is served", {{"release", served.digest}, {"why", error.what()}});
   }
 }
 

@@ -21,7 +21,8 @@ std::string state_of(const std::string& learned);
 // before, which does not say how such a file is laid out. Throws Failure.
 std::string write_plain(const Served& served, const std::string& learned);
 
-// Let `model` lead to that state if that release is served; where it cannot be, `model` goes. Throws nothing.
+// Let `model` lead to that state if that release is served; where it cannot be, `model` goes, and the journal
+// says why. Throws nothing.
 void lead_to(Served served);
 
 // Lead `model` to what is served where a power cut left it elsewhere, or leading to nothing, if this user may. Throws

@@ -266,6 +266,20 @@ def test_a_model_that_begins_mends_what_stock_runtimes_are_led_to(unlearned: Mad
         assert not (root / "model").exists()
 
 
+def test_where_stock_runtimes_cannot_be_led_to_what_it_learned_the_journal_says_so(
+    unlearned: Made, learner: Model, root: Path
+) -> None:
+    """It serves what it learned all the same."""
+    (root / "model").mkdir()
+    (root / "model" / "somebody's").touch()
+    x, y = apart(unlearned)
+    assert learner.learn(x, y, steps=20, seed=3)["accepted"]
+    assert learner.info()["adapted"]
+    written = [entry for line in (root / "journal").read_text().splitlines() if (entry := parse_entry(line))]
+    assert [each.event for each in written] == ["cannot lead model to what is served", "learned"]
+    assert "cannot write" in str(written[0].details["why"])
+
+
 def test_what_it_learned_the_python_package_undoes(unlearned: Made, learner: Model, root: Path) -> None:
     x, y = apart(unlearned)
     before = learner(x).values

@@ -238,10 +238,7 @@ class Adapted(_Ran):
 
     examples: int
     folds: int
-    steps: int = Field(
-        description="after which held-out examples were predicted best, or fewer that forget no more than they may; "
-        "0 where none were held out"
-    )
+    steps: int = Field(description="that suit held-out examples best, or fewer that forget less; 0: none were held out")
     accepted: bool
     reason: str
     held_out: HeldOut | None
