@@ -20,10 +20,12 @@ _SILENCE_S = 30.0
 _TRIES = 16
 _PAD = 64
 _SHORTEST_S = 0.15  # a USB adapter alone may hold bytes back for 16 ms
-# Typed at the prompt: it takes the loop's text line by line and runs it once its checksum was right.
+_PIECE_LINES = 8
+# Typed at the prompt: it takes the loop's text line by line, keeps (=) what had the right checksum (.), drops (-) what
+# came since, and runs (+) what it has kept.
 _LOADER = (
-    """sh -c 'n=$(printf "\\n.");n=${n%.};echo "[""load]";while IFS= read -r l;do case $l in "#")p=;;+)eval "$p";;"""
-    """.)echo "[$(printf %s "$p"|cksum)]";;*)p="$p$l$n";;esac;done'"""
+    """sh -c 'n=$(printf "\\n.");n=${n%.};echo "[""load]";while IFS= read -r l;do case $l in -)p=$q;;=)q=$p;;"""
+    """+)eval "$q";;.)echo "[$(printf %s "$p"|cksum)]";;*)p="$p$l$n";;esac;done'"""
 )
 
 
@@ -42,7 +44,7 @@ class Session:
         self._news = False
         self.token = secrets.token_hex(4)
         self._load(credentials)
-        capabilities = self.ask(CAPABILITIES).value
+        capabilities = self._begin()
         self._require(capabilities)
         self.codec = Codec(base64=bool(capabilities & _BASE64))
         self.writing = Pace(LARGEST_PAYLOAD * 3 // (4 if self.codec.base64 else 16) - 1000)
@@ -150,25 +152,45 @@ class Session:
         self._line.read_until_quiet(0.3, 2.0)
 
     def _load(self, credentials: Credentials) -> None:
-        script = f"T={self.token}\n{_script()}"
-        expected = b"[%d %d]" % (cksum(script.encode()), len(script))
+        """Have the board keep the loop's text: piece by piece, so that a bad line costs a piece and not all of it."""
         for _ in range(_TRIES // 4):
             logged_in = find_shell(self._line, credentials, self._where)
             # After a login of ours the end of the loop is the end of the login.
             self._line.write(f" {'exec ' if logged_in else ''}{_LOADER}\n".encode())
             if self._expect(re.compile(rb"\[load\]"), 10.0):
                 break
-        for _ in range(_TRIES):
-            self._line.write(b"\n#\n" + script.encode() + b".\n")
-            if self._expect(re.compile(rb"\[(\d+ \d+)?\]"), 10.0) == expected:
-                break
-        else:
+        pieces = _pieces(f"T={self.token}\n{_script()}".encode())
+        # What the board says when it has so many of them.
+        states = [_checksum(b"".join(pieces[:count])) for count in range(len(pieces) + 1)]
+        kept, failed = 0, 0
+        while kept < len(pieces) and failed < _TRIES:
+            self._line.write(b"\n-\n" + pieces[kept] + b".\n")
+            if self._checksum_there() == states[kept + 1]:
+                kept, failed = kept + 1, 0
+                self._line.write(b"=\n")
+                continue
+            failed += 1
+            self._line.write(b"\n-\n.\n")  # an `=` may have been lost, or taken though its answer was
+            said = self._checksum_there()
+            kept = states.index(said) if said in states else kept
+        if kept < len(pieces):
             raise BoardError(
                 "its shell does not take the toolkit's few lines",
                 where=self._where,
                 next="The board needs a POSIX `sh` and `cksum`; check also that the line is free of noise.",
             )
-        self._line.write(b"+\n")
+
+    def _begin(self) -> int:
+        """Have the board run the loop that it has kept; what the loop can do there."""
+        for _ in range(_TRIES):
+            self._line.write(b"\n+\n")  # to a loop that runs already this is noise
+            id = self.send(CAPABILITIES, 0, 0)
+            if reply := self.reply([id], 3.0):  # the loop tries a few programs first
+                return reply.value
+        raise self.garbage()
+
+    def _checksum_there(self) -> bytes:
+        return self._expect(re.compile(rb"\[\d+ \d+\]"), 10.0)
 
     def _expect(self, pattern: re.Pattern[bytes], timeout_s: float) -> bytes:
         said, end = bytearray(), time.monotonic() + timeout_s
@@ -191,6 +213,15 @@ class Session:
         if missing:
             next = "Install what is missing (busybox has all of it), or mount a writable /tmp."
             raise BoardError(f"the board has {'; '.join(missing)}", where=self._where, next=next)
+
+
+def _pieces(script: bytes) -> list[bytes]:
+    lines = script.splitlines(keepends=True)
+    return [b"".join(lines[at : at + _PIECE_LINES]) for at in range(0, len(lines), _PIECE_LINES)]
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"[%d %d]" % (cksum(text), len(text))
 
 
 def _script() -> str:
