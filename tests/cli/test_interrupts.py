@@ -1,15 +1,18 @@
-"""A signal that falls into a destructor, whose exceptions Python drops, ends the run all the same."""
+"""A signal that falls where its exception is dropped, by Python or a library, ends the run all the same."""
 
 import signal
 import sys
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import typer
 
+from toolkit.cli.console import stderr
 from toolkit.cli.errors import run_cli
+from toolkit.cli.progress import progress_on
 
 
 class Held:
@@ -18,11 +21,14 @@ class Held:
 
 @pytest.fixture
 def app() -> Iterator[typer.Typer]:
-    hook, handler = sys.unraisablehook, signal.getsignal(signal.SIGTERM)
+    hook, handlers = sys.unraisablehook, {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     made = typer.Typer()
+    made.callback()(lambda: None)  # a verb must be named, even the only one
 
     @made.command()
     def run(number: int) -> None:
+        if number == 0:
+            return
         held = Held()
         watched = weakref.ref(held, lambda _: signal.raise_signal(number))
         del held
@@ -33,18 +39,40 @@ def app() -> Iterator[typer.Typer]:
 
     yield made
     sys.unraisablehook = hook
-    signal.signal(signal.SIGTERM, handler)
+    for each, handler in handlers.items():
+        signal.signal(each, handler)
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_that_a_callback_swallowed(
     app: typer.Typer, capsys: pytest.CaptureFixture[str], number: signal.Signals, exit_code: int
 ) -> None:
-    assert run_cli(app, [str(number.value)]) == exit_code
+    assert run_cli(app, ["run", str(number.value)]) == exit_code
     said = capsys.readouterr().err
     assert "Interrupted." in said
     assert "Traceback" not in said
     assert "ignored" not in said
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_a_library_swallowed(
+    app: typer.Typer, capsys: pytest.CaptureFixture[str], number: signal.Signals, exit_code: int
+) -> None:
+    @app.command()
+    def work() -> None:
+        with progress_on(stderr()) as progress:
+            progress.start("first")
+            with suppress(BaseException):
+                signal.raise_signal(number)
+            progress.end("first", 0.0, False)
+            progress.start("second")
+
+    assert run_cli(app, ["work"]) == exit_code
+    said = capsys.readouterr().err
+    assert "· first" in said
+    assert "✓ first" not in said
+    assert "second" not in said
+    assert run_cli(app, ["run", "0"]) == 0  # the next run is not the one that was interrupted
 
 
 def test_what_else_destructors_raise_is_still_printed(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:

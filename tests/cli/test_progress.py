@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from toolkit.cli.progress import Bar, Lines, progress_on
+from toolkit.cli.progress import Lines, progress_on
 
 
 class Clock:
@@ -60,7 +60,11 @@ def test_whatever_else_is_said_puts_it_off() -> None:
 
 
 def test_a_terminal_gets_a_bar_and_a_log_gets_lines() -> None:
-    with progress_on(Console(file=io.StringIO(), force_terminal=True)) as progress:
-        assert isinstance(progress, Bar)
-    with progress_on(Console(file=io.StringIO())) as progress:
-        assert isinstance(progress, Lines)
+    terminal, log = io.StringIO(), io.StringIO()
+    for console in (Console(file=terminal, force_terminal=True), Console(file=log)):
+        with progress_on(console) as progress:
+            progress.start("load")
+            progress.advance(1, 2)
+    assert log.getvalue() == "· load\n"
+    assert "· load" not in terminal.getvalue()
+    assert "1/2" in terminal.getvalue()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run, wherever they come: also in a library's destructor, which Python cannot leave."""
+"""Ctrl-C and SIGTERM end a run, wherever they come: also where a library drops the exception that they raise."""
 
 import signal
 import sys
@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from toolkit.progress import Progress
 
 # Long enough that the destructor that swallowed it has returned, too short for a user to notice.
 _AGAIN_S = 0.02
@@ -16,6 +18,8 @@ class Terminated(BaseException):
 
 
 _NUMBERS = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
+# What came since `heed_signals`: a run that makes progress all the same has lost the exception on the way.
+_came: list[type[BaseException]] = []
 
 
 def heed_signals() -> Callable[["sys.UnraisableHookArgs"], Any]:
@@ -25,7 +29,10 @@ def heed_signals() -> Callable[["sys.UnraisableHookArgs"], Any]:
     Returns the `sys.unraisablehook` of before.
     """
     before = sys.unraisablehook
+    _came.clear()
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not of a run that nobody is to interrupt
+        signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _come_again
     return before
 
@@ -35,8 +42,48 @@ def go_unheard() -> None:
     sys.unraisablehook = _drop_interrupts
 
 
+class Heeding:
+    """Progress that ends here where a signal came and a library has dropped its exception.
+
+    On a busy machine one Ctrl-C of twenty, pressed as a model was about to be copied, came in `copyreg`'s bare `except:`.
+    """
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+
+    def start(self, stage: str) -> None:
+        """See `toolkit.progress.Progress`."""
+        _raise_what_came()
+        self._shown.start(stage)
+
+    def advance(self, done: int, total: int) -> None:
+        """See `toolkit.progress.Progress`."""
+        _raise_what_came()
+        self._shown.advance(done, total)
+
+    def note(self, text: str) -> None:
+        """See `toolkit.progress.Progress`."""
+        self._shown.note(text)  # also said while a run is tidied up
+
+    def end(self, stage: str, seconds: float, cached: bool) -> None:
+        """See `toolkit.progress.Progress`."""
+        _raise_what_came()
+        self._shown.end(stage, seconds, cached)
+
+
+def _raise_what_came() -> None:
+    if _came:
+        raise _came[0]
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _came.append(KeyboardInterrupt)
+    raise KeyboardInterrupt
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # some senders send two: the second must not cut the tidying up short
+    _came.append(Terminated)
     raise Terminated
 
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from toolkit.cli.interrupts import Heeding
 from toolkit.progress import Progress
 
 _EVERY_S = 10.0
@@ -21,7 +22,7 @@ def progress_on(console: Console) -> Iterator[Progress]:
     if console.is_terminal:
         bar = Bar(console)
         with bar.bars:
-            yield bar
+            yield Heeding(bar)
         return
     lines = Lines(console)
     ended = threading.Event()
@@ -33,7 +34,7 @@ def progress_on(console: Console) -> Iterator[Progress]:
     thread = threading.Thread(target=go_on, daemon=True)
     thread.start()
     try:
-        yield lines
+        yield Heeding(lines)
     finally:
         ended.set()
         thread.join()

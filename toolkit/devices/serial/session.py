@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from toolkit.devices.serial.codec import Codec
@@ -22,10 +23,11 @@ _PAD = 64
 _SHORTEST_S = 0.15  # a USB adapter alone may hold bytes back for 16 ms
 _PIECE_LINES = 8
 # Typed at the prompt: it takes the loop's text line by line, keeps (=) what had the right checksum (.), drops (-) what
-# came since, and runs (+) what it has kept.
+# came since, says (:) what it has kept, and runs it (+).
 _LOADER = (
     """sh -c 'n=$(printf "\\n.");n=${n%.};echo "[""load]";while IFS= read -r l;do case $l in -)p=$q;;=)q=$p;;"""
-    """+)eval "$q";;.)echo "[$(printf %s "$p"|cksum)]";;*)p="$p$l$n";;esac;done'"""
+    """+)eval "$q";;.)echo "[$(printf %s "$p"|cksum)]";;:)echo "<$(printf %s "$q"|cksum)>";;*)p="$p$l$n";;"""
+    """esac;done'"""
 )
 
 
@@ -160,19 +162,17 @@ class Session:
             if self._expect(re.compile(rb"\[load\]"), 10.0):
                 break
         pieces = _pieces(f"T={self.token}\n{_script()}".encode())
-        # What the board says when it has so many of them.
-        states = [_checksum(b"".join(pieces[:count])) for count in range(len(pieces) + 1)]
+        checksums = [b"%d %d" % (cksum(text), len(text)) for text in accumulate(pieces, initial=b"")]
         kept, failed = 0, 0
         while kept < len(pieces) and failed < _TRIES:
             self._line.write(b"\n-\n" + pieces[kept] + b".\n")
-            if self._checksum_there() == states[kept + 1]:
-                kept, failed = kept + 1, 0
+            if self._said(rb"\[(\d+ \d+)\]", len(pieces[kept])) == checksums[kept + 1]:
                 self._line.write(b"=\n")
-                continue
-            failed += 1
-            self._line.write(b"\n-\n.\n")  # an `=` may have been lost, or taken though its answer was
-            said = self._checksum_there()
-            kept = states.index(said) if said in states else kept
+            # Asked, not counted: an answer or an `=` may be lost, too.
+            self._line.write(b"\n:\n")
+            said = self._said(rb"<(\d+ \d+)>", 0)
+            before, kept = kept, checksums.index(said) if said in checksums else kept
+            failed = 0 if kept > before else failed + 1
         if kept < len(pieces):
             raise BoardError(
                 "its shell does not take the toolkit's few lines",
@@ -189,15 +189,16 @@ class Session:
                 return reply.value
         raise self.garbage()
 
-    def _checksum_there(self) -> bytes:
-        return self._expect(re.compile(rb"\[\d+ \d+\]"), 10.0)
+    def _said(self, pattern: bytes, sent_bytes: int) -> bytes:
+        """What the board answers, which may echo first what was sent; nothing if that takes too long."""
+        return self._expect(re.compile(pattern), 2.0 + 3 * sent_bytes / self.rate)
 
     def _expect(self, pattern: re.Pattern[bytes], timeout_s: float) -> bytes:
         said, end = bytearray(), time.monotonic() + timeout_s
         while (remaining := end - time.monotonic()) > 0:
             said += self._line.read(remaining)
             if found := pattern.search(said):
-                return found.group()
+                return found.group(pattern.groups)
         return b""
 
     def _require(self, capabilities: int) -> None:
@@ -218,10 +219,6 @@ class Session:
 def _pieces(script: bytes) -> list[bytes]:
     lines = script.splitlines(keepends=True)
     return [b"".join(lines[at : at + _PIECE_LINES]) for at in range(0, len(lines), _PIECE_LINES)]
-
-
-def _checksum(text: bytes) -> bytes:
-    return b"[%d %d]" % (cksum(text), len(text))
 
 
 def _script() -> str:
