@@ -45,7 +45,8 @@ def go_unheard() -> None:
 class Heeding:
     """Progress that ends here where a signal came and a library has dropped its exception.
 
-    On a busy machine one Ctrl-C of twenty, pressed as a model was about to be copied, came in `copyreg`'s bare `except:`.
+    On a busy machine one Ctrl-C of twenty, pressed as a model was about to be copied, came in a bare `except:` of
+    `copyreg`'s.
     """
 
     def __init__(self, shown: Progress) -> None:
