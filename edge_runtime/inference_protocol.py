@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2, for what a board serves; github.com/kserve/open-inference-protocol.
 
-Beside its `infer` there are `learn` (inputs as of infer, and targets), `undo`, `generations`, and `go_to` (a number).
+Beside its `infer` there are `learn` (inputs as of infer, and targets), `undo`, `generations`, `go_to` (a number),
+`profiles`, and `switch` and `remove_profile` (a name).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .errors import EdgeRuntimeError
 from .model import Model
 
 NAME = "model"
-_EXTENSIONS = ["learn", "undo", "generations", "go_to"]
+_EXTENSIONS = ["learn", "undo", "generations", "go_to", "profiles", "switch", "remove_profile"]
 _TYPES = {
     "BOOL": "bool",
     "UINT8": "uint8",
@@ -77,6 +78,9 @@ def _verb(model: Model, method: str, path: str, body: dict[str, Any]) -> Callabl
             "generations": [vars(each) for each in model.generations()]
         },
         ("POST", f"/v2/models/{NAME}/go_to"): lambda: _go_to(model, body),
+        ("GET", f"/v2/models/{NAME}/profiles"): lambda: {"profiles": model.profiles(), "active": model.profile},
+        ("POST", f"/v2/models/{NAME}/switch"): lambda: _switch(model, body),
+        ("POST", f"/v2/models/{NAME}/remove_profile"): lambda: _remove_profile(model, body),
     }
     if (method, path) not in verbs:
         there = ", ".join(f"{verb} {place}" for verb, place in verbs)
@@ -132,6 +136,16 @@ def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
 def _go_to(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     model.go_to(body.get("number"))  # type: ignore[arg-type]  # it says what is none
     return {"adapted": body["number"] > 0}
+
+
+def _switch(model: Model, body: dict[str, Any]) -> dict[str, Any]:
+    model.switch(body.get("name"))  # type: ignore[arg-type]  # it says what is none
+    return {"profiles": model.profiles(), "active": model.profile}
+
+
+def _remove_profile(model: Model, body: dict[str, Any]) -> dict[str, Any]:
+    model.remove_profile(body.get("name"))  # type: ignore[arg-type]  # it says what is none
+    return {"profiles": model.profiles(), "active": model.profile}
 
 
 def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray]:

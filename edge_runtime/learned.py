@@ -71,7 +71,7 @@ def keep(served: Served, learned: Mapping[str, np.ndarray] | str | None) -> None
         elif learned is not None:
             write_arrays(aside, dict(learned))
         write_plain(served, aside if learned is not None else None)
-        _appear(own, served.adapted if os.path.isfile(served.adapted) else None)
+        appear(own, served.adapted if os.path.isfile(served.adapted) else None)
         if look(served.root).digest != served.digest:
             os.remove(own)
             raise EdgeRuntimeError(
@@ -112,7 +112,7 @@ def undo(served: Served) -> bool:
                 where=served.root,
                 next="model.info() says what is served.",
             )
-        was_installed = _is_installed(before)
+        was_installed = is_installed(before)
         if was_installed:
             with suppress(FileNotFoundError):
                 os.remove(served.adapted)
@@ -128,25 +128,8 @@ def undo(served: Served) -> bool:
     return not was_installed
 
 
-def _settle(served: Served) -> None:
-    """What was kept as a learning began is the state of before, if something else is served now."""
-    # A deployer that is at work has its own still to settle.
-    names = ["own"] if os.path.lexists(os.path.join(served.root, "lock")) else ["own", "next"]
-    for following in [_beside(served, name) for name in names]:
-        if not os.path.isfile(following):
-            continue
-        if _is_installed(following):
-            same = not os.path.isfile(served.adapted)
-        else:
-            same = os.path.isfile(served.adapted) and _bytes(following) == _bytes(served.adapted)
-        if same:
-            os.remove(following)
-        else:
-            os.replace(following, _beside(served, "before"))
-
-
-def _appear(path: str, copied: str | None) -> None:
-    """A copy, or the word for none, whole before it has its name."""
+def appear(path: str, copied: str | None) -> None:
+    """A copy, or the word for none, whole before it has its name. Raises OSError."""
     if copied:
         copy_whole(copied, path)
         return
@@ -158,12 +141,30 @@ def _appear(path: str, copied: str | None) -> None:
     os.replace(aside, path)
 
 
+def is_installed(path: str) -> bool:
+    """Whether that file of a state has the word for none. Raises OSError."""
+    return _bytes(path).strip() == _INSTALLED.strip()
+
+
+def _settle(served: Served) -> None:
+    """What was kept as a learning began is the state of before, if something else is served now."""
+    # A deployer that is at work has its own still to settle.
+    names = ["own"] if os.path.lexists(os.path.join(served.root, "lock")) else ["own", "next"]
+    for following in [_beside(served, name) for name in names]:
+        if not os.path.isfile(following):
+            continue
+        if is_installed(following):
+            same = not os.path.isfile(served.adapted)
+        else:
+            same = os.path.isfile(served.adapted) and _bytes(following) == _bytes(served.adapted)
+        if same:
+            os.remove(following)
+        else:
+            os.replace(following, _beside(served, "before"))
+
+
 def _beside(served: Served, name: str) -> str:
     return os.path.join(served.root, "adapted", f"{served.digest}.{name}.safetensors")
-
-
-def _is_installed(path: str) -> bool:
-    return _bytes(path).strip() == _INSTALLED.strip()
 
 
 def _bytes(path: str) -> bytes:

@@ -6,14 +6,14 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from . import journal, learned
+from . import journal, learned, profiles
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner, read_by_learning
@@ -190,6 +190,7 @@ class Model:
                 result, values = learn(learner, support["strata"], wanted, on_event, deadline)
                 if values is not None:
                     with learned.changing(self._root):
+                        profiles.settle(now.served)
                         learned.keep(now.served, values)
             except EdgeRuntimeError:
                 raise
@@ -209,6 +210,7 @@ class Model:
         """Serve what was served before the last learning; whether that, too, was learned. Raises EdgeRuntimeError."""
         with learned.learning(self._root), learned.changing(self._root):
             served = self.now().served
+            self._settle(served)
             left = learned.undo(served)
             serves = "learned" if left else "installed"
             journal.note(self._root, "undid what it learned", release=served.digest, serves=serves)
@@ -227,15 +229,65 @@ class Model:
             )
         with learned.learning(self._root), learned.changing(self._root):
             served = self.now().served
+            self._settle(served)
             file = file_of(served, number) if number else None
             if any(each.number == number and each.serves for each in generations(served)):
                 return
             learned.require_writable(served)
-            try:
+            with self._whole("going back"):
                 learned.keep(served, file)
-            except OSError as error:
-                raise EdgeRuntimeError(
-                    f"going back ended early: {error}", where=self._root, next="It serves what it served."
-                ) from error
             journal.note(self._root, "went to a generation", release=served.digest, generation=number)
         self.reload()
+
+    @property
+    def profile(self) -> str:
+        """Whose learning is served: see `switch`."""
+        return profiles.active(self.now().served)
+
+    def profiles(self) -> list[str]:
+        """All of them, by name: `default` until another one was switched to."""
+        return profiles.profiles(self.now().served)
+
+    def switch(self, name: str) -> bool:
+        """Serve what the board learned for that user or site, for a new one the release as installed.
+
+        What is learned from then on is that profile's. Returns whether it was another one. Raises EdgeRuntimeError.
+        """
+        self._require_name(name)
+        with learned.learning(self._root), learned.changing(self._root):
+            served = self.now().served
+            learned.require_writable(served)
+            with self._whole("switching"):
+                switched = profiles.switch(served, name)
+            if switched:
+                journal.note(self._root, "switched to a profile", release=served.digest, profile=name)
+        self.reload()
+        return switched
+
+    def remove_profile(self, name: str) -> None:
+        """Forget what that profile learned, if it is not served. Raises EdgeRuntimeError."""
+        self._require_name(name)
+        with learned.learning(self._root), learned.changing(self._root):
+            served = self.now().served
+            profiles.remove(served, name)
+            journal.note(self._root, "removed a profile", release=served.digest, profile=name)
+
+    def _require_name(self, name: str) -> None:
+        if not profiles.is_name(name):
+            raise EdgeRuntimeError(
+                f"{name!r} is no name of a profile", where="model.switch(...)", next=profiles.NAMES_ARE
+            )
+
+    def _settle(self, served: Served) -> None:
+        with self._whole("looking at profiles"):
+            profiles.settle(served)
+
+    @contextmanager
+    def _whole(self, doing: str) -> Iterator[None]:
+        """What a disk raises there."""
+        try:
+            yield
+        except OSError as error:
+            raise EdgeRuntimeError(
+                f"{doing} ended early: {error}", where=self._root, next="It serves what it served."
+            ) from error

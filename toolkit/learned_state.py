@@ -16,6 +16,7 @@ from toolkit.devices import journal
 from toolkit.devices.device import check
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home, scratch
+from toolkit.devices.releases import profiles
 from toolkit.devices.releases.fetch import choose, fetch_learned, opened
 from toolkit.devices.releases.generations import require_generation, serve_generation
 from toolkit.devices.releases.inventory import adapted_file, read_releases
@@ -77,6 +78,7 @@ def give(home: Home, target: Target, file: Path, on_note: Callable[[str], None])
         _require_fit(file, found.manifest, load_tensors(str(found.folder), None), arrays)
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
+    profiles.settle(home, digest)
     with scratch(home, "learned.safetensors") as aside, kept_before(home, digest):
         with tempfile.TemporaryDirectory() as folder:
             write_arrays(f"{folder}/learned", arrays)
@@ -97,9 +99,23 @@ def go_to(home: Home, target: Target, number: int, on_note: Callable[[str], None
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
     require_generation(home, digest, number)
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
+    profiles.settle(home, digest)
     serve_generation(home, digest, number)
     journal.note(home, "went to a generation", release=digest, generation=number)
     follow(agent, digest, on_note)
+    return digest
+
+
+def switch_to(home: Home, target: Target, profile: str, on_note: Callable[[str], None]) -> str:
+    """Let the board serve what it learned for that profile, a new one: as it was installed; the release's digest.
+
+    Raises BadInput for what is no name, BoardError.
+    """
+    with opened(home, None) as found:
+        digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
+    agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
+    if profiles.switch(home, digest, profile):
+        follow(agent, digest, on_note)
     return digest
 
 

@@ -126,11 +126,16 @@ def test_what_cannot_be_learned_from_is_said_in_two_lines(served: Workplace) -> 
     for arguments, said in (
         (("--support", "wrong.npz"), "z is none of the release's classes"),
         (("--support", "absent.npz"), "there is no such file"),
-        ((), "Give one of --support SOURCE, --learned FILE, --undo, --to N, and --list."),
+        ((), "Give one of --support SOURCE, --learned FILE, --undo, --to N, --list, and --remove-profile"),
         (("--support", "more.npz", "--undo"), "Give one of --support SOURCE"),
         (("--list", "--to", "0"), "Give one of --support SOURCE"),
         (("--to", "5"), "has no generation 5"),
         (("--undo",), "nothing to undo"),
+        (("--profile", "../anna"), "'../anna' is no name of a profile"),
+        (("--profile", "anna", "--list"), "not switched to while others are listed"),
+        (("--profile", "anna", "--undo"), "nothing to undo"),  # which has switched
+        (("--remove-profile", "anna"), "serves profile anna"),
+        (("--remove-profile", "bob"), "has no profile bob"),
     ):
         done = served.deploy("adapt", "--target", "desk", *arguments)
         assert (done.returncode, said in refusal(done)) == (2, True), done.stderr
@@ -154,4 +159,27 @@ def test_what_it_learned_is_listed_and_served_again_by_number(served: Workplace)
     assert not one_object(served.deploy(*asked, "--to", "0").stdout)["adapted"]
     assert learned(served) is None
     assert one_object(served.deploy(*asked, "--undo").stdout)["adapted"]
+    assert served.left_behind() == []
+
+
+def test_what_each_user_taught_it_is_kept_apart(served: Workplace) -> None:
+    asked = "adapt", "--target", "desk", "--json"
+    told = one_object(served.deploy(*asked, "--profile", "anna", "--support", "more.npz", "--steps", "30").stdout)
+    assert (told["accepted"], told["profile"]) == (True, "anna")
+    hers = learned(served)
+    switched = served.deploy("adapt", "--target", "desk", "--profile", "bob")
+    assert "with what it learned for bob" in " ".join(switched.stdout.split())
+    assert learned(served) is None
+    assert (served.root / "model").readlink().name == "installed"
+    assert one_object(served.deploy("status", "--target", "desk", "--json").stdout)["profile"] == "bob"
+    assert one_object(served.deploy(*asked, "--profile", "anna").stdout)["profile"] == "anna"
+    assert learned(served) == hers
+    listed = one_object(served.deploy(*asked, "--list").stdout)
+    assert (listed["profiles"], listed["profile"]) == (["anna", "bob", "default"], "anna")
+    table = served.deploy("adapt", "--target", "desk", "--list").stdout
+    assert "It serves what it learned for anna; others: bob, default." in " ".join(table.split())
+    assert one_object(served.deploy(*asked, "--remove-profile", "bob").stdout)["removed"] == "bob"
+    assert one_object(served.deploy(*asked, "--list").stdout)["profiles"] == ["anna", "default"]
+    entries = one_object(served.deploy("logs", "--target", "desk", "--json").stdout)["entries"]
+    assert [each["event"] for each in entries].count("switched to a profile") == 3
     assert served.left_behind() == []

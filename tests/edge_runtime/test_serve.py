@@ -102,6 +102,14 @@ def test_it_learns_and_unlearns(serving: Serving) -> None:
     assert learned(serving.place) is not None
     _, listed = serving.client.ask("GET", "/v2/models/model/generations")
     assert [(each["number"], each["serves"]) for each in listed["generations"]] == [(0, False), (1, True)]
+    found = {"profiles": ["anna", "default"], "active": "anna"}
+    assert serving.client.ask("POST", "/v2/models/model/switch", {"name": "anna"}) == (200, found)
+    assert learned(serving.place) is None
+    assert serving.client.ask("GET", "/v2/models/model/profiles") == (200, found)
+    assert serving.client.ask("POST", "/v2/models/model/switch", {"name": "default"})[0] == 200
+    assert learned(serving.place) is not None
+    left = {"profiles": ["default"], "active": "default"}
+    assert serving.client.ask("POST", "/v2/models/model/remove_profile", {"name": "anna"}) == (200, left)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +141,8 @@ def test_it_learns_and_unlearns(serving: Serving) -> None:
         ),
         ("POST", "/v2/models/model/go_to", {"number": 1}, 400, "no generation 1"),
         ("POST", "/v2/models/model/go_to", {"number": True}, 400, "number is True"),
+        ("POST", "/v2/models/model/switch", {"name": "a b"}, 400, "'a b' is no name of a profile"),
+        ("POST", "/v2/models/model/remove_profile", {}, 400, "None is no name of a profile"),
     ],
 )
 def test_what_cannot_be_answered_says_why(

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,13 +15,14 @@ from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.cli.progress import progress_on
 from toolkit.devices import Home, hold_deployed, visit_deployed
+from toolkit.devices.releases import profiles
 from toolkit.devices.releases.fetch import choose
 from toolkit.devices.releases.generations import read_generations
 from toolkit.devices.releases.inventory import read_releases
 from toolkit.devices.releases.learned import undo as undo_learning
 from toolkit.errors import BadInput
 from toolkit.learn_on_board import Learnt, OnBoard, learn_on_board
-from toolkit.learned_state import give, go_to
+from toolkit.learned_state import give, go_to, switch_to
 from toolkit.stages import Watch
 from toolkit.targets import load_target
 from toolkit.units import parse_bytes, parse_share
@@ -30,7 +31,8 @@ _BOARD = "board:"
 EPILOG = (
     "Examples: [bold]deploy adapt --target host --support examples.npz[/bold], "
     "[bold]deploy adapt --target host --support board:/data/examples.npz --seconds 20[/bold], "
-    "[bold]deploy adapt --target host --undo[/bold], [bold]deploy adapt --target host --list[/bold]"
+    "[bold]deploy adapt --target host --undo[/bold], [bold]deploy adapt --target host --list[/bold], "
+    "[bold]deploy adapt --target host --profile anna[/bold]"
 )
 
 
@@ -70,14 +72,33 @@ def adapt(
     to: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Serve generation N again; 0: as it was installed.")
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a user or site: serve what was learned for it, which is kept apart; what it learns now is for it.",
+        ),
+    ] = None,
+    remove_profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Forget what was learned for that profile, which does not serve.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let the board learn from further examples, starting from the release as installed; go back to what it served."""
-    if sum((support is not None, learned is not None, undo, generations, to is not None)) != 1:
+    given = [support, learned, undo or None, generations or None, to, remove_profile]
+    asked = sum(each is not None for each in given)
+    if asked != 1 and not (asked == 0 and profile is not None):
         raise BadInput(
             "it learns from examples, or is given what was learned, or goes back, or lists it",
             where="deploy adapt",
-            next="Give one of --support SOURCE, --learned FILE, --undo, --to N, and --list.",
+            next="Give one of --support SOURCE, --learned FILE, --undo, --to N, --list, and --remove-profile NAME; "
+            "or --profile NAME.",
+        )
+    if profile is not None and (generations or remove_profile is not None):
+        raise BadInput(
+            "a profile is not switched to while others are listed or removed",
+            where="--profile",
+            next="Leave it out, or run the two one after the other.",
         )
     if seconds is not None and not seconds <= MOST_SECONDS:
         raise BadInput(f"{seconds} is more than {MOST_SECONDS}", where="--seconds", next="Give fewer.")
@@ -90,8 +111,18 @@ def adapt(
         quantity("--max-forgetting", max_forgetting, parse_share),
         quantity("--memory", memory, parse_bytes),
     )
+    told: dict[str, Any]
     with hold_deployed(board) as home:
-        if to is not None:
+        if profile is not None:
+            digest = switch_to(home, board, profile, lambda text: stderr().print(text, markup=False))
+            told = {"target": board.name, "release": digest}
+            said = f"{board.name} serves release {digest[:12]} with what it learned for {profile}."
+        if remove_profile is not None:
+            digest = choose(home, read_releases(home), None)
+            profiles.remove(home, digest, remove_profile)
+            told = {"target": board.name, "release": digest, "removed": remove_profile}
+            said = f"{board.name} has forgotten what it learned for {remove_profile}."
+        elif to is not None:
             digest = go_to(home, board, to, lambda text: stderr().print(text, markup=False))
             told = {"target": board.name, "release": digest, "generation": to, "adapted": to > 0}
             what = f"with generation {to} of what it learned" if to else "as it was installed"
@@ -100,13 +131,14 @@ def adapt(
             state = give(home, board, learned, lambda text: stderr().print(text, markup=False))
             told = {"target": board.name, **asdict(state), "adapted": True}
             said = f"{board.name} serves release {state.release[:12]} with the {state.values:,} values of {learned}."
-        elif support is None:
+        elif undo:
             digest = choose(home, read_releases(home), None)
+            profiles.settle(home, digest)
             left = undo_learning(home, digest)
             told = {"target": board.name, "release": digest, "adapted": left}
             what = "with what it had learned before" if left else "as it was installed"
             said = f"{board.name} serves release {digest[:12]} {what}."
-        else:
+        elif support is not None:
             with progress_on(stderr()) as progress, Watch(progress).stage("adapt"):
                 found = learn_on_board(
                     home,
@@ -122,15 +154,16 @@ def adapt(
                 )
             told, said = {"target": board.name, **asdict(found)}, _said(board.name, found)
     if as_json:
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(told | ({"profile": profile} if profile is not None else {})))
     else:
         stdout().print(said, markup=False)
 
 
 def _list(board: str, digest: str, home: Home, as_json: bool) -> None:
-    found = read_generations(home, digest)
+    found, users = read_generations(home, digest), profiles.read_profiles(home, digest)
     if as_json:
-        typer.echo(json.dumps({"target": board, "release": digest, "generations": [asdict(each) for each in found]}))
+        listed = {"generations": [asdict(each) for each in found], "profiles": users.names, "profile": users.active}
+        typer.echo(json.dumps({"target": board, "release": digest, **listed}))
         return
     table = Table(title=f"{board}: what it learned on top of release {digest[:12]}")
     for column in ("generation", "learned, by the board's clock", "bytes", "state"):
@@ -139,6 +172,9 @@ def _list(board: str, digest: str, home: Home, as_json: bool) -> None:
         learned = datetime.fromtimestamp(each.learned_s).isoformat(" ") if each.learned_s else "as it was installed"
         table.add_row(str(each.number), learned, f"{each.bytes:,}", "serves" if each.serves else "")
     stdout().print(table)
+    if len(users.names) > 1:
+        others = ", ".join(name for name in users.names if name != users.active)
+        stdout().print(f"It serves what it learned for {users.active}; others: {others}.", markup=False)
 
 
 def _said(board: str, found: Learnt) -> str:

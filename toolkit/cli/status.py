@@ -6,6 +6,7 @@ from dataclasses import asdict
 import typer
 from rich.table import Table
 
+from edge_runtime.profiles import DEFAULT
 from toolkit.cli.console import stdout
 from toolkit.cli.next_command import at_host
 from toolkit.cli.options import AsJson, HostAddress, TargetName
@@ -49,5 +50,6 @@ def status(target: TargetName = "host", host: HostAddress = None, as_json: AsJso
 
 def _state(found: BoardStatus, digest: str) -> str:
     if digest == found.current:
-        return "active, adapted on the device" if found.adapted else "active"
+        adapted = ", adapted on the device" if found.adapted else ""
+        return f"active{adapted}" + (f", profile {found.profile}" if found.profile != DEFAULT else "")
     return "previous" if digest == found.previous else "kept"

@@ -7,17 +7,19 @@ from toolkit.devices.home import Home
 from toolkit.devices.releases.fetch import has_learned
 from toolkit.devices.releases.inventory import damaged, read_releases
 from toolkit.devices.releases.lock import Holder, holder
+from toolkit.devices.releases.profiles import read_profiles
 
 
 @dataclass(frozen=True)
 class BoardStatus:
-    """`damaged` holds, by release, the names of files that are missing or altered."""
+    """`damaged` has, by release, the names of files that are missing or altered; `profile` is whose learning serves."""
 
     current: str | None
     previous: str | None
     available: tuple[str, ...]
     damaged: dict[str, list[str]]
     adapted: bool
+    profile: str | None
     disk_free_bytes: int
     signatures_demanded: bool
     held_by: Holder | None
@@ -38,6 +40,7 @@ def read_status(home: Home) -> BoardStatus:
         releases.available,
         wrong,
         releases.current is not None and has_learned(home, releases.current),
+        read_profiles(home, releases.current).active if releases.current else None,
         disk_free_bytes(home),
         releases.demand_signature,
         holder(home),

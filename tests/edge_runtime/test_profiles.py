@@ -1,0 +1,159 @@
+"""What several users taught a board is kept apart, whoever switches, and whatever a power cut leaves."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving import blobs, learned, left_of_learning, unlearn
+from workplace import Workplace, copy_workplace, local_home
+
+import edge_runtime
+from edge_runtime import profiles
+from edge_runtime.served import look
+from toolkit.devices.releases import profiles as host_profiles
+
+
+@pytest.fixture
+def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
+    """A board that serves a release and has learned nothing."""
+    place = copy_workplace(deployed_place, tmp_path / "copy")
+    unlearn(place)
+    return place
+
+
+@pytest.fixture
+def model(served: Workplace) -> edge_runtime.Model:
+    return edge_runtime.load(str(served.root))
+
+
+def teach(model: edge_runtime.Model, seed: int) -> np.ndarray:
+    """Something of its own; what it computes then."""
+    x, y = blobs()
+    assert model.learn(x, y, steps=10 + seed, seed=seed).accepted
+    return model(x)
+
+
+def test_each_gets_back_what_it_was_taught(model: edge_runtime.Model, served: Workplace) -> None:
+    x, _ = blobs()
+    installed = model(x)
+    assert (model.profile, model.profiles()) == ("default", ["default"])
+    everyone = teach(model, 1)
+    assert model.switch("anna")
+    assert np.array_equal(model(x), installed)
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="nothing to undo"):
+        model.undo()  # of what another one learned
+    hers = teach(model, 2)
+    assert not model.switch("anna")
+    assert model.switch("bob")
+    assert np.array_equal(model(x), installed)
+    his = teach(model, 3)
+    assert (model.profile, model.profiles()) == ("bob", ["anna", "bob", "default"])
+    for name, expected in (("anna", hers), ("default", everyone), ("bob", his), ("anna", hers)):
+        assert model.switch(name)
+        assert np.array_equal(model(x), expected), name
+    again = teach(model, 4)
+    assert model.undo()
+    assert np.array_equal(model(x), hers)
+    assert not np.array_equal(again, hers)
+    model.remove_profile("bob")
+    assert model.profiles() == ["anna", "default"]
+    assert model.switch("bob")
+    assert np.array_equal(model(x), installed)
+
+
+def test_the_host_switches_what_an_application_serves_and_the_other_way_round(
+    model: edge_runtime.Model, served: Workplace
+) -> None:
+    x, _ = blobs()
+    home, digest = local_home(served), str(served.releases()["current"])
+    installed = model(x)
+    assert host_profiles.switch(home, digest, "anna")
+    hers = teach(model, 2)
+    assert host_profiles.switch(home, digest, "bob")
+    assert (model.profile, model.profiles()) == ("bob", ["anna", "bob", "default"])
+    assert np.array_equal(model(x), installed)
+    his = teach(model, 3)
+    assert model.switch("anna")
+    assert host_profiles.read_profiles(home, digest) == host_profiles.Profiles(("anna", "bob", "default"), "anna")
+    assert np.array_equal(model(x), hers)
+    assert not host_profiles.switch(home, digest, "anna")
+    assert host_profiles.switch(home, digest, "bob")
+    assert np.array_equal(model(x), his)
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="nothing to undo"):
+        model.undo()
+    host_profiles.remove(home, digest, "anna")
+    assert model.profiles() == ["bob", "default"]
+
+
+@pytest.mark.parametrize("host", [False, True])
+@pytest.mark.parametrize("cut", range(8))
+def test_a_power_cut_amid_a_switch_mixes_nobody_up(
+    served: Workplace, model: edge_runtime.Model, cut: int, host: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power goes before each rename in turn; whoever goes on then, application or host, finds both whole."""
+    model.switch("anna")
+    teach(model, 2)
+    hers = learned(served)
+    model.switch("bob")
+    teach(model, 3)
+    his = learned(served)
+    replace, left = os.replace, cut
+
+    def cut_off(*paths: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    now = look(str(served.root))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", cut_off)
+        patch.setattr(profiles, "settle", lambda served: None)  # nor does it tidy up
+        try:
+            profiles.switch(now, "anna")
+        except KeyboardInterrupt:
+            assert cut < 7
+        else:
+            assert cut == 7
+    home, found = local_home(served), {"anna": hers, "bob": his}
+    assert learned(served) == found[model.profile]
+    assert host_profiles.read_profiles(home, now.digest).active == model.profile
+    for name in ("bob", "anna", "bob", "anna"):
+        if host:
+            host_profiles.switch(home, now.digest, name)
+        else:
+            model.switch(name)
+        assert learned(served) == found[name]
+    states = [name for name in left_of_learning(served) if name.endswith(".safetensors")]
+    assert states == [f"{now.digest}.safetensors"]  # nothing of another one to go back to
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="nothing to undo"):
+        model.undo()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../anna", "-a", "a" * 65, "anna.safetensors", "ann\n", None, 1])
+def test_what_is_no_name(model: edge_runtime.Model, name: str) -> None:
+    for refused in (model.switch, model.remove_profile):
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match="is no name of a profile"):
+            refused(name)
+
+
+def test_what_cannot_be_removed(model: edge_runtime.Model) -> None:
+    model.switch("anna")
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="profile anna is served"):
+        model.remove_profile("anna")
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match=r"no profile 'bob': there is anna, default"):
+        model.remove_profile("bob")
+
+
+def test_a_full_disk_leaves_who_was_served(
+    model: edge_runtime.Model, served: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = teach(model, 1)
+    folder = served.root / "adapted" / str(served.releases()["current"])
+    (folder / "profiles").touch()  # no folder can be made there
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="switching ended early"):
+        model.switch("anna")
+    assert model.profile == "default"
+    assert np.array_equal(model(blobs()[0]), before)
