@@ -240,7 +240,7 @@ def on_the_board(
         accuracies = []
         for adapted in (None, files["adapted"]):
             infer({**spec, "adapted": adapted, "inputs": files["query"], "outputs": files["logits"]}, None)
-            logits = torch.from_numpy(read_arrays(files["outputs.logits"])["outputs.logits"])
+            logits = torch.from_numpy(read_arrays(files["logits"])["outputs.logits"])
             accuracies.append(float((logits.argmax(1) == task.query.y).float().mean()))
     return accuracies[0], accuracies[1], said
 
