@@ -132,7 +132,8 @@ def _solver_figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
 def _draw(name: str, seed: int, board: Target | None) -> Frontier:
     """Drawn on that board; without one, from the stored profile."""
     model, task = MODELS[name]
-    request = Request(model=model, task=task, runtime="onnxruntime", seed=seed)
+    ranks = {"channels": False, "depth": False, "precision": "fp32"}
+    request = Request(model=model, task=task, runtime="onnxruntime", seed=seed, **ranks)
     if board is None:
         return pipeline.frontier_offline(request, load_target(_TARGET), Overrides(), Silent())
     kept = cache_folder() / "benchmarks" / "frontiers" / f"{digest(model, task, seed)[:16]}.json"

@@ -156,7 +156,8 @@ def main() -> None:
 
 def _rows(target: Target, scale: Scale, model: str) -> Iterator[dict[str, Any]]:
     watch = Watch(Silent())
-    job = load(Request(f"benchmarks.models.resnet:{model}", "benchmarks.models.resnet:task"), target, watch)
+    named = f"benchmarks.models.resnet:{model}", "benchmarks.models.resnet:task"
+    job = load(Request(*named, channels=False, depth=False, precision="fp32"), target, watch)
     dense = {"resnet20": resnet.resnet20, "resnet56": resnet.resnet56}[model]()
     with hold(target) as home:
         board = probe(home, target, job, watch)

@@ -49,7 +49,7 @@ def measure(
 ) -> Measured:
     """Every layer under every choice, the dense model, and `count` random allocations. Resumes where it stopped."""
     watch = Watch(Silent())
-    request = Request(*MODELS[model], runtime)
+    request = Request(*MODELS[model], runtime, channels=False, depth=False, precision="fp32")
     kept = _kept("times", model, runtime, target.name, seed)
     times: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     job = load(request, target, watch)

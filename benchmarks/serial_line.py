@@ -12,6 +12,7 @@ terminal slowed down to 115200 baud, whose rate is known; the bad one damages a 
 import argparse
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +22,10 @@ from typing import Any
 
 from record import Figure, write
 
-from tests.consoles import Console, Noise
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from consoles import Console, Noise
+
 from toolkit import lab
 from toolkit.devices.serial import SerialDevice, files
 from toolkit.devices.serial.frames import ReplyParser
