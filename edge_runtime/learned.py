@@ -18,10 +18,10 @@ import numpy as np
 from .errors import EdgeRuntimeError
 from .generations import prune, record
 from .plain import copy_whole, lead_to, sync_folder, write_plain
+from .profiles import INSTALLED, folder_of, is_installed
+from .profiles import settle as settle_profiles
 from .served import Served, closed, look, state_of_release
 from .tensors import write_arrays
-
-_INSTALLED = b"installed\n"
 
 
 def learning(root: str) -> AbstractContextManager[None]:
@@ -51,7 +51,8 @@ def require_writable(served: Served) -> None:
     """Before minutes of learning. Raises EdgeRuntimeError."""
     adapted = os.path.dirname(served.adapted)
     states = os.path.join(adapted, served.digest)
-    for folder in (adapted, served.root, *([states] if os.path.isdir(states) else [])):
+    there = [folder for folder in (states, folder_of(served)) if os.path.isdir(folder)]
+    for folder in (adapted, served.root, *there):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise closed(folder, PermissionError(13, "Permission denied"))
 
@@ -62,6 +63,12 @@ def keep(served: Served, learned: Mapping[str, np.ndarray] | str | None) -> None
     Raises before anything has changed, or not at all:
     EdgeRuntimeError where another release is served by now, OSError where the disk is full.
     """
+    settle_profiles(served)
+    replace(served, learned)
+
+
+def replace(served: Served, learned: Mapping[str, np.ndarray] | str | None) -> None:
+    """As `keep`, of a switch between profiles that is under way."""
     own, before, aside = _beside(served, "own"), _beside(served, "before"), served.adapted + ".mine"
     _settle(served)
     try:
@@ -75,9 +82,9 @@ def keep(served: Served, learned: Mapping[str, np.ndarray] | str | None) -> None
         if look(served.root).digest != served.digest:
             os.remove(own)
             raise EdgeRuntimeError(
-                "another release was activated while this one learned",
+                "another release was activated meanwhile",
                 where=served.root,
-                next="Learn once more: on top of that.",
+                next="Do it once more: on top of that.",
             )
         if learned is not None:
             with open(aside, "rb") as file:
@@ -103,6 +110,7 @@ def undo(served: Served) -> bool:
     """Serve what was served before the last learning; whether that, too, was learned. Raises EdgeRuntimeError."""
     before = _beside(served, "before")
     try:
+        settle_profiles(served)
         _settle(served)
         with suppress(OSError):  # a full disk
             record(served)
@@ -135,15 +143,10 @@ def appear(path: str, copied: str | None) -> None:
         return
     aside = path + ".mine"
     with open(aside, "wb") as file:
-        file.write(_INSTALLED)
+        file.write(INSTALLED)
         file.flush()
         os.fsync(file.fileno())
     os.replace(aside, path)
-
-
-def is_installed(path: str) -> bool:
-    """Whether that file of a state has the word for none. Raises OSError."""
-    return _bytes(path).strip() == _INSTALLED.strip()
 
 
 def _settle(served: Served) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import journal, learned, profiles
+from . import journal, learned, profiles, switching
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner, read_by_learning
@@ -166,6 +166,7 @@ class Model:
             )
         with learned.learning(self._root):
             now, deadline = self.now(), Deadline(seconds)
+            profile = profiles.active(now.served)
             support = support_of(now.manifest, now.entries, inputs, targets)
             learned.require_writable(now.served)
             require_whole(now.served, now.manifest, read_by_learning(now.manifest["learn"]))
@@ -190,7 +191,12 @@ class Model:
                 result, values = learn(learner, support["strata"], wanted, on_event, deadline)
                 if values is not None:
                     with learned.changing(self._root):
-                        profiles.settle(now.served)
+                        if profiles.active(now.served) != profile:
+                            raise EdgeRuntimeError(
+                                "another profile was switched to while this one learned",
+                                where=self._root,
+                                next=f"model.switch({profile!r}), and learn once more.",
+                            )
                         learned.keep(now.served, values)
             except EdgeRuntimeError:
                 raise
@@ -210,7 +216,6 @@ class Model:
         """Serve what was served before the last learning; whether that, too, was learned. Raises EdgeRuntimeError."""
         with learned.learning(self._root), learned.changing(self._root):
             served = self.now().served
-            self._settle(served)
             left = learned.undo(served)
             serves = "learned" if left else "installed"
             journal.note(self._root, "undid what it learned", release=served.digest, serves=serves)
@@ -229,7 +234,6 @@ class Model:
             )
         with learned.learning(self._root), learned.changing(self._root):
             served = self.now().served
-            self._settle(served)
             file = file_of(served, number) if number else None
             if any(each.number == number and each.serves for each in generations(served)):
                 return
@@ -253,12 +257,12 @@ class Model:
 
         What is learned from then on is that profile's. Returns whether it was another one. Raises EdgeRuntimeError.
         """
-        self._require_name(name)
+        _require_name(name, "model.switch(...)")
         with learned.learning(self._root), learned.changing(self._root):
             served = self.now().served
             learned.require_writable(served)
             with self._whole("switching"):
-                switched = profiles.switch(served, name)
+                switched = switching.switch(served, name)
             if switched:
                 journal.note(self._root, "switched to a profile", release=served.digest, profile=name)
         self.reload()
@@ -266,21 +270,11 @@ class Model:
 
     def remove_profile(self, name: str) -> None:
         """Forget what that profile learned, if it is not served. Raises EdgeRuntimeError."""
-        self._require_name(name)
+        _require_name(name, "model.remove_profile(...)")
         with learned.learning(self._root), learned.changing(self._root):
             served = self.now().served
-            profiles.remove(served, name)
+            switching.remove(served, name)
             journal.note(self._root, "removed a profile", release=served.digest, profile=name)
-
-    def _require_name(self, name: str) -> None:
-        if not profiles.is_name(name):
-            raise EdgeRuntimeError(
-                f"{name!r} is no name of a profile", where="model.switch(...)", next=profiles.NAMES_ARE
-            )
-
-    def _settle(self, served: Served) -> None:
-        with self._whole("looking at profiles"):
-            profiles.settle(served)
 
     @contextmanager
     def _whole(self, doing: str) -> Iterator[None]:
@@ -291,3 +285,8 @@ class Model:
             raise EdgeRuntimeError(
                 f"{doing} ended early: {error}", where=self._root, next="It serves what it served."
             ) from error
+
+
+def _require_name(name: str, where: str) -> None:
+    if not profiles.is_name(name):
+        raise EdgeRuntimeError(f"{name!r} is no name of a profile", where=where, next=profiles.NAMES_ARE)

@@ -2,7 +2,8 @@
 
 `adapted/DIGEST/profiles/NAME.safetensors` is what a profile served as another was switched to (the word `installed`: as
 installed), `active` the name of the one whose learning is served, `next` that of one that is being switched to.
-Whoever learns need know nothing of it. The host switches, too (`toolkit/devices/releases/profiles.py`).
+Whoever learns settles first a switch that was cut. `switching` does one, and so does the host
+(`toolkit/devices/releases/profiles.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ import os
 import re
 from contextlib import suppress
 
-from .errors import EdgeRuntimeError
-from .learned import appear, is_installed, keep
 from .plain import sync_folder
-from .served import Served, closed, state_of_release
+from .served import Served
 
 FOLDER, SUFFIX, ACTIVE, NEXT = "profiles", ".safetensors", "active", "next"
+INSTALLED = b"installed\n"
 DEFAULT = "default"  # who learns before anybody was named
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 NAMES_ARE = "Give letters, digits, - and _, 64 at most, a letter or digit first."
@@ -40,7 +40,7 @@ def profiles(served: Served) -> list[str]:
     """All of them, by name: the active one, too."""
     found = {active(served)}
     with suppress(OSError):
-        for each in os.listdir(_folder(served)):
+        for each in os.listdir(folder_of(served)):
             name = each[: -len(SUFFIX)]
             if each.endswith(SUFFIX) and is_name(name):
                 found.add(name)
@@ -48,71 +48,54 @@ def profiles(served: Served) -> list[str]:
 
 
 def settle(served: Served) -> None:
-    """Before anything is learned: a switch that was ended is over, one way or the other. Raises OSError."""
+    """Before anything is learned: a switch that was cut is over, one way or the other. Raises OSError."""
     following = _text(served, NEXT)
-    if not following:
-        return
     if is_name(following) and _serves(served, following):
-        _end(served)
-    else:
-        os.remove(_path(served, NEXT))
+        name_active(served)
+    elif os.path.lexists(path_of(served, NEXT)):
+        os.remove(path_of(served, NEXT))
 
 
-def switch(served: Served, name: str) -> bool:
-    """Serve what that profile served last, a new one the release as installed; whether it is another one.
-
-    There is nothing to undo afterwards: that would be another one's. Raises EdgeRuntimeError, OSError.
-    """
-    settle(served)
-    leaving = active(served)
-    if name == leaving:
-        return False
-    os.makedirs(_folder(served), exist_ok=True)
-    appear(_path(served, leaving + SUFFIX), served.adapted if os.path.isfile(served.adapted) else None)
-    wanted = _path(served, name + SUFFIX)
-    if not os.path.isfile(wanted):
-        appear(wanted, None)
-    _write(served, NEXT, name)
-    try:
-        keep(served, None if is_installed(wanted) else wanted)
-    except BaseException:
-        with suppress(OSError):
-            settle(state_of_release(served.root, served.digest))
-        raise
-    _end(served)
-    return True
+def is_installed(path: str) -> bool:
+    """Whether that file of a state has the word for none. Raises OSError."""
+    with open(path, "rb") as file:
+        return file.read().strip() == INSTALLED.strip()
 
 
-def remove(served: Served, name: str) -> None:
-    """Forget what a profile that is not served has learned. Raises EdgeRuntimeError."""
-    try:
-        settle(served)
-        if name == active(served):
-            raise EdgeRuntimeError(f"profile {name} is served", where=served.root, next="Switch to another one first.")
-        os.remove(_path(served, name + SUFFIX))
-    except FileNotFoundError:
-        raise EdgeRuntimeError(
-            f"there is no profile {name!r}: there is {', '.join(profiles(served))}",
-            where=served.root,
-            next="model.profiles() lists them.",
-        ) from None
-    except OSError as error:
-        raise closed(_folder(served), error) from None
-
-
-def _end(served: Served) -> None:
-    # A deployer that is at work has its own still to settle.
-    names = ["own", "before"] if os.path.lexists(os.path.join(served.root, "lock")) else ["own", "before", "next"]
-    for name in names:
+def name_active(served: Served) -> None:
+    """The switch is done: nothing of the other one is left to go back to, and the next one is named. Raises OSError."""
+    for name in ("own", "before", "next"):
         with suppress(FileNotFoundError):
             os.remove(os.path.join(served.root, "adapted", f"{served.digest}.{name}{SUFFIX}"))
-    os.replace(_path(served, NEXT), _path(served, ACTIVE))
-    sync_folder(_folder(served))
+    sync_folder(os.path.join(served.root, "adapted"))
+    os.replace(path_of(served, NEXT), path_of(served, ACTIVE))
+    sync_folder(folder_of(served))
+
+
+def write_text(served: Served, name: str, text: str) -> None:
+    """Whole before it has its name. Raises OSError."""
+    aside = path_of(served, name + ".mine")
+    with open(aside, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path_of(served, name))
+    sync_folder(folder_of(served))
+
+
+def path_of(served: Served, name: str) -> str:
+    """Of one of these files."""
+    return os.path.join(folder_of(served), name)
+
+
+def folder_of(served: Served) -> str:
+    """Where they lie."""
+    return os.path.join(served.root, "adapted", served.digest, FOLDER)
 
 
 def _serves(served: Served, name: str) -> bool:
     """Whether what is served is what that profile served last."""
-    path = _path(served, name + SUFFIX)
+    path = path_of(served, name + SUFFIX)
     try:
         if is_installed(path):
             return not os.path.isfile(served.adapted)
@@ -124,25 +107,7 @@ def _serves(served: Served, name: str) -> bool:
 
 def _text(served: Served, name: str) -> str:
     try:
-        with open(_path(served, name), encoding="ascii", errors="replace") as file:
+        with open(path_of(served, name), encoding="ascii", errors="replace") as file:
             return file.read(100).strip()
     except OSError:
         return ""
-
-
-def _write(served: Served, name: str, text: str) -> None:
-    aside = _path(served, name + ".mine")
-    with open(aside, "w", encoding="ascii") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, _path(served, name))
-    sync_folder(_folder(served))
-
-
-def _path(served: Served, name: str) -> str:
-    return os.path.join(_folder(served), name)
-
-
-def _folder(served: Served) -> str:
-    return os.path.join(served.root, "adapted", served.digest, FOLDER)

@@ -11,7 +11,6 @@ from edge_runtime.learning import JITTER, USUAL_STEPS
 from toolkit.adaptation.on_device import Training, adapt_from, adapt_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
-from toolkit.devices.releases import profiles
 from toolkit.devices.releases.fetch import Fetched, opened
 from toolkit.errors import BadInput
 from toolkit.inputs import Port
@@ -84,7 +83,6 @@ def learn_on_board(
             on_note(doubt)
     runtime, usual = RUNTIMES[manifest["runtime"]], manifest["learn"].get("usual", {})
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
-    profiles.settle(home, digest)
     wanted = steps or usual.get("steps") or USUAL_STEPS
     folds = 0
 

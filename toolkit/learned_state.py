@@ -78,7 +78,6 @@ def give(home: Home, target: Target, file: Path, on_note: Callable[[str], None])
         _require_fit(file, found.manifest, load_tensors(str(found.folder), None), arrays)
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
-    profiles.settle(home, digest)
     with scratch(home, "learned.safetensors") as aside, kept_before(home, digest):
         with tempfile.TemporaryDirectory() as folder:
             write_arrays(f"{folder}/learned", arrays)
@@ -99,7 +98,6 @@ def go_to(home: Home, target: Target, number: int, on_note: Callable[[str], None
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
     require_generation(home, digest, number)
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
-    profiles.settle(home, digest)
     serve_generation(home, digest, number)
     journal.note(home, "went to a generation", release=digest, generation=number)
     follow(agent, digest, on_note)
@@ -114,8 +112,8 @@ def switch_to(home: Home, target: Target, profile: str, on_note: Callable[[str],
     with opened(home, None) as found:
         digest, runtime = found.digest, RUNTIMES[found.manifest["runtime"]]
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
-    if profiles.switch(home, digest, profile):
-        follow(agent, digest, on_note)
+    profiles.switch(home, digest, profile)
+    follow(agent, digest, on_note)  # of a switch that was cut before, too
     return digest
 
 

@@ -55,6 +55,21 @@ void settle(const Served& served) {
   }
 }
 
+// As edge_runtime/profiles.py: a switch between profiles that was cut is over, one way or the other.
+void settle_profiles(const Served& served) {
+  const std::string folder = served.root + "/adapted/" + served.digest + "/profiles", next = folder + "/next";
+  if (!is_file(next)) return;
+  const std::string said = read_text(next), kept = folder + "/" + said.substr(0, said.find('\n')) + ".safetensors";
+  const bool learned = is_file(served.adapted());
+  const bool serves = is_file(kept) && (is_installed(kept) ? !learned : learned && read_text(kept) == read_text(served.adapted()));
+  if (!serves) {
+    unlink(next.c_str());
+    return;
+  }
+  for (const char* name : {"own", "before", "next"}) unlink(beside(served, name).c_str());
+  rename_to(next, folder + "/active");
+}
+
 struct Generation {
   int number;
   std::string state, name;
@@ -140,6 +155,7 @@ void require_writable(const Served& served) {
 
 void keep(const Served& served, const NamedTensors& values) {
   const std::string own = beside(served, "own"), aside = served.adapted() + ".mine";
+  settle_profiles(served);
   settle(served);
   as_may_be([&] { record(served); });  // a deployer of before numbered nothing
   try {
@@ -168,6 +184,7 @@ void keep(const Served& served, const NamedTensors& values) {
 
 bool undo(const Served& served) {
   const std::string before = beside(served, "before");
+  settle_profiles(served);
   settle(served);
   as_may_be([&] { record(served); });
   if (!is_file(before))

@@ -132,9 +132,9 @@ def test_what_cannot_be_learned_from_is_said_in_two_lines(served: Workplace) -> 
         (("--to", "5"), "has no generation 5"),
         (("--undo",), "nothing to undo"),
         (("--profile", "../anna"), "'../anna' is no name of a profile"),
-        (("--profile", "anna", "--list"), "not switched to while others are listed"),
-        (("--profile", "anna", "--undo"), "nothing to undo"),  # which has switched
-        (("--remove-profile", "anna"), "serves profile anna"),
+        (("--profile", "anna", "--list"), "a profile is switched to alone"),
+        (("--profile", "anna", "--undo"), "a profile is switched to alone"),
+        (("--remove-profile", "default"), "serves profile default"),
         (("--remove-profile", "bob"), "has no profile bob"),
     ):
         done = served.deploy("adapt", "--target", "desk", *arguments)
@@ -168,7 +168,7 @@ def test_what_each_user_taught_it_is_kept_apart(served: Workplace) -> None:
     assert (told["accepted"], told["profile"]) == (True, "anna")
     hers = learned(served)
     switched = served.deploy("adapt", "--target", "desk", "--profile", "bob")
-    assert "with what it learned for bob" in " ".join(switched.stdout.split())
+    assert "as it was installed, for bob" in " ".join(switched.stdout.split())
     assert learned(served) is None
     assert (served.root / "model").readlink().name == "installed"
     assert one_object(served.deploy("status", "--target", "desk", "--json").stdout)["profile"] == "bob"
@@ -177,7 +177,7 @@ def test_what_each_user_taught_it_is_kept_apart(served: Workplace) -> None:
     listed = one_object(served.deploy(*asked, "--list").stdout)
     assert (listed["profiles"], listed["profile"]) == (["anna", "bob", "default"], "anna")
     table = served.deploy("adapt", "--target", "desk", "--list").stdout
-    assert "It serves what it learned for anna; others: bob, default." in " ".join(table.split())
+    assert "It serves profile anna; others: bob, default." in " ".join(table.split())
     assert one_object(served.deploy(*asked, "--remove-profile", "bob").stdout)["removed"] == "bob"
     assert one_object(served.deploy(*asked, "--list").stdout)["profiles"] == ["anna", "default"]
     entries = one_object(served.deploy("logs", "--target", "desk", "--json").stdout)["entries"]

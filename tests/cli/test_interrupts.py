@@ -28,6 +28,8 @@ def app() -> Iterator[typer.Typer]:
     @made.command()
     def run(number: int) -> None:
         if number == 0:
+            with progress_on(stderr()) as progress:
+                progress.start("nothing came")
             return
         held = Held()
         watched = weakref.ref(held, lambda _: signal.raise_signal(number))
@@ -86,7 +88,7 @@ def test_what_else_destructors_raise_is_still_printed(app: typer.Typer, capsys: 
     def run() -> None:
         Broken()
 
-    before = sys.unraisablehook
+    before = [sys.unraisablehook, *map(signal.getsignal, (signal.SIGINT, signal.SIGTERM))]
     assert run_cli(other, []) == 0
     assert "ValueError: of a library" in capsys.readouterr().err
-    assert sys.unraisablehook is before
+    assert [sys.unraisablehook, *map(signal.getsignal, (signal.SIGINT, signal.SIGTERM))] == before

@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from edge_runtime.digests import sha256
 from edge_runtime.generations import file_of, generations
 from edge_runtime.learned import undo as undo_of_python
+from edge_runtime.profiles import active, folder_of
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.devices.counters import parse_load
@@ -245,6 +246,29 @@ def test_it_learns_and_goes_back(unlearned: Made, learner: Model, root: Path) ->
     written = [entry for line in (root / "journal").read_text().splitlines() if (entry := parse_entry(line))]
     assert [each.event for each in written] == ["learned", "learned", "undid what it learned"]
     assert written[0].details["examples"] == 24
+
+
+def test_a_switch_between_profiles_that_was_cut_is_over_before_it_learns(
+    unlearned: Made, learner: Model, root: Path
+) -> None:
+    """Done but for its name, and then not done at all: what it learns is of the one that is served."""
+    x, y = apart(unlearned)
+    assert learner.learn(x, y, steps=20, seed=3)["accepted"]
+    served = look(str(root))
+    folder = Path(folder_of(served))
+    folder.mkdir()
+    (folder / "bob.safetensors").write_bytes(Path(served.adapted).read_bytes())
+    (folder / "next").write_text("bob\n")
+    hers = learner(x).values
+    assert learner.learn(x, y, steps=20, seed=4)["accepted"]
+    assert (active(served), (folder / "active").read_text()) == ("bob", "bob\n")
+    assert learner.undo()
+    np.testing.assert_array_equal(learner(x).values, hers)
+    (folder / "anna.safetensors").write_text("installed\n")
+    (folder / "next").write_text("anna\n")
+    assert learner.learn(x, y, steps=20, seed=5)["accepted"]
+    assert active(served) == "bob"
+    assert not (folder / "next").exists()
 
 
 def test_a_model_that_begins_mends_what_stock_runtimes_are_led_to(unlearned: Made, learner: Model, root: Path) -> None:

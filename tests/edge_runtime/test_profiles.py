@@ -9,9 +9,11 @@ from serving import blobs, learned, left_of_learning, unlearn
 from workplace import Workplace, copy_workplace, local_home
 
 import edge_runtime
-from edge_runtime import profiles
+from edge_runtime import learned as learned_files
+from edge_runtime import profiles, switching
 from edge_runtime.served import look
 from toolkit.devices.releases import profiles as host_profiles
+from toolkit.errors import BoardError
 
 
 @pytest.fixture
@@ -110,9 +112,9 @@ def test_a_power_cut_amid_a_switch_mixes_nobody_up(
     now = look(str(served.root))
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", cut_off)
-        patch.setattr(profiles, "settle", lambda served: None)  # nor does it tidy up
+        patch.setattr(switching, "settle", lambda served: None)  # nor does it tidy up
         try:
-            profiles.switch(now, "anna")
+            switching.switch(now, "anna")
         except KeyboardInterrupt:
             assert cut < 7
         else:
@@ -145,6 +147,70 @@ def test_what_cannot_be_removed(model: edge_runtime.Model) -> None:
         model.remove_profile("anna")
     with pytest.raises(edge_runtime.EdgeRuntimeError, match=r"no profile 'bob': there is anna, default"):
         model.remove_profile("bob")
+
+
+def test_what_is_damaged_is_not_served(model: edge_runtime.Model, served: Workplace) -> None:
+    model.switch("anna")
+    hers = teach(model, 2)
+    model.switch("bob")
+    [kept] = (served.root / "adapted").glob("*/profiles/anna.safetensors")
+    kept.write_bytes(kept.read_bytes()[:-100])
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match=r"(?s)learned for anna is damaged.*remove_profile"):
+        model.switch("anna")
+    assert model.profile == "bob"
+    model.remove_profile("anna")
+    assert model.switch("anna")
+    assert not np.array_equal(model(blobs()[0]), hers)
+
+
+def test_a_switch_that_fails_between_two_that_learned_nothing_changes_nobody(
+    model: edge_runtime.Model, served: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What both serve is the same, so that alone does not tell whose it is."""
+
+    def full(*paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learned_files, "write_plain", full)
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match=r"switching ended early: .*No space left"):
+            model.switch("anna")
+    assert model.profile == "default"
+    teach(model, 1)
+    assert model.switch("anna")
+    assert learned(served) is None
+
+
+def test_one_side_does_not_switch_while_the_other_one_works(model: edge_runtime.Model, served: Workplace) -> None:
+    home, digest = local_home(served), str(served.releases()["current"])
+    (served.root / "lock").symlink_to("somebody")
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="a deployer is at work on this board"):
+        model.switch("anna")
+    (served.root / "lock").unlink()
+    for alone in (learned_files.learning, learned_files.changing):
+        with alone(str(served.root)), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(host_profiles, "_PATIENCE_S", 2)
+            with pytest.raises(BoardError, match="an application learns on this board"):
+                host_profiles.switch(home, digest, "anna")
+    assert model.profile == "default"
+    assert host_profiles.switch(home, digest, "anna")
+
+
+def test_what_was_learned_for_one_is_not_kept_for_another(
+    model: edge_runtime.Model, served: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host without `flock` switches in the midst of it."""
+    x, y = blobs()
+
+    def meanwhile(event: str, **_: object) -> None:
+        if event == "folds":
+            folder = profiles.folder_of(look(str(served.root)))
+            Path(folder).mkdir(parents=True)
+            profiles.write_text(look(str(served.root)), profiles.ACTIVE, "bob")
+
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="another profile was switched to while this one learned"):
+        model.learn(x, y, steps=10, on_event=meanwhile)
+    assert learned(served) is None
 
 
 def test_a_full_disk_leaves_who_was_served(

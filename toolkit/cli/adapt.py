@@ -10,13 +10,14 @@ import typer
 from rich.table import Table
 
 from edge_runtime.learning import MOST_SECONDS
+from edge_runtime.profiles import DEFAULT
 from toolkit.cli.arguments import quantity
 from toolkit.cli.console import stderr, stdout
 from toolkit.cli.options import AsJson, HostAddress, TargetName
 from toolkit.cli.progress import progress_on
 from toolkit.devices import Home, hold_deployed, visit_deployed
 from toolkit.devices.releases import profiles
-from toolkit.devices.releases.fetch import choose
+from toolkit.devices.releases.fetch import choose, has_learned
 from toolkit.devices.releases.generations import read_generations
 from toolkit.devices.releases.inventory import read_releases
 from toolkit.devices.releases.learned import undo as undo_learning
@@ -94,9 +95,9 @@ def adapt(
             next="Give one of --support SOURCE, --learned FILE, --undo, --to N, --list, and --remove-profile NAME; "
             "or --profile NAME.",
         )
-    if profile is not None and (generations or remove_profile is not None):
+    if profile is not None and asked and support is None:
         raise BadInput(
-            "a profile is not switched to while others are listed or removed",
+            "a profile is switched to alone, or to learn for it from --support",
             where="--profile",
             next="Leave it out, or run the two one after the other.",
         )
@@ -115,8 +116,11 @@ def adapt(
     with hold_deployed(board) as home:
         if profile is not None:
             digest = switch_to(home, board, profile, lambda text: stderr().print(text, markup=False))
-            told = {"target": board.name, "release": digest}
-            said = f"{board.name} serves release {digest[:12]} with what it learned for {profile}."
+            told = {"target": board.name, "release": digest, "adapted": has_learned(home, digest)}
+            what = "with what it learned" if told["adapted"] else "as it was installed,"
+            said = f"{board.name} serves release {digest[:12]} {what} for {profile}."
+            if support is not None:  # whatever comes of that
+                stderr().print(said, markup=False)
         if remove_profile is not None:
             digest = choose(home, read_releases(home), None)
             profiles.remove(home, digest, remove_profile)
@@ -133,7 +137,6 @@ def adapt(
             said = f"{board.name} serves release {state.release[:12]} with the {state.values:,} values of {learned}."
         elif undo:
             digest = choose(home, read_releases(home), None)
-            profiles.settle(home, digest)
             left = undo_learning(home, digest)
             told = {"target": board.name, "release": digest, "adapted": left}
             what = "with what it had learned before" if left else "as it was installed"
@@ -172,9 +175,10 @@ def _list(board: str, digest: str, home: Home, as_json: bool) -> None:
         learned = datetime.fromtimestamp(each.learned_s).isoformat(" ") if each.learned_s else "as it was installed"
         table.add_row(str(each.number), learned, f"{each.bytes:,}", "serves" if each.serves else "")
     stdout().print(table)
-    if len(users.names) > 1:
-        others = ", ".join(name for name in users.names if name != users.active)
-        stdout().print(f"It serves what it learned for {users.active}; others: {others}.", markup=False)
+    others = ", ".join(name for name in users.names if name != users.active)
+    if others or users.active != DEFAULT:
+        more = f"; others: {others}" if others else ""
+        stdout().print(f"It serves profile {users.active}{more}.", markup=False)
 
 
 def _said(board: str, found: Learnt) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
-from toolkit.cli.interrupts import Terminated, go_unheard, heed_signals
+from toolkit.cli.interrupts import Terminated, go_unheard, heeding_signals
 from toolkit.cli.moved import moved_option
 from toolkit.cli.next_command import at_host, given_host
 from toolkit.errors import DeployError
@@ -25,11 +25,8 @@ def run_cli(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that are no DeployError are bugs and show their traceback."""
     if arguments and arguments[0].startswith("-") and arguments[0] not in _OF_DEPLOY:
         arguments = ["run", *arguments]
-    before = heed_signals()
-    exit_code = _run(app, arguments)
-    if exit_code not in (INTERRUPTED, TERMINATED):  # after these, what is left of this process says no more
-        sys.unraisablehook = before
-    return exit_code
+    with heeding_signals():
+        return _run(app, arguments)
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:

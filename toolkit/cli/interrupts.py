@@ -3,9 +3,9 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from toolkit.progress import Progress
 
@@ -18,23 +18,31 @@ class Terminated(BaseException):
 
 
 _NUMBERS = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
-# What came since `heed_signals`: a run that makes progress all the same has lost the exception on the way.
+# What came: a run that makes progress all the same has lost the exception on the way.
 _came: list[type[BaseException]] = []
 
 
-def heed_signals() -> Callable[["sys.UnraisableHookArgs"], Any]:
-    """From now on SIGTERM raises Terminated, and a signal whose exception nobody could catch comes again.
+@contextmanager
+def heeding_signals() -> Iterator[None]:
+    """Inside, SIGTERM raises Terminated, and a signal whose exception nobody could catch comes again.
 
     One Ctrl-C of twelve fell into a callback of torch's weak references: Python prints such an exception and goes on.
-    Returns the `sys.unraisablehook` of before.
+    Afterwards all is as before, unless `go_unheard` was called: what is left of this process then says no more.
     """
-    before = sys.unraisablehook
+    hook, handlers = sys.unraisablehook, {each: signal.getsignal(each) for each in _NUMBERS.values()}
     _came.clear()
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not of a run that nobody is to interrupt
+    if handlers[signal.SIGINT] is signal.default_int_handler:  # not of a run that nobody is to interrupt
         signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _come_again
-    return before
+    try:
+        yield
+    finally:
+        _came.clear()
+        if sys.unraisablehook is not _drop_interrupts:
+            sys.unraisablehook = hook
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 def go_unheard() -> None:

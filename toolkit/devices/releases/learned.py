@@ -13,6 +13,7 @@ from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
 from toolkit.devices.releases.numbering import numbered, pruned
 from toolkit.devices.releases.plain import lead_to
+from toolkit.devices.releases.profiles import profiles_settled
 from toolkit.errors import BadInput, BoardError
 
 _INSTALLED = "installed"
@@ -32,11 +33,7 @@ def kept_before(home: Home, digest: str) -> Iterator[None]:
     aside = home.within(home.at("work", f"{digest}.kept"))  # whole before it has its name
     keep = f"if [ -f {now} ]; then cp {now} {aside}; else echo {_INSTALLED} > {aside}; fi"
     named = f"{keep} && sync && mv -f {aside} {following} && sync"
-    check(
-        home.run(f"{home.guard} || exit 1\n{_settled(home, digest)}{numbered(home, digest)}{named}"),
-        _DOING,
-        home.where,
-    )
+    check(home.run(f"{home.guard} || exit 1\n{_all_settled(home, digest)}{named}"), _DOING, home.where)
     try:
         yield
     finally:
@@ -49,7 +46,7 @@ def undo(home: Home, digest: str) -> bool:
     """Serve what was served before the last learning; whether that, too, was learned. Raises BadInput if it is gone."""
     now, before, *_ = _paths(home, digest)
     script = f"""{home.guard} || exit 1
-{_settled(home, digest)}{numbered(home, digest)}[ -s {before} ] || {{ echo nothing; exit 0; }}
+{_all_settled(home, digest)}[ -s {before} ] || {{ echo nothing; exit 0; }}
 if grep -qx {_INSTALLED} {before}; then rm -f {now} && rm -f {before} && echo installed
 else mv -f {before} {now} && echo learned; fi
 {numbered(home, digest)}{lead_to(home, digest)}sync"""
@@ -62,6 +59,11 @@ else mv -f {before} {now} && echo learned; fi
         )
     journal.note(home, "undid what it learned", release=digest, serves=said)
     return said == "learned"
+
+
+def _all_settled(home: Home, digest: str) -> str:
+    """Shell, before anything is learned: what was cut is over, and what serves has a number."""
+    return f"{profiles_settled(home, digest)}{_settled(home, digest)}{numbered(home, digest)}"
 
 
 def _settled(home: Home, digest: str) -> str:

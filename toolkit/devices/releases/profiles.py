@@ -10,11 +10,11 @@ from toolkit.devices import journal
 from toolkit.devices.device import check
 from toolkit.devices.home import Home
 from toolkit.devices.releases.inventory import adapted_file
-from toolkit.devices.releases.learned import kept_before, kept_files
 from toolkit.devices.releases.plain import plain_folder
-from toolkit.errors import BadInput
+from toolkit.errors import BadInput, BoardError
 
 _INSTALLED = "installed"
+_PATIENCE_S = 45
 
 
 @dataclass(frozen=True)
@@ -28,49 +28,53 @@ class Profiles:
 def read_profiles(home: Home, digest: str) -> Profiles:
     """Raises BoardError."""
     script = f"""{_functions(home, digest)}
-cat {_at(home, digest, ACTIVE)} 2>/dev/null || echo {DEFAULT}
-next=$(cat {_at(home, digest, NEXT)} 2>/dev/null)
-[ -z "$next" ] || ! serves "$next" || echo "$next"
-echo
+{_find_active(home, digest)}echo "$active"
 ls {_folder(home, digest)} 2>/dev/null
 :"""
-    said, _, files = check(home.ask(script), "reading profiles", home.where).stdout.decode().partition("\n\n")
-    # The last one: a switch that a power cut ended may be done but for its name.
-    active = next((each for each in reversed(said.split()) if is_name(each)), DEFAULT)
-    there = {each.removesuffix(SUFFIX) for each in files.split() if each.endswith(SUFFIX)}
+    active, *files = check(home.ask(script), "reading profiles", home.where).stdout.decode(errors="replace").split()
+    there = {each.removesuffix(SUFFIX) for each in files if each.endswith(SUFFIX)}
     return Profiles(tuple(sorted({active, *filter(is_name, there)})), active)
 
 
-def settle(home: Home, digest: str) -> None:
-    """Before anything is learned: a switch that was ended is over, one way or the other. Raises BoardError."""
-    script = f"{home.guard} || exit 1\n{_functions(home, digest)}{_settled(home, digest)}"
-    check(home.run(script), "settling profiles", home.where)
+def profiles_settled(home: Home, digest: str) -> str:
+    """Shell, before anything is learned: a switch that was cut is over, one way or the other."""
+    following = _at(home, digest, NEXT)
+    return f"""{_functions(home, digest)}if [ -f {following} ]; then
+if serves "$(cat {following})"; then {_name_active(home, digest)}; else rm -f {following}; fi
+fi
+"""
 
 
 def switch(home: Home, digest: str, name: str) -> bool:
     """Serve what that profile served last, a new one the release as installed; whether it is another one.
 
-    There is nothing to undo afterwards: that would be another one's. Raises BadInput for what is no name, BoardError.
+    There is nothing to undo afterwards: that would be another one's. Raises BadInput for what is no name, BoardError
+    where an application learns meanwhile, and goes on.
     """
     _require_name(name)
-    settle(home, digest)
-    now = read_profiles(home, digest)
-    if name == now.active:
-        return False
     served, aside = (home.within(each) for each in (adapted_file(home, digest), home.at("work", f"{digest}.profile")))
-    leaving, wanted, following = (_at(home, digest, each) for each in (now.active + SUFFIX, name + SUFFIX, NEXT))
+    folder, wanted, following = _folder(home, digest), _at(home, digest, name + SUFFIX), _at(home, digest, NEXT)
+    active = _find_active(home, digest)
     appear = f"sync && mv -f {aside}"
-    keeping = f"""{home.guard} || exit 1
-mkdir -p {_folder(home, digest)} || exit 1
-if [ -f {served} ]; then cp {served} {aside}; else echo {_INSTALLED} > {aside}; fi && {appear} {leaving} || exit 1
+    # One script, and alone: an application that learned between two would find half a switch.
+    script = f"""{home.guard} || exit 1
+{_alone()}{profiles_settled(home, digest)}{active}[ "$active" != {name} ] || {{ echo same; exit 0; }}
+mkdir -p {folder} || exit 1
+if [ -f {served} ]; then cp {served} {aside}; else echo {_INSTALLED} > {aside}; fi || exit 1
+{appear} {folder}/"$active{SUFFIX}" || exit 1
 [ -f {wanted} ] || {{ echo {_INSTALLED} > {aside} && {appear} {wanted}; }} || exit 1
-echo {name} > {aside} && {appear} {following} && sync"""
-    check(home.run(keeping), "keeping what a profile has learned", home.where)
-    serving = f"""{home.guard} || exit 1
-if grep -qx {_INSTALLED} {wanted}; then rm -f {served}; else cp {wanted} {aside} && {appear} {served}; fi && sync"""
-    with kept_before(home, digest):
-        check(home.run(serving), "switching to a profile", home.where)
-    settle(home, digest)
+echo {name} > {aside} && {appear} {following} && sync || exit 1
+if grep -qx {_INSTALLED} {wanted}; then rm -f {served}; else cp {wanted} {aside} && {appear} {served}; fi && sync &&
+{_name_active(home, digest)} && sync && echo switched"""
+    said = check(home.run(script, timeout_s=2 * _PATIENCE_S), "switching to a profile", home.where).stdout
+    if said.strip() == b"busy":
+        raise BoardError(
+            "an application learns on this board, or changes what it serves",
+            where=home.where,
+            next="It serves what it served; run again once that has ended.",
+        )
+    if said.strip() == b"same":
+        return False
     journal.note(home, "switched to a profile", release=digest, profile=name)
     return True
 
@@ -78,7 +82,6 @@ if grep -qx {_INSTALLED} {wanted}; then rm -f {served}; else cp {wanted} {aside}
 def remove(home: Home, digest: str, name: str) -> None:
     """Forget what a profile that is not served has learned. Raises BadInput where it is or is not there, BoardError."""
     _require_name(name)
-    settle(home, digest)
     now = read_profiles(home, digest)
     if name not in now.names:
         raise BadInput(
@@ -106,13 +109,30 @@ if [ -f {served} ]; then cmp -s {served} {folder}/"$1{SUFFIX}"; else grep -qsx {
 """
 
 
-def _settled(home: Home, digest: str) -> str:
-    following = _at(home, digest, NEXT)
-    kept = " ".join(home.within(each) for each in kept_files(home, digest))
-    return f"""if [ -f {following} ]; then
-if serves "$(cat {following})"; then rm -f {kept} && mv -f {following} {_at(home, digest, ACTIVE)}
-else rm -f {following}; fi
-fi && sync"""
+def _find_active(home: Home, digest: str) -> str:
+    """Shell: whose learning is served; a switch that a power cut ended may be done but for its name."""
+    return f"""active=$(cat {_at(home, digest, ACTIVE)} 2>/dev/null)
+following=$(cat {_at(home, digest, NEXT)} 2>/dev/null)
+if [ -n "$following" ] && serves "$following"; then active=$following; fi
+case $active in ''|*[!A-Za-z0-9_-]*) active={DEFAULT};; esac
+"""
+
+
+def _name_active(home: Home, digest: str) -> str:
+    """Shell: nothing of the other one is left to go back to, and the next one is named."""
+    kept = " ".join(home.within(home.at("adapted", f"{digest}.{each}{SUFFIX}")) for each in ("own", "before", "next"))
+    return f"rm -f {kept} && sync && mv -f {_at(home, digest, NEXT)} {_at(home, digest, ACTIVE)}"
+
+
+def _alone() -> str:
+    """Shell: until it ends no application learns or changes what is served, where the board has `flock`."""
+    wait = f"n=$((n+1)); [ $n -lt {_PATIENCE_S} ] || {{ echo busy; exit 0; }}; sleep 1"
+    return f"""if command -v flock >/dev/null; then
+exec 8<adapted 9<. || exit 1
+n=0
+for each in 8 9; do until flock -n $each; do {wait}; done; done
+fi
+"""
 
 
 def _require_name(name: str) -> None:

@@ -22,11 +22,11 @@ _TRIES = 16
 _PAD = 64
 _SHORTEST_S = 0.15  # a USB adapter alone may hold bytes back for 16 ms
 _PIECE_LINES = 8
-# Typed at the prompt: it takes the loop's text line by line, keeps (=) what had the right checksum (.), drops (-) what
-# came since, says (:) what it has kept, and runs it (+).
+# Typed at the prompt: it takes the loop's text line by line, keeps (=) what had the right checksum (.), drops (,) what
+# came since, says (:) what it has kept, begins anew (@), and runs what it has kept (+).
 _LOADER = (
-    """sh -c 'n=$(printf "\\n.");n=${n%.};echo "[""load]";while IFS= read -r l;do case $l in -)p=$q;;=)q=$p;;"""
-    """+)eval "$q";;.)echo "[$(printf %s "$p"|cksum)]";;:)echo "<$(printf %s "$q"|cksum)>";;*)p="$p$l$n";;"""
+    """sh -c 'n=$(printf "\\n.");n=${n%.};echo "[""load]";while IFS= read -r l;do case $l in ,)p=$q;;=)q=$p;;"""
+    """@)p= q=;;+)eval "$q";;.)echo "[$(printf %s "$p"|cksum)]";;:)echo "<$(printf %s "$q"|cksum)>";;*)p="$p$l$n";;"""
     """esac;done'"""
 )
 
@@ -165,13 +165,18 @@ class Session:
         checksums = [b"%d %d" % (cksum(text), len(text)) for text in accumulate(pieces, initial=b"")]
         kept, failed = 0, 0
         while kept < len(pieces) and failed < _TRIES:
-            self._line.write(b"\n-\n" + pieces[kept] + b".\n")
-            if self._said(rb"\[(\d+ \d+)\]", len(pieces[kept])) == checksums[kept + 1]:
+            patience_s = 2.0 * 2 ** min(failed, 3)  # a late answer to an earlier try would be taken for this one's
+            self._line.write(b"\n,\n" + pieces[kept] + b".\n")
+            if self._said(rb"\[(\d+ \d+)\]", patience_s, len(pieces[kept])) == checksums[kept + 1]:
                 self._line.write(b"=\n")
             # Asked, not counted: an answer or an `=` may be lost, too.
             self._line.write(b"\n:\n")
-            said = self._said(rb"<(\d+ \d+)>", 0)
-            before, kept = kept, checksums.index(said) if said in checksums else kept
+            said, before = self._said(rb"<(\d+ \d+)>", patience_s), kept
+            if said in checksums:
+                kept = checksums.index(said)
+            elif said:  # noise said `=` for us
+                self._line.write(b"\n@\n")
+                kept = 0
             failed = 0 if kept > before else failed + 1
         if kept < len(pieces):
             raise BoardError(
@@ -189,9 +194,9 @@ class Session:
                 return reply.value
         raise self.garbage()
 
-    def _said(self, pattern: bytes, sent_bytes: int) -> bytes:
+    def _said(self, pattern: bytes, patience_s: float, sent_bytes: int = 0) -> bytes:
         """What the board answers, which may echo first what was sent; nothing if that takes too long."""
-        return self._expect(re.compile(pattern), 2.0 + 3 * sent_bytes / self.rate)
+        return self._expect(re.compile(pattern), patience_s + 3 * sent_bytes / self.rate)
 
     def _expect(self, pattern: re.Pattern[bytes], timeout_s: float) -> bytes:
         said, end = bytearray(), time.monotonic() + timeout_s
