@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
-from serving import accepted, blobs, learned, left_of_learning, unlearn
-from workplace import Workplace, copy_workplace, local_agent, local_home, one_object
+from serving import accepted, blobs, learned, left_of_learning
+from workplace import Workplace, local_agent, local_home, one_object
 
 import edge_runtime
 from edge_runtime import learned as learned_files
@@ -25,19 +25,6 @@ from edge_runtime.tensors import read_arrays, write_arrays
 from toolkit.devices.applications import offer
 from toolkit.devices.python_agent import pack_agent
 from toolkit.devices.releases import release as releases
-
-
-@pytest.fixture
-def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
-    """A board that serves a release and has learned nothing."""
-    place = copy_workplace(deployed_place, tmp_path / "copy")
-    unlearn(place)
-    return place
-
-
-@pytest.fixture
-def model(served: Workplace) -> edge_runtime.Model:
-    return edge_runtime.load(str(served.root))
 
 
 def shifted(place: Workplace, by: float) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving import blobs, learned, left_of_learning, unlearn
-from workplace import Workplace, copy_workplace, local_home
+from serving import blobs, learned, left_of_learning
+from workplace import Workplace, local_home
 
 import edge_runtime
 from edge_runtime import learned as learned_files
@@ -14,19 +14,6 @@ from edge_runtime import profiles, switching
 from edge_runtime.served import look
 from toolkit.devices.releases import profiles as host_profiles
 from toolkit.errors import BoardError
-
-
-@pytest.fixture
-def served(deployed_place: Workplace, tmp_path: Path) -> Workplace:
-    """A board that serves a release and has learned nothing."""
-    place = copy_workplace(deployed_place, tmp_path / "copy")
-    unlearn(place)
-    return place
-
-
-@pytest.fixture
-def model(served: Workplace) -> edge_runtime.Model:
-    return edge_runtime.load(str(served.root))
 
 
 def teach(model: edge_runtime.Model, seed: int) -> np.ndarray:
