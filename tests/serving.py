@@ -1,8 +1,12 @@
 """A board that serves the small release of `workplace`: what it was accepted by, and what it can learn."""
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
 import torch
 from workplace import Workplace
 
@@ -37,3 +41,20 @@ def blobs() -> tuple[np.ndarray, list[str]]:
     means = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(7))
     noise = torch.randn(3, 8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     return (means[:, None] + 1.5 * noise).flatten(0, 1).numpy(), [name for name in "abc" for _ in range(8)]
+
+
+@contextmanager
+def power_cut(renames: int) -> Iterator[pytest.MonkeyPatch]:
+    """Inside, files are renamed so often, and before the next time the power goes: KeyboardInterrupt."""
+    replace, left = os.replace, renames
+
+    def cut_off(*paths: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", cut_off)
+        yield patch

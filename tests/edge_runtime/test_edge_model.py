@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
-from serving import accepted, blobs, learned, left_of_learning
+from serving import accepted, blobs, learned, left_of_learning, power_cut
 from workplace import Workplace, local_agent, local_home, one_object
 
 import edge_runtime
@@ -286,27 +286,14 @@ def test_examples_that_cannot_be_learned_from(model: edge_runtime.Model) -> None
 
 
 @pytest.mark.parametrize("cut", range(5))
-def test_whatever_a_power_cut_leaves_is_served_and_undone(
-    served: Workplace, cut: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_a_power_cut_leaves_is_served_and_undone(served: Workplace, cut: int) -> None:
     """The power goes before each rename in turn: something whole is served, and one step back is what was before."""
     shifted(served, 2.0)
     before, now = learned(served), look(str(served.root))
-    replace, left = os.replace, cut
-
-    def cut_off(*paths: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KeyboardInterrupt
-        replace(*paths)
-
     tensors = read_arrays(now.adapted)
     lead_to(now)
-    monkeypatch.setattr(os, "replace", cut_off)
-    with pytest.raises(KeyboardInterrupt):
+    with power_cut(cut), pytest.raises(KeyboardInterrupt):
         learned_files.keep(now, {"head.bias": tensors["head.bias"] + np.float32(1)})
-    monkeypatch.setattr(os, "replace", replace)
     took = learned(served) != before
     # The file, what was served before, what is served now, the state before, where `model` leads.
     assert took == (cut >= 3)

@@ -1,11 +1,10 @@
 """What several users taught a board is kept apart, whoever switches, and whatever a power cut leaves."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from serving import blobs, learned, left_of_learning
+from serving import blobs, learned, left_of_learning, power_cut
 from workplace import Workplace, local_home
 
 import edge_runtime
@@ -78,7 +77,7 @@ def test_the_host_switches_what_an_application_serves_and_the_other_way_round(
 @pytest.mark.parametrize("host", [False, True])
 @pytest.mark.parametrize("cut", range(8))
 def test_a_power_cut_amid_a_switch_mixes_nobody_up(
-    served: Workplace, model: edge_runtime.Model, cut: int, host: bool, monkeypatch: pytest.MonkeyPatch
+    served: Workplace, model: edge_runtime.Model, cut: int, host: bool
 ) -> None:
     """The power goes before each rename in turn; whoever goes on then, application or host, finds both whole."""
     model.switch("anna")
@@ -87,18 +86,8 @@ def test_a_power_cut_amid_a_switch_mixes_nobody_up(
     model.switch("bob")
     teach(model, 3)
     his = learned(served)
-    replace, left = os.replace, cut
-
-    def cut_off(*paths: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KeyboardInterrupt
-        replace(*paths)
-
     now = look(str(served.root))
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", cut_off)
+    with power_cut(cut) as patch:
         patch.setattr(switching, "settle", lambda served: None)  # nor does it tidy up
         try:
             switching.switch(now, "anna")
