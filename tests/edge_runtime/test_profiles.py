@@ -1,6 +1,8 @@
 """What several users taught a board is kept apart, whoever switches, and whatever a power cut leaves."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ import edge_runtime
 from edge_runtime import learned as learned_files
 from edge_runtime import profiles, switching
 from edge_runtime.served import look
+from toolkit.devices.device import Completed
+from toolkit.devices.local import LocalDevice
 from toolkit.devices.releases import profiles as host_profiles
 from toolkit.errors import BoardError
 
@@ -106,6 +110,46 @@ def test_a_power_cut_amid_a_switch_mixes_nobody_up(
         assert learned(served) == found[name]
     states = [name for name in left_of_learning(served) if name.endswith(".safetensors")]
     assert states == [f"{now.digest}.safetensors"]  # nothing of another one to go back to
+    with pytest.raises(edge_runtime.EdgeRuntimeError, match="nothing to undo"):
+        model.undo()
+
+
+class Cut(LocalDevice):
+    """The power goes as it syncs its disk for the time after so many."""
+
+    def __init__(self, syncs: int) -> None:
+        self._syncs = syncs
+
+    def run(self, command: str, **how: Any) -> Completed:
+        counted = f"left={self._syncs}; sync() {{ left=$((left-1)); [ $left -ge 0 ] || exit 9; }}"
+        return super().run(f"{counted}\n{command}", **how)
+
+
+@pytest.mark.parametrize("host", [False, True])
+@pytest.mark.parametrize("cut", range(8))
+def test_a_power_cut_amid_the_hosts_switch_mixes_nobody_up(
+    served: Workplace, model: edge_runtime.Model, cut: int, host: bool
+) -> None:
+    """Before each of its seven syncs in turn; whoever goes on then finds both whole."""
+    home, digest = local_home(served), str(served.releases()["current"])
+    found = {}
+    for name, seed in (("anna", 2), ("bob", 3)):
+        model.switch(name)
+        teach(model, seed)
+        found[name] = learned(served)
+    if cut < 7:
+        with pytest.raises(BoardError):
+            host_profiles.switch(replace(home, device=Cut(cut)), digest, "anna")
+    else:
+        assert host_profiles.switch(replace(home, device=Cut(cut)), digest, "anna")
+    assert learned(served) == found[model.profile]
+    assert host_profiles.read_profiles(home, digest).active == model.profile
+    for name in ("bob", "anna", "bob", "anna"):
+        if host:
+            host_profiles.switch(home, digest, name)
+        else:
+            model.switch(name)
+        assert learned(served) == found[name]
     with pytest.raises(edge_runtime.EdgeRuntimeError, match="nothing to undo"):
         model.undo()
 
