@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import EdgeRuntimeError
+from .methods import AUTO
 from .model import Model
 
 NAME = "model"
@@ -129,8 +130,9 @@ def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     if steps is not None and (type(steps) is not int or steps < 1):
         raise WrongRequest(400, "steps is a whole number from 1 on")
     seconds, max_forgetting = body.get("seconds"), body.get("max_forgetting")
-    inputs, targets = _tensors(body), body["targets"]
-    return vars(model.learn(inputs, targets, steps=steps, seconds=seconds, max_forgetting=max_forgetting))
+    inputs, targets, method = _tensors(body), body["targets"], body.get("method", AUTO)
+    learned = model.learn(inputs, targets, method=method, steps=steps, seconds=seconds, max_forgetting=max_forgetting)
+    return vars(learned)
 
 
 def _go_to(model: Model, body: dict[str, Any]) -> dict[str, Any]:

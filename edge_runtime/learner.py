@@ -6,6 +6,7 @@ import time
 import numpy as np
 from numpy.random import default_rng  # at once: NumPy would import it when it is first used
 
+from .methods import AUTO, HEAD, of_head
 from .program import load
 from .release import load_inference
 from .tensors import read_arrays
@@ -31,6 +32,10 @@ class Learner:
             learn[key] for key in ("trainables", "starts", "batch", "most")
         )
         self.eps, self.state, self.measure = learn["eps"], learn["state"], manifest.get("measure") or "score"
+        self.method = spec.get("method") or AUTO
+        heads = of_head(self.names)
+        self.has_cores = not all(heads)
+        self._still = [self.method == HEAD and not each for each in heads]
         self.inputs = [support["inputs." + port["name"]] for port in manifest["inputs"]]
         self.targets = support["targets." + learn["target"]["name"]]
         self.examples = len(self.targets)
@@ -65,9 +70,13 @@ class Learner:
         targets = arrays["targets." + manifest["learn"]["target"]["name"]]
         return (inputs, targets), said["max_forgetting"] if may_forget is None else may_forget
 
+    def installed(self):  # type: ignore[no-untyped-def]
+        """Cores and head as they were installed."""
+        return [np.asarray(self.tensors[name], np.float32) for name in self.names]
+
     def start(self, rows):  # type: ignore[no-untyped-def]
         """Cores as installed, and a head that has seen only the examples of `rows`."""
-        values = {name: self.tensors[name] for name in self.names}
+        values = dict(zip(self.names, self.installed()))
         if self.features is not None:
             weights = np.zeros(self.most, np.float32)
             weights[rows] = 1
@@ -84,6 +93,8 @@ class Learner:
             inputs = [self._shaken(values, share, random) for values, share in zip(self.inputs, self.jitter)]
             started = time.perf_counter()
             losses, _, sums = self.gradients(parameters, rows, (inputs, self.targets))
+            # Adam does not move what never had a gradient.
+            sums = [np.zeros_like(each) if still else each for each, still in zip(sums, self._still)]
             scalars = [np.asarray(each, np.float32) for each in (len(rows), self.spec["lr"], self.eps)]
             made = self.programs["update"]([*scalars, *sums, *parameters, *state])
             parameters, state = made[: len(parameters)], made[len(parameters) :]

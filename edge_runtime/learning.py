@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from .guard import EVERY, Reached, as_installed, remembering
+from .methods import AUTO, CORES, HEAD, PROTOTYPE
 
 # Of a release that does not say it. At 3e-3 queries gain as much, but few held-out examples see it: 5 of 19 trials on
 # digits were refused, here one.
@@ -51,12 +52,14 @@ def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type
     emit("folds", folds=folds)
     guard, guard_s = as_installed(learner) if folds > 1 and deadline.left_s() > 0 else (None, 0.0)
     result = {"folds": folds, "steps": 0, "accepted": False, "reason": hinders(), "held_out": None, "guard": guard}
+    result["method"] = learner.method if learner.method != AUTO else CORES if learner.has_cores else HEAD
     if result["reason"]:
         return result, None
     held_out, best = None, 0
     if folds > 1:  # once the last state may be judged by what it knew before, and once one to go back to
         soon = deadline.sooner(2 * guard_s)
         held_out, best = _cross_validate(learner, strata, folds, steps, emit, soon)
+        result["method"] = PROTOTYPE if best == 0 else result["method"]
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     reason = _REASONS[None if held_out is None else accepted]
     if held_out is not None and not accepted and not np.isfinite(held_out["loss_before"]):
@@ -78,6 +81,8 @@ def _train_on_all(learner, steps, stream, guard, emit, deadline):  # type: ignor
     """The step and parameters that are to be taken; or None, and why there are none."""
     everything = np.arange(learner.examples)
     parameters, reached = learner.start(everything), Reached()
+    if not steps:
+        reached.add(0, parameters, True)
     for step, trained, loss in learner.train(parameters, everything, steps, stream):
         parameters = trained
         emit("step", step=step, loss=loss)
@@ -103,7 +108,8 @@ def _affordable_folds(learner, steps, deadline) -> int:  # type: ignore[no-untyp
 def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ignore[no-untyped-def]
     """Loss and score of the held-out examples, all folds together, with the starting head and when they were best.
 
-    And the number of steps by then: of few examples, going on is soon worse.
+    And the number of steps by then: of few examples, going on is soon worse. 0: the starting head itself, beside what
+    is installed; where any method may be chosen, if training gains nothing and that does.
     """
     held_out = [_held_out(strata, fold, folds) for fold in range(folds)]
     starts = [learner.start(np.flatnonzero(~rows)) for rows in held_out]
@@ -121,6 +127,8 @@ def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ign
 
     before = judged(starts)
     emit("curve", step=0, loss=before[0], score=before[1])
+    if learner.method == PROTOTYPE:
+        return _before_and_after(judged([learner.installed()] * folds), before), 0
     after, best = (float("nan"), float("nan")), steps
     began = time.perf_counter()
     for step in range(1, steps + 1):
@@ -135,8 +143,15 @@ def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ign
                 after, best = now, step
         if is_last:
             break
-    scores = {"loss_before": before[0], "score_before": before[1], "loss_after": after[0], "score_after": after[1]}
-    return scores, best
+    if learner.method == AUTO and learner.starts and not after[0] < before[0] and deadline.left_s() > 0:
+        installed = judged([learner.installed()] * folds)
+        if before[0] < installed[0]:
+            return _before_and_after(installed, before), 0
+    return _before_and_after(before, after), best
+
+
+def _before_and_after(before, after):  # type: ignore[no-untyped-def]
+    return {"loss_before": before[0], "score_before": before[1], "loss_after": after[0], "score_after": after[1]}
 
 
 def _held_out(strata, fold, folds):  # type: ignore[no-untyped-def]

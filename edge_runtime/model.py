@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from . import journal, learned, profiles, switching
+from .asked import Asked, require_possible, require_sound, spec_of
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner, read_by_learning
-from .learning import JITTER, LEARNING_RATE, MOST_SECONDS, USUAL_STEPS, Deadline, learn
+from .learning import USUAL_STEPS, Deadline, learn
+from .methods import AUTO
 from .plain import lead_to, leads_elsewhere
 from .release import load_tensors
 from .served import HOME, Served, look, require_whole
@@ -42,13 +44,15 @@ def load(root: str | None = None, *, threads: int = 1) -> Model:
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of learning: it serves from now on if `accepted`. `held_out` has loss and score before and after.
+    """What came of learning: it serves from now on if `accepted`. `held_out` has loss and score before and after: of a
+    prototype, before is what was installed; of other methods, the head that they begin with.
 
     `guard` has the score of `examples` of what it knew before, before and after, where the release brings such.
     """
 
     accepted: bool
     reason: str
+    method: str
     examples: int
     steps: int
     held_out: dict[str, float] | None
@@ -136,6 +140,7 @@ class Model:
         inputs: Any,
         targets: Any,
         *,
+        method: str = AUTO,
         steps: int | None = None,
         seconds: float | None = None,
         max_forgetting: float | None = None,
@@ -145,49 +150,25 @@ class Model:
         """Learn anew, from these examples alone, on top of the release as installed; calls go on meanwhile.
 
         `inputs`: (N, ...) of the only input, or such arrays by name. `targets`: names of classes, or an array as the
-        release's target is. It serves from then on if examples that were held out in turn gain. It learns as much as
-        `seconds` allow, and keeps nothing after them. Of the score of what it knew before it loses `max_forgetting` at
-        most, else what the release says. Raises EdgeRuntimeError for what does not fit, and where the release does not
-        learn.
+        release's target is. By `method` a head is made of them (prototype) or trained (head), or cores and head are
+        (cores); auto: what gains. It serves from then on if examples that were held out in turn gain. It learns as much
+        as `seconds` allow, and keeps nothing after them. Of the score of what it knew before it loses `max_forgetting`
+        at most, else what the release says. Raises EdgeRuntimeError for what does not fit, and where the release does
+        not learn.
         """
-        if steps is not None and (type(steps) is not int or steps < 1):
-            raise EdgeRuntimeError(
-                f"steps is {steps!r}", where="model.learn(...)", next="Give a whole number from 1 on."
-            )
-        if seconds is not None and not (type(seconds) in (int, float) and 0 < seconds <= MOST_SECONDS):
-            raise EdgeRuntimeError(
-                f"seconds is {seconds!r}",
-                where="model.learn(...)",
-                next=f"Give more than 0, and {MOST_SECONDS} at most.",
-            )
-        if max_forgetting is not None and not (type(max_forgetting) in (int, float) and 0 <= max_forgetting <= 1):
-            raise EdgeRuntimeError(
-                f"max_forgetting is {max_forgetting!r}", where="model.learn(...)", next="Give 0 to 1, e.g. 0.01."
-            )
+        asked = Asked(method, steps, seconds, max_forgetting, seed)
+        require_sound(asked)
         with learned.learning(self._root):
             now, deadline = self.now(), Deadline(seconds)
             profile = profiles.active(now.served)
             support = support_of(now.manifest, now.entries, inputs, targets)
             learned.require_writable(now.served)
             require_whole(now.served, now.manifest, read_by_learning(now.manifest["learn"]))
-            if max_forgetting is not None and not now.manifest["learn"].get("guard"):
-                raise EdgeRuntimeError(
-                    "the release carries no examples of what its network knew before",
-                    where="model.learn(...)",
-                    next="Leave max_forgetting out, or deploy one that does: docs/on-the-board.md says which do.",
-                )
-            usual = now.manifest["learn"].get("usual", {})
-            spec = {
-                "release": now.served.folder,
-                "threads": self._threads,
-                "seed": seed,
-                "lr": LEARNING_RATE,
-                "max_forgetting": max_forgetting,
-                "jitter": usual.get("jitter") or {entry.name: JITTER for entry in now.entries},
-            }
+            require_possible(asked, now)
             try:
+                spec = spec_of(asked, now, self._threads)
                 learner = Learner(spec, now.manifest, load_tensors(now.served.folder, None), support)
-                wanted = steps or usual.get("steps") or USUAL_STEPS
+                wanted = steps or now.manifest["learn"].get("usual", {}).get("steps") or USUAL_STEPS
                 result, values = learn(learner, support["strata"], wanted, on_event, deadline)
                 if values is not None:
                     with learned.changing(self._root):
@@ -208,9 +189,8 @@ class Model:
             said = {"reason": result["reason"], "examples": learner.examples, **(result["held_out"] or {})}
             journal.note(self._root, event, release=now.served.digest, **said)
         self.reload()
-        return Learned(
-            result["accepted"], result["reason"], learner.examples, result["steps"], result["held_out"], result["guard"]
-        )
+        told = {name: result[name] for name in ("accepted", "reason", "method", "steps", "held_out", "guard")}
+        return Learned(examples=learner.examples, **told)
 
     def undo(self) -> bool:
         """Serve what was served before the last learning; whether that, too, was learned. Raises EdgeRuntimeError."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from edge_runtime.learning import JITTER, USUAL_STEPS
+from edge_runtime.methods import what_hinders
 from toolkit.adaptation.on_device import Training, adapt_from, adapt_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
@@ -35,6 +36,7 @@ class Learnt:
     measure: str
     accepted: bool
     reason: str
+    method: str
     steps: int
     held_out: dict[str, float] | None
     step_ms: float | None
@@ -53,6 +55,7 @@ def learn_on_board(
     target: Target,
     source: Path | OnBoard,
     *,
+    method: str,
     steps: int | None,
     seconds: float | None,
     max_forgetting: float | None,
@@ -61,7 +64,7 @@ def learn_on_board(
     on_note: Callable[[str], None],
     on_progress: Callable[[int, int], None],
 ) -> Learnt:
-    """Let the board learn what it serves anew, from these examples alone.
+    """Let the board learn what it serves anew, from these examples alone, by one of `edge_runtime.methods`.
 
     It learns as much as `seconds` of the board's own work allow, in `memory_bytes` or not at all, and forgets no more
     than `max_forgetting` of the score of what it knew before; None: than the release says. `on_progress` hears steps
@@ -71,6 +74,8 @@ def learn_on_board(
     with opened(home, None, also=[TOKENIZER]) as found:
         digest, manifest = found.digest, found.manifest
         _require_learning(source, found)
+        if why := what_hinders(method, manifest["learn"], manifest["hindrance"]):
+            raise BadInput(why, where=f"--method {method}", next="Leave it out: the board then learns as it can.")
         if max_forgetting is not None and manifest["learn"].get("guard") is None:
             raise BadInput(
                 f"release {digest[:12]} carries no examples of what its network knew before",
@@ -95,7 +100,7 @@ def learn_on_board(
             on_progress(done, (folds + 1) * wanted)
 
     jitter = usual.get("jitter") or _jitter(manifest)
-    how = Training(wanted, jitter, target.threads, seed, seconds, max_forgetting, memory_bytes)
+    how = Training(wanted, jitter, target.threads, seed, seconds, max_forgetting, memory_bytes, method)
     if examples is None:
         assert isinstance(source, OnBoard)
         said = adapt_from(agent, digest, source.path, how, on_event=on_event, on_note=on_note)
@@ -108,6 +113,7 @@ def learn_on_board(
         manifest.get("measure") or "score",
         said["accepted"],
         said["reason"],
+        said["method"],
         said["steps"],
         said["held_out"],
         said["step_ms"],

@@ -21,6 +21,8 @@ double deviation(std::span<const float> values) {
   return std::sqrt(squares / static_cast<double>(values.size()));
 }
 
+bool is_of_head(const std::string& name) { return name.starts_with("head."); }
+
 Tensor single(double value) { return {{}, {static_cast<float>(value)}}; }
 
 // `size` rows from the `first` on; what is missing is the first once more.
@@ -63,7 +65,10 @@ Training::Training(Learner& learner, std::vector<Tensor> parameters, Rows rows, 
 double Training::step() {
   const std::vector<Array> shaken = learner_.shaken(random_);
   const std::int64_t started = now_ns();
-  const auto found = learner_.gradients(parameters_, rows_, {views_of(shaken), learner_.seen_.targets});
+  auto found = learner_.gradients(parameters_, rows_, {views_of(shaken), learner_.seen_.targets});
+  // Adam does not move what never had a gradient.
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (learner_.is_still(i)) std::ranges::fill(found.sums[i].values, 0.0F);
   learner_.update(rows_.size(), found.sums, parameters_, state_);
   learner_.step_ms_.push_back(static_cast<double>(now_ns() - started) / 1e6);
   return std::accumulate(found.losses.begin(), found.losses.end(), 0.0) / static_cast<double>(found.losses.size());
@@ -76,6 +81,9 @@ Learner::Learner(const Json& spec, Tensors support) : spec_(spec), support_(std:
   if (learn_.is_null()) throw Failure("ValueError", "this release does not learn");
   tensors_ = load_tensors(folder, nullptr);
   names_ = learn_.at("trainables").get<std::vector<std::string>>();
+  const bool chosen = spec.contains("method") && spec.at("method").is_string();
+  method_ = chosen ? spec.at("method").get<std::string>() : "auto";
+  has_cores_ = !std::ranges::all_of(names_, is_of_head);
   batch_ = learn_.at("batch").get<std::size_t>();
   most_ = learn_.at("most").get<std::size_t>();
   seen_ = seen_of(support_);
@@ -144,9 +152,16 @@ Rows Learner::everything() const {
   return rows;
 }
 
-std::vector<Tensor> Learner::start(const Rows& rows) {
+bool Learner::is_still(std::size_t trainable) const { return method_ == "head" && !is_of_head(names_[trainable]); }
+
+std::vector<Tensor> Learner::installed() const {
   std::vector<Tensor> parameters;
   for (const std::string& name : names_) parameters.push_back(tensors_.at(name));
+  return parameters;
+}
+
+std::vector<Tensor> Learner::start(const Rows& rows) {
+  std::vector<Tensor> parameters = installed();
   const auto starts = learn_.at("starts").get<std::vector<std::string>>();
   if (starts.empty()) return parameters;
   const Rows all = filled(everything(), 0, most_);

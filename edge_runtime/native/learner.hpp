@@ -42,10 +42,12 @@ struct Judged {
 
 class Learner {
  public:
-  // `spec`: release, jitter, seed, lr. `support`: `inputs.*`, `targets.*`, and `strata`, of which as many are held out in
+  // `spec`: release, jitter, seed, lr, method (auto, prototype, head or cores). `support`: `inputs.*`, `targets.*`, and `strata`, of which as many are held out in
   // turn. Throws Failure if support and release do not go together.
   Learner(const Json& spec, Tensors support);
 
+  // Cores and head as they were installed.
+  std::vector<Tensor> installed() const;
   // Cores as installed, and a head that has seen only the examples of `rows`.
   std::vector<Tensor> start(const Rows& rows);
   Judged judge(const std::vector<Tensor>& parameters, const Rows& rows) { return judge(parameters, rows, seen_); }
@@ -59,6 +61,9 @@ class Learner {
   // What a step takes, in seconds.
   double seconds_of_a_step();
 
+  const std::string& method() const { return method_; }
+  bool has_cores() const { return has_cores_; }
+  bool makes_a_head() const { return !learn_.at("starts").empty(); }
   Rows everything() const;
   const std::vector<std::int64_t>& strata() const { return strata_; }
   const std::vector<std::string>& names() const { return names_; }
@@ -85,6 +90,8 @@ class Learner {
   Judged judge(const std::vector<Tensor>& parameters, const Rows& rows, const Seen& seen);
   Seen seen_of(const Tensors& tensors) const;
   void read_guard(const std::string& folder);
+  // Whether it is none of those that the method trains.
+  bool is_still(std::size_t trainable) const;
   // Replaces parameters and state by the stepped ones; `sums` are gradients of `count` examples.
   void update(std::size_t count, const std::vector<Tensor>& sums, std::vector<Tensor>& parameters,
               std::vector<Tensor>& state);
@@ -96,6 +103,8 @@ class Learner {
   Json spec_, manifest_, learn_;
   Tensors tensors_, support_, guarding_;
   std::vector<std::string> names_, paths_;
+  std::string method_;
+  bool has_cores_ = false;
   std::size_t batch_ = 1, most_ = 0;
   Seen seen_;
   std::optional<Seen> guard_;

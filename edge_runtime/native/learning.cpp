@@ -45,14 +45,17 @@ int smallest_stratum(const Learner& learner) {
   return least;
 }
 
-// Each training on the examples that it has not seen, all folds together. Of several calibrations of the same outputs,
-// the one counts that suits all of them best.
-Score score(Learner& learner, const std::vector<Training>& trainings, const std::vector<Rows>& unseen) {
+// One for each fold.
+using Parameters = std::vector<const std::vector<Tensor>*>;
+
+// Parameters of each fold on the examples that it has not seen, all folds together. Of several calibrations of the same
+// outputs, the one counts that suits all of them best.
+Score score(Learner& learner, const Parameters& parameters, const std::vector<Rows>& unseen) {
   double scores = 0;
   std::size_t count = 0;
   std::vector<double> losses;
-  for (std::size_t fold = 0; fold < trainings.size(); ++fold) {
-    const Judged judged = learner.judge(trainings[fold].parameters(), unseen[fold]);
+  for (std::size_t fold = 0; fold < parameters.size(); ++fold) {
+    const Judged judged = learner.judge(*parameters[fold], unseen[fold]);
     scores += std::accumulate(judged.scores.begin(), judged.scores.end(), 0.0);
     count += judged.scores.size();
     for (const std::vector<double>& each : judged.losses) {
@@ -69,18 +72,34 @@ void tell_curve(const Heard& heard, std::int64_t step, const Score& score) {
   heard("curve", {{"step", step}, {"loss", score.loss}, {"score", score.score}});
 }
 
-// Loss and score of the held-out examples with the starting head and when they were best, after `best` steps.
+Json before_and_after(const Score& before, const Score& after) {
+  return {{"loss_before", before.loss},
+          {"score_before", before.score},
+          {"loss_after", after.loss},
+          {"score_after", after.score}};
+}
+
+// Loss and score of the held-out examples with the starting head and when they were best, after `best` steps. 0: the
+// starting head itself, beside what is installed; where any method may be chosen, if training gains nothing and that does.
 Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_t& best, const Deadline& deadline,
                     const Heard& heard) {
   std::vector<Rows> unseen;
   std::vector<Training> trainings;
+  trainings.reserve(static_cast<std::size_t>(folds));
+  Parameters trained;
   for (int fold = 0; fold < folds; ++fold) {
     unseen.push_back(fold_of(learner, fold, folds, true));
     const Rows seen = fold_of(learner, fold, folds, false);
-    trainings.emplace_back(learner, learner.start(seen), seen, fold);
+    trained.push_back(&trainings.emplace_back(learner, learner.start(seen), seen, fold).parameters());
   }
-  const Score before = score(learner, trainings, unseen);
+  const std::vector<Tensor> as_installed = learner.installed();
+  const Parameters installed(trained.size(), &as_installed);
+  const Score before = score(learner, trained, unseen);
   tell_curve(heard, 0, before);
+  if (learner.method() == "prototype") {
+    best = 0;
+    return before_and_after(score(learner, installed, unseen), before);
+  }
   Score after = {std::nan(""), std::nan("")};
   best = steps;
   const std::int64_t began = now_ns();
@@ -92,17 +111,21 @@ Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_
     is_last = step >= steps ||
               deadline.left_s() < a_round_s + static_cast<double>(step + 1) * a_round_s / static_cast<double>(folds - 1);
     if (step % kEvaluateEvery != 0 && !is_last) continue;
-    const Score now = score(learner, trainings, unseen);
+    const Score now = score(learner, trained, unseen);
     tell_curve(heard, step, now);
     if (!(now.loss >= after.loss)) {  // the first, too; and after one that diverged any other
       after = now;
       best = step;
     }
   }
-  return {{"loss_before", before.loss},
-          {"score_before", before.score},
-          {"loss_after", after.loss},
-          {"score_after", after.score}};
+  if (learner.method() == "auto" && learner.makes_a_head() && !(after.loss < before.loss) && deadline.left_s() > 0) {
+    const Score now = score(learner, installed, unseen);
+    if (before.loss < now.loss) {
+      best = 0;
+      return before_and_after(now, before);
+    }
+  }
+  return before_and_after(before, after);
 }
 
 // Parameters after some of the steps of a training, the last among them: to go back to.
@@ -165,6 +188,7 @@ std::string train_on_all(Learner& learner, const Deadline& deadline, const Heard
   const Rows everything = learner.everything();
   Training training(learner, learner.start(everything), everything, outcome.folds);
   Reached reached;
+  if (outcome.steps == 0) reached.add(0, training.parameters(), true);
   for (std::int64_t step = 1; step <= outcome.steps; ++step) {
     heard("step", {{"step", step}, {"loss", training.step()}});
     if (!outcome.guard.is_null() || step == outcome.steps)
@@ -200,9 +224,13 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
                      {"score_after", nullptr}};
   // Once the last state may be judged by what it knew before, and once one to go back to.
   const Deadline soon = deadline.sooner(2 * static_cast<double>(now_ns() - began) / 1e9);
+  outcome.method = learner.method() != "auto" ? learner.method() : learner.has_cores() ? "cores" : "head";
   outcome.reason = hinders();
   if (!outcome.reason.empty()) return outcome;
-  if (judged) outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, soon, heard);
+  if (judged) {
+    outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, soon, heard);
+    if (outcome.steps == 0) outcome.method = "prototype";
+  }
   outcome.accepted =
       judged && outcome.held_out["loss_after"].get<double>() < outcome.held_out["loss_before"].get<double>();
   outcome.reason = !judged            ? "one example of a class: nothing can be held out to judge by"

@@ -30,7 +30,7 @@ struct Outcome {
   int folds = 0;
   std::int64_t steps = 0;
   bool accepted = false;
-  std::string reason;
+  std::string reason, method;
   Json held_out, guard;
   NamedTensors learned;
 };

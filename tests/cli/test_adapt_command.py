@@ -74,6 +74,19 @@ def test_what_may_be_forgotten_is_a_share_and_of_a_release_that_can_tell(served:
     assert learned(served) is None
 
 
+def test_it_learns_by_the_method_that_is_asked_for(served: Workplace) -> None:
+    """A head made anew is that of the examples, whose names are turned round, and takes no step."""
+    x, y = blobs()
+    np.savez(served.folder / "turned.npz", x=x, y=np.roll(y, 8))
+    asked = "adapt", "--target", "desk", "--support", "turned.npz", "--method"
+    done = served.deploy(*asked, "prototype")
+    assert "by a head made anew of them" in " ".join(done.stdout.split()), done.stderr
+    told = one_object(served.deploy(*asked, "prototype", "--json").stdout)
+    assert (told["method"], told["steps"], told["accepted"]) == ("prototype", 0, True)
+    assert one_object(served.deploy(*asked, "head", "--json", "--steps", "5").stdout)["method"] == "head"
+    assert served.deploy(*asked, "fastest").returncode == 2
+
+
 def test_it_learns_in_as_much_memory_as_it_may_take_or_not_at_all(served: Workplace) -> None:
     asked = "adapt", "--target", "desk", "--support", "more.npz", "--json", "--memory"
     told = one_object(served.deploy(*asked, "1MB").stdout)

@@ -8,6 +8,7 @@ import pytest
 from native import Made, Said, make_release, run_verb
 from safetensors.numpy import load_file, save_file
 
+from edge_runtime.methods import METHODS
 from toolkit.devices.agent.adapt import adapt as python_adapt
 from toolkit.runtimes import executorch, onnxruntime
 
@@ -43,22 +44,25 @@ def _native(folder: Path, made: Made, x: np.ndarray, y: np.ndarray, **more: Any)
     return said
 
 
-def test_without_jitter_it_learns_what_the_python_agent_learns(pair: tuple[Made, Made], tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_without_jitter_it_learns_what_the_python_agent_learns(
+    pair: tuple[Made, Made], tmp_path: Path, method: str
+) -> None:
     native, python = pair
     x, y = _examples(native, 12), np.arange(12) % 3
     events: list[dict[str, Any]] = []
     (tmp_path / "python").mkdir()
-    spec = _spec(tmp_path / "python", python, x, y)
+    spec = _spec(tmp_path / "python", python, x, y, method=method)
     expected = python_adapt(spec, lambda event, **fields: events.append({"event": event, **fields}))
-    said = _native(tmp_path, native, x, y)
+    said = _native(tmp_path, native, x, y, method=method)
     assert [event["event"] for event in said.events[:-1]] == [event["event"] for event in events]
     for got, wanted in zip(said.events[:-1], events, strict=True):
         assert got.pop("event") == wanted.pop("event")
         assert got == {key: pytest.approx(value, rel=1e-4, abs=1e-4) for key, value in wanted.items()}
-    for key in ("folds", "steps", "accepted", "reason", "trained_values"):
+    for key in ("method", "folds", "steps", "accepted", "reason", "trained_values"):
         assert said.last[key] == expected[key], key
     assert said.last["held_out"] == {key: pytest.approx(each, rel=1e-4) for key, each in expected["held_out"].items()}
-    assert said.last["step_ms"] > 0
+    assert (said.last["step_ms"] is None) == (method == "prototype")
     programs = {"gradient.pte", "update.pte", "judge.pte"}
     starting = {"start.pte", "infer.pte"} if native.bundle.manifest["learn"]["starts"] else set()
     assert said.last["sha256"].keys() == programs | starting
@@ -72,6 +76,34 @@ def test_without_jitter_it_learns_what_the_python_agent_learns(pair: tuple[Made,
         for name, value in wanted.items():
             assert learned[name].shape == value.shape
             np.testing.assert_allclose(learned[name], value, atol=far)
+
+
+@pytest.mark.parametrize("method", ["prototype", "head", "cores"])
+def test_a_method_moves_what_it_says_and_nothing_else(pair: tuple[Made, Made], tmp_path: Path, method: str) -> None:
+    """With labels turned round there is something to learn for each. A head of its own is made anew by none."""
+    installed = load_file(pair[0].bundle.folder / "tensors.safetensors")
+    x, y = _examples(pair[0], 12), (np.arange(12) + 1) % 3
+    done = _native(tmp_path, pair[0], x, y, method=method, lr=1e-2).last
+    makes_a_head = bool(pair[0].bundle.manifest["learn"]["starts"])
+    assert (done["method"], done["accepted"]) == (method, makes_a_head or method != "prototype")
+    if done["accepted"]:
+        moved = {name for name, values in load_file(tmp_path / "adapted").items() if (values != installed[name]).any()}
+        cores = {name for name in moved if not name.startswith("head.")}
+        assert moved - cores == {"head.weight", "head.bias"}
+        assert bool(cores) == (method == "cores")
+
+
+def test_where_training_gains_nothing_a_head_made_anew_is_taken(pair: tuple[Made, Made], tmp_path: Path) -> None:
+    """If it suits held-out examples better than what is installed: their labels are turned round, and steps diverge."""
+    x, y = _examples(pair[0], 12), (np.arange(12) + 1) % 3
+    done = _native(tmp_path, pair[0], x, y, lr=1e30).last
+    if not pair[0].bundle.manifest["learn"]["starts"]:
+        assert (done["method"], done["accepted"]) == ("cores", False)
+        return
+    assert (done["method"], done["steps"], done["accepted"]) == ("prototype", 0, True)
+    assert done["held_out"]["loss_after"] < done["held_out"]["loss_before"]
+    start = _native(tmp_path, pair[0], x, y, method="prototype").last
+    assert done["held_out"] == start["held_out"]
 
 
 def test_a_seed_repeats_and_another_does_not(pair: tuple[Made, Made], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from workplace import Workplace, local_agent, local_home, one_object
 
 import edge_runtime
 from edge_runtime import learned as learned_files
+from edge_runtime.methods import what_hinders
 from edge_runtime.plain import lead_to
 from edge_runtime.served import look
 from edge_runtime.tensors import read_arrays, write_arrays
@@ -209,6 +210,32 @@ def test_it_goes_to_the_very_bytes_that_somebody_else_wrote(model: edge_runtime.
     assert [each.number for each in model.generations() if each.serves] == [number]
     assert model.undo()
     assert [each.number for each in model.generations() if each.serves] == [number + 1]
+
+
+@pytest.mark.parametrize("method", ["prototype", "head", "cores"])
+def test_it_learns_by_the_method_that_is_asked_for(model: edge_runtime.Model, served: Workplace, method: str) -> None:
+    """Of blobs whose names are turned round, so that there is something to learn for each."""
+    x, y = blobs()
+    release = served.root / "releases" / served.releases()["current"]
+    installed = load((release / "tensors.safetensors").read_bytes())
+    done = model.learn(x, np.roll(y, 8), steps=30, method=method)
+    assert (done.method, done.accepted) == (method, True), done
+    state = learned(served)
+    assert state is not None
+    moved = {name for name, values in load(state).items() if not np.array_equal(values, installed[name])}
+    assert {name for name in moved if name.startswith("head.")} == {"head.weight", "head.bias"}
+    assert any(not name.startswith("head.") for name in moved) == (method == "cores")
+
+
+def test_a_method_that_is_none_or_that_the_release_has_not(model: edge_runtime.Model, served: Workplace) -> None:
+    for wrong in ("fastest", None, ["head"]):
+        with pytest.raises(edge_runtime.EdgeRuntimeError, match="Give one of auto, prototype, head, cores"):
+            model.learn(*blobs(), method=wrong)  # type: ignore[arg-type]
+    learn = {"trainables": ["head.weight", "head.bias"], "starts": []}
+    assert what_hinders("prototype", learn, None) is not None
+    assert what_hinders("cores", learn, "no gradient of erf") == "the release trains no cores: no gradient of erf"
+    assert what_hinders("head", {**learn, "trainables": ["backbone.0.core"]}, None) is not None
+    assert [what_hinders(method, learn, None) for method in ("auto", "head")] == [None, None]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "1%", True])

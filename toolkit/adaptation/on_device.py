@@ -12,6 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from edge_runtime.learning import LEARNING_RATE
+from edge_runtime.methods import AUTO
 from toolkit.devices import Agent, call, journal, scratch
 from toolkit.devices.releases.inventory import adapted_file, release_folder
 from toolkit.devices.releases.learned import kept_before
@@ -27,7 +28,8 @@ class Training:
     """An input is shaken by normal noise of `jitter`, by its name, times its deviation; `seconds` bound the work,
     and `memory_bytes` what its process may take at once.
 
-    Of the score of what it knew before a board may lose `max_forgetting`; None: what the release says.
+    Of the score of what it knew before a board may lose `max_forgetting`; None: what the release says. `method` is
+    one of `edge_runtime.methods`.
     """
 
     steps: int
@@ -37,6 +39,7 @@ class Training:
     seconds: float | None = None
     max_forgetting: float | None = None
     memory_bytes: int | None = None
+    method: str = AUTO
 
 
 def adapt_on_device(

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -47,6 +47,10 @@ def adapt(
             help="Folder class/*, .csv, .jsonl or .npz, as the task was; or board:PATH, an .npz that stays there.",
         ),
     ] = None,
+    method: Annotated[
+        Literal["auto", "prototype", "head", "cores"],
+        typer.Option(help="A head made of the examples, a head trained, or cores and head; auto: what gains."),
+    ] = "auto",
     steps: Annotated[int | None, typer.Option(min=1, help="Of training; else as usual for the network.")] = None,
     seconds: Annotated[
         float | None,
@@ -147,6 +151,7 @@ def adapt(
                     home,
                     board,
                     OnBoard(support.removeprefix(_BOARD)) if support.startswith(_BOARD) else Path(support),
+                    method=method,
                     steps=steps,
                     seconds=seconds,
                     max_forgetting=most,
@@ -189,6 +194,8 @@ def _said(board: str, found: Learnt) -> str:
         if held
         else "nothing could be held out"
     )
+    if found.method == "prototype":
+        gained += ", by a head made anew of them"
     verdict = (
         "and serves it: `deploy adapt --undo` goes back" if found.accepted else f"and did not take it: {found.reason}"
     )

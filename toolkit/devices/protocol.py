@@ -5,7 +5,7 @@ message). Figures that are no number come as null or NaN. `docs/agent-protocol.j
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -108,9 +108,8 @@ class Adapt(_Record):
     threads: PositiveInt
     seconds: PositiveFloat | None = Field(None, description="it learns as much as these allow, and keeps nothing after")
     memory_bytes: PositiveInt | None = Field(None, description="it keeps nothing where its process took more at once")
-    max_forgetting: NonNegativeFloat | None = Field(
-        None, description="of the score of what it knew before, it may lose so much; else as the release says"
-    )
+    max_forgetting: NonNegativeFloat | None = Field(None, description="as a share; else as the release says")
+    method: Literal["auto", "prototype", "head", "cores"] = Field("auto", description="of head, or cores and head")
 
 
 class Plain(_Record):
@@ -238,7 +237,8 @@ class Adapted(_Ran):
 
     examples: int
     folds: int
-    steps: int = Field(description="that suit held-out examples best, or fewer that forget less; 0: none were held out")
+    steps: int = Field(description="that suit held-out examples best, or fewer that forget less; 0: nothing is trained")
+    method: Literal["prototype", "head", "cores"]
     accepted: bool
     reason: str
     held_out: HeldOut | None

@@ -17,7 +17,8 @@ from .facts import peak_bytes
 def adapt(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`; or an .npz as applications have it), adapted
     (file to write), steps, lr, seed, threads, jitter: noise for an input, by its name, as a share of its deviation;
-    seconds and bytes of memory that it may take, if any; and how much it may forget, if not what the release says.
+    seconds and bytes of memory that it may take, if any; how much it may forget, if not what the release says; and
+    by which method it learns (`edge_runtime.methods`), if not by any.
     """
     deadline = Deadline(spec.get("seconds"))
     manifest = read_manifest(spec["release"])

@@ -34,6 +34,7 @@ Json adapt(const Json& spec) {
   Json done = {{"examples", learner.strata().size()},
                {"folds", outcome.folds},
                {"steps", outcome.steps},
+               {"method", outcome.method},
                {"accepted", outcome.accepted},
                {"reason", outcome.reason},
                {"held_out", outcome.held_out},
