@@ -91,7 +91,7 @@ class _Headed(nn.Module):
 
 
 _NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "digits": (digits.model, (1, 28, 28)),
+    "digits": (digits.model, (1, 8, 8)),
     "ResNet-20": (lambda: ResNet(3), (3, 32, 32)),
     "keywords": (SpeechCNN, (1, 40, 36)),
     "Conv4": (_Headed, (1, 28, 28)),

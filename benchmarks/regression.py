@@ -91,7 +91,7 @@ def _install(home: Home, target: Target, runtime: str, model: str) -> tuple[Boar
     job = stages.load(Request(f"regression:{model}", "toolkit.examples.digits:task", runtime), target, watch)
     board = stages.probe(home, target, job, watch)
     as_it_is = Compacted(job.network.backbone, job.dense_head, digest(job.key, "as it is"))
-    bundle = stages.export(job, board, as_it_is, MAX_FORGETTING, watch)
+    bundle = stages.export(job, board, as_it_is, MAX_FORGETTING, 0, watch)
     stages.install(board, bundle, None, watch)
     return board, bundle
 

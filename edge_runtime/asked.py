@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .classes import Rows, rows_for, rows_of_release
 from .errors import EdgeRuntimeError
 from .learning import JITTER, LEARNING_RATE, MOST_SECONDS
 from .methods import AUTO, METHODS, what_hinders
@@ -16,7 +18,8 @@ _WHERE = "model.learn(...)"
 @dataclass(frozen=True)
 class Asked:
     """Steps of training, seconds, and the share of the score of what it knew before that may be lost: None is as usual
-    for the release, and no limit of seconds. `method` is one of METHODS.
+    for the release, and no limit of seconds. `method` is one of METHODS; `classes` are the names that are told apart
+    from then on, None: those of now.
     """
 
     method: str = AUTO
@@ -24,6 +27,7 @@ class Asked:
     seconds: float | None = None
     max_forgetting: float | None = None
     seed: int = 0
+    classes: Sequence[str] | None = None
 
 
 def require_sound(asked: Asked) -> None:
@@ -52,13 +56,27 @@ def require_possible(asked: Asked, state: State) -> None:
         raise EdgeRuntimeError(why, where=_WHERE, next=f"Leave method={asked.method!r} out: it learns as it can.")
 
 
-def spec_of(asked: Asked, state: State, threads: int) -> dict[str, Any]:
+def rows_of(asked: Asked, state: State) -> Rows:
+    """Which class each row of the head is to be of. Raises EdgeRuntimeError."""
+    if asked.classes is None:
+        return state.rows
+    if not state.manifest["learn"]["starts"] or "spare_classes" not in state.manifest:
+        raise EdgeRuntimeError(
+            "the release tells apart the classes that it came with",
+            where=_WHERE,
+            next="Leave classes out; deploy --set adaptation.spare_classes=N makes room for N that are new.",
+        )
+    return rows_for(state.rows, asked.classes, _WHERE)
+
+
+def spec_of(asked: Asked, state: State, rows: Rows, threads: int) -> dict[str, Any]:
     """As a `Learner` takes it."""
     usual = state.manifest["learn"].get("usual", {})
     return {
         "release": state.served.folder,
         "threads": threads,
         "method": asked.method,
+        "classes": None if rows == rows_of_release(state.manifest) else rows,
         "seed": asked.seed,
         "lr": LEARNING_RATE,
         "max_forgetting": asked.max_forgetting,

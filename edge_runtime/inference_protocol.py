@@ -129,9 +129,15 @@ def _learn(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     steps = body.get("steps")
     if steps is not None and (type(steps) is not int or steps < 1):
         raise WrongRequest(400, "steps is a whole number from 1 on")
-    seconds, max_forgetting = body.get("seconds"), body.get("max_forgetting")
-    inputs, targets, method = _tensors(body), body["targets"], body.get("method", AUTO)
-    learned = model.learn(inputs, targets, method=method, steps=steps, seconds=seconds, max_forgetting=max_forgetting)
+    learned = model.learn(
+        _tensors(body),
+        body["targets"],
+        classes=body.get("classes"),
+        method=body.get("method", AUTO),
+        steps=steps,
+        seconds=body.get("seconds"),
+        max_forgetting=body.get("max_forgetting"),
+    )
     return vars(learned)
 
 

@@ -19,7 +19,8 @@ def read_by_learning(learn):  # type: ignore[no-untyped-def]
 
 
 class Learner:
-    """`step_ms` are the times of the training steps so far. `guard` are inputs and targets of what the network knew
+    """`step_ms` are the times of the training steps so far. `classes` are those of the head's rows, if the release has
+    others. `guard` are inputs and targets of what the network knew
     before, if the release has such, of whose score it may lose `may_forget`.
     """
 
@@ -32,7 +33,7 @@ class Learner:
             learn[key] for key in ("trainables", "starts", "batch", "most")
         )
         self.eps, self.state, self.measure = learn["eps"], learn["state"], manifest.get("measure") or "score"
-        self.method = spec.get("method") or AUTO
+        self.method, self.classes = spec.get("method") or AUTO, spec.get("classes")
         heads = of_head(self.names)
         self.has_cores = not all(heads)
         self._still = [self.method == HEAD and not each for each in heads]

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from .classes import CLASSES, packed
 from .guard import EVERY, Reached, as_installed, remembering
 from .methods import AUTO, CORES, HEAD, PROTOTYPE
 
@@ -74,7 +75,10 @@ def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type
     if why:
         return {**result, "reason": why}, None
     step, parameters = trained
-    return {**result, "steps": step, "accepted": True}, dict(zip(learner.names, parameters))
+    learned = dict(zip(learner.names, parameters))
+    if learner.classes is not None:
+        learned[CLASSES] = packed(learner.classes)
+    return {**result, "steps": step, "accepted": True}, learned
 
 
 def _train_on_all(learner, steps, stream, guard, emit, deadline):  # type: ignore[no-untyped-def]

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import journal, learned, profiles, switching
-from .asked import Asked, require_possible, require_sound, spec_of
+from .asked import Asked, require_possible, require_sound, rows_of, spec_of
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner, read_by_learning
@@ -140,6 +140,7 @@ class Model:
         inputs: Any,
         targets: Any,
         *,
+        classes: Sequence[str] | None = None,
         method: str = AUTO,
         steps: int | None = None,
         seconds: float | None = None,
@@ -150,23 +151,25 @@ class Model:
         """Learn anew, from these examples alone, on top of the release as installed; calls go on meanwhile.
 
         `inputs`: (N, ...) of the only input, or such arrays by name. `targets`: names of classes, or an array as the
-        release's target is. By `method` a head is made of them (prototype) or trained (head), or cores and head are
-        (cores); auto: what gains. It serves from then on if examples that were held out in turn gain. It learns as much
-        as `seconds` allow, and keeps nothing after them. Of the score of what it knew before it loses `max_forgetting`
-        at most, else what the release says. Raises EdgeRuntimeError for what does not fit, and where the release does
-        not learn.
+        release's target is. `classes` names all that are told apart from then on, where the release has room for new
+        ones; None: those of now. By `method` a head is made of the examples (prototype) or trained (head), or cores and
+        head are (cores); auto: what gains. It serves from then on if examples that were held out in turn gain. It
+        learns as much as `seconds` allow, and keeps nothing after them. Of the score of what it knew before it loses
+        `max_forgetting` at most, else what the release says. Raises EdgeRuntimeError for what does not fit, and where
+        the release does not learn.
         """
-        asked = Asked(method, steps, seconds, max_forgetting, seed)
+        asked = Asked(method, steps, seconds, max_forgetting, seed, classes)
         require_sound(asked)
         with learned.learning(self._root):
             now, deadline = self.now(), Deadline(seconds)
             profile = profiles.active(now.served)
-            support = support_of(now.manifest, now.entries, inputs, targets)
+            rows = rows_of(asked, now)
+            support = support_of(now.manifest, now.entries, inputs, targets, rows)
             learned.require_writable(now.served)
             require_whole(now.served, now.manifest, read_by_learning(now.manifest["learn"]))
             require_possible(asked, now)
             try:
-                spec = spec_of(asked, now, self._threads)
+                spec = spec_of(asked, now, rows, self._threads)
                 learner = Learner(spec, now.manifest, load_tensors(now.served.folder, None), support)
                 wanted = steps or now.manifest["learn"].get("usual", {}).get("steps") or USUAL_STEPS
                 result, values = learn(learner, support["strata"], wanted, on_event, deadline)

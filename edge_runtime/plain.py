@@ -1,12 +1,14 @@
 """What a board serves as plain files at a path that stays: a program, and beside it what fills its holes.
 
 `model` in our folder leads to `adapted/DIGEST/STATE`, which holds the release's own program and manifest (no more bytes
-on the disk) and `holes.bin`, where the program says that its external data lie. A state is `installed`, or what was
+on the disk) and `holes.bin`, where the program says that its external data lie; and `classes.json` where what was
+learned tells others apart: a name a value of the output, or null. A state is `installed`, or what was
 learned, by the beginning of its SHA-256. The host leads `model` there, too (`toolkit/devices/releases/plain.py`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from .classes import CLASSES, CLASSES_FILE, rows_of_classes
 from .digests import read_manifest, sha256
 from .release import fill_holes, load_tensors
 from .served import Served, look
@@ -40,14 +43,18 @@ def write_plain(served: Served, learned: str | None) -> str | None:
     One that is there and damaged is mended. None for a release of before: its program does not say where its holes lie.
     Raises OSError where the disk is full.
     """
-    manifest = read_manifest(served.folder)
+    manifest, tensors = read_manifest(served.folder), load_tensors(served.folder, learned)
     program = manifest["infer"]["program"]
-    data = _laid_out(fill_holes(manifest, load_tensors(served.folder, learned)))
+    data = _laid_out(fill_holes(manifest, tensors))
+    own = {HOLES: data}
+    if CLASSES in tensors:
+        own[CLASSES_FILE] = json.dumps(rows_of_classes(manifest, tensors)).encode()
     if data and not _names(os.path.join(served.folder, program), HOLES.encode()):
         return None
     folder = os.path.join(served.root, "adapted", served.digest, state_of(learned))
     shared = [program, "manifest.json"]
-    if _holds(os.path.join(folder, HOLES), data) and all(_same(served.folder, folder, name) for name in shared):
+    is_whole = all(_holds(os.path.join(folder, name), values) for name, values in own.items())
+    if is_whole and all(_same(served.folder, folder, name) for name in shared):
         return folder
     part = f"{folder}.{os.getpid()}.part"
     try:
@@ -55,10 +62,11 @@ def write_plain(served: Served, learned: str | None) -> str | None:
         os.makedirs(part)
         for name in shared:
             _share(os.path.join(served.folder, name), os.path.join(part, name))
-        _write(os.path.join(part, HOLES), data)
+        for name, values in own.items():
+            _write(os.path.join(part, name), values)
         sync_folder(part)
         if os.path.isdir(folder):  # it is damaged
-            for name in (*shared, HOLES):
+            for name in (*shared, *own):
                 os.replace(os.path.join(part, name), os.path.join(folder, name))
         else:
             os.rename(part, folder)

@@ -6,10 +6,12 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from .classes import Rows, names_of, rows_of_classes
 from .counters import Counters
 from .errors import EdgeRuntimeError
 from .inputs import Entry, entry_of, rows_of_all
@@ -28,6 +30,7 @@ class State:
     entries: list[Entry]
     run: Program
     counters: Counters
+    rows: Rows
 
     def __call__(self, /, *inputs: Any, **named: Any) -> np.ndarray:
         """As `Model` does."""
@@ -35,8 +38,12 @@ class State:
             rows, alone = rows_of_all(self.entries, inputs, named)
             if len(rows[0]) == 1:
                 output = self._timed(rows)
-                return output[0] if alone else output
-            return np.concatenate([self._timed([each[row : row + 1] for each in rows]) for row in range(len(rows[0]))])
+            else:
+                parts = [self._timed([each[row : row + 1] for each in rows]) for row in range(len(rows[0]))]
+                output = np.concatenate(parts)
+            if self._places is not None:
+                output = output[:, self._places]
+            return output[0] if alone else output
         except EdgeRuntimeError:
             self.counters.refused()
             raise
@@ -44,7 +51,13 @@ class State:
     @property
     def classes(self) -> list[str]:
         """In the order of the logits."""
-        return list(self.manifest["classes"])
+        return names_of(self.rows)
+
+    @cached_property
+    def _places(self) -> list[int] | None:
+        """Rows of the head that are of classes, where some are not."""
+        places = [place for place, name in enumerate(self.rows) if name is not None]
+        return places if len(places) < len(self.rows) else None
 
     def info(self) -> dict[str, Any]:
         """Release, runtime, whether it learned, ports, classes, how inputs are made of files."""
@@ -53,11 +66,15 @@ class State:
             "release": self.served.digest,
             "adapted": self.served.state is not None,
             "inputs": self.manifest["inputs"],
-            "outputs": self.manifest["outputs"][:1],
+            "outputs": [self._output()],
             "classes": self.classes,
             "learns": self.manifest["learn"] is not None,
             **told,
         }
+
+    def _output(self) -> dict[str, Any]:
+        first: dict[str, Any] = self.manifest["outputs"][0]
+        return first if self._places is None else {**first, "shape": [len(self._places)]}
 
     def _timed(self, rows: list[np.ndarray]) -> np.ndarray:
         started = time.perf_counter()
@@ -83,7 +100,7 @@ def load_state(served: Served, threads: int, before: State | None = None) -> Sta
             next=f"Call it by {served.root}/lib/libedge_runtime.so, or deploy --runtime onnxruntime.",
         )
     try:
-        run = load_inference(served.folder, manifest, tensors, threads)
+        run, rows = load_inference(served.folder, manifest, tensors, threads), rows_of_classes(manifest, tensors)
     except ImportError as error:
         raise EdgeRuntimeError(
             f"its runtime cannot be imported: {error}", where=served.folder, next="pip install onnxruntime numpy"
@@ -96,7 +113,8 @@ def load_state(served: Served, threads: int, before: State | None = None) -> Sta
         ) from None
     entries = [entry_of(port, manifest.get("preprocessing")) for port in manifest["inputs"]]
     same = before is not None and before.served.digest == served.digest
-    return State(served, manifest, entries, run, before.counters if before and same else _counters(served, manifest))
+    counters = before.counters if before and same else _counters(served, manifest)
+    return State(served, manifest, entries, run, counters, rows)
 
 
 def _counters(served: Served, manifest: dict[str, Any]) -> Counters:

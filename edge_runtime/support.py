@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .classes import names_of
 from .errors import EdgeRuntimeError
 from .inputs import Entry, entry_of, rows_of
 
@@ -34,9 +35,12 @@ def read_npz(path: str) -> tuple[Any, Any]:
 
 
 def support_of(
-    manifest: Mapping[str, Any], entries: Sequence[Entry], inputs: Any, targets: Any
+    manifest: Mapping[str, Any], entries: Sequence[Entry], inputs: Any, targets: Any, rows: Sequence[str | None]
 ) -> dict[str, np.ndarray]:
-    """`inputs.*`, `targets.*` and `strata`, of which as many are held out in turn. Raises EdgeRuntimeError."""
+    """`inputs.*`, `targets.*` and `strata`, of which as many are held out in turn; `rows` of the head are of classes.
+
+    Raises EdgeRuntimeError.
+    """
     learn = manifest["learn"]
     if learn is None:
         raise EdgeRuntimeError(
@@ -49,8 +53,8 @@ def support_of(
         wanted = "; ".join(entry.said() for entry in entries)
         raise EdgeRuntimeError(f"was given {', '.join(given)}", where=_WHERE, next=f"Give a dict of arrays: {wanted}.")
     found = {entry.name: rows_of(entry, given[entry.name])[0] for entry in entries}
-    target, classes = learn["target"], _classes(manifest)
-    y = _labels(targets, classes) if classes else _values(targets, target)
+    target, classes = learn["target"], names_of(rows) if classifies(manifest) else []
+    y = _labels(targets, classes, rows) if classes else _values(targets, target)
     if any(len(rows) != len(y) for rows in found.values()):
         counts = ", ".join(str(len(rows)) for rows in found.values())
         raise EdgeRuntimeError(
@@ -66,15 +70,15 @@ def support_of(
     return {**arrays, "targets." + target["name"]: y, "strata": y if classes else np.zeros(len(y), np.int64)}
 
 
-def _classes(manifest: Mapping[str, Any]) -> list[str]:
+def classifies(manifest: Mapping[str, Any]) -> bool:
     """Releases of before do not say what they are judged by: those with labels classified."""
     target = manifest["learn"]["target"]
     labels = not target["shape"] and target["dtype"] == "int64"
-    return list(manifest["classes"]) if labels and manifest.get("measure") in (None, "accuracy") else []
+    return labels and manifest.get("measure") in (None, "accuracy")
 
 
-def _labels(targets: Any, classes: list[str]) -> np.ndarray:
-    """Names, or numbers that are names throughout, or places of names in `classes`, as places."""
+def _labels(targets: Any, classes: list[str], rows: Sequence[str | None]) -> np.ndarray:
+    """Names, or numbers that are names throughout, or places of names in `classes`, as rows."""
     known: dict[Any, int] = {name: place for place, name in enumerate(classes)}
     given = _array(targets).reshape(-1).tolist()
     numbered = all(type(label) is int and str(label) in known for label in given)
@@ -85,9 +89,11 @@ def _labels(targets: Any, classes: list[str]) -> np.ndarray:
         raise EdgeRuntimeError(
             f"{wrong[0]!r} is none of its classes" if wrong else f"has no example of {classes[absent[0]]}",
             where=_WHERE,
-            next="Give examples of every class, by name: {}; a new one takes a deployment.".format(", ".join(classes)),
+            next="Give examples of every class, by name: {}; classes=[...] says which there are to be.".format(
+                ", ".join(classes)
+            ),
         )
-    return np.array(places, np.int64)
+    return np.array([rows.index(classes[place]) for place in places], np.int64)
 
 
 def _array(targets: Any) -> np.ndarray:

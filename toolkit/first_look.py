@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_runtime.classes import names_of, rows_of_release
 from toolkit.adaptation.on_device import infer_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
+from toolkit.devices.releases.classes import served_rows
 from toolkit.devices.releases.fetch import has_learned, opened
 from toolkit.inputs import Port
 from toolkit.objectives import CLASSIFICATION
@@ -45,10 +47,12 @@ def look(home: Home, target: Target, file: Path, *, as_installed: bool, on_note:
         said = manifest.get("preprocessing")  # releases of before say nothing of it
         ports = [Port(port["name"], tuple(port["shape"]), port["dtype"]) for port in manifest["inputs"]]
         inputs = inputs_from(file, read_told(said, found.folder) if said else None, ports)
+        adapted = not as_installed and has_learned(home, digest)
+        rows = served_rows(home, found) if adapted else rows_of_release(manifest)
     runtime = RUNTIMES[manifest["runtime"]]
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
-    adapted = not as_installed and has_learned(home, digest)
     outputs = infer_on_device(agent, digest, inputs, adapted=adapted, threads=target.threads).numpy()
-    classes = tuple(manifest["classes"])
-    classifies = manifest.get("measure") == CLASSIFICATION.measure and outputs.shape[1:] == (len(classes),)
-    return Look(digest, adapted, outputs, classes if classifies else ())
+    if manifest.get("measure") != CLASSIFICATION.measure or outputs.shape[1:] != (len(rows),):
+        return Look(digest, adapted, outputs, ())
+    named = [place for place, name in enumerate(rows) if name is not None]
+    return Look(digest, adapted, outputs[:, named], tuple(names_of(rows)))

@@ -1,21 +1,24 @@
 """A board learns from further examples what it serves, without the model that it came from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from edge_runtime.classes import Rows, names_of, rows_for, rows_of_release
+from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.learning import JITTER, USUAL_STEPS
 from edge_runtime.methods import what_hinders
+from edge_runtime.support import classifies
 from toolkit.adaptation.on_device import Training, adapt_from, adapt_on_device
 from toolkit.devices.equip import equip
 from toolkit.devices.home import Home
+from toolkit.devices.releases.classes import served_rows
 from toolkit.devices.releases.fetch import Fetched, opened
 from toolkit.errors import BadInput
 from toolkit.inputs import Port
-from toolkit.objectives import CLASSIFICATION
 from toolkit.preprocessing import TOKENIZER, read_told
 from toolkit.runtimes import RUNTIMES
 from toolkit.targets import Target
@@ -44,6 +47,14 @@ class Learnt:
 
 
 @dataclass(frozen=True)
+class ClassesAsked:
+    """Names of classes that are new, and of those that go."""
+
+    add: Sequence[str] = ()
+    remove: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class OnBoard:
     """Examples in an .npz on the board, which they never leave."""
 
@@ -55,6 +66,7 @@ def learn_on_board(
     target: Target,
     source: Path | OnBoard,
     *,
+    classes: ClassesAsked,
     method: str,
     steps: int | None,
     seconds: float | None,
@@ -82,9 +94,10 @@ def learn_on_board(
                 where="--max-forgetting",
                 next="Leave it out; docs/on-the-board.md (Learning there) says which releases carry some.",
             )
-        examples = _examples(source, found) if isinstance(source, Path) else None
-        classes = manifest["classes"] if _classifies(manifest) else []
-        for doubt in doubts(examples, classes, "examples") if examples else []:
+        rows = _rows(home, found, classes)
+        examples = _examples(source, found, rows) if isinstance(source, Path) else None
+        named = names_of(rows) if classifies(manifest) else []
+        for doubt in doubts(examples, named, "examples") if examples else []:
             on_note(doubt)
     runtime, usual = RUNTIMES[manifest["runtime"]], manifest["learn"].get("usual", {})
     agent = equip(home, target, runtime.name, runtime.agent, on_note).agent
@@ -100,13 +113,16 @@ def learn_on_board(
             on_progress(done, (folds + 1) * wanted)
 
     jitter = usual.get("jitter") or _jitter(manifest)
-    how = Training(wanted, jitter, target.threads, seed, seconds, max_forgetting, memory_bytes, method)
+    own = None if rows == rows_of_release(manifest) else rows
+    how = Training(wanted, jitter, target.threads, seed, seconds, max_forgetting, memory_bytes, method, own)
     if examples is None:
         assert isinstance(source, OnBoard)
         said = adapt_from(agent, digest, source.path, how, on_event=on_event, on_note=on_note)
     else:
-        strata = examples.y if _classifies(manifest) else torch.zeros(len(examples), dtype=torch.int64)
-        said = adapt_on_device(agent, digest, examples.x, examples.y, strata, how, on_event=on_event, on_note=on_note)
+        y, strata = examples.y, torch.zeros(len(examples), dtype=torch.int64)
+        if named:
+            y = strata = torch.tensor([rows.index(name) for name in named])[examples.y]
+        said = adapt_on_device(agent, digest, examples.x, y, strata, how, on_event=on_event, on_note=on_note)
     return Learnt(
         digest,
         said["examples"],
@@ -146,13 +162,39 @@ def _require_learning(source: Path | OnBoard, found: Fetched) -> None:
         )
 
 
-def _examples(source: Path, found: Fetched) -> Examples:
+def _rows(home: Home, found: Fetched, asked: ClassesAsked) -> Rows:
+    """Which class each row of the head is to be of. Raises BadInput."""
+    rows = served_rows(home, found)
+    if not asked.add and not asked.remove:
+        return rows
+    manifest, names = found.manifest, names_of(rows)
+    where = " ".join(
+        [*(f"--add-class {name}" for name in asked.add), *(f"--remove-class {name}" for name in asked.remove)]
+    )
+    if not classifies(manifest) or not manifest["learn"]["starts"] or "spare_classes" not in manifest:
+        raise BadInput(
+            f"release {found.digest[:12]} tells apart what it came with",
+            where=where,
+            next="Deploy a --task that has the classes which there are to be.",
+        )
+    if unknown := [name for name in asked.remove if name not in names]:
+        raise BadInput(f"{unknown[0]} is none of its classes: {', '.join(names[:8])}", where=where, next="Name one.")
+    if known := [name for name in asked.add if name in names]:
+        raise BadInput(f"{known[0]} is one of its classes", where=where, next="Leave it out.")
+    try:
+        return rows_for(rows, [*(name for name in names if name not in asked.remove), *asked.add], where)
+    except EdgeRuntimeError as error:
+        raise BadInput(error.what, where=where, next=error.next) from None
+
+
+def _examples(source: Path, found: Fetched, rows: Rows) -> Examples:
     manifest = found.manifest
     said = manifest.get("preprocessing")
     ports = [_port(each) for each in manifest["inputs"]]
-    classes = manifest["classes"] if _classifies(manifest) else []
+    classes = names_of(rows) if classifies(manifest) else []
     made = read_told(said, found.folder) if said else None
-    examples = labelled_from(source, made, ports, _port(manifest["learn"]["target"]), classes)
+    room = rows.count(None)
+    examples = labelled_from(source, made, ports, _port(manifest["learn"]["target"]), classes, room)
     if manifest["learn"]["starts"] and len(examples) > manifest["learn"]["most"]:
         raise BadInput(
             f"has {len(examples)} examples; release {found.digest[:12]} takes {manifest['learn']['most']} at most",
@@ -160,13 +202,6 @@ def _examples(source: Path, found: Fetched) -> Examples:
             next="Give fewer.",
         )
     return examples
-
-
-def _classifies(manifest: dict[str, Any]) -> bool:
-    """Releases of before do not say what they are judged by: those with labels classified."""
-    target = manifest["learn"]["target"]
-    labels = not target["shape"] and target["dtype"] == "int64"
-    return labels and manifest.get("measure") in (None, CLASSIFICATION.measure)
 
 
 def _port(said: dict[str, Any]) -> Port:

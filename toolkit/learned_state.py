@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
+from edge_runtime.classes import CLASSES, rows_of_classes, rows_of_release
 from edge_runtime.release import load_tensors
 from edge_runtime.tensors import write_arrays
 from toolkit.devices import journal
@@ -136,11 +137,24 @@ def _require_fit(
     file: Path, manifest: dict[str, Any], tensors: dict[str, np.ndarray], arrays: dict[str, np.ndarray]
 ) -> None:
     learned = manifest["learn"]["trainables"] if manifest["learn"] else []
+    _require_classes(file, manifest, arrays)
     for name, array in arrays.items():
+        if name == CLASSES:
+            continue
         if name not in learned or array.shape != tensors[name].shape or array.dtype != np.float32:
             raise BadInput(f"{name} is nothing that the release learns", where=str(file), next="Pull it again.")
         if not np.isfinite(array).all():
             raise BadInput(f"{name} holds what is no number", where=str(file), next="Pull it again.")
+
+
+def _require_classes(file: Path, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """One name or none a row of the head."""
+    try:
+        rows = rows_of_classes(manifest, arrays)
+    except ValueError:
+        rows = []
+    if len(rows) != len(rows_of_release(manifest)):
+        raise BadInput("holds other classes than the release has room for", where=str(file), next="Pull it again.")
 
 
 def _state(digest: str, data: bytes, arrays: dict[str, np.ndarray]) -> LearnedState:

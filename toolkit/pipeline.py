@@ -154,7 +154,7 @@ def release(
     planned = stages.allocate(board, job, profile, budget, request, watch)
     for tries_left in range(smaller_tries, -1, -1):
         compact = stages.compress(job, planned, request, watch)
-        bundle = stages.export(job, board, compact, request.max_forgetting, watch)
+        bundle = stages.export(job, board, compact, request.max_forgetting, request.spare_classes, watch)
         stages.install(board, bundle, request.sign, watch)
         verified = stages.verify(board, bundle, planned.budget, watch)
         if smaller_tries:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.classes import Rows, rows_of_classes
 from edge_runtime.release import fill_holes, load_tensors
 from toolkit.devices.home import Home
 from toolkit.devices.releases.fetch import fetch, fetch_learned, opened
@@ -16,7 +17,10 @@ from toolkit.runtimes.bundle import TENSORS
 
 @dataclass(frozen=True)
 class PlainProgram:
-    """A file that stock ONNX Runtime or ExecuTorch loads. Ports are dicts of name, dtype and shape of one example."""
+    """A file that stock ONNX Runtime or ExecuTorch loads. Ports are dicts of name, dtype and shape of one example.
+
+    `classes` has a name a value of the first output, None where that is of no class yet.
+    """
 
     release: str
     runtime: str
@@ -24,7 +28,7 @@ class PlainProgram:
     bytes: int
     inputs: list[dict[str, Any]]
     outputs: list[dict[str, Any]]
-    classes: list[str]
+    classes: Rows
 
 
 def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bool = False) -> PlainProgram:
@@ -45,8 +49,10 @@ def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bo
         fetch(home, found.releases, digest, [program, TENSORS], folder)
         learned = fetch_learned(home, digest, folder) if adapted else None
         try:
-            values = fill_holes(manifest, load_tensors(str(folder), str(learned) if learned else None))
-            told = {"classes": json.dumps(manifest["classes"]), "release": digest, "adapted": json.dumps(adapted)}
+            tensors = load_tensors(str(folder), str(learned) if learned else None)
+            values = fill_holes(manifest, tensors)
+            rows = rows_of_classes(manifest, tensors)
+            told = {"classes": json.dumps(rows), "release": digest, "adapted": json.dumps(adapted)}
             data = runtime.fill((folder / program).read_bytes(), manifest["infer"]["holes"], values, told)
         except (ValueError, KeyError) as error:
             raise BoardError(
@@ -55,9 +61,7 @@ def write_plain(home: Home, to: Path, *, release: str | None = None, adapted: bo
                 next="Run the deployment that made it again, with this version of the toolkit.",
             ) from None
     write_whole(to, data)
-    return PlainProgram(
-        digest, runtime.name, adapted, len(data), manifest["inputs"], manifest["outputs"], manifest["classes"]
-    )
+    return PlainProgram(digest, runtime.name, adapted, len(data), manifest["inputs"], manifest["outputs"], rows)
 
 
 def write_whole(to: Path, data: bytes) -> None:

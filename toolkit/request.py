@@ -41,7 +41,7 @@ class Request:
     varies examples in ways that the dense network does not mind; `recovery_rate` is the highest learning rate
     of recovery, and None gives each tensor one by its size; `precision` auto offers the allocator every precision that
     the board gains from, if it can choose one; `reading` is what becomes of the task's files; without `adapt` the board
-    does not learn.
+    does not learn; it may learn `spare_classes` that the task has not.
     """
 
     model: str = "toolkit.examples.digits:model"
@@ -54,6 +54,7 @@ class Request:
     distill: Recipe = DEFAULT_RECIPE
     adapt_steps: int | None = None
     max_forgetting: float = MAX_FORGETTING
+    spare_classes: int = 0
     sign: Path | None = None
     profile_budget_s: float | None = None
     policy: Path | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from edge_runtime.classes import NEVER
 from edge_runtime.learning import USUAL_STEPS
 from toolkit.augmentation import Augmentation, parse_augmentation
 from toolkit.errors import BadInput
@@ -169,6 +170,13 @@ class Adaptation(_Section):
             description="Learning costs so much, at most, of the score of general data. A release carries 100 to 128 "
             "examples of that, 2 MB at most, where the network's own head answers; at 100% none.",
         )
+    )
+    spare_classes: int = Field(
+        default=Request.spare_classes,
+        ge=0,
+        le=1000,
+        description="The board may learn so many classes that the task has not: outputs have as many values more, "
+        f"which are {NEVER:g} until it does.",
     )
 
 

@@ -42,7 +42,7 @@ struct Judged {
 
 class Learner {
  public:
-  // `spec`: release, jitter, seed, lr, method (auto, prototype, head or cores). `support`: `inputs.*`, `targets.*`, and `strata`, of which as many are held out in
+  // `spec`: release, jitter, seed, lr, method (auto, prototype, head or cores), classes. `support`: `inputs.*`, `targets.*`, and `strata`, of which as many are held out in
   // turn. Throws Failure if support and release do not go together.
   Learner(const Json& spec, Tensors support);
 
@@ -62,6 +62,8 @@ class Learner {
   double seconds_of_a_step();
 
   const std::string& method() const { return method_; }
+  // Those of the head's rows, null if they are the release's own.
+  Json classes() const { return spec_.contains("classes") ? spec_.at("classes") : Json(); }
   bool has_cores() const { return has_cores_; }
   bool makes_a_head() const { return !learn_.at("starts").empty(); }
   Rows everything() const;

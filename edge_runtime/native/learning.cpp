@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 
+#include "classes.hpp"
 #include "clock.hpp"
 
 namespace edge {
@@ -200,6 +201,7 @@ std::string train_on_all(Learner& learner, const Deadline& deadline, const Heard
     if (const std::string forgets = remember(learner, reached.kept, deadline, outcome); !forgets.empty()) return forgets;
   for (std::size_t i = 0; i < learner.names().size(); ++i)
     outcome.learned.emplace_back(learner.names()[i], std::move(reached.kept.back().parameters[i]));
+  if (!learner.classes().is_null()) outcome.learned.emplace_back(kOwnClasses, packed(learner.classes()));
   return deadline.left_s() < 0 ? kTimeWasUp : "";
 }
 

@@ -152,6 +152,7 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
   const Json spec = {{"release", state->served.folder()},
                      {"seed", how.seed},
                      {"lr", kLearningRate},
+                     {"classes", state->own_classes},
                      {"jitter", jitter_of(*state, usual)}};
   Learned learned;
   try {

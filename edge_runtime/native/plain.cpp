@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -142,18 +143,21 @@ std::string write_plain(const Served& served, const std::string& learned) {
   const Json manifest = read_manifest(served.folder());
   const Json& infer = manifest.at("infer");
   if (!infer.contains("layout")) return "";
-  const Json adapted = learned.empty() ? Json() : Json(learned);
-  std::string data;
+  const Tensors tensors = load_tensors(served.folder(), learned.empty() ? Json() : Json(learned));
+  const Json classes = own_classes(tensors);
+  std::map<std::string, std::string> own;
+  if (!classes.is_null()) own[kClassesFile] = classes.dump();
   if (!infer.at("layout").is_null()) {
     require_whole(served, manifest, {infer.at("layout").get<std::string>()});  // nobody else looks at its bytes
     const std::string layout = program_path(served.folder(), infer.at("layout"));
-    data = laid_out(layout, Holes(fill_holes(manifest, load_tensors(served.folder(), adapted))));
+    if (std::string data = laid_out(layout, Holes(fill_holes(manifest, tensors))); !data.empty()) own[kHoles] = std::move(data);
   }
   const std::string folder = folder_of(served) + "/" + state_of(learned);
   const std::string shared[] = {infer.at("program").get<std::string>(), "manifest.json"};
   const bool is_whole = std::ranges::all_of(
       shared, [&](const std::string& name) { return same(served.folder() + "/" + name, folder + "/" + name); });
-  if (is_whole && (data.empty() || holds(folder + "/" + kHoles, data))) return folder;
+  const bool is_own = std::ranges::all_of(own, [&](const auto& each) { return holds(folder + "/" + each.first, each.second); });
+  if (is_whole && is_own) return folder;
   const std::string part = folder + "." + std::to_string(getpid()) + ".part";
   struct Cleared {
     const std::string& path;
@@ -162,7 +166,7 @@ std::string write_plain(const Served& served, const std::string& learned) {
   remove_folder(part);
   for (const std::string& each : {served.root + "/adapted", folder_of(served), part}) make_folder(each);
   for (const std::string& name : shared) share(served.folder() + "/" + name, part + "/" + name);
-  if (!data.empty()) write_synced(part + "/" + kHoles, data);
+  for (const auto& [name, data] : own) write_synced(part + "/" + name, data);
   sync_folder(part);
   if (std::rename(part.c_str(), folder.c_str()) == 0) {
     sync_folder(folder_of(served));

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "classes.hpp"
 #include "failure.hpp"
 #include "files.hpp"
 #include "sha256.hpp"
@@ -60,7 +61,7 @@ Tensors load_tensors(const std::string& folder, const Json& adapted) {
   Tensors tensors = read_tensors(folder + "/tensors.safetensors");
   if (adapted.is_string() && is_file(adapted.get<std::string>()))
     for (auto& [name, tensor] : read_tensors(adapted.get<std::string>()).floats) {
-      if (tensors.at(name).shape != tensor.shape)
+      if (name != kOwnClasses && tensors.at(name).shape != tensor.shape)
         throw Failure("ValueError", adapted.get<std::string>() + ": '" + name + "' is " + words(tensor.shape) +
                                         ", the release's is " + words(tensors.at(name).shape));
       tensors.floats[name] = std::move(tensor);

@@ -93,7 +93,8 @@ std::shared_ptr<State> load_state(const Served& served, const State* before) {
   told->release = served.digest;
   for (const Json& port : state->manifest.at("inputs"))
     told->entries.push_back(entry_of(port, value_of(state->manifest, "preprocessing")));
-  told->classes = state->manifest.at("classes").get<std::vector<std::string>>();
+  told->classes = rows_of_classes(state->manifest, tensors);
+  state->own_classes = own_classes(tensors);
   state->told = std::move(told);
   const bool same = before && before->served.digest == served.digest;
   state->counters = same ? before->counters : counters_for(served, state->manifest);

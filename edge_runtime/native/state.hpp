@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "classes.hpp"
 #include "counters.hpp"
 #include "entry.hpp"
 #include "program.hpp"
@@ -17,12 +18,15 @@ namespace edge {
 struct Told {
   std::string release;
   std::vector<Entry> entries;
+  // One a value of the first output, "" where it is of no class yet.
   std::vector<std::string> classes;
 };
 
 struct State {
   Served served;
   Json manifest;
+  // Null where they are the release's.
+  Json own_classes;
   std::shared_ptr<const Told> told;
   std::unique_ptr<Program> program;
   std::shared_ptr<Counters> counters;

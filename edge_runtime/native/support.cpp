@@ -33,16 +33,17 @@ void put(Tensors& tensors, const std::string& name, const Array& array) {
   if (!array.bytes.empty()) std::memcpy(tensor.values.data(), array.bytes.data(), array.bytes.size());
 }
 
+// Of rows that are free none may be given, of all others an example.
 void require_classes(const State& state, std::span<const std::int64_t> places) {
-  const auto count = static_cast<std::int64_t>(state.told->classes.size());
+  const std::vector<std::string>& rows = state.told->classes;
   const std::set<std::int64_t> seen(places.begin(), places.end());
-  const bool known = *seen.begin() >= 0 && *seen.rbegin() < count;
-  if (known && seen.size() == state.told->classes.size()) return;
   std::string what;
-  for (std::int64_t place = 0; known && place < count && what.empty(); ++place)
-    if (!seen.contains(place)) what = "has no example of " + state.told->classes[static_cast<std::size_t>(place)];
-  if (!known) what = std::to_string(*seen.begin() < 0 ? *seen.begin() : *seen.rbegin()) + " is the place of none of its classes";
-  throw refusal(kWhere, what, "Give examples of every class, 0 to " + std::to_string(count - 1) + "; a new one takes a deployment.");
+  for (const std::int64_t place : seen)
+    if (place < 0 || place >= static_cast<std::int64_t>(rows.size()) || rows[static_cast<std::size_t>(place)].empty())
+      what = std::to_string(place) + " is the place of none of its classes";
+  for (std::size_t place = 0; place < rows.size(); ++place)
+    if (what.empty() && !rows[place].empty() && !seen.contains(static_cast<std::int64_t>(place))) what = "has no example of " + rows[place];
+  if (!what.empty()) throw refusal(kWhere, what, "Give examples of every class; edge_info names them.");
 }
 
 // One target a row: a column where single values are expected, too.

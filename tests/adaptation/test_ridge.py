@@ -135,3 +135,22 @@ def test_its_program_computes_the_same(size: int) -> None:
     # Training begins softer than what is served, by a quarter: see `_TRAINED` there.
     for found, wanted in zip(made, ridge_head(features, y, weights, 3), strict=True):
         np.testing.assert_allclose(4 * found, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [3, 20], ids=["narrow", "wide"])
+def test_classes_without_examples_are_never_answered(size: int) -> None:
+    """And change nothing of the others, in torch and as a board runs it."""
+    features, y = _examples(3, 6, size)
+    rows = torch.tensor([4, 0, 2])[y]  # classes 1 and 3 have none
+    weight, bias = ridge_head(features, rows, torch.ones(18), 5)
+    for found, wanted in zip((weight, bias), ridge_head(features, y, torch.ones(18), 3), strict=True):
+        torch.testing.assert_close(found[[4, 0, 2]], wanted)
+    assert not weight[[1, 3]].any()
+    assert bias[[1, 3]].tolist() == [-1e4, -1e4]
+    program = onnxruntime.export(trace_ridge(size, 5, 18), ())
+    session = InferenceSession(program.data)
+    given = [features.numpy(), rows.numpy(), np.ones(18, np.float32)]
+    made = session.run(None, dict(zip([port.name for port in session.get_inputs()], given, strict=True)))
+    expected = ridge_head(features, rows, torch.ones(18), 5, 0.5)
+    for found, wanted in zip(made, expected, strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-3, atol=1e-4)

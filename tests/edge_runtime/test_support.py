@@ -28,4 +28,5 @@ def test_names_come_before_places(classes: str, targets: Sequence[object], place
     learn = {"target": target, "starts": [], "most": 9}
     manifest = {"learn": learn, "classes": list(classes), "measure": "accuracy"}
     x = np.zeros((len(targets), 2), np.float32)
-    assert support_of(manifest, [entry_of(_X, None)], x, targets)["targets.y"].tolist() == places
+    found = support_of(manifest, [entry_of(_X, None)], x, targets, list(classes))
+    assert found["targets.y"].tolist() == places

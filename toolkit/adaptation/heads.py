@@ -7,6 +7,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
+from edge_runtime.classes import NEVER
 from toolkit.adaptation.ridge import ridge_head
 from toolkit.inputs import Inputs
 from toolkit.models import Network, Reader
@@ -26,6 +27,15 @@ def fitted_head(backbone: nn.Module, support: Examples, classes: int) -> nn.Line
     head.weight.copy_(weight)
     head.bias.copy_(bias)
     return head
+
+
+@torch.no_grad()
+def with_room(head: nn.Linear, classes: int) -> nn.Linear:
+    """The same with rows for so many classes more, whose logits are NEVER until a board learns them."""
+    wider = nn.Linear(head.in_features, head.out_features + classes)
+    wider.weight.copy_(torch.cat([head.weight, torch.zeros(classes, head.in_features)]))
+    wider.bias.copy_(torch.cat([head.bias, torch.full((classes,), NEVER)]))
+    return wider
 
 
 @torch.no_grad()

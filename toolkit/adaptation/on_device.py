@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
+from edge_runtime.classes import Rows
 from edge_runtime.learning import LEARNING_RATE
 from edge_runtime.methods import AUTO
 from toolkit.devices import Agent, call, journal, scratch
@@ -29,7 +30,7 @@ class Training:
     and `memory_bytes` what its process may take at once.
 
     Of the score of what it knew before a board may lose `max_forgetting`; None: what the release says. `method` is
-    one of `edge_runtime.methods`.
+    one of `edge_runtime.methods`. `classes` are those of the head's rows from then on, if others than the release's.
     """
 
     steps: int
@@ -40,6 +41,7 @@ class Training:
     max_forgetting: float | None = None
     memory_bytes: int | None = None
     method: str = AUTO
+    classes: Rows | None = None
 
 
 def adapt_on_device(

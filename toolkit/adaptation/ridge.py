@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.export import ExportedProgram
 
+from edge_runtime.classes import NEVER
+
 # The inverse by Newton's iteration (Schulz 1933): after k of them it is that of 2^k steps of gradient descent, and
 # directions in which features vary by less than a 2^k-th of their variance count as little as a penalty would have it.
 _ITERATIONS = (5, 7, 9)
@@ -28,20 +30,22 @@ def ridge_head(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight (classes, d) and bias (classes,) of the least squares from standardised `features` (N, d) to classes.
 
-    Examples count where their `weights` (N,) are 1, not where they are 0. Every class has one that does, and all count
-    alike, however many they have. The strength is that by which left-out examples are told best (Allen 1974); the
-    greatest, where a class has but one. Logits of the support have the deviation `spread`. A board runs this very
-    function.
+    Examples count where their `weights` (N,) are 1, not where they are 0. All classes that have one which does count
+    alike, however many they have; logits of others are NEVER. The strength is that by which left-out examples are told
+    best (Allen 1974); the greatest, where a class has but one. Logits of the support have the deviation `spread`. A
+    board runs this very function.
     """
     # No product of a matrix and a vector: ONNX Runtime 1.31 fuses one of these wrongly.
     hot = F.one_hot(labels, classes).to(features.dtype)
     counted = weights[:, None] * hot
     # Each class as much as any other, whatever examples it has: the rare one is often what matters.
-    share = (counted / counted.sum(0)).sum(1, keepdim=True) / classes
+    there = (counted.sum(0) > 0).to(features.dtype)
+    known = there.sum()
+    share = (counted / counted.sum(0).clamp_min(1)).sum(1, keepdim=True) / known
     centre = (share * features).sum(0)
     scale = _scale(features, centre, share)
     root = torch.sqrt(share)
-    seen, wanted = root * (features - centre) * scale, root * (hot - 1 / classes)
+    seen, wanted = root * (features - centre) * scale, root * (hot - there / known)
     narrow = features.shape[1] <= features.shape[0]
     gram = seen.T @ seen if narrow else seen @ seen.T
     place = torch.arange(len(gram)) + 0 * share.sum()  # known once it runs: else programs would hold the whole matrix
@@ -54,12 +58,14 @@ def ridge_head(
             found = solver.T @ wanted
             tried.append((found, _left_out(wanted, seen @ found, (solver * seen).sum(1, keepdim=True) + share)))
     (fitted, least), *weaker = tried
-    several = counted.sum(0).min() > 1
+    several = torch.where(there > 0, counted.sum(0), len(features)).min() > 1
     for found, error in weaker:
         better = several & (error < least)
         fitted, least = torch.where(better, found, fitted), torch.where(better, error, least)
     weight = fitted.T * scale
-    return _spread(weight, 1 / classes - (weight * centre).sum(1), features, share, spread)
+    bias = there / known - (weight * centre).sum(1)
+    weight, bias = _spread(weight, bias, features, share * there / known, spread)
+    return weight, bias + NEVER * (1 - there)
 
 
 def trace_ridge(width: int, classes: int, examples: int) -> ExportedProgram:
@@ -92,10 +98,10 @@ def _left_out(wanted: torch.Tensor, told: torch.Tensor, leverage: torch.Tensor) 
 
 
 def _spread(
-    weight: torch.Tensor, bias: torch.Tensor, features: torch.Tensor, share: torch.Tensor, wanted: float
+    weight: torch.Tensor, bias: torch.Tensor, features: torch.Tensor, each: torch.Tensor, wanted: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """So that logits, which count by `each` (N, classes), have the deviation that is wanted."""
     logits = features @ weight.T + bias
-    each = share / len(bias)
     spread = torch.sqrt((each * (logits - (each * logits).sum()) ** 2).sum())
     scale = torch.where(spread > _NOTHING, wanted / spread, torch.ones(()))
     return scale * weight, scale * bias

@@ -22,7 +22,7 @@ from toolkit.devices.releases.generations import read_generations
 from toolkit.devices.releases.inventory import read_releases
 from toolkit.devices.releases.learned import undo as undo_learning
 from toolkit.errors import BadInput
-from toolkit.learn_on_board import Learnt, OnBoard, learn_on_board
+from toolkit.learn_on_board import ClassesAsked, Learnt, OnBoard, learn_on_board
 from toolkit.learned_state import give, go_to, switch_to
 from toolkit.stages import Watch
 from toolkit.targets import load_target
@@ -51,6 +51,13 @@ def adapt(
         Literal["auto", "prototype", "head", "cores"],
         typer.Option(help="A head made of the examples, a head trained, or cores and head; auto: what gains."),
     ] = "auto",
+    add_class: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A class that it did not know; the release must have room for it."),
+    ] = None,
+    remove_class: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A class that it is to know no more.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of training; else as usual for the network.")] = None,
     seconds: Annotated[
         float | None,
@@ -105,6 +112,12 @@ def adapt(
             where="--profile",
             next="Leave it out, or run the two one after the other.",
         )
+    if (add_class or remove_class) and support is None:
+        raise BadInput(
+            "classes change as the board learns from --support",
+            where="--add-class" if add_class else "--remove-class",
+            next="Give examples of every class that there is to be.",
+        )
     if seconds is not None and not seconds <= MOST_SECONDS:
         raise BadInput(f"{seconds} is more than {MOST_SECONDS}", where="--seconds", next="Give fewer.")
     board = load_target(target, host)
@@ -151,6 +164,7 @@ def adapt(
                     home,
                     board,
                     OnBoard(support.removeprefix(_BOARD)) if support.startswith(_BOARD) else Path(support),
+                    classes=ClassesAsked(add_class or (), remove_class or ()),
                     method=method,
                     steps=steps,
                     seconds=seconds,

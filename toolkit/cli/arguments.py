@@ -55,6 +55,7 @@ def request_of(
         distill=settings.recovery.distill,
         adapt_steps=settings.adaptation.steps,
         max_forgetting=settings.adaptation.max_forgetting,
+        spare_classes=settings.adaptation.spare_classes,
         sign=settings.release.sign,
         profile_budget_s=settings.profiling.budget,
         policy=_policy(settings, model.name),

@@ -3,7 +3,7 @@
 import io
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -43,7 +43,8 @@ def infer(
         np.save(written, found.outputs)
         write_whole(to, written.getvalue())
     if as_json:
-        said = {"target": board.name, "release": found.release, "adapted": found.adapted}
+        said: dict[str, Any] = {"target": board.name, "release": found.release, "adapted": found.adapted}
+        said["classes"] = list(found.classes) or None
         answers = [found.classes[best] for best in found.outputs.argmax(1)] if found.classes else None
         typer.echo(json.dumps({**said, "answers": answers, "outputs": found.outputs.tolist()}))
         return

@@ -95,8 +95,7 @@ class Verify(_Timing):
 class Adapt(_Record):
     """Learn from a file of `inputs.*`, `targets.*` and `strata`; what is accepted is written to `adapted`.
 
-    The agent in Python also takes an .npz of a user's, with `x` (or one by each input's name) and `y`.
-    """
+    The agent in Python also takes a user's .npz: `x` (or one by each input's name) and `y`."""
 
     release: str
     adapted: str
@@ -108,6 +107,7 @@ class Adapt(_Record):
     threads: PositiveInt
     seconds: PositiveFloat | None = Field(None, description="it learns as much as these allow, and keeps nothing after")
     memory_bytes: PositiveInt | None = Field(None, description="it keeps nothing where its process took more at once")
+    classes: tuple[str | None, ...] | None = Field(None, description="of the head's rows, if not the release's")
     max_forgetting: NonNegativeFloat | None = Field(None, description="as a share; else as the release says")
     method: Literal["auto", "prototype", "head", "cores"] = Field("auto", description="of head, or cores and head")
 

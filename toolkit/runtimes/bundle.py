@@ -157,6 +157,7 @@ def write_bundle(
     hindrance: str | None = None,
     measure: str | None = None,
     preprocessing: Preprocessing | None = None,
+    spare_classes: int = 0,
 ) -> None:
     """Write programs, tensors, acceptance outputs and manifest into `folder`.
 
@@ -164,7 +165,8 @@ def write_bundle(
     board must give is, of fp32, what the modules compute, which also proves the export; of what is coarser, what this
     very program gives on this machine: the tolerance is of two machines that run one program.
     `hindrance` says why there is no learning, if something stood against it; `measure` what outputs are judged by;
-    `preprocessing`, with its tokenizer, how inputs are made of files.
+    `preprocessing`, with its tokenizer, how inputs are made of files; `spare_classes` how many rows of the head, its
+    last, are of no class yet.
     """
     programs = {"infer": inference, **dict(learning.programs() if learning else ())}
     for name, program in programs.items():
@@ -185,6 +187,7 @@ def write_bundle(
         "runtime": runtime.name,
         "runtime_version": runtime_version,
         "classes": list(classes),
+        "spare_classes": spare_classes,
         "measure": measure,
         "preprocessing": preprocessing.told() if preprocessing else None,
         "inputs": [vars(port) for port in acceptance.ports],

@@ -3,8 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
+from toolkit.adaptation.heads import with_room
 from toolkit.cache import cached, digest
 from toolkit.errors import BadInput
+from toolkit.models import Reader
 from toolkit.runtimes import Program
 from toolkit.runtimes.arithmetic import Quantisation, without_int8
 from toolkit.runtimes.bundle import Bundle, export_inference, read_bundle, write_bundle
@@ -23,7 +27,9 @@ from toolkit.stages.watch import Watch
 _ACCEPTANCE_EXAMPLES = 8
 
 
-def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, watch: Watch) -> Bundle:
+def export(
+    job: Job, board: Board, compact: Compacted, max_forgetting: float, spare_classes: int, watch: Watch
+) -> Bundle:
     """Export for the runtime; a bundle that was exported before is reused."""
     with watch.stage("export"):
         version = board.runtime_version
@@ -42,14 +48,15 @@ def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, wa
         tokenizer = preprocessing.tokenizer.read_bytes() if preprocessing and preprocessing.tokenizer else b""
         made = preprocessing.told() if preprocessing else None
         guarded = guard(job, max_forgetting, watch)
-        key = digest(compact.key, job.runtime.name, version, arch, made, tokenizer, max_forgetting, code)
+        spare, head = _with_room(job, compact, spare_classes, watch)
+        key = digest(compact.key, job.runtime.name, version, arch, made, tokenizer, max_forgetting, spare, code)
 
         def write(folder: Path) -> None:
             support = job.task.support
             watch.progress.advance(0, 2)
-            inference = export_inference(job.runtime, compact.backbone, compact.head, job.example, compact.quantisation)
+            inference = export_inference(job.runtime, compact.backbone, head, job.example, compact.quantisation)
             watch.progress.advance(1, 2)
-            model = compact.backbone, compact.head, job.start
+            model = compact.backbone, head, job.start
             learning: Learning | None = None
             hindrance: str | None = None
             try:
@@ -67,7 +74,7 @@ def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, wa
                     version,
                     arch,
                     compact.backbone,
-                    compact.head,
+                    head,
                     job.task.classes,
                     support.x[:_ACCEPTANCE_EXAMPLES],
                     inference,
@@ -76,6 +83,7 @@ def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, wa
                     hindrance=hindrance,
                     measure=job.objective.measure,
                     preprocessing=preprocessing,
+                    spare_classes=spare,
                 )
 
         folder, watch.was_cached = cached("bundles", key, write)
@@ -85,6 +93,16 @@ def export(job: Job, board: Board, compact: Compacted, max_forgetting: float, wa
         if bundle.left_in_fp32:
             watch.note_once(without_int8(bundle.left_in_fp32, job.runtime.name))
         return bundle
+
+
+def _with_room(job: Job, compact: Compacted, spare_classes: int, watch: Watch) -> tuple[int, Reader]:
+    """So many rows more for classes that a board may learn, and the head with them; none where it makes no head."""
+    if not spare_classes:
+        return 0, compact.head
+    if job.start != "fitted" or not isinstance(compact.head, nn.Linear):
+        watch.note("there is no room for new classes: the network keeps the outputs that it came with")
+        return 0, compact.head
+    return spare_classes, with_room(compact.head, spare_classes)
 
 
 def _leaving(quantisation: Quantisation, program: Program) -> Quantisation:

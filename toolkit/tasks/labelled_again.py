@@ -19,11 +19,12 @@ _SAVE = "Save x and y."
 
 
 def labelled_from(
-    source: Path, made: Preprocessing | None, ports: Sequence[Port], target: Port, classes: Sequence[str]
+    source: Path, made: Preprocessing | None, ports: Sequence[Port], target: Port, classes: Sequence[str], room: int = 0
 ) -> Examples:
     """A folder `class/*`, a `.csv` or `.jsonl` with a label, or a `.npz` with the network's inputs (or x) and y.
 
-    Labels are names of `classes`; without classes y is what the network learns from. Raises BadInput.
+    Labels are names of `classes`; without classes y is what the network learns from. There is `room` for so many more.
+    Raises BadInput.
     """
     if source.is_dir():
         x, labels = _from_folder(source, made, ports)
@@ -55,7 +56,9 @@ def labelled_from(
         raise BadInput(
             f"{place}: {name} is none of the release's classes: {', '.join(classes[:8])}{', ...' * (len(classes) > 8)}",
             where=str(source),
-            next="Deploy again with a --task that has it: a head for more classes is made there.",
+            next=f"--add-class {name} takes it as a new one; there is room for {room} more."
+            if room
+            else f"Deploy again with a --task that has {name}, or --set adaptation.spare_classes=N for N new ones.",
         )
     if len(labels) != len(x):
         raise BadInput(f"has {len(x)} examples and {len(labels)} labels", where=str(source), next="Give one for each.")
@@ -63,7 +66,7 @@ def labelled_from(
         raise BadInput(
             f"has no example of {', '.join(absent[:8])}{', ...' * (len(absent) > 8)}",
             where=str(source),
-            next="Give examples of every class: the board learns anew from these alone.",
+            next="Give examples of every class: the board learns anew from these alone. --remove-class takes one away.",
         )
     return Examples(x, torch.tensor([known[name] for _, name in labels]))
 

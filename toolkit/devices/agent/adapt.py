@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from edge_runtime.classes import rows_of_release
 from edge_runtime.digests import read_manifest
 from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.inputs import entry_of
@@ -18,12 +19,13 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
     """`spec`: release, support (file of `inputs.*`, `targets.*`, `strata`; or an .npz as applications have it), adapted
     (file to write), steps, lr, seed, threads, jitter: noise for an input, by its name, as a share of its deviation;
     seconds and bytes of memory that it may take, if any; how much it may forget, if not what the release says; and
-    by which method it learns (`edge_runtime.methods`), if not by any.
+    by which method it learns (`edge_runtime.methods`), if not by any; and which class each row of the head is of, if
+    not as the release says.
     """
     deadline = Deadline(spec.get("seconds"))
     manifest = read_manifest(spec["release"])
     tensors = load_tensors(spec["release"], None)
-    support = _support(spec["support"], manifest)
+    support = _support(spec["support"], manifest, spec.get("classes") or rows_of_release(manifest))
     learner = Learner(spec, manifest, tensors, support)
     most = spec.get("memory_bytes")
 
@@ -45,11 +47,11 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
     }
 
 
-def _support(path, manifest):  # type: ignore[no-untyped-def]
+def _support(path, manifest, rows):  # type: ignore[no-untyped-def]
     if not path.endswith(".npz"):
         return read_arrays(path)
     entries = [entry_of(port, manifest.get("preprocessing")) for port in manifest["inputs"]]
     try:
-        return support_of(manifest, entries, *read_npz(path))
+        return support_of(manifest, entries, *read_npz(path), rows)
     except EdgeRuntimeError as error:
         raise EdgeRuntimeError(error.what, where=path, next=error.next) from None
