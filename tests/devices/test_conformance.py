@@ -161,6 +161,17 @@ def test_adapt(tried: Tried) -> None:
     assert (tried.folder / "adapted").exists() == said.last["accepted"]
 
 
+@pytest.mark.parametrize("method", ["head", "cores"])
+def test_adapt_moves_what_its_method_says_and_nothing_else(tried: Tried, method: str) -> None:
+    installed = load_file(tried.made.bundle.folder / "tensors.safetensors")
+    done = _adapt(tried, 15, steps=20, method=method).last
+    assert (done["method"], done["accepted"]) == (method, True)
+    learned = load_file(tried.folder / "adapted")
+    moved = {name for name, values in learned.items() if not np.array_equal(values, installed[name])}
+    assert {name for name in moved if name.startswith("head.")} == {"head.weight", "head.bias"}
+    assert any(not name.startswith("head.") for name in moved) == (method == "cores")
+
+
 def test_adapt_ends_in_time(tried: Tried) -> None:
     """Of no time one round is judged and nothing kept; of much time it takes all steps."""
     said = _adapt(tried, 15, seconds=1e-6)

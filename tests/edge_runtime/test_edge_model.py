@@ -212,19 +212,18 @@ def test_it_goes_to_the_very_bytes_that_somebody_else_wrote(model: edge_runtime.
     assert [each.number for each in model.generations() if each.serves] == [number + 1]
 
 
-@pytest.mark.parametrize("method", ["prototype", "head", "cores"])
-def test_it_learns_by_the_method_that_is_asked_for(model: edge_runtime.Model, served: Workplace, method: str) -> None:
-    """Of blobs whose names are turned round, so that there is something to learn for each."""
+def test_it_learns_by_the_method_that_is_asked_for(model: edge_runtime.Model, served: Workplace) -> None:
+    """Of blobs whose names are turned round: a head made anew suits these."""
     x, y = blobs()
     release = served.root / "releases" / served.releases()["current"]
     installed = load((release / "tensors.safetensors").read_bytes())
-    done = model.learn(x, np.roll(y, 8), steps=30, method=method)
-    assert (done.method, done.accepted) == (method, True), done
+    done = model.learn(x, np.roll(y, 8), method="prototype")
+    assert (done.method, done.steps, done.accepted) == ("prototype", 0, True), done
     state = learned(served)
     assert state is not None
     moved = {name for name, values in load(state).items() if not np.array_equal(values, installed[name])}
-    assert {name for name in moved if name.startswith("head.")} == {"head.weight", "head.bias"}
-    assert any(not name.startswith("head.") for name in moved) == (method == "cores")
+    assert moved == {"head.weight", "head.bias"}
+    assert model.learn(x, y, steps=5, method="head").method == "head"
 
 
 def test_a_method_that_is_none_or_that_the_release_has_not(model: edge_runtime.Model, served: Workplace) -> None:
