@@ -1,7 +1,7 @@
 """The Open Inference Protocol, version 2, for what a board serves; github.com/kserve/open-inference-protocol.
 
 Beside its `infer` there are `learn` (inputs as of infer, and targets), `undo`, `generations`, `go_to` (a number),
-`profiles`, and `switch` and `remove_profile` (a name).
+`profiles`, and `switch` and `remove_profile` (a name). A text is a string in JSON, of datatype `BYTES`, one an example.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _TYPES = {
     "FP32": "float32",
     "FP64": "float64",
 }
+_TEXTS = "BYTES"
 _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 
 
@@ -110,7 +111,8 @@ def _infer(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     given, state = _tensors(body), model.now()
     told = state.info()
     ranks = {port["name"]: 1 + len(port["shape"]) for port in told["inputs"]}
-    if wrong := [name for name, values in given.items() if values.ndim != ranks.get(name, values.ndim)]:
+    arrays = {name: values for name, values in given.items() if isinstance(values, np.ndarray)}
+    if wrong := [name for name, values in arrays.items() if values.ndim != ranks.get(name, values.ndim)]:
         raise WrongRequest(400, f"{wrong[0]}: shape begins with the number of examples")
     output = state(**given)
     made = {
@@ -156,13 +158,16 @@ def _remove_profile(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     return {"profiles": model.profiles(), "active": model.profile}
 
 
-def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray]:
+def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray | list[str]]:
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise WrongRequest(400, "inputs is a list of tensors, each with name, shape, datatype and data")
-    tensors = {}
+    tensors: dict[str, np.ndarray | list[str]] = {}
     for each in inputs:
         try:
+            if each["datatype"] == _TEXTS:
+                tensors[str(each["name"])] = _texts(each["data"], each["shape"])
+                continue
             dtype = np.dtype(_TYPES[each["datatype"]])
             values = np.array(each["data"])
             if not np.can_cast(values.dtype, dtype, "same_kind") or not np.isfinite(values).all():
@@ -172,6 +177,14 @@ def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray]:
             raise WrongRequest(
                 400,
                 f"an input is no tensor ({type(error).__name__}: {error}): give name, shape, data, and a datatype of "
-                + ", ".join(_TYPES),
+                + ", ".join([*_TYPES, _TEXTS]),
             ) from None
     return tensors
+
+
+def _texts(data: Any, shape: Any) -> list[str]:
+    """One an example; of shape (N, 1), as many clients have it, too. Raises ValueError."""
+    texts = np.array(data, object).reshape([int(size) for size in shape])
+    if texts.size != len(texts) or not all(isinstance(text, str) for text in texts.flat):
+        raise ValueError("data are not one string an example")
+    return list(texts.flat)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .errors import EdgeRuntimeError
+from .texts import Tokenizer, texts_in, tokenizer_of
 
 # What bytes of anything are a share of, and int16 where the network was made for recordings.
 _BYTES, _SAMPLES = (np.dtype("uint8"), 255.0), (np.dtype("int16"), 32768.0)
@@ -22,7 +23,7 @@ class Entry:
     """One input of a program, worked out once: a call takes microseconds.
 
     `raw` are NumPy types, with what their values are a share of. `mean` and `std` meet (N, channels, ...): by them
-    values of type `normalised` are, and others only where `always`.
+    values of type `normalised` are, and others only where `always`. By `tokenizer` texts are taken, too.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Entry:
     mean: np.ndarray | None
     std: np.ndarray | None
     always: bool
+    tokenizer: Tokenizer | None = None
 
     @cached_property
     def as_it_is(self) -> bool:
@@ -41,7 +43,15 @@ class Entry:
 
     def said(self) -> str:
         """It in words."""
-        return "{}: {} ({})".format(self.name, self.dtype, ", ".join(map(str, self.shape)))
+        array = "{}: {} ({})".format(self.name, self.dtype, ", ".join(map(str, self.shape)))
+        return f"a text, or {array}" if self.tokenizer else array
+
+
+def entries_of(manifest: Mapping[str, Any], folder: str) -> list[Entry]:
+    """Of a release that lies in `folder`, in the order of its program."""
+    tokenizer = tokenizer_of(manifest, folder)
+    ports, made = manifest["inputs"], manifest.get("preprocessing")
+    return [replace(entry_of(port, made), tokenizer=tokenizer) for port in ports]
 
 
 def entry_of(port: Mapping[str, Any], made: Mapping[str, Any] | None) -> Entry:
@@ -106,6 +116,9 @@ def rows_of(entry: Entry, value: Any) -> tuple[np.ndarray, bool]:
     """(N, ...) in the input's type, and whether one example without that axis was given. Raises EdgeRuntimeError."""
     if type(value) is np.ndarray and value.shape == entry.shape and value.dtype == entry.dtype and entry.as_it_is:
         return value[None], True
+    if given := texts_in(value):
+        texts, alone = given
+        return _tokens(entry, texts).astype(entry.dtype), alone
     try:
         array = value if type(value) is np.ndarray else np.asarray(value)
     except Exception:  # nested lists of different lengths, or what is no number at all
@@ -125,6 +138,16 @@ def rows_of(entry: Entry, value: Any) -> tuple[np.ndarray, bool]:
         rows = rows if entry.mean is None else rows - entry.mean
         rows = rows if entry.std is None else rows / entry.std
     return rows, alone
+
+
+def _tokens(entry: Entry, texts: Sequence[str]) -> np.ndarray:
+    if entry.tokenizer is None:
+        raise EdgeRuntimeError(
+            "was given text, and the release has no tokenizer.json for it",
+            where=entry.name,
+            next=f"Give {entry.said()}, one or several.",
+        )
+    return entry.tokenizer.ids(texts)
 
 
 def _unfit(entry: Entry, array: np.ndarray) -> EdgeRuntimeError:

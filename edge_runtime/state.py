@@ -14,7 +14,7 @@ import numpy as np
 from .classes import Rows, names_of, rows_of_classes
 from .counters import Counters
 from .errors import EdgeRuntimeError
-from .inputs import Entry, entry_of, rows_of_all
+from .inputs import Entry, entries_of, rows_of_all
 from .program import Program
 from .release import load_inference
 from .served import Served, read
@@ -111,10 +111,9 @@ def load_state(served: Served, threads: int, before: State | None = None) -> Sta
             where=served.adapted if served.state else served.folder,
             next="deploy adapt --target NAME --undo, if it learned; or deploy it again.",
         ) from None
-    entries = [entry_of(port, manifest.get("preprocessing")) for port in manifest["inputs"]]
-    same = before is not None and before.served.digest == served.digest
-    counters = before.counters if before and same else _counters(served, manifest)
-    return State(served, manifest, entries, run, counters, rows)
+    if before and before.served.digest == served.digest:  # what was read for its inputs stays read
+        return State(served, manifest, before.entries, run, before.counters, rows)
+    return State(served, manifest, entries_of(manifest, served.folder), run, _counters(served, manifest), rows)
 
 
 def _counters(served: Served, manifest: dict[str, Any]) -> Counters:

@@ -5,7 +5,7 @@ import numpy as np
 from edge_runtime.classes import rows_of_release
 from edge_runtime.digests import read_manifest
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.inputs import entry_of
+from edge_runtime.inputs import entries_of
 from edge_runtime.learner import Learner
 from edge_runtime.learning import Deadline, learn
 from edge_runtime.release import load_tensors
@@ -25,7 +25,8 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
     deadline = Deadline(spec.get("seconds"))
     manifest = read_manifest(spec["release"])
     tensors = load_tensors(spec["release"], None)
-    support = _support(spec["support"], manifest, spec.get("classes") or rows_of_release(manifest))
+    rows = spec.get("classes") or rows_of_release(manifest)
+    support = _support(spec["support"], manifest, spec["release"], rows)
     learner = Learner(spec, manifest, tensors, support)
     most = spec.get("memory_bytes")
 
@@ -47,11 +48,10 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
     }
 
 
-def _support(path, manifest, rows):  # type: ignore[no-untyped-def]
+def _support(path, manifest, folder, rows):  # type: ignore[no-untyped-def]
     if not path.endswith(".npz"):
         return read_arrays(path)
-    entries = [entry_of(port, manifest.get("preprocessing")) for port in manifest["inputs"]]
     try:
-        return support_of(manifest, entries, *read_npz(path), rows)
+        return support_of(manifest, entries_of(manifest, folder), *read_npz(path), rows)
     except EdgeRuntimeError as error:
         raise EdgeRuntimeError(error.what, where=path, next=error.next) from None
