@@ -1,9 +1,15 @@
 """What applications on a board use, at paths that stay: `edge_runtime` with its packages, or what they link with."""
 
 import secrets
+from collections.abc import Callable
 
 from toolkit.devices.agent_client import Agent
 from toolkit.devices.device import check
+from toolkit.devices.facts import DeviceFacts
+from toolkit.devices.packages import ensure_unpacked
+from toolkit.devices.python_agent import TEXTS
+from toolkit.devices.wheels import tokenizers_for
+from toolkit.errors import BoardError
 
 ARCHIVE, SITE, LIBRARY = "edge_runtime.pyz", "site", "lib"
 
@@ -13,9 +19,28 @@ def offer(agent: Agent) -> None:
 
     Of what came with an agent of the other kind, what was there stays.
     """
+    _lead(agent, {ARCHIVE: agent.archive, SITE: agent.site, LIBRARY: agent.library})
+
+
+def offer_texts(agent: Agent, python: str, facts: DeviceFacts, on_note: Callable[[str], None]) -> None:
+    """Let applications give texts: what makes token ids of them lies on the board, too, where its packages are ours.
+
+    The board serves as well without: what is in the way is a note. Raises BoardError if the board cannot be reached.
+    """
+    if agent.site is None:
+        return
+    try:
+        there = ensure_unpacked(agent.home, python, (tokenizers_for(facts.python or ""),), facts, on_note)
+    except BoardError as error:
+        on_note(f"applications on {agent.home.where} have to give token ids instead of texts: {error.what}")
+        return
+    _lead(agent, {TEXTS: there})
+
+
+def _lead(agent: Agent, names: dict[str, str | None]) -> None:
     home = agent.home
     steps = [home.guard]
-    for name, path in ((ARCHIVE, agent.archive), (SITE, agent.site), (LIBRARY, agent.library)):
+    for name, path in names.items():
         if path is not None:
             there = home.within(path)
             steps.append(f'{{ [ "$(readlink {name})" = {there} ] || {{ {led(name, there)}; }}; }}')

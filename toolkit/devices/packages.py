@@ -13,7 +13,7 @@ from toolkit.devices.device import check
 from toolkit.devices.digests import sha256_of
 from toolkit.devices.disk import require_room
 from toolkit.devices.facts import DeviceFacts
-from toolkit.devices.home import scratch
+from toolkit.devices.home import Home, scratch
 from toolkit.devices.python_agent import with_site
 from toolkit.devices.releases.transfer import arrived, forget, send
 from toolkit.devices.streams import shell_path
@@ -24,11 +24,17 @@ def ensure_packages(
     agent: Agent, python: str, packages: tuple[str, ...], facts: DeviceFacts, on_note: Callable[[str], None]
 ) -> Agent:
     """The agent with `packages` (pinned, e.g. `numpy==2.4.6`) importable on its board. Raises BoardError."""
-    home = agent.home
+    return with_site(agent, ensure_unpacked(agent.home, python, packages, facts, on_note))
+
+
+def ensure_unpacked(
+    home: Home, python: str, packages: tuple[str, ...], facts: DeviceFacts, on_note: Callable[[str], None]
+) -> str:
+    """The folder on the board that holds these packages and nothing else. Raises BoardError."""
     key = digest(packages, facts.machine, facts.python, facts.libc)[:16]
     site = home.at("packages", key)
     if home.ask(f"test -d {home.within(site)}").status == 0:
-        return with_site(agent, site)
+        return site
     wheels = {sha256_of(wheel): wheel for wheel in fetch_wheels(packages, facts, home.where)}
     on_note(f"sending {', '.join(packages)} to the board (once)")
     needed = sum(2 * wheel.stat().st_size + _unpacked_bytes(wheel) for wheel in wheels.values())
@@ -43,7 +49,7 @@ def ensure_packages(
         move = f"sync && mv {home.within(part)} {home.within(site)} && sync"
         check(home.run(move, timeout_s=300), "activating packages", home.where)
     forget(home, list(wheels))
-    return with_site(agent, site)
+    return site
 
 
 def _unpacked_bytes(wheel: Path) -> int:

@@ -19,6 +19,9 @@ from toolkit.targets import LocalPlace, Target
 # The agent, by a name that no package of an application has, and what applications import.
 _PACKAGES = {"edge_deploy_agent": Path(__file__).parent / "agent", "edge_runtime": Path(edge_runtime.__file__).parent}
 
+# In our folder, the link to the package that makes token ids of texts: a release of texts brings it, others leave it.
+TEXTS = "texts"
+
 
 def install_python_agent(home: Home, target: Target) -> Agent:
     """Put this version of the agent there. Raises BoardError if the board has no Python."""
@@ -39,8 +42,9 @@ def board_python(target: Target) -> str:
 
 
 def with_site(agent: Agent, site: str) -> Agent:
-    """The same agent with a folder of packages on its path."""
-    return replace(agent, command=f"PYTHONPATH={shlex.quote(site)} {agent.command}", site=site)
+    """The same agent with a folder of packages on its path, and behind it what makes token ids, once that is there."""
+    path = f"{site}:{agent.home.at(TEXTS)}"
+    return replace(agent, command=f"PYTHONPATH={shlex.quote(path)} {agent.command}", site=site)
 
 
 # Left without tidying up: ONNX Runtime waits at an exit for a thread of its own, which a fork of the agent has not.

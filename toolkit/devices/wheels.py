@@ -33,6 +33,15 @@ def pins_by_minor() -> dict[int, Pins]:
     return {9: Pins("1.19.2", "2.0.2", 27), 10: Pins("1.23.2", "2.2.6", 27)} | dict.fromkeys(range(11, 15), here)
 
 
+def tokenizers_for(python: str) -> str:
+    """The package that makes token ids on a board with that Python: of this machine's version, or the last for 3.9.
+
+    It needs none of those that it depends on: they fetch tokenizers from the network.
+    """
+    version = "0.22.2" if python.startswith("3.9.") else metadata.version("tokenizers")
+    return f"tokenizers=={version}"
+
+
 def runtime_versions() -> tuple[str, ...]:
     """Every version that some board may have, the newest first."""
     return tuple(dict.fromkeys(pins.onnxruntime for _, pins in sorted(pins_by_minor().items(), reverse=True)))

@@ -2,7 +2,8 @@
 
 from toolkit import profiling
 from toolkit.devices import journal
-from toolkit.devices.applications import offer
+from toolkit.devices.applications import offer, offer_texts
+from toolkit.devices.python_agent import board_python
 from toolkit.devices.releases import release
 from toolkit.devices.releases.plain import write_plain
 from toolkit.profiling import Accepted, Budget
@@ -35,6 +36,8 @@ def conclude(board: Board, bundle: Bundle, accepted: Accepted, watch: Watch) -> 
         journal.note(board.home, "refused", release=bundle.digest, reasons=reasons)
     else:
         offer(board.agent)
+        if "tokenizer" in (bundle.manifest["preprocessing"] or {}):
+            offer_texts(board.agent, board_python(board.target), board.facts, watch.note)
         write_plain(board.agent, bundle.digest)
         release.activate(board.home, bundle.digest)
         measured = {"p95_ms": accepted.measurement.p95_ms, "bytes": bundle.inference_bytes}
