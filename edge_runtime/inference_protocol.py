@@ -169,10 +169,7 @@ def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray | list[str]]:
                 tensors[str(each["name"])] = _texts(each["data"], each["shape"])
                 continue
             dtype = np.dtype(_TYPES[each["datatype"]])
-            values = np.array(each["data"])
-            if not np.can_cast(values.dtype, dtype, "same_kind") or not np.isfinite(values).all():
-                raise ValueError(f"data are {values.dtype}")
-            tensors[str(each["name"])] = values.astype(dtype).reshape([int(size) for size in each["shape"]])
+            tensors[str(each["name"])] = _values(each["data"], dtype).reshape([int(size) for size in each["shape"]])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise WrongRequest(
                 400,
@@ -180,6 +177,18 @@ def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray | list[str]]:
                 + ", ".join([*_TYPES, _TEXTS]),
             ) from None
     return tensors
+
+
+def _values(data: Any, dtype: np.dtype) -> np.ndarray:
+    """JSON knows one kind of whole numbers. Raises ValueError."""
+    values = np.array(data)
+    unsigned = values.dtype.kind == "i" and dtype.kind == "u"
+    if not (unsigned or np.can_cast(values.dtype, dtype, "same_kind")) or not np.isfinite(values).all():
+        raise ValueError(f"data are {values.dtype}")
+    made = values.astype(dtype)
+    if dtype.kind in "iu" and (made != values).any():
+        raise ValueError(f"data are not all {dtype}")
+    return made
 
 
 def _texts(data: Any, shape: Any) -> list[str]:

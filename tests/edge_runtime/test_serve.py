@@ -88,6 +88,12 @@ def test_it_answers_as_the_protocol_has_it(serving: Serving) -> None:
     np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
     nested = {**tensor(x), "data": x.tolist()}
     assert serving.client.ask("POST", "/v2/models/model/infer", {"inputs": [nested]})[1]["outputs"] == [output]
+    camera = np.full((1, 1, 8, 8), 255, np.uint8)
+    [white], [bytes_] = (
+        serving.client.ask("POST", "/v2/models/model/infer", {"inputs": [each]})[1]["outputs"]
+        for each in (tensor(np.ones((1, 1, 8, 8))), tensor(camera, "UINT8"))
+    )
+    assert bytes_ == white
 
 
 def test_it_learns_and_unlearns(serving: Serving) -> None:
@@ -124,6 +130,9 @@ def test_it_learns_and_unlearns(serving: Serving) -> None:
         ("POST", "/v2/models/model/infer", {"inputs": [{**tensor(np.ones(3)), "data": [1]}]}, 400, "no tensor"),
         ("POST", "/v2/models/model/infer", {"inputs": [{**tensor(np.ones(1)), "data": [None]}]}, 400, "no tensor"),
         ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.ones(1) * 1.5, "INT32")]}, 400, "no tensor"),
+        ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.array([256]), "UINT8")]}, 400, "not all uint8"),
+        ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.array([-1]), "UINT8")]}, 400, "not all uint8"),
+        ("POST", "/v2/models/model/infer", {"inputs": [tensor(np.array([40_000]), "INT16")]}, 400, "not all int16"),
         ("POST", "/v2/models/model/infer", {"inputs": [{**tensor(np.ones(1)), "name": "self"}]}, 400, "self by name"),
         ("POST", "/v2/models/model/learn", {"inputs": [tensor(blobs()[0])], "targets": [{"a": 1}]}, 400, "no array"),
         ("POST", "/v2/models/model/learn", {"inputs": [tensor(blobs()[0])], "targets": [["a"], []]}, 400, "no array"),
