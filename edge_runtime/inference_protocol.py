@@ -111,7 +111,7 @@ def _infer(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     given, state = _tensors(body), model.now()
     told = state.info()
     ranks = {port["name"]: 1 + len(port["shape"]) for port in told["inputs"]}
-    arrays = {name: values for name, values in given.items() if isinstance(values, np.ndarray)}
+    arrays = {name: values for name, values in given.items() if values.dtype != object}
     if wrong := [name for name, values in arrays.items() if values.ndim != ranks.get(name, values.ndim)]:
         raise WrongRequest(400, f"{wrong[0]}: shape begins with the number of examples")
     output = state(**given)
@@ -158,11 +158,11 @@ def _remove_profile(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     return {"profiles": model.profiles(), "active": model.profile}
 
 
-def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray | list[str]]:
+def _tensors(body: dict[str, Any]) -> dict[str, np.ndarray]:
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise WrongRequest(400, "inputs is a list of tensors, each with name, shape, datatype and data")
-    tensors: dict[str, np.ndarray | list[str]] = {}
+    tensors = {}
     for each in inputs:
         try:
             if each["datatype"] == _TEXTS:
@@ -191,9 +191,12 @@ def _values(data: Any, dtype: np.dtype) -> np.ndarray:
     return made
 
 
-def _texts(data: Any, shape: Any) -> list[str]:
-    """One an example; of shape (N, 1), as many clients have it, too. Raises ValueError."""
+def _texts(data: Any, shape: Any) -> np.ndarray:
+    """Objects (N); of shape (N, 1), as many clients have it, too. Raises ValueError.
+
+    In an array none is the path of a file, which only the board's own applications may name.
+    """
     texts = np.array(data, object).reshape([int(size) for size in shape])
     if texts.size != len(texts) or not all(isinstance(text, str) for text in texts.flat):
         raise ValueError("data are not one string an example")
-    return list(texts.flat)
+    return texts.reshape(-1)

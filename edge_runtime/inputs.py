@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .errors import EdgeRuntimeError
+from .pictures import Pictures, pictures_of
 from .texts import Tokenizer, texts_in, tokenizer_of
 
 # What bytes of anything are a share of, and int16 where the network was made for recordings.
@@ -23,7 +24,7 @@ class Entry:
     """One input of a program, worked out once: a call takes microseconds.
 
     `raw` are NumPy types, with what their values are a share of. `mean` and `std` meet (N, channels, ...): by them
-    values of type `normalised` are, and others only where `always`. By `tokenizer` texts are taken, too.
+    values of type `normalised` are, and others only where `always`. By `reader` texts or pictures are taken, too.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Entry:
     mean: np.ndarray | None
     std: np.ndarray | None
     always: bool
-    tokenizer: Tokenizer | None = None
+    reader: Tokenizer | Pictures | None = None
 
     @cached_property
     def as_it_is(self) -> bool:
@@ -44,14 +45,14 @@ class Entry:
     def said(self) -> str:
         """It in words."""
         array = "{}: {} ({})".format(self.name, self.dtype, ", ".join(map(str, self.shape)))
-        return f"a text, or {array}" if self.tokenizer else array
+        return f"{self.reader.said}, or {array}" if self.reader else array
 
 
 def entries_of(manifest: Mapping[str, Any], folder: str) -> list[Entry]:
     """Of a release that lies in `folder`, in the order of its program."""
-    tokenizer = tokenizer_of(manifest, folder)
+    reader = tokenizer_of(manifest, folder) or pictures_of(manifest)
     ports, made = manifest["inputs"], manifest.get("preprocessing")
-    return [replace(entry_of(port, made), tokenizer=tokenizer) for port in ports]
+    return [replace(entry_of(port, made), reader=reader) for port in ports]
 
 
 def entry_of(port: Mapping[str, Any], made: Mapping[str, Any] | None) -> Entry:
@@ -116,9 +117,10 @@ def rows_of(entry: Entry, value: Any) -> tuple[np.ndarray, bool]:
     """(N, ...) in the input's type, and whether one example without that axis was given. Raises EdgeRuntimeError."""
     if type(value) is np.ndarray and value.shape == entry.shape and value.dtype == entry.dtype and entry.as_it_is:
         return value[None], True
-    if given := texts_in(value):
-        texts, alone = given
-        return _tokens(entry, texts).astype(entry.dtype), alone
+    if entry.reader and (given := entry.reader.given(value)):
+        return _normalised(entry, entry.reader.rows(given[0]).astype(entry.dtype)), given[1]
+    if texts_in(value):
+        raise _unread(entry)
     try:
         array = value if type(value) is np.ndarray else np.asarray(value)
     except Exception:  # nested lists of different lengths, or what is no number at all
@@ -135,19 +137,21 @@ def rows_of(entry: Entry, value: Any) -> tuple[np.ndarray, bool]:
     if whole:
         rows = rows / entry.dtype.type(whole)
     if entry.always or (entry.normalised is not None and array.dtype == entry.normalised):
-        rows = rows if entry.mean is None else rows - entry.mean
-        rows = rows if entry.std is None else rows / entry.std
+        rows = _normalised(entry, rows)
     return rows, alone
 
 
-def _tokens(entry: Entry, texts: Sequence[str]) -> np.ndarray:
-    if entry.tokenizer is None:
-        raise EdgeRuntimeError(
-            "was given text, and the release has no tokenizer.json for it",
-            where=entry.name,
-            next=f"Give {entry.said()}, one or several.",
-        )
-    return entry.tokenizer.ids(texts)
+def _normalised(entry: Entry, rows: np.ndarray) -> np.ndarray:
+    rows = rows if entry.mean is None else rows - entry.mean
+    return rows if entry.std is None else rows / entry.std
+
+
+def _unread(entry: Entry) -> EdgeRuntimeError:
+    return EdgeRuntimeError(
+        "was given text, and the release has no tokenizer.json for it",
+        where=entry.name,
+        next=f"Give {entry.said()}, one or several.",
+    )
 
 
 def _unfit(entry: Entry, array: np.ndarray) -> EdgeRuntimeError:

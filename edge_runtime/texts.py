@@ -25,8 +25,13 @@ class Tokenizer:
     sha256: str
     padding_id: int
     length: int
+    said = "a text"
 
-    def ids(self, texts: Sequence[str]) -> np.ndarray:
+    def given(self, value: Any) -> tuple[list[str], bool] | None:
+        """As `texts_in`."""
+        return texts_in(value)
+
+    def rows(self, texts: Sequence[str]) -> np.ndarray:
         """(N, length) int64. Raises EdgeRuntimeError."""
         ids, encoder = np.full((len(texts), self.length), self.padding_id, np.int64), self._encoder
         for row, text in zip(ids, texts):

@@ -1,4 +1,4 @@
-"""What applications find on a board beside the release: also what makes token ids of their texts, if it is of texts."""
+"""What applications find on a board beside the release: also what reads their texts and images, if it is of such."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ import pytest
 from workplace import Workplace, local_home
 
 from toolkit.devices import Agent, probe
-from toolkit.devices.applications import offer, offer_texts
+from toolkit.devices.applications import offer, offer_reader
 from toolkit.devices.python_agent import install_python_agent, with_site
-from toolkit.devices.wheels import tokenizers_for
+from toolkit.devices.wheels import reader_for
 
 pytest.importorskip("tokenizers", reason="tokenizers comes with the extra text")
 
@@ -45,7 +45,7 @@ def test_applications_and_the_agent_find_what_makes_token_ids(place: Workplace, 
     offer(agent)
     for _ in range(2):
         notes: list[str] = []
-        offer_texts(agent, sys.executable, facts, notes.append)
+        offer_reader(agent, "texts", sys.executable, facts, notes.append)
         [folder] = (each for each in (place.root / "packages").iterdir() if each.name != "runtime")
         assert (place.root / "texts").resolve() == folder
         assert place.left_behind() == []
@@ -66,19 +66,25 @@ def test_applications_and_the_agent_find_what_makes_token_ids(place: Workplace, 
 
 def test_a_board_without_it_serves_as_well(place: Workplace, agent: Agent) -> None:
     notes: list[str] = []
-    offer_texts(agent, sys.executable, probe(agent), notes.append)
+    offer_reader(agent, "texts", sys.executable, probe(agent), notes.append)
     [note] = notes
-    assert note.startswith("applications on desk have to give token ids instead of texts: no wheel of tokenizers==")
+    assert note.startswith("applications on desk have to give arrays instead of texts: no wheel of tokenizers==")
     assert not (place.root / "texts").exists()
 
 
 def test_a_board_with_packages_of_its_own_gets_none(place: Workplace, agent: Agent) -> None:
     own_tokenizers(place.folder)
     bare = install_python_agent(local_home(place), place.target)
-    offer_texts(bare, sys.executable, probe(agent), pytest.fail)
+    offer_reader(bare, "texts", sys.executable, probe(agent), pytest.fail)
     assert not (place.root / "texts").exists()
 
 
-def test_it_is_of_this_machines_version_or_the_last_for_the_boards_python() -> None:
-    here = f"tokenizers=={metadata.version('tokenizers')}"
-    assert [tokenizers_for(version) for version in ("3.10.4", "3.11.2", "3.9.2")] == [here, here, "tokenizers==0.22.2"]
+@pytest.mark.parametrize(
+    ("kind", "name", "older"), [("texts", "tokenizers", ["0.22.2", None]), ("images", "pillow", ["11.3.0", "12.3.0"])]
+)
+def test_it_is_of_this_machines_version_or_the_last_for_the_boards_python(
+    kind: str, name: str, older: list[str | None]
+) -> None:
+    here = metadata.version(name)
+    expected = [f"{name}=={version or here}" for version in (*older, None, None)]
+    assert [reader_for(kind, version) for version in ("3.9.2", "3.10.4", "3.11.2", "3.14.0")] == expected

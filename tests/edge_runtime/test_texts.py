@@ -160,13 +160,13 @@ def test_a_board_learns_from_texts_and_keeps_its_tokenizer(board: Workplace) -> 
     model = edge_runtime.load(str(board.root))
     x, y = texts()
     before = model(x)
-    read = model.now().entries[0].tokenizer
+    read = model.now().entries[0].reader
     learned = model.learn(x, [{"wet": "dry", "dry": "wet"}[name] for name in y], steps=30)
     assert (learned.accepted, learned.examples) == (True, 24), learned
     assert [model.classes[place] for place in model(x).argmax(1)] != [
         model.classes[place] for place in before.argmax(1)
     ]
-    assert model.now().entries[0].tokenizer is read
+    assert model.now().entries[0].reader is read
 
 
 def test_other_languages_send_texts_as_bytes(board: Workplace) -> None:

@@ -7,8 +7,7 @@ from toolkit.devices.agent_client import Agent
 from toolkit.devices.device import check
 from toolkit.devices.facts import DeviceFacts
 from toolkit.devices.packages import ensure_unpacked
-from toolkit.devices.python_agent import TEXTS
-from toolkit.devices.wheels import tokenizers_for
+from toolkit.devices.wheels import reader_for
 from toolkit.errors import BoardError
 
 ARCHIVE, SITE, LIBRARY = "edge_runtime.pyz", "site", "lib"
@@ -22,19 +21,20 @@ def offer(agent: Agent) -> None:
     _lead(agent, {ARCHIVE: agent.archive, SITE: agent.site, LIBRARY: agent.library})
 
 
-def offer_texts(agent: Agent, python: str, facts: DeviceFacts, on_note: Callable[[str], None]) -> None:
-    """Let applications give texts: what makes token ids of them lies on the board, too, where its packages are ours.
+def offer_reader(agent: Agent, kind: str, python: str, facts: DeviceFacts, on_note: Callable[[str], None]) -> None:
+    """Let applications give texts or images, which is the `kind` and the link: what reads these lies on the board, too.
 
-    The board serves as well without: what is in the way is a note. Raises BoardError if the board cannot be reached.
+    Where its packages are not ours, it has its own. The board serves as well without: what is in the way is a note.
+    Raises BoardError if the board cannot be reached.
     """
     if agent.site is None:
         return
     try:
-        there = ensure_unpacked(agent.home, python, (tokenizers_for(facts.python or ""),), facts, on_note)
+        there = ensure_unpacked(agent.home, python, (reader_for(kind, facts.python or ""),), facts, on_note)
     except BoardError as error:
-        on_note(f"applications on {agent.home.where} have to give token ids instead of texts: {error.what}")
+        on_note(f"applications on {agent.home.where} have to give arrays instead of {kind}: {error.what}")
         return
-    _lead(agent, {TEXTS: there})
+    _lead(agent, {kind: there})
 
 
 def _lead(agent: Agent, names: dict[str, str | None]) -> None:

@@ -19,8 +19,8 @@ from toolkit.targets import LocalPlace, Target
 # The agent, by a name that no package of an application has, and what applications import.
 _PACKAGES = {"edge_deploy_agent": Path(__file__).parent / "agent", "edge_runtime": Path(edge_runtime.__file__).parent}
 
-# In our folder, the link to the package that makes token ids of texts: a release of texts brings it, others leave it.
-TEXTS = "texts"
+# In our folder, links to what reads texts and images of applications: a release of such brings it, others leave it.
+READERS = ("texts", "images")
 
 
 def install_python_agent(home: Home, target: Target) -> Agent:
@@ -42,8 +42,8 @@ def board_python(target: Target) -> str:
 
 
 def with_site(agent: Agent, site: str) -> Agent:
-    """The same agent with a folder of packages on its path, and behind it what makes token ids, once that is there."""
-    path = f"{site}:{agent.home.at(TEXTS)}"
+    """The same agent with a folder of packages on its path, and behind it what reads texts and images, once there."""
+    path = ":".join([site, *map(agent.home.at, READERS)])
     return replace(agent, command=f"PYTHONPATH={shlex.quote(path)} {agent.command}", site=site)
 
 

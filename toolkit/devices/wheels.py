@@ -33,13 +33,18 @@ def pins_by_minor() -> dict[int, Pins]:
     return {9: Pins("1.19.2", "2.0.2", 27), 10: Pins("1.23.2", "2.2.6", 27)} | dict.fromkeys(range(11, 15), here)
 
 
-def tokenizers_for(python: str) -> str:
-    """The package that makes token ids on a board with that Python: of this machine's version, or the last for 3.9.
+# What reads texts and images that applications give, and its last versions for older Pythons.
+_READERS = {"texts": ("tokenizers", {"3.9": "0.22.2"}), "images": ("pillow", {"3.9": "11.3.0", "3.10": "12.3.0"})}
+
+
+def reader_for(kind: str, python: str) -> str:
+    """The package that a board with that Python gets to read those: of this machine's version, if there is one for it.
 
     It needs none of those that it depends on: they fetch tokenizers from the network.
     """
-    version = "0.22.2" if python.startswith("3.9.") else metadata.version("tokenizers")
-    return f"tokenizers=={version}"
+    name, older = _READERS[kind]
+    minor = ".".join(python.split(".")[:2])
+    return f"{name}=={older.get(minor) or metadata.version(name)}"
 
 
 def runtime_versions() -> tuple[str, ...]:

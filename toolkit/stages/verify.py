@@ -2,7 +2,7 @@
 
 from toolkit import profiling
 from toolkit.devices import journal
-from toolkit.devices.applications import offer, offer_texts
+from toolkit.devices.applications import offer, offer_reader
 from toolkit.devices.python_agent import board_python
 from toolkit.devices.releases import release
 from toolkit.devices.releases.plain import write_plain
@@ -36,8 +36,9 @@ def conclude(board: Board, bundle: Bundle, accepted: Accepted, watch: Watch) -> 
         journal.note(board.home, "refused", release=bundle.digest, reasons=reasons)
     else:
         offer(board.agent)
-        if "tokenizer" in (bundle.manifest["preprocessing"] or {}):
-            offer_texts(board.agent, board_python(board.target), board.facts, watch.note)
+        made = bundle.manifest["preprocessing"] or {}
+        if "tokenizer" in made or made.get("kind") == "images":
+            offer_reader(board.agent, made["kind"], board_python(board.target), board.facts, watch.note)
         write_plain(board.agent, bundle.digest)
         release.activate(board.home, bundle.digest)
         measured = {"p95_ms": accepted.measurement.p95_ms, "bytes": bundle.inference_bytes}

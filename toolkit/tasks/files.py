@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy.io import wavfile
 
+from edge_runtime.pictures import pixels_of
 from toolkit.errors import BadInput, first_line
 from toolkit.reading import AS_IT_IS, Reading
 from toolkit.tasks.resample import of_length, resampled
 
 IMAGES, RECORDINGS, ARRAYS = (".png", ".jpg", ".jpeg"), (".wav",), (".npy",)
 SUFFIXES = (*IMAGES, *RECORDINGS, *ARRAYS)
-# What a transparent pixel lies on: its own colour is whatever a drawing program left there.
-_BACKGROUND = (255, 255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def read_example(file: Path, reading: Reading = AS_IT_IS) -> Example:
         if file.suffix.lower() in RECORDINGS:
             return _of_rate_and_length(_recording(file), reading)
         with Image.open(file) as image:
-            return Example(_pixels(ImageOps.exif_transpose(image), reading.image_size))
+            return Example(pixels_of(image, reading.image_size))
     except BadInput:
         raise
     except Exception as error:  # decoders raise what they like on damaged bytes
@@ -77,22 +76,3 @@ def _of_rate_and_length(recorded: Example, reading: Reading) -> Example:
     if reading.seconds is not None:
         values = of_length(values, round(reading.seconds * rate_hz))
     return Example(values, rate_hz)
-
-
-def _pixels(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
-    if image.mode.startswith("I;16"):
-        return np.asarray(_of_size(image.convert("F"), size), np.float32)[None] / 65535
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image).convert("RGB")
-    image = _of_size(image if image.mode in ("L", "RGB") else image.convert("RGB"), size)
-    pixels = np.asarray(image, np.float32) / 255
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _of_size(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
-    """Its centre, of that (height, width)'s proportions, scaled by means over all pixels that become one."""
-    if size is None:
-        return image
-    height, width = size
-    return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
