@@ -34,6 +34,8 @@ def require_sound(asked: Asked) -> None:
     """Whatever the release. Raises EdgeRuntimeError."""
     if asked.method not in METHODS:
         raise _wrong("method", asked.method, f"Give one of {', '.join(METHODS)}.")
+    if asked.classes is not None and not isinstance(asked.classes, (list, tuple)):
+        raise _wrong("classes", asked.classes, "Give a list of names.")
     if asked.steps is not None and (type(asked.steps) is not int or asked.steps < 1):
         raise _wrong("steps", asked.steps, "Give a whole number from 1 on.")
     if asked.seconds is not None and not (type(asked.seconds) in (int, float) and 0 < asked.seconds <= MOST_SECONDS):
@@ -58,9 +60,10 @@ def require_possible(asked: Asked, state: State) -> None:
 
 def rows_of(asked: Asked, state: State) -> Rows:
     """Which class each row of the head is to be of. Raises EdgeRuntimeError."""
-    if asked.classes is None:
+    if asked.classes is None or list(asked.classes) == state.classes:
         return state.rows
-    if not state.manifest["learn"]["starts"] or "spare_classes" not in state.manifest:
+    learn = state.manifest["learn"]
+    if not learn or not learn["starts"] or "spare_classes" not in state.manifest:
         raise EdgeRuntimeError(
             "the release tells apart the classes that it came with",
             where=_WHERE,

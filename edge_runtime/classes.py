@@ -26,11 +26,24 @@ def rows_of_release(manifest: Mapping[str, Any]) -> Rows:
 
 
 def rows_of_classes(manifest: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Rows:
-    """Of a release's tensors, those that were learned in their place."""
+    """Of a release's tensors, those that were learned in their place. Raises ValueError for what is no such list."""
     if CLASSES not in tensors:
         return rows_of_release(manifest)
     rows: Rows = json.loads(bytes(tensors[CLASSES].astype(np.uint8)))
+    whole = isinstance(rows, list) and len(rows) == len(rows_of_release(manifest))
+    if not whole or not all(each is None or _is_name(each) for each in rows) or len(set(names_of(rows))) < 2:
+        raise ValueError("classes are not those of its rows")
     return rows
+
+
+def _is_name(name: object) -> bool:
+    if not isinstance(name, str) or not name.strip():
+        return False
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half of a character, of a shell that knows another encoding
+        return False
+    return True
 
 
 def packed(rows: Sequence[str | None]) -> np.ndarray:
@@ -45,7 +58,7 @@ def names_of(rows: Sequence[str | None]) -> list[str]:
 
 def rows_for(rows: Sequence[str | None], classes: Sequence[str], where: str) -> Rows:
     """The rows where these classes are told apart and no others: what stays keeps its own. Raises EdgeRuntimeError."""
-    wrong = [name for name in classes if not isinstance(name, str) or not name.strip()]
+    wrong = [name for name in classes if not _is_name(name)]
     if wrong or len(set(classes)) < max(len(classes), 2):
         raise EdgeRuntimeError(
             f"{wrong[0]!r} is no name of a class" if wrong else f"classes are {', '.join(classes) or 'none'}",

@@ -71,6 +71,13 @@ class Learner:
         targets = arrays["targets." + manifest["learn"]["target"]["name"]]
         return (inputs, targets), said["max_forgetting"] if may_forget is None else may_forget
 
+    def guessed(self):  # type: ignore[no-untyped-def]
+        """Loss and score of guessing, if it learns other classes than are installed, of which that tells nothing."""
+        if self.classes is None:
+            return None
+        count = sum(name is not None for name in self.classes)
+        return float(np.log(count)), 1 / count
+
     def installed(self):  # type: ignore[no-untyped-def]
         """Cores and head as they were installed."""
         return [np.asarray(self.tensors[name], np.float32) for name in self.names]

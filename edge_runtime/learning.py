@@ -113,7 +113,8 @@ def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ign
     """Loss and score of the held-out examples, all folds together, with the starting head and when they were best.
 
     And the number of steps by then: of few examples, going on is soon worse. 0: the starting head itself, beside what
-    is installed; where any method may be chosen, if training gains nothing and that does.
+    is installed, or guessing where classes change; where any method may be chosen, if training gains nothing and that
+    does.
     """
     held_out = [_held_out(strata, fold, folds) for fold in range(folds)]
     starts = [learner.start(np.flatnonzero(~rows)) for rows in held_out]
@@ -132,7 +133,7 @@ def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ign
     before = judged(starts)
     emit("curve", step=0, loss=before[0], score=before[1])
     if learner.method == PROTOTYPE:
-        return _before_and_after(judged([learner.installed()] * folds), before), 0
+        return _before_and_after(learner.guessed() or judged([learner.installed()] * folds), before), 0
     after, best = (float("nan"), float("nan")), steps
     began = time.perf_counter()
     for step in range(1, steps + 1):
@@ -148,7 +149,7 @@ def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ign
         if is_last:
             break
     if learner.method == AUTO and learner.starts and not after[0] < before[0] and deadline.left_s() > 0:
-        installed = judged([learner.installed()] * folds)
+        installed = learner.guessed() or judged([learner.installed()] * folds)
         if before[0] < installed[0]:
             return _before_and_after(installed, before), 0
     return _before_and_after(before, after), best

@@ -83,6 +83,8 @@ def _labels(targets: Any, classes: list[str], rows: Sequence[str | None]) -> np.
     given = _array(targets).reshape(-1).tolist()
     numbered = all(type(label) is int and str(label) in known for label in given)
     places = [known[str(label)] if numbered else known.get(label, label) for label in given]
+    if not numbered and len(classes) < len(rows) and any(name.isdigit() for name in classes):
+        places = [known.get(label, str(label)) for label in given]  # it may be the name of a class that went
     wrong = [label for label in places if not (isinstance(label, int) and 0 <= label < len(classes))]
     absent = sorted(set(range(len(classes))) - set(places)) if not wrong else []
     if wrong or absent:

@@ -13,6 +13,7 @@ from workplace import RUN, Workplace, copy_workplace, make_workplace, one_object
 
 import edge_runtime
 from edge_runtime.tensors import read_arrays
+from toolkit.devices.agent.difference import difference
 
 _ROOM = ("--set", "adaptation.spare_classes=2")
 _ADAPT = ("adapt", "--target", "desk", "--json", "--steps", "10", "--support")
@@ -92,6 +93,18 @@ def test_classes_travel_with_what_was_learned(served: Workplace) -> None:
     assert _answers(served, "four.npz") == known
 
 
+def test_room_does_not_loosen_what_a_release_is_accepted_by(served: Workplace) -> None:
+    """Outputs differ by rounding, as a share of what the classes have and not of -10000."""
+    outputs = read_arrays(str(served.root / "releases" / served.releases()["current"] / "acceptance.safetensors"))
+    logits = outputs["outputs.logits"]
+    assert (logits[:, 3:] == -1e4).all()
+    wrong = logits.copy()
+    wrong[0, 0] += 0.1
+    most, share = difference(wrong, logits)
+    assert share == pytest.approx(most / np.abs(logits[:, :3]).max())
+    assert share > 1e-3
+
+
 def test_classes_that_cannot_be(served: Workplace) -> None:
     for given, said in (
         (("four.npz", "--add-class", "d", "--add-class", "e", "--add-class", "f"), "room for 2 more classes, and 3"),
@@ -137,9 +150,12 @@ def test_an_application_in_python_says_which_classes_there_are_to_be(served: Wor
     assert (model(x[-8:]).argmax(1) == 2).all()
     model.go_to(0)
     assert np.array_equal(model(x), installed)
-    for classes in (["a"], ["a", "b", "c", "d", "e", "f"]):
+    assert model.learn(
+        x[:24], y[:24], classes=model.classes, steps=5
+    ).reason  # no change, of which there is always room
+    for classes in (["a"], ["a", "b", "c", "d", "e", "f"], "abc", 5, iter("ab")):
         with pytest.raises(edge_runtime.EdgeRuntimeError):
-            model.learn(x, y, classes=classes)
+            model.learn(x, y, classes=classes)  # type: ignore[arg-type]
 
 
 def test_examples_on_the_board_name_new_classes(served: Workplace) -> None:

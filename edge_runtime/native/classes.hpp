@@ -14,6 +14,9 @@ inline constexpr char kOwnClasses[] = "classes";
 // Beside a plain program, where it has such.
 inline constexpr char kClassesFile[] = "classes.json";
 
+// The logit of a row that is of no class: beside any other its share is zero.
+inline constexpr double kNever = -1e4;
+
 // Of a release's tensors, those that were learned in their place; "" where a row is free. Throws Failure.
 std::vector<std::string> rows_of_classes(const Json& manifest, const Tensors& tensors);
 

@@ -38,7 +38,7 @@ typedef struct {
 } edge_tensor;
 
 /* The first output, of `examples` examples, `values_per_example` each. `classes` are those of these outputs, in the order
- * of their logits, whatever is deployed meanwhile. */
+ * of their logits ("": of none yet), whatever is deployed meanwhile. */
 typedef struct {
   const float* values;
   size_t examples;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "classes.hpp"
 #include "conditions.hpp"
 #include "facts.hpp"
 #include "failure.hpp"
@@ -29,11 +30,11 @@ struct Difference {
     for (std::size_t i = 0; i < given.size(); ++i) {
       const double apart = std::fabs(double{given[i]} - double{wanted[i]});
       most = std::isfinite(apart) ? std::max(most, apart) : kInfinite;
-      size = std::max(size, std::fabs(double{wanted[i]}));
+      if (double{wanted[i]} != kNever) size = std::max(size, std::fabs(double{wanted[i]}));
     }
   }
 
-  // Its share of the largest expected value.
+  // Its share of the largest expected value; what is of no class has no say in how large that is.
   double relative() const {
     if (most == 0 || most == kInfinite) return most;
     return size > 0 ? most / size : kInfinite;
