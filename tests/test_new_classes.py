@@ -150,12 +150,22 @@ def test_an_application_in_python_says_which_classes_there_are_to_be(served: Wor
     assert (model(x[-8:]).argmax(1) == 2).all()
     model.go_to(0)
     assert np.array_equal(model(x), installed)
-    assert model.learn(
-        x[:24], y[:24], classes=model.classes, steps=5
-    ).reason  # no change, of which there is always room
+    assert model.learn(x[:24], y[:24], classes=["a", "b", "c"], steps=5).examples == 24  # as they are: no change
+    assert model.classes == ["a", "b", "c"]
     for classes in (["a"], ["a", "b", "c", "d", "e", "f"], "abc", 5, iter("ab")):
         with pytest.raises(edge_runtime.EdgeRuntimeError):
             model.learn(x, y, classes=classes)  # type: ignore[arg-type]
+
+
+def test_a_class_of_noise_is_not_taken(served: Workplace) -> None:
+    """What is installed never answers it, so that anything would be better: guessing is what has to be beaten."""
+    _needs(served, "onnxruntime")
+    model, y = edge_runtime.load(str(served.root)), more_blobs()[1]
+    noise = np.random.default_rng(0).normal(size=(32, 1, 8, 8)).astype(np.float32)
+    done = model.learn(noise, y, classes=["a", "b", "c", "d"], method="prototype")
+    assert done.held_out is not None
+    assert done.held_out["loss_before"] == pytest.approx(np.log(4))
+    assert (done.accepted, model.classes) == (False, ["a", "b", "c"])
 
 
 def test_examples_on_the_board_name_new_classes(served: Workplace) -> None:
