@@ -11,7 +11,9 @@ def main() -> None:
         from toolkit.cli.app import app
         from toolkit.cli.completion import with_verb
         from toolkit.cli.errors import run_cli
+        from toolkit.cli.memory import keep_freed_memory
     except KeyboardInterrupt:
         sys.exit(130)
     os.environ.update(with_verb(os.environ))
+    keep_freed_memory()
     sys.exit(run_cli(app, sys.argv[1:]))
