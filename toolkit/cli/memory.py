@@ -1,7 +1,7 @@
 """Large tensors come from memory that the process kept, not anew from the kernel.
 
-glibc gives a freed block of more than 32 MB back at once, and the kernel clears every page of the next one. On two cores a
-pass of a MobileNetV2 over 50 images of 224 x 224 took 2.7 s so, of which it computed for 1.0 s.
+glibc gives a freed block of more than 32 MB back at once, and the kernel clears every page of the next one. On two
+cores a pass of a MobileNetV2 over 50 images of 224 x 224 took 2.7 s so, of which it computed for 1.0 s.
 """
 
 import ctypes
