@@ -43,7 +43,7 @@ def as_trained(job: Job, x: Inputs) -> Inputs:
 def moved_in_training(job: Job) -> Augmentation:
     """How images are to be moved to give the dense network back its own statistics best; nothing for other inputs."""
     x = (job.task.general or job.task.support).x
-    if not x.images():
+    if not x.images() or len(x) < ENOUGH:  # which no statistics are taken of
         return ()
     if is_large(job):  # of which each image takes a tenth of a second, and has many more pixels to learn a mean from
         x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:ENOUGH]]
