@@ -11,6 +11,7 @@ from edge_runtime.classes import NEVER
 from toolkit.adaptation.ridge import ridge_head
 from toolkit.inputs import Inputs
 from toolkit.models import Network, Reader
+from toolkit.rerun import Call, call
 from toolkit.tasks import Examples, Task
 
 HeadStart = Literal["pretrained", "fitted"]
@@ -89,6 +90,6 @@ def task_head(start: HeadStart, network: Network, backbone: nn.Module, task: Tas
 
 
 @torch.no_grad()
-def features_of(backbone: nn.Module, x: Inputs) -> torch.Tensor:
+def features_of(backbone: nn.Module, x: Inputs, run: Call = call) -> torch.Tensor:
     """Features (N, ...), a batch at a time."""
-    return torch.cat([backbone(*part) for part in x.batches(256)])
+    return torch.cat([run(backbone, number, part) for number, part in enumerate(x.batches(256))])

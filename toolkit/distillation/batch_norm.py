@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from toolkit.inputs import Inputs
+from toolkit.rerun import Call, call
 
 # Of fewer examples the dense model's statistics are the better estimate.
 ENOUGH = 256
@@ -19,7 +20,7 @@ _AT_MOST, _BATCH = 1024, 64
 
 
 @torch.no_grad()
-def estimate_statistics(model: nn.Module, x: Inputs) -> None:
+def estimate_statistics(model: nn.Module, x: Inputs, run: Call = call) -> None:
     """Replace means and variances of every batch normalisation, in place, by those over some of `x`.
 
     They are drawn from all of it, always the same: data sorted by class would make batches of one class. Leaves
@@ -34,9 +35,9 @@ def estimate_statistics(model: nn.Module, x: Inputs) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
     with batch_statistics(model):
-        for index in drawn.split(_BATCH):
+        for number, index in enumerate(drawn.split(_BATCH)):
             if len(index) == _BATCH:
-                model(*x[index])
+                run(model, number, x[index])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

@@ -1,5 +1,6 @@
 """Find what each layer's components are worth: calibrate, estimate gain curves, correct them by the true loss."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from toolkit.compression import (
 from toolkit.distillation import ENOUGH, estimate_statistics
 from toolkit.inputs import Inputs
 from toolkit.kept import Kept, keep, open_kept
+from toolkit.rerun import Known
 from toolkit.sources import code_digest
 from toolkit.stages.effort import loss_examples, ranks_worth_a_loss, rows_of
 from toolkit.stages.load import Job
@@ -114,16 +116,25 @@ def true_loss(job: Job, seed: int, *, cut: bool = True) -> Callable[[nn.Module],
     """
     x, logits = _loss_examples(job, seed)
     taught = logits(features_of(job.network.backbone, x))
+
+    def lost(features: torch.Tensor) -> float:
+        return float(job.objective.divergence(logits(features), taught, _TEMPERATURE).mean())
+
+    if not cut:
+        return lambda backbone: lost(features_of(backbone, x))
     examples = (job.task.general or job.task.support).x
     drawn = examples[_drawn(len(examples), ENOUGH, seed)]
     # Once, for all that are weighed: where images vary, that takes as long as a small network's pass.
-    seen = as_trained(job, drawn) if cut and len(drawn) >= ENOUGH else drawn
+    seen = as_trained(job, drawn) if len(drawn) >= ENOUGH else drawn
+    dense = copy.deepcopy(job.network.backbone)
+    as_seen, as_judged = Known(dense, len(seen)), Known(dense, len(x))
+    estimate_statistics(dense, seen, as_seen.record)
+    features_of(dense, x, as_judged.record)
 
     @torch.no_grad()
     def loss(backbone: nn.Module) -> float:
-        if cut:
-            estimate_statistics(backbone, seen)
-        return float(job.objective.divergence(logits(features_of(backbone, x)), taught, _TEMPERATURE).mean())
+        estimate_statistics(backbone, seen, as_seen.call)
+        return lost(features_of(backbone, x, as_judged.call))
 
     return loss
 
