@@ -37,7 +37,7 @@ class Known:
         self._examples = examples
         self._units = _units(dense)
         self._outputs: dict[int, dict[str, torch.Tensor]] = {}
-        self._last: tuple[nn.Module, list[str]] | None = None
+        self._known: list[str] = []
 
     def record(self, dense: nn.Module, number: int, batch: Inputs) -> torch.Tensor:
         """Call the dense network, and keep what its modules put out for the batch of that number."""
@@ -57,14 +57,14 @@ class Known:
         return whole
 
     def call(self, network: nn.Module, number: int, batch: Inputs) -> torch.Tensor:
-        """The same as `network(*batch)`, which was recorded of the dense one under that number.
+        """The same as `network(*batch)`, which was recorded of the dense one under that number; 0 comes first.
 
         Batch normalisation that is not computed gets the dense network's statistics.
         """
-        if self._last is None or self._last[0] is not network:
-            self._last = network, self._before_changes(network)
+        if number == 0:  # another pass, before which the very same network may have been changed
+            self._known = self._before_changes(network)
         outputs = self._outputs[number]
-        known = [name for name in self._last[1] if name in outputs]
+        known = [name for name in self._known if name in outputs]
         for name in known:
             _copy_statistics(self._dense.get_submodule(name), network.get_submodule(name))
         with _forwards(network, {name: _answering(outputs[name]) for name in known}):

@@ -77,9 +77,13 @@ def _losses(job: Job, arithmetics: Arithmetics, precision: Precision, seed: int,
 
 
 def _measuring(job: Job, whole: Quantisation, seed: int) -> Callable[[frozenset[str]], float]:
-    """Layers that stay fp32 -> true loss of the dense network with all others rounded; ranges are read once."""
+    """Layers that stay fp32 -> true loss of the dense network with all others rounded; ranges are read once.
+
+    What shortcuts add up is not rounded: that loss is no single layer's.
+    """
     backbone, loss = job.network.backbone, true_loss(job, seed, cut=False)
-    ranges = read_ranges(backbone, whole)
+    layers = {*job.layers, *job.fixed}
+    ranges = {name: limits for name, limits in read_ranges(backbone, whole).items() if name in layers}
 
     def measure(fp32: frozenset[str]) -> float:
         with fake_quantised(backbone, replace(whole, fp32_layers=fp32), ranges):

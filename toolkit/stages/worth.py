@@ -120,20 +120,21 @@ def true_loss(job: Job, seed: int, *, cut: bool = True) -> Callable[[nn.Module],
     def lost(features: torch.Tensor) -> float:
         return float(job.objective.divergence(logits(features), taught, _TEMPERATURE).mean())
 
-    if not cut:
-        return lambda backbone: lost(features_of(backbone, x))
-    examples = (job.task.general or job.task.support).x
-    drawn = examples[_drawn(len(examples), ENOUGH, seed)]
-    # Once, for all that are weighed: where images vary, that takes as long as a small network's pass.
-    seen = as_trained(job, drawn) if len(drawn) >= ENOUGH else drawn
     dense = copy.deepcopy(job.network.backbone)
-    as_seen, as_judged = Known(dense, len(seen)), Known(dense, len(x))
-    estimate_statistics(dense, seen, as_seen.record)
+    as_judged = Known(dense, len(x))
+    if cut:
+        examples = (job.task.general or job.task.support).x
+        drawn = examples[_drawn(len(examples), ENOUGH, seed)]
+        # Once, for all that are weighed: where images vary, that takes as long as a small network's pass.
+        seen = as_trained(job, drawn) if len(drawn) >= ENOUGH else drawn
+        as_seen = Known(dense, len(seen))
+        estimate_statistics(dense, seen, as_seen.record)
     features_of(dense, x, as_judged.record)
 
     @torch.no_grad()
     def loss(backbone: nn.Module) -> float:
-        estimate_statistics(backbone, seen, as_seen.call)
+        if cut:
+            estimate_statistics(backbone, seen, as_seen.call)
         return lost(features_of(backbone, x, as_judged.call))
 
     return loss
