@@ -132,6 +132,19 @@ def test_a_group_is_cut_in_the_precision_of_its_layers() -> None:
     assert costs.size_bytes(everything) < costs.size_bytes({**everything, GROUP.name: DENSE})
 
 
+def test_layers_that_take_longer_alone_than_all_of_the_network_are_charged_less() -> None:
+    rows = timed()
+    whole = WholeModel(measured(1.5), 2_000_000, 20_000)
+    costs = cost_table(PARTS, profile_of(rows), whole, MemoryModel(1e6, 1.0))
+    alone = {name: rows[str(signature_of(layer, SHAPES[name], DENSE))].median_ms for name, layer in LAYERS.items()}
+    share = 1.5 / sum(alone.values())
+    assert share < 1
+    assert costs.rest_latency_ms == pytest.approx(0.0)
+    for name, row in costs.parts.items():
+        for choice, cost in row.items():
+            assert cost.latency_ms == pytest.approx(share * table(profile_of(rows)).parts[name][choice].latency_ms)
+
+
 def test_what_was_not_timed_is_predicted_and_said_so() -> None:
     rows = timed()
     gone = str(signature_of(PIECES[keep(16)]["3"].layer, PIECES[keep(16)]["3"].input_shape, DENSE))

@@ -4,12 +4,14 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from toolkit.choice import DENSE, Choice, Precision
 from toolkit.compression import Cost, CostTable, Pair, matrix
 from toolkit.errors import BadInput
 from toolkit.profiling.activations import activation_bytes
 from toolkit.profiling.conversions import Border, between
+from toolkit.profiling.inside import inside, shares_inside
 from toolkit.profiling.layer_times import LayerTime, layer_time
 from toolkit.profiling.pieces import ONLY_FP32, Arithmetics, Part, Piece
 from toolkit.profiling.predictor import fit_predictor
@@ -47,8 +49,12 @@ def cost_table(
     borders: Iterable[Border] = (),
     arithmetics: Arithmetics = ONLY_FP32,
     call_ms: float = 0.0,
+    rounded_ms: Mapping[Precision, float] = MappingProxyType({}),
 ) -> CostTable:
     """What every part costs under every choice; what the dense whole took beyond its layers is the rest.
+
+    Layers that take longer together than the whole, in fp32 or as it was timed in another precision (`rounded_ms`), are
+    charged less (`inside`).
 
     A group of channels costs what the layers that it narrows then take, less what they take whole; a block that is gone
     as much less as its layers take, and a border what turns one arithmetic into the other: both take `call_ms` longer
@@ -72,8 +78,22 @@ def cost_table(
             )
         return time
 
+    shares = shares_inside(
+        [
+            {
+                each.precision: time_by(_signature(row[name])).ms
+                for each, row in part.pieces.items()
+                if each.form == "dense"
+            }
+            for name, part in parts.items()
+            if not part.decides
+        ],
+        {"fp32": dense.measurement.median_ms, **rounded_ms},
+        call_ms,
+    )
+
     def time_of(piece: Piece) -> LayerTime:
-        return time_by(_signature(piece))
+        return inside(time_by(_signature(piece)), shares.get(piece.choice.precision, 1.0), call_ms)
 
     table: dict[str, dict[Choice, Cost]] = {}
     layers_ms, layers_bytes = 0.0, 0

@@ -78,6 +78,11 @@ def plain_costs(profile: Profiled) -> CostTable:
         profile.borders,
         profile.precisions.arithmetics,
         profile.call_ms,
+        {
+            precision: rival.measurement.median_ms
+            for precision in profile.precisions.arithmetics
+            if precision != "fp32" and (rival := profile.precisions.rival) is not None
+        },
     )
     return without_fp32(costs) if profile.precisions.demanded else costs
 
