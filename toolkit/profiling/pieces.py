@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from toolkit.choice import DENSE, REMOVED, Choice, Precision, keep
-from toolkit.compression import ChannelGroup, RankedChannels, ResidualBlock, compress
+from toolkit.choice import DENSE, REMOVED, Choice, Precision
+from toolkit.compression import ChannelGroup, RankedChannels, ResidualBlock, remove_channels
+from toolkit.copied import copied_at
 from toolkit.inputs import Inputs
 from toolkit.profiling.candidates import group_choices, layer_choices
 from toolkit.runtimes.arithmetic import FP32, Arithmetic
@@ -70,13 +71,15 @@ def group_part(
     model: nn.Module, group: ChannelGroup, x: Inputs, multiple: int, arithmetics: Arithmetics = ONLY_FP32
 ) -> Part:
     """A group's layers in `model` as it is, and with each candidate number of channels left; `x` is one example."""
-    ranked = {group.name: RankedChannels(group, tuple(range(group.channels)))}  # time does not depend on which
+    ranked = RankedChannels(group, tuple(range(group.channels)))  # time does not depend on which
+    whole = input_shapes(model, group.layers, x)
     choices = group_choices(group.channels, multiple, tuple(arithmetics))
 
     def narrowed(size: int | None) -> dict[str, Piece]:
-        cut = compress(model, ranked, {group.name: DENSE if size is None else keep(size)})
-        shapes = input_shapes(cut, group.layers, x)
-        return {name: Piece(_layer(cut, name), shapes[name]) for name in group.layers}
+        cut = copied_at(model, {each.module for each in group.cuts})
+        if size is not None:
+            remove_channels(cut, ranked, size)
+        return {name: _narrowed(_layer(cut, name), whole[name]) for name in group.layers}
 
     by_size = {size: narrowed(size) for size in dict.fromkeys(choice.size for choice in choices)}
     pieces = {
@@ -122,6 +125,13 @@ def _recorder(shapes: dict[str, tuple[int, ...]], name: str) -> Callable[[nn.Mod
         shapes.setdefault(name, tuple(inputs[0].shape))
 
     return record
+
+
+def _narrowed(layer: nn.Linear | nn.Conv2d, whole: tuple[int, ...]) -> Piece:
+    """A layer that may take fewer channels than the whole one did: nothing else of its input is other."""
+    if isinstance(layer, nn.Linear):
+        return Piece(layer, (*whole[:-1], layer.in_features))
+    return Piece(layer, (*whole[:-3], layer.in_channels, *whole[-2:]))
 
 
 def _layer(model: nn.Module, name: str) -> nn.Linear | nn.Conv2d:

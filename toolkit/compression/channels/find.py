@@ -19,6 +19,7 @@ from toolkit.compression.channels.group import ChannelGroup, Cut, RankedChannels
 from toolkit.compression.channels.remove import remove_channels
 from toolkit.compression.shaken import shaken
 from toolkit.compression.sharing import holders
+from toolkit.copied import copied_at
 from toolkit.errors import BadInput, first_line
 from toolkit.inputs import Inputs
 from toolkit.models import MISFIT
@@ -33,6 +34,7 @@ def channel_groups(model: nn.Module, example: Inputs) -> tuple[dict[str, Channel
     depend on another; those of fewest layers are taken first: in a residual network, the channels inside each block.
     Raises BadInput if the dependency graph cannot be drawn.
     """
+    noisy = shaken(model)
     taken: set[str] = set()
     found: list[ChannelGroup] = []
     failed: list[str] = []
@@ -40,7 +42,7 @@ def channel_groups(model: nn.Module, example: Inputs) -> tuple[dict[str, Channel
         touched = {cut.module for cut in group.cuts}
         if group.channels < 2 or not taken.isdisjoint(touched):
             continue
-        if holds(model, group, example):
+        if holds(noisy, group, example):
             taken |= touched
             found.append(group)
         else:
@@ -53,18 +55,19 @@ def channel_groups(model: nn.Module, example: Inputs) -> tuple[dict[str, Channel
 def holds(model: nn.Module, group: ChannelGroup, example: Inputs) -> bool:
     """Whether `model` without every other channel, and without one, computes what it does with them read as zero.
 
+    It is shaken (`shaken`): a scale of zero would let any group pass.
     Attention takes any number of whole heads: half of the channels may be one, all but one are none.
     """
     if not all(_can_be_cut(model, cut) for cut in group.cuts):
         return False
     order = (*range(0, group.channels, 2), *range(1, group.channels, 2))
     half = (group.channels + 1) // 2
-    whole = shaken(model)
-    return all(_holds(whole, RankedChannels(group, order), kept, example) for kept in {half, group.channels - 1})
+    return all(_holds(model, RankedChannels(group, order), kept, example) for kept in {half, group.channels - 1})
 
 
 def _holds(model: nn.Module, ranked: RankedChannels, kept: int, example: Inputs) -> bool:
-    group, zeroed, removed = ranked.group, copy.deepcopy(model), copy.deepcopy(model)
+    group = ranked.group
+    zeroed, removed = (copied_at(model, {cut.module for cut in group.cuts}) for _ in range(2))
     readers = [cut for cut in group.cuts if cut.side == "inputs"]
     try:
         remove_channels(removed, ranked, kept)
