@@ -133,7 +133,8 @@ def _own(module: nn.Module) -> dict[str, torch.Tensor]:
 def _copy_statistics(one: nn.Module, other: nn.Module) -> None:
     for ours, theirs in zip(one.modules(), other.modules(), strict=True):
         if isinstance(ours, _BatchNorm):
-            theirs.load_state_dict(ours.state_dict())
+            for name, value in ours.named_buffers(recurse=False):
+                theirs.get_buffer(name).copy_(value)
 
 
 def _recording(name: str, module: nn.Module, calls: list[tuple[str, object]]) -> Callable[..., object]:

@@ -14,20 +14,20 @@ from typing import TypeVar
 import torch
 
 _Made = TypeVar("_Made")
-# Fewer are done sooner than processes are forked for them.
+# Fewer are done sooner than processes are forked for them, where each takes a second or so.
 _FEW = 4
 # A process that says nothing for so long has met what forking can do to it: others' work is then done here.
 _PATIENCE_S = 300.0
 
 
-def side_by_side(make: Callable[[int], _Made], count: int) -> list[_Made]:
-    """`[make(0), ..., make(count - 1)]`, made in forked processes where there are cores for them.
+def side_by_side(make: Callable[[int], _Made], count: int, few: int = _FEW) -> list[_Made]:
+    """`[make(0), ..., make(count - 1)]`, made in forked processes where there are cores for them, and no `few`er.
 
     `make` may read all that this process holds, and what it changes there is lost; what it returns is pickled. Whatever
     a process failed at is made once more in this one, which raises what there is to raise.
     """
     workers = min(_cores(), count)
-    found = _forked(make, count, workers) if workers > 1 and count >= _FEW else {}
+    found = _forked(make, count, workers) if workers > 1 and count >= few else {}
     return [found[index] if index in found else make(index) for index in range(count)]
 
 

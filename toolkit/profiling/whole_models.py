@@ -173,7 +173,7 @@ def _graph(model: Untimed) -> Graph:
 
 def _timeables(runtime: Runtime, named: dict[str, _Named]) -> dict[str, Timeable]:
     all_of = list(named.values())
-    programs = side_by_side(lambda index: _program(runtime, all_of[index]), len(all_of))
+    programs = side_by_side(lambda index: _program(runtime, all_of[index]), len(all_of), few=2)
     return {
         key: Timeable(program, each.model.x, each.shapes)
         for (key, each), program in zip(named.items(), programs, strict=True)
