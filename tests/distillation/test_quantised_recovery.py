@@ -15,6 +15,7 @@ from torch import nn
 
 from toolkit.compression import make_bases_orthonormal
 from toolkit.distillation import Checkpoint, fake_quantise, fake_quantised, kd, read_ranges, recover
+from toolkit.distillation.rounding import start_rounding
 from toolkit.inputs import Inputs
 from toolkit.recipe import parse_recipe
 from toolkit.runtimes.arithmetic import FP32, Activations, Arithmetic, Quantisation
@@ -155,3 +156,14 @@ def test_one_that_was_cut_off_ends_as_one_that_was_not(learned: _Learned, ranges
     ).state_dict()
     assert len(computed) == steps - cut
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize(("steps", "batch", "every"), [(400, 64, 20), (80, 64, 4), (46, 16, 10)])
+def test_ranges_are_read_so_often_that_training_takes_hardly_longer(
+    learned: _Learned, steps: int, batch: int, every: int
+) -> None:
+    """Sixty-four examples are 0.4 of what ten steps of sixteen train on."""
+    quantisation = Quantisation(Arithmetic("int8", "unsigned"), learned[2].x[:64])
+    rounding = start_rounding(_start(learned, 6), quantisation, steps, batch, orthonormal=False)
+    assert rounding is not None
+    assert rounding.every == every

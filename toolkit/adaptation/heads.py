@@ -22,8 +22,11 @@ _BY_CHANCE = 0.05
 @torch.no_grad()
 def fitted_head(backbone: nn.Module, support: Examples, classes: int) -> nn.Linear:
     """A linear layer that is fitted to the support's features, as a board fits one."""
-    features = features_of(backbone, support.x)
-    weight, bias = ridge_head(features, support.y, torch.ones(len(support)), classes)
+    return _fitted(features_of(backbone, support.x), support.y, classes)
+
+
+def _fitted(features: torch.Tensor, y: torch.Tensor, classes: int) -> nn.Linear:
+    weight, bias = ridge_head(features, y, torch.ones(len(y)), classes)
     head = nn.Linear(features.shape[1], classes)
     head.weight.copy_(weight)
     head.bias.copy_(bias)
@@ -52,8 +55,9 @@ def head_start(network: Network, task: Task) -> HeadStart:
     if network.head is None or len(network.head.weight) != len(task.classes):
         return "fitted"
     classes = len(task.classes)
-    pretrained = network.head(features_of(network.backbone, task.support.x)).argmax(1) == task.support.y
-    fitted, judged = fitted_right(network.backbone, task.support, classes)
+    features = features_of(network.backbone, task.support.x)
+    pretrained = network.head(features).argmax(1) == task.support.y
+    fitted, judged = fitted_right(features, task.support.y, classes)
     if not judged.any():
         guessed = binomtest(int(pretrained.sum()), len(pretrained), 1 / classes, alternative="greater")
         return "pretrained" if guessed.pvalue < _BY_CHANCE else "fitted"
@@ -63,22 +67,21 @@ def head_start(network: Network, task: Task) -> HeadStart:
 
 
 @torch.no_grad()
-def fitted_right(backbone: nn.Module, support: Examples, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+def fitted_right(features: torch.Tensor, y: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Which examples heads of the others classify rightly, and which could be judged so: (N,) booleans each.
 
-    In five folds; the only example of its class cannot be.
+    `features` (N, ...) are the examples', `y` (N,) their classes. In five folds; the only example of its class cannot be.
     """
-    place = torch.zeros(len(support), dtype=torch.int64)  # of an example among those of its class
+    place = torch.zeros(len(y), dtype=torch.int64)  # of an example among those of its class
     for label in range(classes):
-        of_class = support.y == label
+        of_class = y == label
         place[of_class] = torch.arange(int(of_class.sum()))
-    right = torch.zeros(len(support), dtype=torch.bool)
-    judged = torch.bincount(support.y, minlength=classes)[support.y] > 1
+    right = torch.zeros(len(y), dtype=torch.bool)
+    judged = torch.bincount(y, minlength=classes)[y] > 1
     for fold in range(_FOLDS):
         out = (place % _FOLDS == fold) & judged
         if out.any():
-            head = fitted_head(backbone, support[~out], classes)
-            right[out] = head(features_of(backbone, support.x[out])).argmax(1) == support.y[out]
+            right[out] = _fitted(features[~out], y[~out], classes)(features[out]).argmax(1) == y[out]
     return right, judged
 
 

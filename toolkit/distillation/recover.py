@@ -73,7 +73,7 @@ def recover(
     weighing = weighing_of(recipe, feature_size)
     statistics = batch_statistics(student) if len(examples) >= ENOUGH else nullcontext()
     train_bases = recipe.trained != "cores"
-    rounding = start_rounding(student, quantised, steps, orthonormal=train_bases) if quantised else None
+    rounding = start_rounding(student, quantised, steps, batch, orthonormal=train_bases) if quantised else None
 
     def loss(index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if rounding:

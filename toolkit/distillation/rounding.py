@@ -1,5 +1,6 @@
 """A student that trains as its int8 program will compute, and is brought into the form of that program as it trains."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from toolkit.compression import make_bases_orthonormal
 from toolkit.distillation.fake_quantise import fake_quantised, quantised_layers
 from toolkit.distillation.ranges import read_ranges
 from toolkit.runtimes.arithmetic import Quantisation
+from toolkit.runtimes.examples import drawn
 
-_TIMES = 20  # in a training
+# In a training ranges are read so often, where that is no more than so many of the examples that it trains on: each of
+# those takes four passes through the network, one that is read takes one.
+_TIMES, _MOST_READ = 20, 0.4
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,15 @@ class Rounding:
         return [*self.ranges.values(), self.done]
 
 
-def start_rounding(student: nn.Module, quantisation: Quantisation, steps: int, *, orthonormal: bool) -> Rounding | None:
-    """For a training of so many steps; None where no layer runs in int8."""
+def start_rounding(
+    student: nn.Module, quantisation: Quantisation, steps: int, batch: int, *, orthonormal: bool
+) -> Rounding | None:
+    """For a training of so many steps of `batch` examples; None where no layer runs in int8."""
     if not quantised_layers(student, quantisation):
         return None
     ranges, done = read_ranges(student, quantisation), torch.zeros((), dtype=torch.int64)
-    return Rounding(student, quantisation, ranges, done, max(1, steps // _TIMES), orthonormal)
+    worth_it = math.ceil(len(drawn(quantisation.examples)) / (_MOST_READ * batch))
+    return Rounding(student, quantisation, ranges, done, max(1, steps // _TIMES, worth_it), orthonormal)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def _cross_validated(job: Job, backbone: nn.Module) -> torch.Tensor:
     support, classes = job.task.support, len(job.task.classes)
     if job.start == "pretrained":
         return _scores(job, job.dense_head(features_of(backbone, support.x)), support)
-    right, _ = fitted_right(backbone, support, classes)
+    right, _ = fitted_right(features_of(backbone, support.x), support.y, classes)
     return right.float()
 
 
