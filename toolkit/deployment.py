@@ -62,12 +62,16 @@ class Bytes(_Record):
 
 
 class Accuracy(_Record):
-    """Share of examples classified correctly (0..1), and on what it was measured: data, count, and where it ran."""
+    """Share of examples classified correctly (0..1), and on what it was measured: data, count, and where it ran.
+
+    `over_all` are measures that only all of the examples together have, by name, such as mAP@0.5 of boxes.
+    """
 
     value: float
     examples: int
     data: str
     ran_on: Literal["host", "device"]
+    over_all: dict[str, float] = {}
 
 
 class AccuracyTable(_Record):

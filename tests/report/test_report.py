@@ -13,6 +13,7 @@ from toolkit.deployment import Deployment, load_deployment, save_deployment
 from toolkit.errors import BadInput
 from toolkit.report import write_report
 from toolkit.report.html import render
+from toolkit.report.tables import accuracy_table
 from toolkit.report.words import INSTRUCTION_CLOCK
 
 HOSTILE = '</script></pre><script>alert(1)</script><img src="http://x.example/y" onerror=alert(2)>{{ 7 * 7 }}%{x}'
@@ -62,6 +63,18 @@ def test_every_figure_has_alternative_text_and_a_table(full: Page) -> None:
         assert plot["aria-label"]
         assert plot["aria-describedby"] in ids
     assert sum(a.get("class") == "beside" for _, a in full.elements) == len(plots)
+
+
+def test_what_only_all_examples_have_together_has_a_column() -> None:
+    accuracy = sample.accuracy()
+    of_boxes = accuracy.task_dense.model_copy(update={"over_all": {"mAP@0.5": 0.613}})
+    table = accuracy_table(
+        sample.deployment(accuracy=sample.accuracy(task_dense=of_boxes, task_adapted=None), measure="F1 of boxes")
+    )
+    assert table is not None
+    assert table.head[1:3] == ("F1 of boxes", "mAP@0.5")
+    assert {len(row) for row in table.rows} == {len(table.head)}
+    assert {row[0]: row[2] for row in table.rows}["Task, dense"] == "61.3 %"
 
 
 def test_every_id_is_used_once(full: Page) -> None:

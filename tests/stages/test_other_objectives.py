@@ -163,6 +163,9 @@ def test_it_is_compressed_proven_and_learns(
     assert result.accuracy.task_dense.value > least
     assert result.accuracy.task_compact.value > 0.9 * result.accuracy.task_dense.value
     assert result.accuracy.task_adapted is not None
+    over_all = result.accuracy.task_dense.over_all, result.accuracy.task_adapted.over_all
+    assert all(set(each) == ({"mAP@0.5", "mAP@0.5:0.95"} if name == "found" else set()) for each in over_all)
+    assert all(0 < each[key] <= each["mAP@0.5"] <= 1 for each in over_all for key in each)
     assert result.adaptation is not None
     assert result.adaptation.held_out is not None
     assert result.host_device_max_relative_difference is not None

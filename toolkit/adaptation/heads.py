@@ -70,7 +70,7 @@ def head_start(network: Network, task: Task) -> HeadStart:
 def fitted_right(features: torch.Tensor, y: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Which examples heads of the others classify rightly, and which could be judged so: (N,) booleans each.
 
-    `features` (N, ...) are the examples', `y` (N,) their classes. In five folds; the only example of its class cannot be.
+    `features` (N, ...) are the examples', `y` (N,) their classes. In five folds; the only example of a class cannot be.
     """
     place = torch.zeros(len(y), dtype=torch.int64)  # of an example among those of its class
     for label in range(classes):

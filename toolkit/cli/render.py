@@ -100,7 +100,11 @@ def _accuracies(result: Deployment) -> Table:
         table.add_row("general (pretrained)", _percent(found.general_dense), _percent(found.general_compact), "")
     if found:
         row = f"{escape(result.task)}: {result.learned_from}"
-        table.add_row(row, _percent(found.task_dense), _percent(found.task_compact), _percent(found.task_adapted))
+        of_task = found.task_dense, found.task_compact, found.task_adapted
+        table.add_row(row, *map(_percent, of_task))
+        for name in found.task_dense.over_all:
+            all_of = (each.over_all.get(name) if each else None for each in of_task)
+            table.add_row(f"{name} of these", *(_or_dash(each, "{:.1%}".format) for each in all_of))
     return table
 
 

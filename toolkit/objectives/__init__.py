@@ -5,7 +5,7 @@ from toolkit.objectives.classification import CLASSIFICATION, Classification
 from toolkit.objectives.embedding import Embedding
 from toolkit.objectives.labelling import IGNORED, Labelling
 from toolkit.objectives.multi_label import MultiLabel
-from toolkit.objectives.objective import Objective
+from toolkit.objectives.objective import Objective, OverAll
 from toolkit.objectives.regression import Regression
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Labelling",
     "MultiLabel",
     "Objective",
+    "OverAll",
     "Regression",
 ]

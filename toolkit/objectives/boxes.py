@@ -1,10 +1,12 @@
 """Boxes: objects in an image, each with a class and a place."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
+from toolkit.objectives.average_precision import Detections, mean_average_precision
 from toolkit.objectives.overlap import generalised_overlap, overlap
 
 # A box answers for an object from this overlap on (PASCAL VOC), and is another's double from it on.
@@ -77,6 +79,18 @@ class Boxes:
         f1 = 2 * precision * recall / (precision + recall).clamp_min(1e-9)
         return torch.where(kept.sum(-1) + there.sum(-1) > 0, f1, torch.ones_like(f1))
 
+    def over_all(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+        """Mean average precision (`average_precision`) of all boxes but doubles, however unlikely; see `OverAll`."""
+        boxes, labels, likely, doubled = self._ranked(outputs)
+        images = []
+        for row, of_image in enumerate(targets):
+            alone, there = doubled[row] == 0, of_image[:, 0] >= 0
+            boxes_there, labels_there = of_image[there, 1:], of_image[there, 0]
+            found = boxes[row, alone], likely[row, alone], labels[row, alone]
+            images.append(Detections(*found, boxes_there, labels_there))
+        at = mean_average_precision(images, self.classes)
+        return {} if math.isnan(at[0]) else {"mAP@0.5": float(at[0]), "mAP@0.5:0.95": float(at.mean())}
+
     def judgement(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The loss as it is."""
         return self.loss(outputs, targets)[:, None]
@@ -121,9 +135,14 @@ class Boxes:
         return boxes / torch.tensor(self.sides * 2), classes
 
     def _found(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The likeliest boxes (N, K, 4), their classes (N, K), and 1 for those that are kept, else 0 (N, K).
+        """The likeliest boxes (N, K, 4), their classes (N, K), and 1 for those that are kept, else 0 (N, K)."""
+        boxes, labels, likely, doubled = self._ranked(outputs)
+        return boxes, labels, (likely >= self.confidence).float() * (1 - doubled)
 
-        A box is dropped if any likelier one of its class overlaps it, itself dropped or not (YOLACT's fast suppression,
+    def _ranked(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The likeliest boxes (N, K, 4), their classes and how likely they are (N, K), and 1 for doubles, else 0.
+
+        A box is one if any likelier one of its class overlaps it, itself dropped or not (YOLACT's fast suppression,
         Bolya et al. 2019, section 6): a matrix, and no loop.
         """
         boxes, logits = self._read(outputs)
@@ -134,7 +153,7 @@ class Boxes:
         doubles = (overlap(boxes[:, :, None], boxes[:, None]) > _ENOUGH) & (labels[:, :, None] == labels[:, None])
         order = torch.arange(likely.shape[1])
         doubles = doubles & (order[:, None] < order)
-        return boxes, labels, (likely >= self.confidence).float() * (1 - doubles.float().amax(1))
+        return boxes, labels, likely, doubles.float().amax(1)
 
     def _wanted(self, targets: torch.Tensor) -> torch.Tensor:
         """(N, objects, classes)."""

@@ -1,6 +1,6 @@
 """Objective: what outputs are trained by, shown by, and judged by."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -43,4 +43,13 @@ class Objective(Protocol):
 
     def answers(self, outputs: torch.Tensor) -> torch.Tensor:
         """The targets that the outputs hold to be the likeliest, as `loss` takes them."""
+        ...
+
+
+@runtime_checkable
+class OverAll(Protocol):
+    """An objective that also measures what only all examples together have."""
+
+    def over_all(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+        """Measures of outputs (N, ...) and targets (N, ...), by name; more is better and 1 is perfect."""
         ...

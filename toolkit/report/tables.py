@@ -1,6 +1,7 @@
 """One function a table: what the page shows as rows of words."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +65,12 @@ def accuracy_table(deployment: Deployment) -> Table | None:
         ("Task, compact, adapted on the device", table.task_adapted),
     )
     measure, of_right = deployment.measure[0].upper() + deployment.measure[1:], deployment.measure == "accuracy"
-    head = ("", measure, "95 % interval", "Measured on", "Examples", "Ran on")
+    over_all = tuple(table.task_dense.over_all)
+    head = ("", measure, *over_all, "95 % interval", "Measured on", "Examples", "Ran on")
     caption = f"{measure}, and what it was measured on."
     caption += " The interval takes the examples as independent (Wilson)." if of_right else ""
-    return Table(caption, head, tuple(_accuracy_row(name, accuracy, of_right) for name, accuracy in named))
+    caption += " mAP is of all these images together, as COCO counts it." if over_all else ""
+    return Table(caption, head, tuple(_accuracy_row(name, accuracy, over_all, of_right) for name, accuracy in named))
 
 
 def adaptation_table(deployment: Deployment) -> Table | None:
@@ -232,12 +235,13 @@ def _bytes_row(name: str, quantity: Bytes) -> tuple[str, ...]:
     )
 
 
-def _accuracy_row(name: str, accuracy: Accuracy | None, of_right: bool) -> tuple[str, ...]:
+def _accuracy_row(name: str, accuracy: Accuracy | None, over_all: Iterable[str], of_right: bool) -> tuple[str, ...]:
     if accuracy is None:
-        return (name, words.NOT_MEASURED, "", "", "", "")
+        return (name, words.NOT_MEASURED, *("" for _ in over_all), "", "", "", "")
     interval = words.wilson(accuracy.value, accuracy.examples) if of_right else ""
     counted = words.count(accuracy.examples)
-    return (name, words.share(accuracy.value), interval, accuracy.data, counted, accuracy.ran_on)
+    measured = (words.share(each) if each is not None else "" for each in map(accuracy.over_all.get, over_all))
+    return (name, words.share(accuracy.value), *measured, interval, accuracy.data, counted, accuracy.ran_on)
 
 
 def _of_all(nodes: int, total: int) -> str:

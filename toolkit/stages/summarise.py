@@ -24,6 +24,7 @@ from toolkit.deployment import (
     NodeCounts,
     Refusal,
 )
+from toolkit.objectives import OverAll
 from toolkit.profiling import Accepted
 from toolkit.request import Request
 from toolkit.runtimes.bundle import Bundle
@@ -269,8 +270,13 @@ def _accuracy_table(job: Job, made: Made) -> AccuracyTable:
 
 
 def _score(job: Job, outputs: torch.Tensor, examples: Examples, data: str, *, ran_on: str) -> Accuracy:
-    value = float(job.objective.score(outputs, examples.y).mean())
-    return Accuracy(value=value, examples=len(examples), data=data, ran_on="device" if ran_on == "device" else "host")
+    return Accuracy(
+        value=float(job.objective.score(outputs, examples.y).mean()),
+        examples=len(examples),
+        data=data,
+        ran_on="device" if ran_on == "device" else "host",
+        over_all=job.objective.over_all(outputs, examples.y) if isinstance(job.objective, OverAll) else {},
+    )
 
 
 def _deployed_point(planned: Planned, made: Made, accuracy: AccuracyTable) -> FrontierPoint:
