@@ -183,9 +183,12 @@ def _by_programs(
     values = [whole.get_parameter(name).detach().numpy().copy() for name in learning.trainables]
     state = [each.numpy() for each in fresh_state([torch.from_numpy(each) for each in values])]
     scalars = [np.float32(each) for each in (len(x), LEARNING_RATE, _EPS)]
-    given = [x.numpy(), y.numpy(), np.ones(len(x), np.float32)]
+    size = learning.batch
+    batches = [(x[first : first + size].numpy(), y[first : first + size].numpy()) for first in range(0, len(x), size)]
+    assert len(x) % size == 0
     for _ in range(steps):
-        made = update([*scalars, *gradient([*given, *values])[2:], *values, *state])
+        parts = [gradient([*batch, np.ones(size, np.float32), *values])[2:] for batch in batches]
+        made = update([*scalars, *(sum(each) for each in zip(*parts, strict=True)), *values, *state])
         values, state = made[:count], made[count:]
     return values
 
