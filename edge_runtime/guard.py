@@ -17,16 +17,35 @@ class Reached:
     """Parameters after some of the steps of a training, the last among them."""
 
     def __init__(self) -> None:
-        self.kept, self._every = [], EVERY  # type: ignore[var-annotated]
+        self.kept, self.every = [], EVERY  # type: ignore[var-annotated]
+
+    def arrays(self) -> "dict[str, np.ndarray]":
+        """All of them, by names that say the step and the place."""
+        return {
+            "reached.{}.{}".format(step, place): np.asarray(value)
+            for step, parameters in self.kept
+            for place, value in enumerate(parameters)
+        }
+
+    def go_on(self, arrays, steps, every) -> None:  # type: ignore[no-untyped-def]
+        """With those of these steps, every so many of which were kept by then."""
+        self.every = every
+        for step in steps:
+            names = sorted((name for name in arrays if name.startswith("reached.{}.".format(step))), key=_place)
+            self.kept.append((step, [arrays[name] for name in names]))
 
     def add(self, step, parameters, is_last) -> None:  # type: ignore[no-untyped-def]
         """After that step."""
-        if step % self._every and not is_last:
+        if step % self.every and not is_last:
             return
         self.kept.append((step, parameters))
         if len(self.kept) > _MOST_KEPT:
-            self._every *= 2
-            self.kept = [each for each in self.kept if each[0] % self._every == 0 or each[0] == step]
+            self.every *= 2
+            self.kept = [each for each in self.kept if each[0] % self.every == 0 or each[0] == step]
+
+
+def _place(name: str) -> int:
+    return int(name.rsplit(".", 1)[1])
 
 
 def as_installed(learner):  # type: ignore[no-untyped-def]

@@ -4,7 +4,6 @@ import os
 import time
 
 import numpy as np
-from numpy.random import default_rng  # at once: NumPy would import it when it is first used
 
 from .methods import AUTO, HEAD, of_head
 from .program import load
@@ -93,21 +92,17 @@ class Learner:
             values.update(zip(self.starts, made))
         return [np.asarray(values[name], np.float32) for name in self.names]
 
-    def train(self, parameters, rows, steps, stream):  # type: ignore[no-untyped-def]
-        """Yield (step, parameters, loss) after each step on the examples of `rows`."""
-        random = default_rng([self.spec["seed"], stream])
-        state = [np.zeros(shape, np.float32) for shape in self.state]
-        for step in range(1, steps + 1):
-            inputs = [self._shaken(values, share, random) for values, share in zip(self.inputs, self.jitter)]
-            started = time.perf_counter()
-            losses, _, sums = self.gradients(parameters, rows, (inputs, self.targets))
-            # Adam does not move what never had a gradient.
-            sums = [np.zeros_like(each) if still else each for each, still in zip(sums, self._still)]
-            scalars = [np.asarray(each, np.float32) for each in (len(rows), self.spec["lr"], self.eps)]
-            made = self.programs["update"]([*scalars, *sums, *parameters, *state])
-            parameters, state = made[: len(parameters)], made[len(parameters) :]
-            self.step_ms.append((time.perf_counter() - started) * 1e3)
-            yield step, parameters, float(losses.mean())
+    def step(self, parameters, state, rows, random):  # type: ignore[no-untyped-def]
+        """Parameters and the optimiser's state after one step on the examples of `rows`, and the loss before it."""
+        inputs = self.shaken(random)
+        started = time.perf_counter()
+        losses, _, sums = self.gradients(parameters, rows, (inputs, self.targets))
+        # Adam does not move what never had a gradient.
+        sums = [np.zeros_like(each) if still else each for each, still in zip(sums, self._still)]
+        scalars = [np.asarray(each, np.float32) for each in (len(rows), self.spec["lr"], self.eps)]
+        made = self.programs["update"]([*scalars, *sums, *parameters, *state])
+        self.step_ms.append((time.perf_counter() - started) * 1e3)
+        return made[: len(parameters)], made[len(parameters) :], float(losses.mean())
 
     def gradients(self, parameters, rows, of=None):  # type: ignore[no-untyped-def]
         """Losses, outputs, and the sums of the gradients of the examples of `rows`, `of` others if they are given."""
@@ -145,10 +140,15 @@ class Learner:
             weights[: len(part)] = 1
             yield _filled(part, self.batch), weights
 
-    def _shaken(self, values, deviation, random):  # type: ignore[no-untyped-def]
-        if not deviation:
-            return values
-        return values + np.float32(deviation) * random.standard_normal(values.shape).astype(np.float32)
+    def shaken(self, random):  # type: ignore[no-untyped-def]
+        """The inputs, with noise that is drawn anew at each step."""
+        return [_shaken(values, share, random) for values, share in zip(self.inputs, self.jitter)]
+
+
+def _shaken(values, deviation, random):  # type: ignore[no-untyped-def]
+    if not deviation:
+        return values
+    return values + np.float32(deviation) * random.standard_normal(values.shape).astype(np.float32)
 
 
 def _filled(rows, size):  # type: ignore[no-untyped-def]

@@ -8,9 +8,11 @@ import time
 
 import numpy as np
 
+from .checkpoint import Checkpoint
 from .classes import CLASSES, packed
 from .guard import EVERY, Reached, as_installed, remembering
 from .methods import AUTO, CORES, HEAD, PROTOTYPE
+from .training import Training
 
 # Of a release that does not say it. At 3e-3 queries gain as much, but few held-out examples see it: 5 of 19 trials on
 # digits were refused, here one.
@@ -42,15 +44,28 @@ class Deadline:
         return Deadline(self.left_s() - seconds)
 
 
-def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type: ignore[no-untyped-def]
+def learn(learner, strata, steps, emit, deadline, hinders=lambda: None, checkpoint=None):  # type: ignore[no-untyped-def]
     """What came of it, and the arrays that were learned, by name, if that was accepted (else None).
 
     It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
     after it. `hinders` says, after the first steps and at the end, what keeps it from learning, if something does.
     Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final run).
+    What was cut off goes on where its checkpoint was written.
     """
-    folds = min(_affordable_folds(learner, steps, deadline), int(np.unique(strata, return_counts=True)[1].min()))
-    emit("folds", folds=folds)
+    checkpoint = checkpoint or Checkpoint()
+    try:
+        ended = _learn(learner, strata, steps, emit, deadline, hinders, checkpoint, checkpoint.read())
+    except Exception:  # not where someone interrupts it, nor a process that is killed
+        checkpoint.drop()
+        raise
+    checkpoint.drop()
+    return ended
+
+
+def _learn(learner, strata, steps, emit, deadline, hinders, checkpoint, came):  # type: ignore[no-untyped-def]
+    fewest = int(np.unique(strata, return_counts=True)[1].min())
+    folds = came[0]["folds"] if came else min(_affordable_folds(learner, steps, deadline), fewest)
+    emit("folds", folds=folds, **({"resumed": came[0]["step"]} if came else {}))
     guard, guard_s = as_installed(learner) if folds > 1 and deadline.left_s() > 0 else (None, 0.0)
     result = {"folds": folds, "steps": 0, "accepted": False, "reason": hinders(), "held_out": None, "guard": guard}
     result["method"] = learner.method if learner.method != AUTO else CORES if learner.has_cores else HEAD
@@ -59,7 +74,7 @@ def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type
     held_out, best = None, 0
     if folds > 1:  # once the last state may be judged by what it knew before, and once one to go back to
         soon = deadline.sooner(2 * guard_s)
-        held_out, best = _cross_validate(learner, strata, folds, steps, emit, soon)
+        held_out, best = _cross_validate(learner, strata, folds, steps, emit, soon, checkpoint, came)
         result["method"] = PROTOTYPE if best == 0 else result["method"]
     accepted = held_out is not None and held_out["loss_after"] < held_out["loss_before"]
     reason = _REASONS[None if held_out is None else accepted]
@@ -70,7 +85,8 @@ def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type
         return {**result, "reason": _TIME_WAS_UP}, None
     if not accepted:
         return result, None
-    trained, why = _train_on_all(learner, best, folds, guard, emit, deadline)
+    told = {"folds": folds, "best": best, "held_out": held_out}
+    trained, why = _train_on_all(learner, told, guard, emit, deadline, checkpoint, came)
     why = why or (_TIME_WAS_UP if deadline.left_s() < 0 else hinders())
     if why:
         return {**result, "reason": why}, None
@@ -81,19 +97,25 @@ def learn(learner, strata, steps, emit, deadline, hinders=lambda: None):  # type
     return {**result, "steps": step, "accepted": True}, learned
 
 
-def _train_on_all(learner, steps, stream, guard, emit, deadline):  # type: ignore[no-untyped-def]
+def _train_on_all(learner, told, guard, emit, deadline, checkpoint, came):  # type: ignore[no-untyped-def]
     """The step and parameters that are to be taken; or None, and why there are none."""
-    everything = np.arange(learner.examples)
-    parameters, reached = learner.start(everything), Reached()
-    if not steps:
-        reached.add(0, parameters, True)
-    for step, trained, loss in learner.train(parameters, everything, steps, stream):
-        parameters = trained
-        emit("step", step=step, loss=loss)
+    everything, steps, reached = np.arange(learner.examples), told["best"], Reached()
+    training = Training(learner, learner.start(everything), everything, told["folds"])
+    if came and "held_out" in came[0]:
+        training.go_on(came[0]["step"], came[1], "all")
+        reached.go_on(came[1], came[0]["reached"], came[0]["every"])
+    elif not steps:
+        reached.add(0, training.parameters, True)
+    while training.done < steps:
+        emit("step", step=training.done + 1, loss=training.step())
         if guard is not None:
-            reached.add(step, parameters, step == steps)
+            reached.add(training.done, training.parameters, training.done == steps)
         if deadline.left_s() < 0:
             return None, _TIME_WAS_UP
+        if checkpoint.is_due():
+            kept = {"step": training.done, "reached": [step for step, _ in reached.kept], "every": reached.every}
+            checkpoint.keep({**told, **kept}, {**training.arrays("all"), **reached.arrays()})
+    parameters = training.parameters
     if not all(np.isfinite(value).all() for value in parameters):
         return None, "training diverged"
     return ((steps, parameters), None) if guard is None else remembering(learner, reached, guard, deadline)
@@ -109,17 +131,19 @@ def _affordable_folds(learner, steps, deadline) -> int:  # type: ignore[no-untyp
     return 5 if 6 * steps * (time.perf_counter() - started) <= min(_PATIENCE_S, deadline.left_s()) else 3
 
 
-def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ignore[no-untyped-def]
+def _cross_validate(learner, strata, folds, steps, emit, deadline, checkpoint, came):  # type: ignore[no-untyped-def]
     """Loss and score of the held-out examples, all folds together, with the starting head and when they were best.
 
     And the number of steps by then: of few examples, going on is soon worse. 0: the starting head itself, beside what
     is installed, or guessing where classes change; where any method may be chosen, if training gains nothing and that
     does.
     """
+    if came and "held_out" in came[0]:
+        return came[0]["held_out"], came[0]["best"]
     held_out = [_held_out(strata, fold, folds) for fold in range(folds)]
     starts = [learner.start(np.flatnonzero(~rows)) for rows in held_out]
     runs = [
-        learner.train(start, np.flatnonzero(~rows), steps, fold)
+        Training(learner, start, np.flatnonzero(~rows), fold)
         for fold, (start, rows) in enumerate(zip(starts, held_out))
     ]
 
@@ -134,20 +158,28 @@ def _cross_validate(learner, strata, folds, steps, emit, deadline):  # type: ign
     emit("curve", step=0, loss=before[0], score=before[1])
     if learner.method == PROTOTYPE:
         return _before_and_after(learner.guessed() or judged([learner.installed()] * folds), before), 0
-    after, best = (float("nan"), float("nan")), steps
+    after, best, first = (float("nan"), float("nan")), steps, 0
+    if came:
+        after, best, first = tuple(came[0]["after"]), came[0]["best"], came[0]["step"]
+        for fold, run in enumerate(runs):
+            run.go_on(first, came[1], str(fold))
     began = time.perf_counter()
-    for step in range(1, steps + 1):
-        parameters = [next(run)[1] for run in runs]
-        a_round_s = (time.perf_counter() - began) / step
+    for step in range(first + 1, steps + 1):
+        for run in runs:
+            run.step()
+        a_round_s = (time.perf_counter() - began) / (step - first)
         # The final run takes as many steps as this one, each on one fold's examples more.
         is_last = step == steps or deadline.left_s() < a_round_s + (step + 1) * a_round_s / (folds - 1)
         if step % EVERY == 0 or is_last:
-            now = judged(parameters)
+            now = judged([run.parameters for run in runs])
             emit("curve", step=step, loss=now[0], score=now[1])
             if not now[0] >= after[0]:  # the first, too; and after one that diverged any other
                 after, best = now, step
         if is_last:
             break
+        if checkpoint.is_due():
+            arrays = [each for fold, run in enumerate(runs) for each in run.arrays(str(fold)).items()]
+            checkpoint.keep({"folds": folds, "step": step, "after": after, "best": best}, dict(arrays))
     if learner.method == AUTO and learner.starts and not after[0] < before[0] and deadline.left_s() > 0:
         installed = learner.guessed() or judged([learner.installed()] * folds)
         if before[0] < installed[0]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import journal, learned, profiles, switching
 from .asked import Asked, require_possible, require_sound, rows_of, spec_of
+from .checkpoint import Checkpoint, file_beside, key_of
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner, read_by_learning
@@ -172,7 +173,9 @@ class Model:
                 spec = spec_of(asked, now, rows, self._threads)
                 learner = Learner(spec, now.manifest, load_tensors(now.served.folder, None), support)
                 wanted = steps or now.manifest["learn"].get("usual", {}).get("steps") or USUAL_STEPS
-                result, values = learn(learner, support["strata"], wanted, on_event, deadline)
+                key = key_of(now.served.digest, spec, wanted, support)
+                checkpoint = Checkpoint(file_beside(now.served.adapted), key)
+                result, values = learn(learner, support["strata"], wanted, on_event, deadline, checkpoint=checkpoint)
                 if values is not None:
                     with learned.changing(self._root):
                         if profiles.active(now.served) != profile:

@@ -18,11 +18,15 @@ std::vector<std::string> rows_of_classes(const Json& manifest, const Tensors& te
 Json own_classes(const Tensors& tensors) {
   const auto found = tensors.floats.find(kOwnClasses);
   if (found == tensors.floats.end()) return {};
-  std::string text;
-  for (const float value : found->second.values) text += static_cast<char>(static_cast<unsigned char>(value));
-  Json rows = Json::parse(text, nullptr, false);
+  Json rows = unpacked(found->second);
   if (!rows.is_array()) throw Failure("ValueError", tensors.path + ": classes are no list");
   return rows;
+}
+
+Json unpacked(const Tensor& tensor) {
+  std::string text;
+  for (const float value : tensor.values) text += static_cast<char>(static_cast<unsigned char>(value));
+  return Json::parse(text, nullptr, false);
 }
 
 Tensor packed(const Json& rows) {

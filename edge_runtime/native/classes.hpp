@@ -23,7 +23,8 @@ std::vector<std::string> rows_of_classes(const Json& manifest, const Tensors& te
 // Names, null where a row is free; null in all where they are the release's own. Throws Failure.
 Json own_classes(const Tensors& tensors);
 
-// As what was learned holds them.
+// As what was learned holds them: JSON, a byte a value; and again, discarded where it is none.
 Tensor packed(const Json& rows);
+Json unpacked(const Tensor& tensor);
 
 }  // namespace edge

@@ -7,7 +7,9 @@
 
 #include "clock.hpp"
 #include "failure.hpp"
+#include "files.hpp"
 #include "percentile.hpp"
+#include "sha256.hpp"
 
 namespace edge {
 
@@ -72,6 +74,19 @@ double Training::step() {
   learner_.update(rows_.size(), found.sums, parameters_, state_);
   learner_.step_ms_.push_back(static_cast<double>(now_ns() - started) / 1e6);
   return std::accumulate(found.losses.begin(), found.losses.end(), 0.0) / static_cast<double>(found.losses.size());
+}
+
+void Training::add_to(NamedTensors& arrays, const std::string& name) const {
+  std::size_t place = 0;
+  for (const std::vector<Tensor>* part : {&parameters_, &state_})
+    for (const Tensor& each : *part) arrays.emplace_back(name + "." + std::to_string(place++), each);
+}
+
+void Training::go_on(std::int64_t done, const Tensors& arrays, const std::string& name) {
+  std::size_t place = 0;
+  for (std::vector<Tensor>* part : {&parameters_, &state_})
+    for (Tensor& each : *part) replace(each, view(arrays.at(name + "." + std::to_string(place++))));
+  for (; done > 0; --done) learner_.shaken(random_);
 }
 
 Learner::Learner(const Json& spec, Tensors support) : spec_(spec), support_(std::move(support)) {
@@ -239,6 +254,24 @@ Judged Learner::judge(const std::vector<Tensor>& parameters, const Rows& rows, c
     }
   }
   return judged;
+}
+
+std::string Learner::key(std::int64_t steps) const {
+  Json asked = spec_;
+  // Where files lie, and how long it may take, change nothing of what is learned.
+  for (const char* name : {"release", "adapted", "support", "seconds", "memory_bytes"}) asked.erase(name);
+  Sha256 digest;
+  const auto add = [&digest](const std::string& text) { digest.update(text.data(), text.size()); };
+  add(base_name(spec_.at("release").get<std::string>()) + " " + std::to_string(steps) + " " + asked.dump());
+  for (const auto& [name, tensor] : support_.floats) {
+    add(name + " " + words(tensor.shape));
+    digest.update(tensor.values.data(), tensor.values.size() * sizeof(float));
+  }
+  for (const auto& [name, array] : support_.others) {
+    add(name + " " + name_of(array.type) + " " + words(array.shape));
+    digest.update(array.bytes.data(), array.bytes.size());
+  }
+  return digest.finish();
 }
 
 double Learner::seconds_of_a_step() {

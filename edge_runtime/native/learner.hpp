@@ -11,6 +11,7 @@
 #include "program.hpp"
 #include "random.hpp"
 #include "release.hpp"
+#include "tensors.hpp"
 
 namespace edge {
 
@@ -26,6 +27,10 @@ class Training {
   // One step on the examples of the rows; returns their mean loss before it.
   double step();
   const std::vector<Tensor>& parameters() const { return parameters_; }
+  // All that `go_on` needs, by names that begin so.
+  void add_to(NamedTensors& arrays, const std::string& name) const;
+  // As after so many steps; the noise of those is drawn, and not used. Throws Failure.
+  void go_on(std::int64_t done, const Tensors& arrays, const std::string& name);
 
  private:
   Learner& learner_;
@@ -58,6 +63,8 @@ class Learner {
   double may_forget() const { return may_forget_; }
   // What scores are of.
   std::string measure() const;
+  // What names a learning: the release, how it is asked to learn, and the examples.
+  std::string key(std::int64_t steps) const;
   // What a step takes, in seconds.
   double seconds_of_a_step();
 

@@ -91,7 +91,11 @@ Json before_and_after(const Score& before, const Score& after) {
 // Loss and score of the held-out examples with the starting head and when they were best, after `best` steps. 0: the
 // starting head itself, beside what is installed; where any method may be chosen, if training gains nothing and that does.
 Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_t& best, const Deadline& deadline,
-                    const Heard& heard) {
+                    const Heard& heard, Checkpoint& checkpoint, const std::optional<Kept>& came) {
+  if (came && came->told.contains("held_out")) {
+    best = came->told.at("best").get<std::int64_t>();
+    return came->told.at("held_out");
+  }
   std::vector<Rows> unseen;
   std::vector<Training> trainings;
   trainings.reserve(static_cast<std::size_t>(folds));
@@ -111,21 +115,35 @@ Json cross_validate(Learner& learner, int folds, std::int64_t steps, std::int64_
   }
   Score after = {std::nan(""), std::nan("")};
   best = steps;
+  std::int64_t first = 0;
+  if (came) {
+    const Json& best_so_far = came->told.at("after");  // null until there was one
+    if (!best_so_far[0].is_null()) after = {best_so_far[0].get<double>(), best_so_far[1].get<double>()};
+    best = came->told.at("best").get<std::int64_t>();
+    first = came->told.at("step").get<std::int64_t>();
+    for (std::size_t fold = 0; fold < trainings.size(); ++fold)
+      trainings[fold].go_on(first, came->arrays, std::to_string(fold));
+  }
   const std::int64_t began = now_ns();
   bool is_last = false;
-  for (std::int64_t step = 1; !is_last; ++step) {
+  for (std::int64_t step = first + 1; !is_last; ++step) {
     for (Training& training : trainings) training.step();
-    const double a_round_s = static_cast<double>(now_ns() - began) / 1e9 / static_cast<double>(step);
+    const double a_round_s = static_cast<double>(now_ns() - began) / 1e9 / static_cast<double>(step - first);
     // The final run takes as many steps as this one, each on one fold's examples more.
     is_last = step >= steps ||
               deadline.left_s() < a_round_s + static_cast<double>(step + 1) * a_round_s / static_cast<double>(folds - 1);
-    if (step % kEvaluateEvery != 0 && !is_last) continue;
-    const Score now = score(learner, trained, unseen);
-    tell_curve(heard, step, now);
-    if (!(now.loss >= after.loss)) {  // the first, too; and after one that diverged any other
-      after = now;
-      best = step;
+    if (step % kEvaluateEvery == 0 || is_last) {
+      const Score now = score(learner, trained, unseen);
+      tell_curve(heard, step, now);
+      if (!(now.loss >= after.loss)) {  // the first, too; and after one that diverged any other
+        after = now;
+        best = step;
+      }
     }
+    if (is_last || !checkpoint.is_due()) continue;
+    NamedTensors arrays;
+    for (std::size_t fold = 0; fold < trainings.size(); ++fold) trainings[fold].add_to(arrays, std::to_string(fold));
+    checkpoint.keep({{"folds", folds}, {"step", step}, {"after", {after.loss, after.score}}, {"best", best}}, arrays);
   }
   if (learner.method() == "auto" && learner.makes_a_head() && !(after.loss < before.loss) && deadline.left_s() > 0) {
     const Score now = as_now(learner, installed, unseen);
@@ -153,9 +171,32 @@ class Reached {
     std::erase_if(kept, [&](const One& each) { return each.step % every_ != 0 && each.step != step; });
   }
 
+  // All of it, into what is told and beside it; and again.
+  void add_to(Json& told, NamedTensors& arrays) const {
+    told["every"] = every_;
+    told["reached"] = Json::array();
+    for (const One& each : kept) {
+      told["reached"].push_back(each.step);
+      for (std::size_t place = 0; place < each.parameters.size(); ++place)
+        arrays.emplace_back(name_of(each.step, place), each.parameters[place]);
+    }
+  }
+  void go_on(const Kept& came, std::size_t trainables) {
+    every_ = came.told.at("every").get<std::int64_t>();
+    for (const Json& step : came.told.at("reached")) {
+      kept.push_back({step.get<std::int64_t>(), {}});
+      for (std::size_t place = 0; place < trainables; ++place)
+        kept.back().parameters.push_back(came.arrays.at(name_of(kept.back().step, place)));
+    }
+  }
+
   std::vector<One> kept;
 
  private:
+  static std::string name_of(std::int64_t step, std::size_t place) {
+    return "reached." + std::to_string(step) + "." + std::to_string(place);
+  }
+
   static constexpr std::size_t kMostKept = 8;
   std::int64_t every_ = kEvaluateEvery;
 };
@@ -193,16 +234,30 @@ std::string remember(Learner& learner, std::vector<Reached::One>& reached, const
 }
 
 // Train on all examples; why nothing came of it, if it is not finite, forgets too much or time is up, else "".
-std::string train_on_all(Learner& learner, const Deadline& deadline, const Heard& heard, Outcome& outcome) {
+std::string train_on_all(Learner& learner, const Deadline& deadline, const Heard& heard, Checkpoint& checkpoint,
+                         const std::optional<Kept>& came, Outcome& outcome) {
   const Rows everything = learner.everything();
   Training training(learner, learner.start(everything), everything, outcome.folds);
   Reached reached;
-  if (outcome.steps == 0) reached.add(0, training.parameters(), true);
-  for (std::int64_t step = 1; step <= outcome.steps; ++step) {
+  std::int64_t first = 0;
+  if (came && came->told.contains("held_out")) {
+    first = came->told.at("step").get<std::int64_t>();
+    training.go_on(first, came->arrays, "all");
+    reached.go_on(*came, learner.names().size());
+  } else if (outcome.steps == 0) {
+    reached.add(0, training.parameters(), true);
+  }
+  for (std::int64_t step = first + 1; step <= outcome.steps; ++step) {
     heard("step", {{"step", step}, {"loss", training.step()}});
     if (!outcome.guard.is_null() || step == outcome.steps)
       reached.add(step, training.parameters(), step == outcome.steps);
     if (deadline.left_s() < 0) return kTimeWasUp;
+    if (!checkpoint.is_due()) continue;
+    Json told = {{"folds", outcome.folds}, {"step", step}, {"best", outcome.steps}, {"held_out", outcome.held_out}};
+    NamedTensors arrays;
+    training.add_to(arrays, "all");
+    reached.add_to(told, arrays);
+    checkpoint.keep(std::move(told), std::move(arrays));
   }
   if (!are_finite(training.parameters())) return "training diverged";
   if (!outcome.guard.is_null())
@@ -221,11 +276,19 @@ double Deadline::left_s() const { return (until_ns_ - static_cast<double>(now_ns
 
 Deadline Deadline::sooner(double seconds) const { return Deadline(left_s() - seconds); }
 
-Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard, const Hinders& hinders) {
+namespace {
+
+Outcome learn_from(const std::optional<Kept>& came, Learner& learner, std::int64_t steps, const Deadline& deadline,
+                   const Heard& heard, const Hinders& hinders, Checkpoint& checkpoint) {
   Outcome outcome;
-  const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
-  outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, deadline.left_s()) ? 5 : 3, smallest_stratum(learner));
-  heard("folds", {{"folds", outcome.folds}});
+  if (came) {
+    outcome.folds = came->told.at("folds").get<int>();
+    heard("folds", {{"folds", outcome.folds}, {"resumed", came->told.at("step")}});
+  } else {
+    const double seconds = learner.seconds_of_a_step() * static_cast<double>(steps);
+    outcome.folds = std::min(6 * seconds <= std::min(kPatienceS, deadline.left_s()) ? 5 : 3, smallest_stratum(learner));
+    heard("folds", {{"folds", outcome.folds}});
+  }
   const bool judged = outcome.folds > 1;
   const std::int64_t began = now_ns();
   if (judged && learner.guards() && deadline.left_s() > 0)
@@ -238,7 +301,7 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
   outcome.reason = hinders();
   if (!outcome.reason.empty()) return outcome;
   if (judged) {
-    outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, soon, heard);
+    outcome.held_out = cross_validate(learner, outcome.folds, steps, outcome.steps, soon, heard, checkpoint, came);
     if (outcome.steps == 0) outcome.method = "prototype";
   }
   outcome.accepted =
@@ -248,7 +311,7 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
                                       : "held-out examples are not predicted better";
   if (judged && !outcome.accepted && !std::isfinite(outcome.held_out["loss_before"].get<double>())) outcome.reason = kNoNumbers;
   std::string failed = deadline.left_s() < 0 ? kTimeWasUp : "";
-  if (outcome.accepted && failed.empty()) failed = train_on_all(learner, deadline, heard, outcome);
+  if (outcome.accepted && failed.empty()) failed = train_on_all(learner, deadline, heard, checkpoint, came, outcome);
   if (outcome.accepted && failed.empty()) failed = hinders();
   if (!failed.empty()) {
     outcome.accepted = false;
@@ -256,6 +319,20 @@ Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, co
     outcome.learned.clear();
   }
   return outcome;
+}
+
+}  // namespace
+
+Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard, const Hinders& hinders,
+              Checkpoint checkpoint) {
+  try {
+    Outcome outcome = learn_from(checkpoint.read(), learner, steps, deadline, heard, hinders, checkpoint);
+    checkpoint.drop();
+    return outcome;
+  } catch (...) {
+    checkpoint.drop();
+    throw;
+  }
 }
 
 }  // namespace edge

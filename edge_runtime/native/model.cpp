@@ -158,7 +158,9 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
   try {
     Learner learner(spec, std::move(support));
     const std::int64_t steps = how.steps ? how.steps : usual_steps(usual);
-    learned.outcome = edge::learn(learner, steps, deadline, [](const std::string&, const Json&) {});
+    const Checkpoint checkpoint(unfinished_beside(state->served.adapted()), learner.key(steps));
+    const Heard nobody = [](const std::string&, const Json&) {};
+    learned.outcome = edge::learn(learner, steps, deadline, nobody, [] { return std::string(); }, checkpoint);
     learned.examples = static_cast<std::int64_t>(learner.strata().size());
     if (learned.outcome.accepted) {
       const Alone changing = Alone::changing(root_);

@@ -128,9 +128,7 @@ class _Timed(_Record):
     runs: int
     warmups: int
     busy_share: float = Field(description="the process's own processor time, of the time that passed")
-    overhead_us: float | None = Field(
-        default=None, description="of a native agent: what a call takes beside the program"
-    )
+    overhead_us: float | None = Field(None, description="of a native agent: what a call takes beside the program")
     paced_rate_hz: float | None = None
     paced_median_ms: float | None = None
     paced_p95_ms: float | None = None
@@ -156,6 +154,7 @@ class Folds(_Record):
     """In how many parts the examples are held out in turn; 1: in none."""
 
     folds: int
+    resumed: int = Field(0, description="steps that were done before what cut this learning off")
 
 
 class Curve(_Record):

@@ -29,8 +29,10 @@ Json adapt(const Json& spec) {
   set_threads(spec);
   const auto steps = spec.at("steps").get<std::int64_t>();
   Learner learner(spec, read_tensors(spec.at("support").get<std::string>()));
-  const Outcome outcome = learn(learner, steps, deadline, emit, [&spec] { return too_large(spec); });
-  if (outcome.accepted) write_tensors(spec.at("adapted").get<std::string>(), outcome.learned);
+  const auto adapted = spec.at("adapted").get<std::string>();
+  const Checkpoint checkpoint(unfinished_beside(adapted), learner.key(steps));
+  const Outcome outcome = learn(learner, steps, deadline, emit, [&spec] { return too_large(spec); }, checkpoint);
+  if (outcome.accepted) write_tensors(adapted, outcome.learned);
   Json done = {{"examples", learner.strata().size()},
                {"folds", outcome.folds},
                {"steps", outcome.steps},
