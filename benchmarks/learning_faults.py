@@ -28,15 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+from learning_states import served_state, wrong_with
 from record import Figure, write
 from rich.progress import track
 
 import edge_runtime
-from edge_runtime.digests import read_manifest, sha256
-from edge_runtime.release import load_inference, load_tensors
-from edge_runtime.served import look
-from edge_runtime.tensors import read_arrays
 from toolkit import pipeline
 from toolkit.examples import digits
 from toolkit.progress import Silent
@@ -55,25 +51,7 @@ root = "{root}"
 [place]
 transport = "local"
 """
-_APPLICATION = """
-import random, sys
-import numpy as np
-import edge_runtime
-chance = random.Random(int(sys.argv[3]))
-model, data = edge_runtime.load(sys.argv[1]), np.load(sys.argv[2])
-print("ready", flush=True)
-while True:
-    try:
-        what = chance.random()
-        if what < 0.3:
-            model.learn(data["x"], data["y"], steps=chance.randint(3, 6), seed=chance.randrange(1000))
-        elif what < 0.5:
-            model.undo()
-        else:
-            model.go_to(chance.choice(model.generations()).number)
-    except edge_runtime.EdgeRuntimeError as error:
-        assert "nothing to undo" in str(error), error
-"""
+_APPLICATION = Path(__file__).with_name("learning_application.py")
 
 
 def main() -> None:
@@ -96,14 +74,14 @@ def main() -> None:
             victim = "deploy adapt" if index % 3 == 2 else "application"
             after_s = chance.uniform(*_AFTER_S[victim])
             killed = _kill(victim, folder, target, index, after_s)
-            wrong = _wrong(target) + (_next_deployer(folder, chance) if victim == "deploy adapt" else [])
+            wrong = wrong_with(target.root) + (_next_deployer(folder, chance) if victim == "deploy adapt" else [])
             rows.append(
                 {
                     "victim": victim,
                     "after_s": round(after_s, 3),
                     "killed": killed,
                     "wrong": wrong,
-                    "serves": _serves(target),
+                    "serves": served_state(target.root),
                 }
             )
             if wrong:
@@ -141,7 +119,7 @@ def _support(folder: Path, target: Target) -> None:
 def _kill(victim: str, folder: Path, target: Target, seed: int, after_s: float) -> bool:
     """Start it, and kill it and all that it started so long after it began its work; whether it was at work."""
     if victim == "application":
-        command = [sys.executable, "-c", _APPLICATION, target.root, str(folder / "support.npz"), str(seed)]
+        command = [sys.executable, str(_APPLICATION), target.root, str(folder / "support.npz"), str(seed)]
     else:
         asked = ["adapt", "--target", "desk", "--support", "support.npz", "--steps", "5", "--seed", str(seed)]
         command = [_DEPLOY, *asked]
@@ -189,37 +167,6 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _wrong(target: Target) -> list[str]:
-    """What is torn or computes something else than it should."""
-    wrong = []
-    root, served = target.root, look(target.root)
-    manifest = read_manifest(served.folder)
-    x = read_arrays(f"{served.folder}/acceptance.safetensors")["inputs.x"][:1]
-    generations = sorted(Path(root, "adapted", served.digest, "generations").glob("*.safetensors"))
-    wrong += [f"{path.name} is damaged" for path in generations if sha256(str(path))[:16] not in path.name]
-
-    def outputs(learned: str | None) -> np.ndarray:
-        return load_inference(served.folder, manifest, load_tensors(served.folder, learned), 1)([x])[0]
-
-    try:
-        answered = edge_runtime.load(root)(x)
-        if not np.array_equal(answered, outputs(served.adapted if served.state else None)):
-            wrong.append("what is served computes something else")
-    except Exception as error:
-        wrong.append(f"what is served: {error}")
-    if os.path.lexists(f"{root}/model"):
-        try:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            session = onnxruntime.InferenceSession(f"{root}/model/infer.onnx", options)
-            plain = session.run(None, {session.get_inputs()[0].name: x})[0]
-            if not any(np.allclose(plain, outputs(each), atol=1e-5) for each in (None, *map(str, generations))):
-                wrong.append("model/ computes what is no state")
-        except Exception as error:
-            wrong.append(f"model/: {error}")
-    return wrong
-
-
 def _next_deployer(folder: Path, chance: random.Random) -> list[str]:
     """It takes over from the one that was killed."""
     asked = ["adapt", "--target", "desk", *chance.choice((["--to", "0"], ["--undo"]))]
@@ -234,11 +181,6 @@ def _next_deployer(folder: Path, chance: random.Random) -> list[str]:
     )
     nothing = "nothing to undo" in done.stderr
     return [] if done.returncode == 0 or nothing else [f"the next deployer: {done.stderr.strip()}"]
-
-
-def _serves(target: Target) -> str:
-    served = look(target.root)
-    return sha256(served.adapted)[:16] if served.state else "installed"
 
 
 if __name__ == "__main__":

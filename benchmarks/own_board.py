@@ -24,7 +24,7 @@ def own_board(name: str) -> Iterator[Target]:
 @contextmanager
 def own_machine(cpu: EmulatedCpu = "cortex-a72") -> Iterator[lab.Board]:
     """A machine of its own, switched off at the end."""
-    with tempfile.TemporaryDirectory(prefix="board-", dir=_folder()) as folder:
+    with tempfile.TemporaryDirectory(prefix="board-", dir=machines_folder()) as folder:
         machine = lab.Machine("benchmark", Path(folder), cpu=cpu)
         board = lab.power_on(machine, on_step=print)
         try:
@@ -33,7 +33,7 @@ def own_machine(cpu: EmulatedCpu = "cortex-a72") -> Iterator[lab.Board]:
             lab.power_off(machine)
 
 
-def _folder() -> Path:
+def machines_folder() -> Path:
     """Where machines are kept; not /tmp, which may be memory."""
     folder = cache_folder() / "lab"
     folder.mkdir(parents=True, exist_ok=True)
