@@ -93,7 +93,9 @@ def _cut(machine: lab.Machine, seed: int, after_s: float) -> dict[str, Any]:
     """One cut, so long after the application has begun; what the board says once it runs again."""
     with connected(lab.target_on(lab.power_on(machine, on_step=lambda _: None), _TARGET)) as device:
         asked = f"{_PYTHON} learning_application.py {_ROOT} support.npz {seed}"
-        check(device.run(f"nohup env {asked} > said 2>&1 < /dev/null & echo begun"), "starting the application", _TARGET)
+        check(
+            device.run(f"nohup env {asked} > said 2>&1 < /dev/null & echo begun"), "starting the application", _TARGET
+        )
         until = time.monotonic() + _PATIENCE_S
         while b"ready" not in (said := device.run("cat said").stdout):
             if time.monotonic() > until:
