@@ -27,7 +27,7 @@ _NO_MATTER = ("release", "adapted", "support", "seconds", "memory_bytes")
 Kept = tuple[dict[str, Any], "dict[str, np.ndarray]"]
 
 
-def file_beside(adapted: str) -> str:
+def unfinished_beside(adapted: str) -> str:
     """Of the learning that writes to that file, in the folder that goes with its release."""
     folder = adapted.removesuffix(_SUFFIX) if adapted.endswith(_SUFFIX) else adapted + ".state"
     return os.path.join(folder, "unfinished" + _SUFFIX)

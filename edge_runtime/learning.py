@@ -50,16 +50,14 @@ def learn(learner, strata, steps, emit, deadline, hinders=lambda: None, checkpoi
     It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
     after it. `hinders` says, after the first steps and at the end, what keeps it from learning, if something does.
     Emits `folds`, `curve` lines (step, held-out loss and score) and `step` lines (training loss of the final run).
-    What was cut off goes on where its checkpoint was written.
+    What was cut off goes on where its checkpoint was written, which is the caller's to drop, once he holds the outcome.
     """
     checkpoint = checkpoint or Checkpoint()
     try:
-        ended = _learn(learner, strata, steps, emit, deadline, hinders, checkpoint, checkpoint.read())
-    except Exception:  # not where someone interrupts it, nor a process that is killed
+        return _learn(learner, strata, steps, emit, deadline, hinders, checkpoint, checkpoint.read())
+    except Exception:  # what it holds may be why; not where someone interrupts it, nor a process that is killed
         checkpoint.drop()
         raise
-    checkpoint.drop()
-    return ended
 
 
 def _learn(learner, strata, steps, emit, deadline, hinders, checkpoint, came):  # type: ignore[no-untyped-def]

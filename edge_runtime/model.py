@@ -15,7 +15,7 @@ import numpy as np
 
 from . import journal, learned, profiles, switching
 from .asked import Asked, require_possible, require_sound, rows_of, spec_of
-from .checkpoint import Checkpoint, file_beside, key_of
+from .checkpoint import Checkpoint, key_of, unfinished_beside
 from .errors import EdgeRuntimeError
 from .generations import Generation, file_of, generations
 from .learner import Learner, read_by_learning
@@ -174,7 +174,7 @@ class Model:
                 learner = Learner(spec, now.manifest, load_tensors(now.served.folder, None), support)
                 wanted = steps or now.manifest["learn"].get("usual", {}).get("steps") or USUAL_STEPS
                 key = key_of(now.served.digest, spec, wanted, support)
-                checkpoint = Checkpoint(file_beside(now.served.adapted), key)
+                checkpoint = Checkpoint(unfinished_beside(now.served.adapted), key)
                 result, values = learn(learner, support["strata"], wanted, on_event, deadline, checkpoint=checkpoint)
                 if values is not None:
                     with learned.changing(self._root):
@@ -185,6 +185,7 @@ class Model:
                                 next=f"model.switch({profile!r}), and learn once more.",
                             )
                         learned.keep(now.served, values)
+                checkpoint.drop()
             except EdgeRuntimeError:
                 raise
             except Exception as error:  # a runtime and a disk raise what they like

@@ -326,10 +326,8 @@ Outcome learn_from(const std::optional<Kept>& came, Learner& learner, std::int64
 Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard, const Hinders& hinders,
               Checkpoint checkpoint) {
   try {
-    Outcome outcome = learn_from(checkpoint.read(), learner, steps, deadline, heard, hinders, checkpoint);
-    checkpoint.drop();
-    return outcome;
-  } catch (...) {
+    return learn_from(checkpoint.read(), learner, steps, deadline, heard, hinders, checkpoint);
+  } catch (...) {  // what it holds may be why
     checkpoint.drop();
     throw;
   }

@@ -43,7 +43,8 @@ using Heard = std::function<void(const std::string& event, const Json& fields)>;
 using Hinders = std::function<std::string()>;
 
 // It takes fewer steps where the deadline leaves no time for more, or more would forget too much, and keeps nothing
-// after it. What was cut off goes on where its checkpoint was written.
+// after it. What was cut off goes on where its checkpoint was written, which is
+// the caller's to drop, once he holds the outcome.
 Outcome learn(Learner& learner, std::int64_t steps, const Deadline& deadline, const Heard& heard,
               const Hinders& hinders = [] { return std::string(); }, Checkpoint checkpoint = {});
 

@@ -166,6 +166,7 @@ Learned Model::learn(std::span<const edge_tensor> inputs, const edge_tensor& tar
       const Alone changing = Alone::changing(root_);
       keep(state->served, learned.outcome.learned);
     }
+    checkpoint.drop();
   } catch (const Failure& failure) {
     if (failure.kind == "EdgeRuntimeError") throw;
     throw refusal(root_, std::string("learning ended early: ") + failure.what(), "It serves what it served.");

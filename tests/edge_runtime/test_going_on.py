@@ -9,7 +9,7 @@ from native import Made, make_release
 from safetensors.numpy import load_file, save_file
 
 from edge_runtime import checkpoint
-from edge_runtime.checkpoint import Checkpoint, file_beside, key_of
+from edge_runtime.checkpoint import Checkpoint, key_of, unfinished_beside
 from edge_runtime.guard import Reached
 from edge_runtime.tensors import write_arrays
 from toolkit.devices.agent.adapt import adapt
@@ -75,9 +75,25 @@ def test_it_ends_with_the_very_bits(spec: dict[str, Any], cut_at: tuple[str, int
     assert {**said, "step_ms": None, "peak_bytes": None} == {**whole, "step_ms": None, "peak_bytes": None}
 
 
+def test_one_that_is_cut_off_before_its_outcome_is_kept_goes_on(
+    spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(path: str, arrays: object) -> None:
+        raise Cut
+
+    with monkeypatch.context() as patch:
+        patch.setattr("toolkit.devices.agent.adapt.write_arrays", cut)
+        with pytest.raises(Cut):
+            _learned(spec)
+    said, events = _learned(spec)
+    assert events[0]["resumed"] == said["steps"], "all of the final run is done"
+    assert [event for event in events if event["event"] == "step"] == []
+    assert Path(spec["adapted"]).exists()
+
+
 def test_what_has_ended_leaves_nothing(spec: dict[str, Any]) -> None:
     _learned(spec)
-    assert not Path(file_beside(spec["adapted"])).exists()
+    assert not Path(unfinished_beside(spec["adapted"])).exists()
 
 
 @pytest.mark.parametrize("change", [{"seed": 8}, {"lr": 1e-3}, {"steps": STEPS + 1}, {"method": "head"}])
@@ -109,7 +125,7 @@ def test_other_examples_begin_anew(spec: dict[str, Any]) -> None:
 def test_a_damaged_one_is_no_error(spec: dict[str, Any], damage: bytes | str) -> None:
     with pytest.raises(Cut):
         _learned(spec, ("curve", 10))
-    file = Path(file_beside(spec["adapted"]))
+    file = Path(unfinished_beside(spec["adapted"]))
     content = bytearray(file.read_bytes())
     content[-3] ^= 1
     file.write_bytes(bytes(content) if isinstance(damage, str) else damage)
@@ -121,7 +137,7 @@ def test_one_that_lacks_what_it_says_is_dropped(spec: dict[str, Any]) -> None:
     """Nothing writes such; whoever meets one must not meet it for ever."""
     with pytest.raises(Cut):
         _learned(spec, ("curve", 10))
-    file = file_beside(spec["adapted"])
+    file = unfinished_beside(spec["adapted"])
     told = load_file(file)
     write_arrays(file, {"told": told["told"]})
     with pytest.raises(KeyError):

@@ -14,7 +14,7 @@ import pytest
 from native import make_release
 from safetensors.numpy import save_file
 
-from edge_runtime.checkpoint import file_beside
+from edge_runtime.checkpoint import unfinished_beside
 from toolkit.devices.agent_client import parse_event
 from toolkit.devices.native.build import build_runner, runner_command
 from toolkit.devices.python_agent import pack_agent
@@ -69,7 +69,7 @@ def _kill_and_repeat(runtime: str, agent: Callable[[Path], list[str]], tmp_path:
     def run(steps: int) -> list[_Event]:
         return _events(subprocess.run(command(steps), capture_output=True, check=True, timeout=600).stdout)
 
-    unfinished, steps, whole, wanted = Path(file_beside(str(learned))), 200, _Event(), b""
+    unfinished, steps, whole, wanted = Path(unfinished_beside(str(learned))), 200, _Event(), b""
     while not unfinished.exists():  # it ended before it was killed, or would have
         steps *= 3
         began = time.monotonic()

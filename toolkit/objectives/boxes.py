@@ -142,7 +142,7 @@ class Boxes:
     def _ranked(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """The likeliest boxes (N, K, 4), their classes and how likely they are (N, K), and 1 for doubles, else 0.
 
-        A box is one if any likelier one of its class overlaps it, itself dropped or not (YOLACT's fast suppression,
+        A box is a double if any likelier one of its class overlaps it, itself one or not (YOLACT's fast suppression,
         Bolya et al. 2019, section 6): a matrix, and no loop.
         """
         boxes, logits = self._read(outputs)

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from edge_runtime.checkpoint import Checkpoint, file_beside, key_of
+from edge_runtime.checkpoint import Checkpoint, key_of, unfinished_beside
 from edge_runtime.classes import rows_of_release
 from edge_runtime.digests import read_manifest
 from edge_runtime.errors import EdgeRuntimeError
@@ -40,10 +40,11 @@ def adapt(spec, emit):  # type: ignore[no-untyped-def]
         return "learning takes {:.1f} MB of memory, and may take {:.1f}".format(taken / 1e6, most / 1e6)
 
     key = key_of(os.path.basename(os.path.normpath(spec["release"])), spec, spec["steps"], support)
-    checkpoint = Checkpoint(file_beside(spec["adapted"]), key)
+    checkpoint = Checkpoint(unfinished_beside(spec["adapted"]), key)
     result, learned = learn(learner, support["strata"], spec["steps"], emit, deadline, hinders, checkpoint)
     if learned is not None:
         write_arrays(spec["adapted"], learned)
+    checkpoint.drop()
     return {
         **result,
         "examples": learner.examples,

@@ -33,6 +33,7 @@ Json adapt(const Json& spec) {
   const Checkpoint checkpoint(unfinished_beside(adapted), learner.key(steps));
   const Outcome outcome = learn(learner, steps, deadline, emit, [&spec] { return too_large(spec); }, checkpoint);
   if (outcome.accepted) write_tensors(adapted, outcome.learned);
+  checkpoint.drop();
   Json done = {{"examples", learner.strata().size()},
                {"folds", outcome.folds},
                {"steps", outcome.steps},
