@@ -37,7 +37,7 @@ _AFTER_S = 20.0
 _PATIENCE_S = 300.0
 _BESIDE = Path(__file__).parent
 _ROOT = ".edge-deploy"
-_PYTHON = f"PYTHONPATH={_ROOT}/edge_runtime.pyz python3"
+_PYTHON = f"PYTHONPATH={_ROOT}/edge_runtime.pyz:{_ROOT}/site python3"
 _LEARN = """
 import sys, edge_runtime, numpy
 model, data = edge_runtime.load(sys.argv[1]), numpy.load(sys.argv[2])
